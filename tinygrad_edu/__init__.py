@@ -1,0 +1,87 @@
+"""tinygrad_edu: automatic differentiation that explains itself.
+
+A tour, in the order one needs things:
+
+- `Value` holds numbers and remembers how it was computed; ``cost.backward()`` puts the derivative of
+  the cost in `.grad` of every node. Operators, NumPy's functions and this package's own make nodes.
+- `grad`, `value_and_grad`, `vjp`, `jacobian`, `hessian`: derivatives of functions, of any order;
+  `numerical_gradient` and `check_gradients`: the central difference as referee.
+- `compare` puts hand-derived formulas beside the automatic gradients and says which are wrong.
+- `derive` prints the rules themselves: ``dW2 = (1/m) dZ2 A1ᵀ``.
+- `draw` and `render` show the graph with its values and gradients.
+
+>>> import tinygrad_edu as tg
+>>> w, x, b = tg.Value(2.0, "w"), tg.Value(-3.0, "x"), tg.Value(6.0, "b")
+>>> z = tg.tanh(w * x + b)
+>>> z.backward()
+>>> w.grad, x.grad, b.grad
+(-3.0, 2.0, 1.0)
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_edu.core.operators import power
+from tinygrad_edu.core.ops.arithmetic import (
+    add, divide, equal, greater, greater_equal, less, less_equal, maximum, minimum, multiply,
+    negative, not_equal, subtract, where,
+)  # fmt: skip
+from tinygrad_edu.core.ops.elementwise import (
+    absolute, arctan, clip, cos, cosh, exp, expm1, leaky_relu, log, log1p, log2, log10, relu,
+    sigmoid, sign, sin, sinh, softplus, sqrt, tan, tanh, xlogy,
+)  # fmt: skip
+from tinygrad_edu.core.ops.elementwise import absolute as abs
+from tinygrad_edu.core.ops.linalg import dot, matmul, outer
+from tinygrad_edu.core.ops.losses import (
+    binary_cross_entropy, cross_entropy, mean_squared_error, one_hot,
+)  # fmt: skip
+from tinygrad_edu.core.ops.reductions import (
+    cumsum, log_softmax, logsumexp, max, mean, min, norm, prod, softmax, std, sum, var,
+)  # fmt: skip
+from tinygrad_edu.core.ops.shaping import (
+    broadcast_to, concatenate, expand_dims, hstack, moveaxis, ravel, reshape, squeeze, stack,
+    swapaxes, transpose, vstack,
+)  # fmt: skip
+from tinygrad_edu.core.primitive import GradError
+from tinygrad_edu.core.value import Value, name_values, no_grad
+
+if TYPE_CHECKING:
+    from tinygrad_edu.calculus import (
+        check_gradients, grad, hessian, jacobian, numerical_gradient, value_and_grad, vjp,
+    )  # fmt: skip
+
+__version__ = "0.1.0"
+
+# The rooms that build on the graph are imported when first used: `import tinygrad_edu` costs
+# little more than NumPy.
+_ROOMS = {
+    "tinygrad_edu.calculus": (
+        "check_gradients", "grad", "hessian", "jacobian", "numerical_gradient", "value_and_grad", "vjp",
+    ),
+}  # fmt: skip
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = [
+    "GradError", "Value", "__version__", "abs", "absolute", "add", "arctan", "binary_cross_entropy",
+    "broadcast_to", "check_gradients", "clip", "concatenate", "cos", "cosh", "cross_entropy",
+    "cumsum", "divide", "dot", "equal", "exp", "expand_dims", "expm1", "grad", "greater",
+    "greater_equal", "hessian", "hstack", "jacobian", "leaky_relu", "less", "less_equal", "log",
+    "log10", "log1p", "log2", "log_softmax", "logsumexp", "matmul", "max", "maximum", "mean",
+    "mean_squared_error", "min", "minimum", "moveaxis", "multiply", "name_values", "negative",
+    "no_grad", "norm", "not_equal", "numerical_gradient", "one_hot", "outer", "power", "prod",
+    "ravel", "relu", "reshape", "sigmoid", "sign", "sin", "sinh", "softmax", "softplus", "sqrt",
+    "squeeze", "stack", "std", "subtract", "sum", "swapaxes", "tan", "tanh", "transpose",
+    "value_and_grad", "var", "vjp", "vstack", "where", "xlogy",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOM_OF:
+        raise AttributeError(f"module 'tinygrad_edu' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_ROOM_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,90 @@
+"""Python's operators for whatever a primitive can be run on: each is one line, both ways round."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.ops import arithmetic, elementwise, linalg, shaping
+from tinygrad_edu.core.primitive import Traced
+
+
+def is_number(n: Any) -> bool:
+    """Is `n` a plain number, which an exponent may be without becoming a node of its own?"""
+    return isinstance(n, (int, float, np.integer, np.floating)) and not isinstance(n, np.ndarray)
+
+
+def power(x: Any, y: Any) -> Any:
+    """``x ** y``: of a Value to a plain number, of a number to a Value, or of two Values.
+
+    >>> power(3.0, 2)
+    9.0
+    """
+    if is_number(y):
+        return arithmetic.power_constant(x, n=y if isinstance(y, int) else float(y))
+    return elementwise.power(x, y)
+
+
+class Operators(Traced):
+    """The operators, in terms of the table of operations."""
+
+    __slots__ = ()
+
+    def __add__(self, other: Any) -> Any:
+        return arithmetic.add(self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return arithmetic.add(other, self)
+
+    def __sub__(self, other: Any) -> Any:
+        return arithmetic.subtract(self, other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return arithmetic.subtract(other, self)
+
+    def __mul__(self, other: Any) -> Any:
+        return arithmetic.multiply(self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return arithmetic.multiply(other, self)
+
+    def __truediv__(self, other: Any) -> Any:
+        return arithmetic.divide(self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return arithmetic.divide(other, self)
+
+    def __pow__(self, other: Any) -> Any:
+        return power(self, other)
+
+    def __rpow__(self, other: Any) -> Any:
+        return power(other, self)
+
+    def __matmul__(self, other: Any) -> Any:
+        return linalg.matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return linalg.matmul(other, self)
+
+    def __neg__(self) -> Any:
+        return arithmetic.negative(self)
+
+    def __pos__(self) -> Any:
+        return arithmetic.positive(self)
+
+    def __abs__(self) -> Any:
+        return elementwise.absolute(self)
+
+    def __getitem__(self, index: Any) -> Any:
+        return shaping.getitem(self, index=index)
+
+    @property
+    def T(self) -> Any:
+        """The transpose: axes reversed."""
+        return shaping.transpose(self)
+
+    @property
+    def ndim(self) -> int:
+        """How many axes."""
+        return len(self.shape)

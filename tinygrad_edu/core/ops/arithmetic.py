@@ -1,0 +1,203 @@
+"""Arithmetic and comparisons. Nothing but declarations; `dz` is the upstream gradient, `z` the output."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.primitive import Primitive, primitive
+
+
+@primitive(
+    lambda dz, z, x, y: dz,
+    lambda dz, z, x, y: dz,
+    scalar=operator.add, symbol="+", numpy="{0} + {1}", latex="{0} + {1}",
+)  # fmt: skip
+def add(x: Any, y: Any) -> Any:
+    """``x + y``, broadcast. The gradient goes to both unchanged.
+
+    >>> add(2.0, 3.0)
+    5.0
+    """
+    return np.add(x, y)
+
+
+@primitive(
+    lambda dz, z, x, y: dz,
+    lambda dz, z, x, y: -dz,
+    scalar=operator.sub, symbol="−", numpy="{0} - {1}", latex="{0} - {1}",
+)  # fmt: skip
+def subtract(x: Any, y: Any) -> Any:
+    """``x - y``, broadcast: ``dx = dz``, ``dy = -dz``.
+
+    >>> subtract(2.0, 3.0)
+    -1.0
+    """
+    return np.subtract(x, y)
+
+
+@primitive(
+    lambda dz, z, x, y: dz * y,
+    lambda dz, z, x, y: dz * x,
+    scalar=operator.mul, symbol="∗", numpy="{0} * {1}", latex=r"{0} \odot {1}",
+)  # fmt: skip
+def multiply(x: Any, y: Any) -> Any:
+    """``x * y``, element by element, broadcast: ``dx = dz * y``, ``dy = dz * x``.
+
+    >>> multiply(2.0, 3.0)
+    6.0
+    """
+    return np.multiply(x, y)
+
+
+@primitive(
+    lambda dz, z, x, y: dz / y,
+    lambda dz, z, x, y: -dz * z / y,
+    scalar=operator.truediv, symbol="/", numpy="{0} / {1}", latex=r"\frac{{{0}}}{{{1}}}",
+)  # fmt: skip
+def divide(x: Any, y: Any) -> Any:
+    """``x / y``, broadcast: ``dx = dz / y``, ``dy = -dz * x / y²``.
+
+    >>> divide(1.0, 4.0)
+    0.25
+    """
+    return np.divide(x, y)
+
+
+@primitive(
+    lambda dz, z, x: -dz,
+    scalar=operator.neg, symbol="−", numpy="-{0}", latex="-{0}",
+)  # fmt: skip
+def negative(x: Any) -> Any:
+    """``-x``.
+
+    >>> negative(2.0)
+    -2.0
+    """
+    return np.negative(x)
+
+
+@primitive(
+    lambda dz, z, x: dz,
+    scalar=operator.pos, symbol="=", numpy="{0}", latex="{0}",
+    definition=lambda x: x,
+)  # fmt: skip
+def positive(x: Any) -> Any:
+    """``+x``: the same numbers in a node of their own.
+
+    >>> positive(2.0)
+    2.0
+    """
+    return np.positive(x)
+
+
+def _times_power(dz: Any, x: Any, n: float) -> Any:
+    """``dz * n * x**(n-1)``, with no ``0 * inf`` left where n is 0, 1 or 2."""
+    if n == 0:
+        return dz * 0.0 * x
+    if n == 1:
+        return dz
+    if n == 2:
+        return dz * 2.0 * x
+    return dz * n * power_constant(x, n=n - 1)
+
+
+@primitive(
+    lambda dz, z, x, *, n: _times_power(dz, x, n),
+    symbol="xⁿ", numpy="{0}**{n}", latex=r"{0}^{{{n}}}",
+)  # fmt: skip
+def power_constant(x: Any, *, n: float) -> Any:
+    """``x**n`` for a plain number n: ``dx = dz * n * x**(n-1)``.
+
+    A negative base with a fractional exponent is nan, as in NumPy, never complex.
+
+    >>> power_constant(3.0, n=2)
+    9.0
+    """
+    if type(x) is float:
+        try:
+            return math.pow(x, n)
+        except (OverflowError, ValueError):
+            return np.power(np.float64(x), n)
+    if n == 2:
+        return np.multiply(x, x)  # what np.power does too, without looking at the exponent first
+    return np.power(x, n)
+
+
+def indicator(test: Any, x: Any, y: Any) -> Any:
+    """A comparison as 0.0 and 1.0 in the inputs' own dtype, so that masks can be computed with."""
+    return np.asarray(test(x, y)).astype(np.result_type(x, y))
+
+
+def _comparison(test: Any, on_floats: Any, symbol: str, latex: str, numpy: str) -> Primitive:
+    def forward(x: Any, y: Any) -> Any:
+        return indicator(test, x, y)
+
+    forward.__name__ = test.__name__
+    forward.__doc__ = (
+        f"``x {numpy} y`` as 0.0 and 1.0: a mask. Its derivative is zero everywhere.\n\n"
+        f"    >>> {test.__name__}(2.0, 3.0)\n    {float(test(2.0, 3.0))}\n    "
+    )
+    return primitive(
+        None, None, scalar=lambda x, y: float(on_floats(x, y)),
+        symbol=symbol, numpy=f"({{0}} {numpy} {{1}})", latex=f"[{{0}} {latex} {{1}}]",
+    )(forward)  # fmt: skip
+
+
+greater = _comparison(np.greater, operator.gt, ">", ">", ">")
+greater_equal = _comparison(np.greater_equal, operator.ge, "≥", r"\ge", ">=")
+less = _comparison(np.less, operator.lt, "<", "<", "<")
+less_equal = _comparison(np.less_equal, operator.le, "≤", r"\le", "<=")
+equal = _comparison(np.equal, operator.eq, "=", "=", "==")
+not_equal = _comparison(np.not_equal, operator.ne, "≠", r"\ne", "!=")
+
+
+@primitive(
+    lambda dz, z, x, y: dz * (greater(x, y) + 0.5 * equal(x, y)),
+    lambda dz, z, x, y: dz * (less(x, y) + 0.5 * equal(x, y)),
+    symbol="max", numpy="np.maximum({0}, {1})", latex=r"\max({0}, {1})",
+)  # fmt: skip
+def maximum(x: Any, y: Any) -> Any:
+    """The larger of two, element by element; a tie gives half the gradient to each.
+
+    >>> maximum(2.0, 3.0)
+    3.0
+    """
+    return np.maximum(x, y)
+
+
+@primitive(
+    lambda dz, z, x, y: dz * (less(x, y) + 0.5 * equal(x, y)),
+    lambda dz, z, x, y: dz * (greater(x, y) + 0.5 * equal(x, y)),
+    symbol="min", numpy="np.minimum({0}, {1})", latex=r"\min({0}, {1})",
+)  # fmt: skip
+def minimum(x: Any, y: Any) -> Any:
+    """The smaller of two, element by element; a tie gives half the gradient to each.
+
+    >>> minimum(2.0, 3.0)
+    2.0
+    """
+    return np.minimum(x, y)
+
+
+@primitive(
+    None,
+    lambda dz, z, condition, x, y: where(condition, dz, 0.0),
+    lambda dz, z, condition, x, y: where(condition, 0.0, dz),
+    scalar=lambda condition, x, y: x if condition else y, symbol="where", numpy="np.where({0}, {1}, {2})",
+    latex=r"\begin{{cases}}{1} & {0}\\ {2} & \text{{otherwise}}\end{{cases}}",
+)  # fmt: skip
+def where(condition: Any, x: Any, y: Any) -> Any:
+    """``x`` where the condition holds, else ``y``; the gradient goes to the one that was taken.
+
+    A nan or infinity in the branch *not* taken still reaches its own inputs' gradients when their
+    local derivative is infinite (``where(x > 0, sqrt(x), x)``): make the argument safe first.
+
+    >>> where(True, 2.0, 3.0)
+    2.0
+    """
+    return np.where(np.asarray(condition) != 0, x, y)
+

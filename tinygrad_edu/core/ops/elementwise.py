@@ -1,0 +1,387 @@
+"""Functions of one number, applied to each element, activations among them. Nothing but declarations."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.ops.arithmetic import (
+    equal,
+    greater,
+    greater_equal,
+    less_equal,
+    not_equal,
+    where,
+)
+from tinygrad_edu.core.primitive import primitive
+
+
+@primitive(
+    lambda dz, z, x: dz * z,
+    scalar=math.exp, numpy="np.exp({0})", latex="e^{{{0}}}",
+)  # fmt: skip
+def exp(x: Any) -> Any:
+    """``eˣ``, its own derivative.
+
+    >>> exp(0.0)
+    1.0
+    """
+    return np.exp(x)
+
+
+@primitive(
+    lambda dz, z, x: dz * (z + 1.0),
+    scalar=math.expm1, numpy="np.expm1({0})", latex="e^{{{0}}} - 1",
+    definition=lambda x: exp(x) - 1.0,
+)  # fmt: skip
+def expm1(x: Any) -> Any:
+    """``eˣ − 1``, exact near 0.
+
+    >>> expm1(0.0)
+    0.0
+    """
+    return np.expm1(x)
+
+
+@primitive(
+    lambda dz, z, x: dz / x,
+    scalar=math.log, numpy="np.log({0})", latex=r"\log {0}",
+)  # fmt: skip
+def log(x: Any) -> Any:
+    """The natural logarithm: ``dx = dz / x``.
+
+    >>> log(1.0)
+    0.0
+    """
+    return np.log(x)
+
+
+@primitive(
+    lambda dz, z, x: dz / (1.0 + x),
+    scalar=math.log1p, numpy="np.log1p({0})", latex=r"\log(1 + {0})",
+    definition=lambda x: log(1.0 + x),
+)  # fmt: skip
+def log1p(x: Any) -> Any:
+    """``log(1 + x)``, exact near 0.
+
+    >>> log1p(0.0)
+    0.0
+    """
+    return np.log1p(x)
+
+
+@primitive(
+    lambda dz, z, x: dz / (x * math.log(2.0)),
+    scalar=math.log2, numpy="np.log2({0})", latex=r"\log_2 {0}",
+    definition=lambda x: log(x) / math.log(2.0),
+)  # fmt: skip
+def log2(x: Any) -> Any:
+    """The logarithm to base 2.
+
+    >>> log2(8.0)
+    3.0
+    """
+    return np.log2(x)
+
+
+@primitive(
+    lambda dz, z, x: dz / (x * math.log(10.0)),
+    scalar=math.log10, numpy="np.log10({0})", latex=r"\log_{{10}} {0}",
+    definition=lambda x: log(x) / math.log(10.0),
+)  # fmt: skip
+def log10(x: Any) -> Any:
+    """The logarithm to base 10.
+
+    >>> log10(100.0)
+    2.0
+    """
+    return np.log10(x)
+
+
+@primitive(
+    # The exponent stays 0 where it is 0, so that x**0 has derivative 0 even at x = 0.
+    lambda dz, z, x, y: dz * y * power(x, y - not_equal(y, 0.0)),
+    # d/dy = z log x, which is 0 where x is 0: log(0) is never asked for.
+    lambda dz, z, x, y: dz * z * log(x + equal(x, 0.0)),
+    scalar=math.pow, symbol="xʸ", numpy="{0} ** {1}", latex="{0}^{{{1}}}",
+)  # fmt: skip
+def power(x: Any, y: Any) -> Any:
+    """``x ** y`` where the exponent is a Value or an array, broadcast.
+
+    ``dx = dz * y * x**(y-1)``, ``dy = dz * x**y * log(x)``.
+
+    >>> power(2.0, 3.0)
+    8.0
+    """
+    return np.power(x, y)
+
+
+@primitive(
+    lambda dz, z, x: dz / (2.0 * z),
+    scalar=math.sqrt, symbol="√", numpy="np.sqrt({0})", latex=r"\sqrt{{{0}}}",
+)  # fmt: skip
+def sqrt(x: Any) -> Any:
+    """The square root: ``dx = dz / (2 √x)``, infinite at 0.
+
+    >>> sqrt(9.0)
+    3.0
+    """
+    return np.sqrt(x)
+
+
+@primitive(
+    None,
+    numpy="np.sign({0})", latex=r"\operatorname{{sign}}({0})",
+)  # fmt: skip
+def sign(x: Any) -> Any:
+    """−1, 0 or 1; its derivative is zero everywhere.
+
+    >>> sign(-3.0)
+    -1.0
+    """
+    return np.sign(x)
+
+
+@primitive(
+    lambda dz, z, x: dz * sign(x),
+    scalar=math.fabs, numpy="np.abs({0})", latex=r"\left|{0}\right|",
+)  # fmt: skip
+def absolute(x: Any) -> Any:
+    """``|x|``; its derivative at 0 is taken as 0.
+
+    >>> absolute(-3.0)
+    3.0
+    """
+    return np.abs(x)
+
+
+@primitive(
+    lambda dz, z, x: dz * cos(x),
+    scalar=math.sin, numpy="np.sin({0})", latex=r"\sin {0}",
+)  # fmt: skip
+def sin(x: Any) -> Any:
+    """The sine of an angle in radians.
+
+    >>> sin(0.0)
+    0.0
+    """
+    return np.sin(x)
+
+
+@primitive(
+    lambda dz, z, x: -dz * sin(x),
+    scalar=math.cos, numpy="np.cos({0})", latex=r"\cos {0}",
+)  # fmt: skip
+def cos(x: Any) -> Any:
+    """The cosine of an angle in radians.
+
+    >>> cos(0.0)
+    1.0
+    """
+    return np.cos(x)
+
+
+@primitive(
+    lambda dz, z, x: dz * (1.0 + z * z),
+    scalar=math.tan, numpy="np.tan({0})", latex=r"\tan {0}",
+)  # fmt: skip
+def tan(x: Any) -> Any:
+    """The tangent of an angle in radians.
+
+    >>> tan(0.0)
+    0.0
+    """
+    return np.tan(x)
+
+
+@primitive(
+    lambda dz, z, x: dz / (1.0 + x * x),
+    scalar=math.atan, numpy="np.arctan({0})", latex=r"\arctan {0}",
+)  # fmt: skip
+def arctan(x: Any) -> Any:
+    """The angle, in radians, whose tangent is x.
+
+    >>> arctan(0.0)
+    0.0
+    """
+    return np.arctan(x)
+
+
+@primitive(
+    lambda dz, z, x: dz * cosh(x),
+    scalar=math.sinh, numpy="np.sinh({0})", latex=r"\sinh {0}",
+)  # fmt: skip
+def sinh(x: Any) -> Any:
+    """The hyperbolic sine.
+
+    >>> sinh(0.0)
+    0.0
+    """
+    return np.sinh(x)
+
+
+@primitive(
+    lambda dz, z, x: dz * sinh(x),
+    scalar=math.cosh, numpy="np.cosh({0})", latex=r"\cosh {0}",
+)  # fmt: skip
+def cosh(x: Any) -> Any:
+    """The hyperbolic cosine.
+
+    >>> cosh(0.0)
+    1.0
+    """
+    return np.cosh(x)
+
+
+@primitive(
+    lambda dz, z, x: dz * (1.0 - z * z),
+    scalar=math.tanh, numpy="np.tanh({0})", latex=r"\tanh({0})",
+    definition=lambda x: 1.0 - 2.0 / (exp(2.0 * x) + 1.0),
+)  # fmt: skip
+def tanh(x: Any) -> Any:
+    """``(eˣ − e⁻ˣ)/(eˣ + e⁻ˣ)``, with derivative ``1 − z²`` (lecture, S2).
+
+    >>> tanh(0.0)
+    0.0
+    """
+    return np.tanh(x)
+
+
+@primitive(
+    # σ' = σ(x)(1 − σ(x)); written σ(−x), the second factor keeps its digits where σ(x) rounds to 1.
+    lambda dz, z, x: dz * z * sigmoid(-x),
+    symbol="σ", latex=r"\sigma({0})",
+    definition=lambda x: 1.0 / (1.0 + exp(-x)),
+)  # fmt: skip
+def sigmoid(x: Any) -> Any:
+    """``1 / (1 + e⁻ˣ)``, with derivative ``z(1 − z)`` (lecture, S2); exact and silent at ±1000.
+
+    >>> sigmoid(0.0)
+    0.5
+    """
+    if type(x) is float:
+        e = math.exp(-abs(x))
+        return (1.0 if x >= 0 else e) / (1.0 + e)
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1, e) / (1 + e)
+
+
+@primitive(
+    lambda dz, z, x: dz * sigmoid(x),
+    latex=r"\operatorname{{softplus}}({0})",
+    definition=lambda x: log(1.0 + exp(x)),
+)  # fmt: skip
+def softplus(x: Any) -> Any:
+    """``log(1 + eˣ)``, the integral of the sigmoid; exact and silent at ±1000.
+
+    >>> softplus(0.0) == math.log(2.0)
+    True
+    """
+    if type(x) is float:
+        return max(x, 0.0) + math.log1p(math.exp(-abs(x))) if x == x else x
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+def _passes(x: Any, at_zero: float) -> Any:
+    """What ReLU lets through: 1 above zero, 0 below, `at_zero` at it."""
+    if at_zero == 1:
+        return greater_equal(x, 0.0)
+    if at_zero == 0:
+        return greater(x, 0.0)
+    return greater(x, 0.0) + at_zero * equal(x, 0.0)
+
+
+@primitive(
+    lambda dz, z, x, *, at_zero=1: dz * _passes(x, at_zero),
+    latex=r"\operatorname{{ReLU}}({0})", numpy="np.maximum({0}, 0)",
+)  # fmt: skip
+def relu(x: Any, at_zero: float = 1) -> Any:
+    """``max(0, x)`` (lecture, S2).
+
+    The derivative is 1 for x > 0 and 0 for x < 0. At exactly 0 it is `at_zero`: 1 in the lecture
+    and here, 0 in PyTorch and JAX.
+
+    >>> relu(-2.0), relu(3.0)
+    (0.0, 3.0)
+    """
+    if type(x) is float:
+        return x if x > 0.0 or x != x else 0.0
+    return np.maximum(x, 0)
+
+
+@primitive(
+    lambda dz, z, x, *, slope=0.01, at_zero=1: (
+        dz * where(_passes(x, 1 if at_zero else 0), 1.0, slope)
+    ),
+    latex=r"\operatorname{{LReLU}}({0})", numpy="np.where({0} >= 0, {0}, {slope} * {0})",
+    definition=lambda x, *, slope=0.01, at_zero=1: where(greater_equal(x, 0.0), x, slope * x),
+)  # fmt: skip
+def leaky_relu(x: Any, slope: float = 0.01, at_zero: float = 1) -> Any:
+    """``max(x, slope · x)`` with a slope between 0 and 1 (lecture, S2: 0.01).
+
+    The derivative is 1 for x > 0 and `slope` for x < 0. At exactly 0 it is 1 with ``at_zero=1``, the
+    lecture's choice, and `slope` with ``at_zero=0``, PyTorch's.
+
+    >>> leaky_relu(-2.0), leaky_relu(3.0)
+    (-0.02, 3.0)
+    """
+    return np.where(np.asarray(x) >= 0, x, slope * x) if type(x) is not float else (
+        x if x >= 0 else slope * x
+    )  # fmt: skip
+
+
+@primitive(
+    lambda dz, z, x, *, min=None, max=None: dz * _inside(x, min, max),
+    latex=r"\operatorname{{clip}}({0})", numpy="np.clip({0}, {min}, {max})",
+)  # fmt: skip
+def clip(x: Any, min: Any = None, max: Any = None) -> Any:
+    """``x`` limited to ``[min, max]``; the gradient passes inside and on the limits, not outside.
+
+    >>> clip(7.0, 0.0, 5.0)
+    5.0
+    """
+    return np.clip(x, min, max)
+
+
+def _inside(x: Any, low: Any, high: Any) -> Any:
+    inside = 1.0
+    if low is not None:
+        inside = inside * greater_equal(x, low)
+    if high is not None:
+        inside = inside * less_equal(x, high)
+    return inside
+
+
+@primitive(
+    lambda dz, z, x, y: dz * log(y),
+    lambda dz, z, x, y: dz * xdivy(x, y),
+    latex=r"{0} \log {1}",
+    definition=lambda x, y: x * log(y),
+)  # fmt: skip
+def xlogy(x: Any, y: Any) -> Any:
+    """``x log y``, where ``0 · log 0 = 0``.
+
+    >>> xlogy(0.0, 0.0)
+    0.0
+    """
+    safe = np.where(np.asarray(x) == 0, 1, y)
+    return x * np.log(safe)
+
+
+@primitive(
+    lambda dz, z, x, y: dz * xdivy(1.0, y),
+    lambda dz, z, x, y: -dz * xdivy(z, y),
+    latex=r"\frac{{{0}}}{{{1}}}",
+    definition=lambda x, y: x / y,
+)  # fmt: skip
+def xdivy(x: Any, y: Any) -> Any:
+    """``x / y``, where ``0 / 0 = 0``.
+
+    >>> xdivy(0.0, 0.0)
+    0.0
+    """
+    safe = np.where(np.asarray(x) == 0, 1, y)
+    return np.divide(x, safe)
+

@@ -1,0 +1,173 @@
+"""Losses per example. Nothing but declarations, and the functions that choose between them."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.ops.elementwise import log, sigmoid, softplus, xdivy
+from tinygrad_edu.core.ops.reductions import logsumexp, mean, softmax, sum
+from tinygrad_edu.core.ops.shaping import expand_dims
+from tinygrad_edu.core.primitive import GradError, Traced, primitive, shape
+
+
+@primitive(
+    lambda dz, z, a, y: dz * (xdivy(1.0 - y, 1.0 - a) - xdivy(y, a)),
+    lambda dz, z, a, y: dz * (log(1.0 - a) - log(a)),
+    symbol="cross-entropy", latex=r"\mathcal{{L}}({0}, {1})",
+    definition=lambda a, y: -(y * log(a) + (1.0 - y) * log(1.0 - a)),
+)  # fmt: skip
+def bernoulli_loss(a: Any, y: Any) -> Any:
+    """``−(y log a + (1−y) log(1−a))`` for each entry (lecture, S4), where ``0 · log 0 = 0``.
+
+    >>> bernoulli_loss(1.0, 1.0)
+    0.0
+    """
+    a, y = np.asarray(a), np.asarray(y)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        seen = np.where(y == 0, 0, y * np.log(a))
+        unseen = np.where(y == 1, 0, (1 - y) * np.log(1 - a))
+        loss = -(seen + unseen)
+    if np.isinf(loss).any():
+        warnings.warn(
+            "binary_cross_entropy: a probability is exactly 0 or 1 and wrong, so the loss is infinite. "
+            "Pass the logits z instead of a = sigmoid(z), with from_logits=True: that is exact",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return loss + 0.0  # -0.0 becomes 0.0
+
+
+@primitive(
+    lambda dz, loss, z, y: dz * (sigmoid(z) - y),
+    lambda dz, loss, z, y: -dz * z,
+    symbol="cross-entropy", latex=r"\mathcal{{L}}(\sigma({0}), {1})",
+    definition=lambda z, y: softplus(z) - y * z,
+)  # fmt: skip
+def logistic_loss(z: Any, y: Any) -> Any:
+    """`bernoulli_loss` of ``a = sigmoid(z)`` from z itself: ``log(1 + eᶻ) − y z``, exact at ±1000.
+
+    >>> logistic_loss(0.0, 1.0) == softplus(0.0)
+    True
+    """
+    return softplus(z) - y * z
+
+
+@primitive(
+    lambda dz, loss, z, y, *, axis=0: (
+        _put_back(dz, z, axis) * (softmax(z, axis=axis) * sum(y, axis=axis, keepdims=True) - y)
+    ),
+    lambda dz, loss, z, y, *, axis=0: (
+        _put_back(dz, z, axis) * (logsumexp(z, axis=axis, keepdims=True) - z)
+    ),
+    shape=lambda z, y, *, axis=0: z[: axis % len(z)] + z[axis % len(z) + 1 :],
+    symbol="cross-entropy", latex=r"\mathcal{{L}}(\operatorname{{softmax}}({0}), {1})",
+    definition=lambda z, y, *, axis=0: sum(
+        y * (logsumexp(z, axis=axis, keepdims=True) - z), axis=axis
+    ),
+)  # fmt: skip
+def softmax_loss(z: Any, y: Any, axis: int = 0) -> Any:
+    """``−Σ y log softmax(z)`` along `axis`, from z itself; exact at ±1000.
+
+    >>> softmax_loss(np.zeros(1), np.ones(1))
+    0.0
+    """
+    y = np.asarray(y)
+    log_a = logsumexp(z, axis=axis, keepdims=True) - z
+    return np.add.reduce(y * np.where(y == 0, 0, log_a), axis=axis)
+
+
+def _put_back(dz: Any, z: Any, axis: int) -> Any:
+    return expand_dims(dz, axis % len(shape(z)))
+
+
+def _per_example(loss: Any, axis: int, over_units: Any) -> Any:
+    return over_units(loss, axis=axis) if len(shape(loss)) == 2 else loss
+
+
+def _same_shape(name: str, a: Any, y: Any) -> Any:
+    y = y if isinstance(y, Traced) else np.asarray(y)
+    if shape(a) != shape(y):
+        raise GradError(
+            f"{name}: the prediction has shape {shape(a)} and the target {shape(y)}; they must be "
+            "equal, nothing is broadcast"
+        )
+    return y
+
+
+def binary_cross_entropy(a: Any, y: Any, from_logits: bool = False, axis: int = 0) -> Any:
+    """The loss per example of a probability a against a target y: ``−(y log a + (1−y) log(1−a))``.
+
+    `a`, `y`: one shape. In two dimensions the units lie along `axis` and their losses are summed,
+    so A (n, m) gives (m,); of a number or a vector every entry is an example. With
+    ``from_logits=True`` the first argument is z with ``a = sigmoid(z)``: exact even at ±1000, where
+    a probability would have rounded to 0 or 1. ``tg.mean`` of it is the cost (lecture, S4 to S6).
+
+    Raises GradError where the shapes differ.
+
+    >>> binary_cross_entropy(np.array([1.0, 0.0]), np.array([1.0, 0.0])).tolist()
+    [0.0, 0.0]
+    """
+    y = _same_shape("binary_cross_entropy", a, y)
+    return _per_example((logistic_loss if from_logits else bernoulli_loss)(a, y), axis, sum)
+
+
+def one_hot(labels: Any, classes: int, axis: int = 0) -> Any:
+    """Integer labels (m,) as an array of zeros and ones, (classes, m) for ``axis=0``.
+
+    Raises GradError for a label outside ``0 … classes − 1``.
+
+    >>> one_hot(np.array([0, 2]), 3).tolist()
+    [[1.0, 0.0], [0.0, 0.0], [0.0, 1.0]]
+    """
+    labels = np.asarray(labels)
+    if labels.size and not (0 <= labels.min() and labels.max() < classes):
+        raise GradError(
+            f"cross_entropy: labels must be 0 … {classes - 1} for {classes} classes; "
+            f"found {labels.min()} … {labels.max()}"
+        )
+    return np.moveaxis(np.eye(classes)[labels], -1, axis)
+
+
+def cross_entropy(z: Any, labels: Any, axis: int = 0) -> Any:
+    """The loss per example of logits z against classes: ``−Σ y log softmax(z)`` along `axis`.
+
+    `z`: (classes, m) for ``axis=0``, or (classes,) for one example. `labels`: one-hot in the shape
+    of z, or integers of shape (m,) or (1, m). Exact and silent at ±1000; its gradient is
+    ``softmax(z) − Y``.
+
+    Raises GradError for labels of another shape or outside the classes.
+
+    >>> cross_entropy(np.zeros((1, 2)), np.array([0, 0])).tolist()
+    [0.0, 0.0]
+    """
+    size = shape(z)
+    if not size:
+        raise GradError("cross_entropy: z is a single number; it needs one logit per class")
+    if not isinstance(labels, Traced):
+        labels = np.asarray(labels)
+        rest = size[: axis % len(size)] + size[axis % len(size) + 1 :]
+        if labels.shape != size and labels.dtype.kind in "iu" and labels.size == int(np.prod(rest)):
+            labels = one_hot(labels.reshape(rest), size[axis], axis % len(size))
+    if shape(labels) != size:
+        raise GradError(
+            f"cross_entropy: logits of shape {size} need one-hot labels of the same shape or one "
+            f"integer per example; got shape {shape(labels)}"
+        )
+    return softmax_loss(z, labels, axis=axis)
+
+
+def mean_squared_error(a: Any, y: Any, axis: int = 0) -> Any:
+    """The mean over units of ``(a − y)²``, per example.
+
+    `a`, `y`: one shape; in two dimensions the units lie along `axis`: A (n, m) gives (m,).
+
+    Raises GradError where the shapes differ.
+
+    >>> mean_squared_error(np.array([3.0]), np.array([1.0])).tolist()
+    [4.0]
+    """
+    y = _same_shape("mean_squared_error", a, y)
+    return _per_example((a - y) ** 2, axis, mean)

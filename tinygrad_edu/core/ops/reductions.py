@@ -1,0 +1,293 @@
+"""Sums, means, extremes and their kin over axes. Nothing but declarations."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.ops.arithmetic import equal, multiply
+from tinygrad_edu.core.ops.elementwise import exp, log, sqrt, xdivy
+from tinygrad_edu.core.ops.shaping import broadcast_to, joined, reshape, transpose
+from tinygrad_edu.core.primitive import Shape, primitive, shape
+
+
+def axes_of(ndim: int, axis: Any) -> tuple[int, ...]:
+    """`axis` as NumPy takes it (None, one, several, negative) as a tuple of axis numbers."""
+    if axis is None:
+        return tuple(range(ndim))
+    return tuple(sorted(a % ndim for a in (axis if isinstance(axis, tuple) else (axis,))))
+
+
+def reduced_shape(old: Shape, *, axis: Any = None, keepdims: bool = False, **_: Any) -> Shape:
+    """The shape left when `axis` is reduced away, or kept with length 1."""
+    gone = axes_of(len(old), axis)
+    return tuple(1 if a in gone else n for a, n in enumerate(old) if keepdims or a not in gone)
+
+
+def spread(reduced: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    """A reduced result with its lost axes back as length 1, so that it broadcasts against `x`."""
+    if keepdims or axis is None:
+        return reduced
+    return reshape(reduced, shape=reduced_shape(shape(x), axis=axis, keepdims=True))
+
+
+def count(x: Any, axis: Any) -> int:
+    """How many numbers of `x` go into one number of its reduction over `axis`."""
+    old = shape(x)
+    return math.prod(old[a] for a in axes_of(len(old), axis))
+
+
+@primitive(
+    lambda dz, z, x, *, axis=None, keepdims=False: broadcast_to(
+        spread(dz, x, axis, keepdims), shape=shape(x)
+    ),
+    shape=reduced_shape, symbol="Σ", numpy="np.sum({0}{options})", latex=r"\sum {0}",
+)  # fmt: skip
+def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """The sum over all axes, or those in `axis`: every number summed gets the gradient of the sum.
+
+    >>> sum(np.ones((2, 3)), axis=1).tolist()
+    [3.0, 3.0]
+    """
+    return np.add.reduce(x, axis=axis, keepdims=keepdims)
+
+
+@primitive(
+    lambda dz, z, x, *, axis=None, keepdims=False: broadcast_to(
+        spread(dz, x, axis, keepdims) / count(x, axis), shape=shape(x)
+    ),
+    shape=reduced_shape, numpy="np.mean({0}{options})", latex=r"\operatorname{{mean}}({0})",
+    definition=lambda x, *, axis=None, keepdims=False: (
+        sum(x, axis=axis, keepdims=keepdims) / count(x, axis)
+    ),
+)  # fmt: skip
+def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """The sum divided by how many numbers were summed; nan for none.
+
+    >>> mean(np.array([1.0, 2.0, 6.0]))
+    3.0
+    """
+    return np.mean(x, axis=axis, keepdims=keepdims)
+
+
+def _ties(dz: Any, z: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+    """The gradient of an extreme, shared evenly by the elements that attain it."""
+    attained = equal(x, spread(z, x, axis, keepdims))
+    ties = sum(attained, axis=axis, keepdims=True)
+    return spread(dz, x, axis, keepdims) * attained / (ties if axis is not None else reshape(ties, ()))
+
+
+@primitive(
+    _ties, shape=reduced_shape, numpy="np.max({0}{options})", latex=r"\max {0}",
+)  # fmt: skip
+def max(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """The largest number; ties share the gradient evenly.
+
+    >>> max(np.array([2.0, 5.0, 5.0]))
+    5.0
+    """
+    return np.max(x, axis=axis, keepdims=keepdims)
+
+
+@primitive(
+    _ties, shape=reduced_shape, numpy="np.min({0}{options})", latex=r"\min {0}",
+)  # fmt: skip
+def min(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """The smallest number; ties share the gradient evenly.
+
+    >>> min(np.array([2.0, 5.0, 5.0]))
+    2.0
+    """
+    return np.min(x, axis=axis, keepdims=keepdims)
+
+
+def _product_of_the_others(x: Any, axis: int) -> Any:
+    """At each place along `axis` the product of all other places, right with zeros at every order.
+
+    Halving: the others of a left element are the others in its half, times the whole right half.
+    """
+    n = shape(x)[axis]
+    if n == 1:
+        return multiply(x, 0.0) + 1.0
+    before = (slice(None),) * axis
+    left, right = x[(*before, slice(0, n // 2))], x[(*before, slice(n // 2, n))]
+    return joined(
+        _product_of_the_others(left, axis) * prod(right, axis=axis, keepdims=True),
+        _product_of_the_others(right, axis) * prod(left, axis=axis, keepdims=True),
+        axis=axis,
+    )
+
+
+def _d_prod(dz: Any, z: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+    old, gone = shape(x), axes_of(len(shape(x)), axis)
+    if 0 in old or not old:
+        return spread(dz, x, axis, keepdims) * (x * 0.0 + 1.0)
+    others = x
+    if len(gone) == 1:
+        others = _product_of_the_others(x, gone[0])
+    else:  # bring the reduced axes together into one, and back
+        kept = tuple(a for a in range(len(old)) if a not in gone)
+        order = kept + gone
+        moved = transpose(x, axes=order)
+        flat = reshape(moved, shape=(*(old[a] for a in kept), count(x, axis)))
+        others = reshape(_product_of_the_others(flat, len(kept)), shape=shape(moved))
+        others = transpose(others, axes=tuple(int(i) for i in np.argsort(order)))
+    return spread(dz, x, axis, keepdims) * others
+
+
+@primitive(
+    _d_prod, shape=reduced_shape, symbol="Π", numpy="np.prod({0}{options})", latex=r"\prod {0}",
+)  # fmt: skip
+def prod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """The product; the gradient of each factor is the product of the others, zeros included.
+
+    >>> prod(np.array([2.0, 3.0, 4.0]))
+    24.0
+    """
+    return np.prod(x, axis=axis, keepdims=keepdims)
+
+
+def _centred(x: Any, axis: Any) -> Any:
+    return x - (mean(x) if axis is None else mean(x, axis=axis, keepdims=True))
+
+
+@primitive(
+    lambda dz, z, x, *, axis=None, keepdims=False, ddof=0: (
+        spread(dz, x, axis, keepdims) * _centred(x, axis) * (2.0 / (count(x, axis) - ddof))
+    ),
+    shape=reduced_shape, numpy="np.var({0}{options})", latex=r"\operatorname{{var}}({0})",
+    definition=lambda x, *, axis=None, keepdims=False, ddof=0: (
+        sum(_centred(x, axis) ** 2, axis=axis, keepdims=keepdims) / (count(x, axis) - ddof)
+    ),
+)  # fmt: skip
+def var(x: Any, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Any:
+    """The mean squared distance from the mean; divided by n − ddof, n of them.
+
+    >>> var(np.array([1.0, 3.0]))
+    1.0
+    """
+    return np.var(x, axis=axis, keepdims=keepdims, ddof=ddof)
+
+
+@primitive(
+    lambda dz, z, x, *, axis=None, keepdims=False, ddof=0: (
+        spread(dz, x, axis, keepdims)
+        * xdivy(_centred(x, axis), spread(z, x, axis, keepdims) * (count(x, axis) - ddof))
+    ),
+    shape=reduced_shape, numpy="np.std({0}{options})", latex=r"\operatorname{{std}}({0})",
+    definition=lambda x, *, axis=None, keepdims=False, ddof=0: sqrt(
+        var(x, axis=axis, keepdims=keepdims, ddof=ddof)
+    ),
+)  # fmt: skip
+def std(x: Any, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Any:
+    """The square root of `var`; its derivative is taken as 0 where all numbers are equal.
+
+    >>> std(np.array([1.0, 3.0]))
+    1.0
+    """
+    return np.std(x, axis=axis, keepdims=keepdims, ddof=ddof)
+
+
+@primitive(
+    lambda dz, z, x, *, axis=None, keepdims=False: (
+        spread(dz, x, axis, keepdims) * xdivy(x, spread(z, x, axis, keepdims))
+    ),
+    shape=reduced_shape, symbol="‖ ‖",
+    numpy="np.linalg.norm({0}{options})", latex=r"\left\|{0}\right\|",
+    definition=lambda x, *, axis=None, keepdims=False: sqrt(
+        sum(x**2, axis=axis, keepdims=keepdims)
+    ),
+)  # fmt: skip
+def norm(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """The Euclidean length ``√Σx²``; its derivative ``x / ‖x‖`` is taken as 0 where x is all zeros.
+
+    >>> norm(np.array([3.0, 4.0]))
+    5.0
+    """
+    return np.sqrt(np.add.reduce(np.multiply(x, x), axis=axis, keepdims=keepdims))
+
+
+@primitive(
+    lambda dz, z, x, *, axis=None, keepdims=False: (
+        spread(dz, x, axis, keepdims) * softmax(x, axis=axis)
+    ),
+    shape=reduced_shape, latex=r"\log\sum e^{{{0}}}",
+    definition=lambda x, *, axis=None, keepdims=False: log(
+        sum(exp(x), axis=axis, keepdims=keepdims)
+    ),
+)  # fmt: skip
+def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """``log Σ eˣ``, exact and silent at ±1000; its gradient is the softmax.
+
+    >>> logsumexp(np.zeros(1))
+    0.0
+    """
+    top = _finite_top(x, axis)
+    total = np.log(np.add.reduce(np.exp(x - top), axis=axis, keepdims=True)) + top
+    return total if keepdims else np.reshape(total, reduced_shape(np.shape(x), axis=axis))
+
+
+def _finite_top(x: Any, axis: Any) -> Any:
+    """The maximum to subtract before `exp`, so that nothing overflows; 0 where it is infinite."""
+    top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
+    return np.where(np.isfinite(top), top, 0)
+
+
+@primitive(
+    lambda dz, z, x, *, axis=None: z * (
+        dz - sum(dz * z, axis=axis, keepdims=axis is not None)
+    ),
+    shape=lambda old, *, axis=None: old, latex=r"\operatorname{{softmax}}({0})",
+    definition=lambda x, *, axis=None: exp(x) / sum(exp(x), axis=axis, keepdims=axis is not None),
+)  # fmt: skip
+def softmax(x: Any, axis: Any = None) -> Any:
+    """``eˣ / Σ eˣ`` along `axis` (all of x if None): positive and summing to one; exact at ±1000.
+
+    >>> softmax(np.zeros(4)).tolist()
+    [0.25, 0.25, 0.25, 0.25]
+    """
+    e = np.exp(x - _finite_top(x, axis))
+    return e / np.add.reduce(e, axis=axis, keepdims=True)
+
+
+@primitive(
+    lambda dz, z, x, *, axis=None: (
+        dz - exp(z) * sum(dz, axis=axis, keepdims=axis is not None)
+    ),
+    shape=lambda old, *, axis=None: old, latex=r"\log\operatorname{{softmax}}({0})",
+    definition=lambda x, *, axis=None: (
+        x - log(sum(exp(x), axis=axis, keepdims=axis is not None))
+    ),
+)  # fmt: skip
+def log_softmax(x: Any, axis: Any = None) -> Any:
+    """The logarithm of `softmax`, without computing it first; exact at ±1000.
+
+    >>> log_softmax(np.zeros(1)).tolist()
+    [0.0]
+    """
+    shifted = x - _finite_top(x, axis)
+    return shifted - np.log(np.add.reduce(np.exp(shifted), axis=axis, keepdims=True))
+
+
+@primitive(
+    lambda dz, z, x, *, axis=None: _cumulated_back(dz, x, axis),
+    shape=lambda old, *, axis=None: old if axis is not None else (math.prod(old),),
+    numpy="np.cumsum({0}{options})", latex=r"\operatorname{{cumsum}}({0})",
+)  # fmt: skip
+def cumsum(x: Any, axis: Any = None) -> Any:
+    """Running totals along `axis`: an early number reaches every later total.
+
+    >>> cumsum(np.ones(3)).tolist()
+    [1.0, 2.0, 3.0]
+    """
+    return np.cumsum(x, axis=axis)
+
+
+def _cumulated_back(dz: Any, x: Any, axis: Any) -> Any:
+    """Running totals from the far end."""
+    along = 0 if axis is None else axis % builtins.max(len(shape(x)), 1)
+    back = (slice(None),) * along + (slice(None, None, -1),)
+    return reshape(cumsum(dz[back], axis=along)[back], shape=shape(x))

@@ -1,0 +1,277 @@
+"""Operations that move numbers without changing them. Nothing but declarations."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.primitive import Each, GradError, Shape, primitive, shape
+
+_DATA_NOTATION = {"symbol": "[ ]", "latex": r"{0}"}
+
+
+def _reshaped(old: Shape, *, shape: Any) -> Shape:
+    new = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    if -1 in new:
+        known = -math.prod(new)
+        new = tuple(math.prod(old) // known if n == -1 and known else n for n in new)
+    return tuple(int(n) for n in new)
+
+
+@primitive(
+    lambda dz, z, x, *, shape: reshape(dz, shape=_shape(x)),
+    shape=_reshaped, numpy="{0}.reshape({shape})",
+    latex=r"\operatorname{{reshape}}({0})",
+)  # fmt: skip
+def reshape(x: Any, shape: Any) -> Any:
+    """The same numbers in another shape; one entry of it may be −1.
+
+    >>> reshape(np.arange(6.0), (2, 3)).shape
+    (2, 3)
+    """
+    return np.reshape(x, shape)
+
+
+_shape = shape  # in rules with an option called `shape`
+
+
+def _permuted(old: Shape, *, axes: Any = None) -> Shape:
+    return old[::-1] if axes is None else tuple(old[axis] for axis in axes)
+
+
+def _inverse(axes: Any) -> Any:
+    return None if axes is None else tuple(int(i) for i in np.argsort([a % len(axes) for a in axes]))
+
+
+@primitive(
+    lambda dz, z, x, *, axes=None: transpose(dz, axes=_inverse(axes)),
+    shape=_permuted, symbol="ᵀ", numpy="{0}.T", latex=r"{0}^{{\top}}",
+)  # fmt: skip
+def transpose(x: Any, axes: Any = None) -> Any:
+    """Axes reversed, or in the order of `axes`.
+
+    >>> transpose(np.zeros((2, 3))).shape
+    (3, 2)
+    """
+    return np.transpose(x, axes)
+
+
+def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
+    """``x`` with two of its axes exchanged.
+
+    >>> swapaxes(np.zeros((2, 3, 4)), 0, 2).shape
+    (4, 3, 2)
+    """
+    axes = list(range(len(shape(x))))
+    axes[axis1], axes[axis2] = axes[axis2], axes[axis1]
+    return transpose(x, axes=tuple(axes))
+
+
+def moveaxis(x: Any, source: int, destination: int) -> Any:
+    """``x`` with one axis moved to another place.
+
+    >>> moveaxis(np.zeros((2, 3, 4)), 0, 2).shape
+    (3, 4, 2)
+    """
+    n = len(shape(x))
+    axes = [axis for axis in range(n) if axis != source % n]
+    axes.insert(destination % n, source % n)
+    return transpose(x, axes=tuple(axes))
+
+
+def expand_dims(x: Any, axis: int) -> Any:
+    """``x`` with an axis of length 1 put in at `axis`.
+
+    >>> expand_dims(np.zeros(3), 0).shape
+    (1, 3)
+    """
+    old = shape(x)
+    at = axis % (len(old) + 1)
+    return reshape(x, shape=(*old[:at], 1, *old[at:]))
+
+
+def squeeze(x: Any, axis: Any = None) -> Any:
+    """``x`` without its axes of length 1, or without those named in `axis`.
+
+    >>> squeeze(np.zeros((1, 3, 1))).shape
+    (3,)
+    """
+    old = shape(x)
+    if axis is None:
+        return reshape(x, shape=tuple(n for n in old if n != 1))
+    drop = {a % len(old) for a in (axis if isinstance(axis, tuple) else (axis,))}
+    if any(old[a] != 1 for a in drop):
+        raise GradError(f"squeeze: axis {axis} of shape {old} is not of length 1")
+    return reshape(x, shape=tuple(n for a, n in enumerate(old) if a not in drop))
+
+
+def ravel(x: Any) -> Any:
+    """All numbers of ``x`` in one row.
+
+    >>> ravel(np.zeros((2, 3))).shape
+    (6,)
+    """
+    return reshape(x, shape=(math.prod(shape(x)),))
+
+
+@primitive(
+    lambda dz, z, x, *, shape: sum_to(dz, shape=_shape(x)),
+    shape=lambda old, *, shape: tuple(shape), symbol="broadcast",
+    numpy="np.broadcast_to({0}, {shape})", latex="{0}",
+)  # fmt: skip
+def broadcast_to(x: Any, shape: Any) -> Any:
+    """``x`` repeated to a larger shape, as NumPy broadcasts.
+
+    >>> broadcast_to(2.0, (2, 3)).shape
+    (2, 3)
+    """
+    return np.broadcast_to(x, shape)
+
+
+@primitive(
+    lambda dz, z, x, *, shape: broadcast_to(dz, shape=_shape(x)),
+    shape=lambda old, *, shape: tuple(shape), symbol="Σ",
+    numpy="np.sum({0}, axis={axis}, keepdims=True)", latex=r"\sum {0}",
+)  # fmt: skip
+def sum_to(x: Any, shape: Any) -> Any:
+    """Broadcasting undone: ``x`` summed over the axes along which `shape` had been repeated.
+
+    This is where ``db = np.sum(dZ, axis=1, keepdims=True)`` comes from: b (n, 1) was added to every
+    one of the m columns of Z, so its gradient is the sum of theirs.
+
+    >>> sum_to(np.ones((2, 3)), (2, 1)).tolist()
+    [[3.0], [3.0]]
+    """
+    if type(x) is float:
+        return x
+    lead, kept = summed_axes(x.shape, shape)
+    if lead or kept:
+        x = np.add.reduce(x, axis=lead + kept, keepdims=True)
+    return x.reshape(shape) if lead else x
+
+
+def summed_axes(large: Shape, small: Shape) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The axes of `large` that `small` lacks, and those where it has length 1."""
+    extra = len(large) - len(small)
+    kept = tuple(i for i in range(extra, len(large)) if small[i - extra] == 1 and large[i] != 1)
+    return tuple(range(extra)), kept
+
+
+def _getitem_shape(old: Shape, *, index: Any) -> Shape:
+    # Indexing an array without memory of its own (stride 0) costs nothing but the indices.
+    return np.shape(np.broadcast_to(np.float64(0), old)[index])
+
+
+@primitive(
+    lambda dz, z, x, *, index: scatter(dz, index=index, shape=shape(x)),
+    shape=_getitem_shape, symbol="[ ]", numpy="{0}[{index}]", latex="{0}_{{[{index}]}}",
+)  # fmt: skip
+def getitem(x: Any, index: Any) -> Any:
+    """``x[index]``: slices, integers, integer arrays (repeated indices accumulate), boolean masks.
+
+    >>> getitem(np.arange(4.0), index=slice(1, 3)).tolist()
+    [1.0, 2.0]
+    """
+    return x[index]
+
+
+def _is_basic(index: Any) -> bool:
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(part is None or part is ... or isinstance(part, (int, slice)) for part in parts)
+
+
+@primitive(
+    lambda dz, z, x, *, index, shape: getitem(dz, index=index),
+    shape=lambda old, *, index, shape: tuple(shape), symbol="scatter",
+    latex=r"\operatorname{{scatter}}({0})",
+)  # fmt: skip
+def scatter(x: Any, index: Any, shape: Any) -> Any:
+    """Zeros of `shape` with ``x`` added in at `index`: what indexing does, the other way round.
+
+    >>> scatter(np.ones(3), index=np.array([0, 0, 1]), shape=(3,)).tolist()
+    [2.0, 1.0, 0.0]
+    """
+    z = np.zeros(shape, np.result_type(x))
+    if _is_basic(index):
+        z[index] = x
+    else:
+        np.add.at(z, index, x)
+    return z
+
+
+def _part(i: int, dz: Any, z: Any, *inputs: Any, axis: Any = 0) -> Any:
+    if axis is None:
+        start = sum(math.prod(shape(x)) for x in inputs[:i])
+        flat = dz[start : start + math.prod(shape(inputs[i]))]
+        return reshape(flat, shape=shape(inputs[i]))
+    axis %= len(shape(z))
+    start = sum(shape(x)[axis] for x in inputs[:i])
+    return dz[(slice(None),) * axis + (slice(start, start + shape(inputs[i])[axis]),)]
+
+
+def _concatenated(*shapes: Shape, axis: Any = 0) -> Shape:
+    if axis is None:
+        return (sum(math.prod(s) for s in shapes),)
+    axis %= len(shapes[0])
+    return (*shapes[0][:axis], sum(s[axis] for s in shapes), *shapes[0][axis + 1 :])
+
+
+@primitive(
+    Each(_part), shape=_concatenated, symbol="concat", latex=r"\operatorname{{concat}}({0})",
+)  # fmt: skip
+def joined(*xs: Any, axis: Any = 0) -> Any:
+    """The inputs one after another along an axis: see `concatenate`.
+
+    >>> joined(np.zeros(2), np.zeros(3)).shape
+    (5,)
+    """
+    return np.concatenate(xs, axis=axis)
+
+
+def concatenate(xs: Any, axis: int | None = 0) -> Any:
+    """A list of arrays or Values joined along an existing axis.
+
+    >>> concatenate([np.zeros((2, 3)), np.zeros((1, 3))]).shape
+    (3, 3)
+    """
+    return joined(*_listed("concatenate", xs), axis=axis if axis is None else operator.index(axis))
+
+
+def stack(xs: Any, axis: int = 0) -> Any:
+    """A list of arrays or Values of one shape joined along a new axis.
+
+    >>> stack([np.zeros(3), np.zeros(3)]).shape
+    (2, 3)
+    """
+    return joined(*(expand_dims(x, axis) for x in _listed("stack", xs)), axis=axis)
+
+
+def vstack(xs: Any) -> Any:
+    """Rows under one another.
+
+    >>> vstack([np.zeros(3), np.zeros((2, 3))]).shape
+    (3, 3)
+    """
+    rows = _listed("vstack", xs)
+    return joined(*(reshape(x, shape=(1, -1)) if len(shape(x)) < 2 else x for x in rows), axis=0)
+
+
+def hstack(xs: Any) -> Any:
+    """Columns beside one another; vectors end to end.
+
+    >>> hstack([np.zeros((3, 1)), np.zeros((3, 2))]).shape
+    (3, 3)
+    """
+    columns = [reshape(x, shape=(1,)) if shape(x) == () else x for x in _listed("hstack", xs)]
+    return joined(*columns, axis=0 if len(shape(columns[0])) == 1 else 1)
+
+
+def _listed(name: str, xs: Any) -> list[Any]:
+    if not isinstance(xs, (list, tuple)):
+        raise TypeError(f"{name}() takes a list or tuple of arrays, not {type(xs).__name__}")
+    if not xs:
+        raise GradError(f"{name}() needs at least one array")
+    return list(xs)

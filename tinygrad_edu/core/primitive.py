@@ -1,0 +1,184 @@
+"""A primitive: one operation, declared once, with everything any reader of a graph may ask of it.
+
+A declaration gives the NumPy forward, one derivative rule per input, the shape of the result and how
+the operation is written. Rules are written with operations and operators only, and may look at
+shapes and options but never at numbers; so the same rule runs on arrays (gradients), on Values
+(gradients that are graphs) and on formulas (the lines of a lecture). This module does not know
+which of them it is given.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+Rule = Callable[..., Any]
+Shape = tuple[int, ...]
+
+
+class GradError(ValueError):
+    """Something about a graph or a gradient is wrong; the message names operation, names and shapes."""
+
+
+class GradIndexError(GradError, IndexError):
+    """An index that does not fit; also an ``IndexError``, for code that expects NumPy's."""
+
+
+class Traced:
+    """What a primitive can be run on besides plain numbers: a Value, a formula.
+
+    A subclass says in `_apply` what becomes of an operation one of whose inputs it is.
+    """
+
+    __slots__ = ()
+    # NumPy asks the operand with the highest priority first: `array * traced` is never an object array.
+    __array_priority__ = 1000
+
+    @classmethod
+    def _apply(cls, op: Primitive, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        raise NotImplementedError
+
+    @property
+    def shape(self) -> Shape:
+        raise NotImplementedError
+
+
+def shape(x: Any) -> Shape:
+    """The shape of a number, an array, a Value or a formula."""
+    return () if type(x) is float else np.shape(x) if not isinstance(x, Traced) else x.shape
+
+
+class Each:
+    """One rule for any number of inputs: ``rule(i, dz, z, *inputs, **options)`` for the i-th."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+
+    def __iter__(self) -> Iterator[Rule]:
+        i = 0
+        while True:
+            yield functools.partial(self.rule, i)
+            i += 1
+
+
+class Primitive:
+    """An operation: callable on numbers, Values and formulas alike.
+
+    Attributes: `forward` (arrays in, array out), `scalar` (the same on Python floats, where that is
+    faster), `rules` (one per input; ``None`` where the derivative is zero everywhere), `shape_rule`,
+    `definition` (the same in terms of simpler operations, if it has one), and the notation:
+    `symbol` in pictures, `numpy` and `latex` as templates over the inputs.
+    """
+
+    def __init__(
+        self,
+        forward: Callable[..., Any],
+        rules: tuple[Rule | None, ...] | Each,
+        *,
+        scalar: Callable[..., Any] | None = None,
+        shape: Callable[..., Shape] | None = None,
+        definition: Callable[..., Any] | None = None,
+        symbol: str | None = None,
+        numpy: str | None = None,
+        latex: str | None = None,
+    ) -> None:
+        functools.update_wrapper(self, forward)
+        self.name = forward.__name__
+        self.forward = forward
+        self.rules = rules
+        self.scalar = scalar
+        self.shape_rule = shape or (lambda *shapes, **_: np.broadcast_shapes(*shapes))
+        self.definition = definition
+        self.symbol = symbol or self.name
+        self.numpy = numpy
+        self.latex = latex or rf"\operatorname{{{self.name}}}".replace("_", r"\_") + "({0})"
+        self.variadic = isinstance(rules, Each)
+        self.differentiable = self.variadic or any(rule is not None for rule in rules)
+        self.parameters = list(inspect.signature(forward).parameters)
+        self.n_inputs = 0 if isinstance(rules, Each) else len(rules)
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        if not self.variadic and len(args) != self.n_inputs or options:
+            args, options = self._bind(args, options)
+        for arg in args:
+            if isinstance(arg, Traced):
+                return arg._apply(self, args, options)
+        return self.evaluate(args, options)
+
+    def __repr__(self) -> str:
+        return f"<operation {self.name}>"
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __reduce__(self) -> str:
+        return self.name  # pickled by reference: an operation is a constant of its module
+
+    def _bind(
+        self, args: tuple[Any, ...], options: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Sort what was given into inputs and options, by position or by name as NumPy users do."""
+        if self.variadic:
+            unknown = set(options) - set(self.parameters)
+            if unknown:
+                raise TypeError(f"{self.name}() does not take {', '.join(sorted(unknown))}")
+            return args, options
+        given = dict(zip(self.parameters, args, strict=False))
+        if len(args) > len(self.parameters):
+            raise TypeError(
+                f"{self.name}() takes {', '.join(self.parameters)}: {len(args)} values were given"
+            )
+        for key, value in options.items():
+            if key not in self.parameters:
+                raise TypeError(f"{self.name}() does not take {key}=")
+            if key in given:
+                raise TypeError(f"{self.name}() was given {key} twice")
+            given[key] = value
+        names = self.parameters[: self.n_inputs]
+        missing = [name for name in names if name not in given]
+        if missing:
+            raise TypeError(f"{self.name}() needs {', '.join(missing)}")
+        return tuple(given.pop(name) for name in names), given
+
+    def evaluate(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """The result on plain numbers: a Python float, a float32 scalar or an array."""
+        if self.scalar is not None and not options:
+            for x in args:
+                if type(x) is not float:
+                    break
+            else:
+                try:
+                    return self.scalar(*args)
+                except (ArithmeticError, ValueError):
+                    pass  # where Python raises, an array would answer inf or nan: ask NumPy below
+        return plain(self.forward(*args, **options))
+
+
+def plain(z: Any) -> Any:
+    """A NumPy result as this package holds numbers: 0-d float64 as a Python float."""
+    if type(z) is np.ndarray:
+        if z.ndim:
+            return z
+        z = z[()]
+    return float(z) if type(z) is np.float64 else z
+
+
+def primitive(
+    *rules: Rule | None | Each, **declared: Any
+) -> Callable[[Callable[..., Any]], Primitive]:
+    """Declare an operation: the decorated function is its forward, `rules` has one entry per input.
+
+    A rule is ``rule(dz, z, *inputs, **options)``: from the gradient `dz` of the output `z` to that
+    of one input, before broadcasting is undone (the sweep does that, once, for all rules).
+    """
+
+    def declare(forward: Callable[..., Any]) -> Primitive:
+        if rules and isinstance(rules[0], Each):
+            return Primitive(forward, rules[0], **declared)
+        return Primitive(forward, rules, **declared)  # type: ignore[arg-type]
+
+    return declare

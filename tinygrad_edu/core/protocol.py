@@ -1,0 +1,164 @@
+"""NumPy's own functions on Values: one map from what NumPy calls to the operation it means.
+
+``np.tanh(W1 @ X + b1)`` gives the same node as ``tg.tanh``. What has no rule raises a TypeError
+naming it; nothing ever comes back as an array that silently lost its gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import numpy as np
+
+from tinygrad_edu.core.operators import power
+from tinygrad_edu.core.ops import arithmetic, elementwise, linalg, reductions, shaping
+from tinygrad_edu.core.primitive import Traced
+
+#: NumPy's element-wise functions, and matmul.
+UFUNCS: dict[Any, Callable[..., Any]] = {
+    np.add: arithmetic.add,
+    np.subtract: arithmetic.subtract,
+    np.multiply: arithmetic.multiply,
+    np.divide: arithmetic.divide,
+    np.negative: arithmetic.negative,
+    np.positive: arithmetic.positive,
+    np.power: power,
+    np.float_power: power,
+    np.square: lambda x: power(x, 2),
+    np.reciprocal: lambda x: arithmetic.divide(1.0, x),
+    np.maximum: arithmetic.maximum,
+    np.minimum: arithmetic.minimum,
+    np.exp: elementwise.exp,
+    np.expm1: elementwise.expm1,
+    np.log: elementwise.log,
+    np.log1p: elementwise.log1p,
+    np.log2: elementwise.log2,
+    np.log10: elementwise.log10,
+    np.sqrt: elementwise.sqrt,
+    np.absolute: elementwise.absolute,
+    np.fabs: elementwise.absolute,
+    np.sign: elementwise.sign,
+    np.sin: elementwise.sin,
+    np.cos: elementwise.cos,
+    np.tan: elementwise.tan,
+    np.arctan: elementwise.arctan,
+    np.sinh: elementwise.sinh,
+    np.cosh: elementwise.cosh,
+    np.tanh: elementwise.tanh,
+    np.matmul: linalg.matmul,
+}
+
+#: Reductions of an element-wise function, as in ``np.add.reduce``.
+REDUCTIONS: dict[Any, Callable[..., Any]] = {
+    np.add: reductions.sum,
+    np.multiply: reductions.prod,
+    np.maximum: reductions.max,
+    np.minimum: reductions.min,
+}
+
+#: NumPy's other functions.
+FUNCTIONS: dict[Any, Callable[..., Any]] = {
+    np.sum: reductions.sum,
+    np.mean: reductions.mean,
+    np.prod: reductions.prod,
+    np.max: reductions.max,
+    np.min: reductions.min,
+    np.var: reductions.var,
+    np.std: reductions.std,
+    np.linalg.norm: lambda x, ord=None, axis=None, keepdims=False: _norm(x, ord, axis, keepdims),
+    np.cumsum: reductions.cumsum,
+    np.dot: linalg.dot,
+    np.outer: linalg.outer,
+    np.where: arithmetic.where,
+    np.clip: lambda a, a_min=None, a_max=None, **kw: elementwise.clip(
+        a, kw.get("min", a_min), kw.get("max", a_max)
+    ),
+    np.reshape: lambda a, shape: shaping.reshape(a, shape),
+    np.ravel: shaping.ravel,
+    np.transpose: lambda a, axes=None: shaping.transpose(a, axes=axes),
+    np.matrix_transpose: lambda x: shaping.swapaxes(x, -1, -2),
+    np.swapaxes: shaping.swapaxes,
+    np.moveaxis: shaping.moveaxis,
+    np.expand_dims: shaping.expand_dims,
+    np.squeeze: shaping.squeeze,
+    np.broadcast_to: shaping.broadcast_to,
+    np.concatenate: shaping.concatenate,
+    np.stack: shaping.stack,
+    np.vstack: shaping.vstack,
+    np.hstack: shaping.hstack,
+}
+
+
+def _norm(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
+    if ord not in (None, 2, "fro") or (ord == 2 and axis is None and len(x.shape) > 1):
+        raise TypeError(f"np.linalg.norm of a Value has no rule for ord={ord!r}: only the Euclidean")
+    return reductions.norm(x, axis=axis, keepdims=keepdims)
+
+
+#: Questions whose answer is not differentiable: asked of the numbers, answered with plain numbers.
+QUESTIONS: frozenset[Any] = frozenset(
+    {
+        np.equal, np.not_equal, np.greater, np.greater_equal, np.less, np.less_equal,
+        np.isnan, np.isinf, np.isfinite, np.signbit, np.logical_not, np.logical_and, np.logical_or,
+        np.shape, np.ndim, np.size, np.argmax, np.argmin, np.argsort, np.any, np.all,
+        np.allclose, np.isclose, np.array_equal, np.zeros_like, np.ones_like, np.full_like,
+        np.empty_like, np.count_nonzero, np.nonzero, np.result_type, np.can_cast,
+    }
+)  # fmt: skip
+
+
+def name_of(function: Any) -> str:
+    """How a user wrote it: ``np.tanh``, ``np.linalg.norm``."""
+    module = getattr(function, "__module__", None) or "numpy"
+    return f"{module}.{function.__name__}".replace("numpy", "np", 1)
+
+
+def refuse(function: Any, why: str = "has no rule") -> NoReturn:
+    """The error for what cannot be differentiated."""
+    raise TypeError(
+        f"{name_of(function)} {why} on a Value. For plain numbers, without gradient, "
+        "pass v.data; tinygrad_edu's own operations are listed by dir(tinygrad_edu)"
+    )
+
+
+def plain_inputs(x: Any) -> Any:
+    """`x` with every Value in it, in lists and tuples too, replaced by its numbers."""
+    if isinstance(x, Traced):
+        return x._data  # type: ignore[attr-defined]
+    return type(x)(map(plain_inputs, x)) if type(x) in (list, tuple) else x
+
+
+class NumPyProtocol:
+    """What NumPy asks of an operand before it would make an object array of it."""
+
+    __slots__ = ()
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if ufunc in QUESTIONS and method == "__call__":
+            return ufunc(*map(plain_inputs, inputs), **kwargs)
+        table = {"__call__": UFUNCS, "reduce": REDUCTIONS}.get(method, {})
+        if ufunc not in table:
+            refuse(ufunc if method == "__call__" else getattr(ufunc, method), "has no rule")
+        for unsupported in ("out", "where", "dtype", "casting", "order", "subok", "initial"):
+            if kwargs.get(unsupported) is not None:
+                refuse(ufunc, f"does not take {unsupported}=")
+        if method == "reduce":
+            kwargs.setdefault("axis", 0)
+        return table[ufunc](*inputs, **kwargs)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if func in QUESTIONS:
+            return func(*map(plain_inputs, args), **{k: plain_inputs(v) for k, v in kwargs.items()})
+        if func not in FUNCTIONS:
+            refuse(func)
+        try:
+            return FUNCTIONS[func](*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{name_of(func)} on a Value: {error}") from None
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError(
+            "a Value does not turn into an array by itself: its gradient would be lost. "
+            "Use v.data for the numbers, tg.stack([…]) for a Value made of Values"
+        )

@@ -1,0 +1,692 @@
+"""Value: numbers, the operation that made them, its inputs, and a name. The node of every graph."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.operators import Operators, power
+from tinygrad_edu.core.ops import arithmetic, elementwise, linalg, reductions, shaping
+from tinygrad_edu.core.primitive import GradError, GradIndexError, Primitive, Shape
+from tinygrad_edu.core.protocol import NumPyProtocol
+from tinygrad_edu.core.readonly import ReadOnly
+from tinygrad_edu.core.sweep import sweep
+
+NO_OPTIONS: dict[str, Any] = {}
+_clock = itertools.count()
+_new = object.__new__
+_commit = threading.Lock()
+
+
+class _Recording(threading.local):
+    """Whether this thread records what it computes."""
+
+    on = True
+
+
+_recording = _Recording()
+
+
+class no_grad(contextlib.ContextDecorator):  # noqa: N801  (a lower-case name, as PyTorch users write it)
+    """Compute without recording: ``with tg.no_grad(): …`` or ``@tg.no_grad()``; for this thread only.
+
+    >>> w = Value(2.0)
+    >>> with no_grad():
+    ...     z = w * 3
+    >>> z.requires_grad
+    False
+    """
+
+    def __init__(self) -> None:
+        self._before: list[bool] = []
+
+    def __enter__(self) -> None:
+        self._before.append(_recording.on)
+        _recording.on = False
+
+    def __exit__(self, *exc: object) -> None:
+        _recording.on = self._before.pop()
+
+    def __call__(self, func: Any) -> Any:
+        """Decorate a function; a generator function is refused, its body would run later."""
+        if inspect.isgeneratorfunction(func):
+            raise TypeError("no_grad cannot decorate a generator: use `with no_grad():` inside it")
+
+        @functools.wraps(func)
+        def without_recording(*args: Any, **kwargs: Any) -> Any:
+            with no_grad():
+                return func(*args, **kwargs)
+
+        return without_recording
+
+
+def numbers(data: Any, what: str = "Value") -> Any:
+    """`data` as this package holds numbers: a float, a float32 scalar or a frozen array of its own.
+
+    Raises TypeError for what is not real numbers: strings, None, objects, complex, masked arrays.
+    """
+    if type(data) is float:
+        return data
+    if isinstance(data, (bool, int)):
+        try:
+            return float(data)
+        except OverflowError:
+            raise GradError(f"{what}: the integer is too large for a float") from None
+    if isinstance(data, Operators):
+        raise TypeError(
+            f"{what}: that is a Value already. Use v.detach() for its numbers without the graph, "
+            "+v for a node of its own"
+        )
+    if isinstance(data, (np.matrix, np.ma.MaskedArray)):
+        raise TypeError(f"{what}: {type(data).__name__} is not supported; pass a plain np.ndarray")
+    if isinstance(data, (str, bytes, dict, set, frozenset)) or data is None:
+        raise TypeError(f"{what}: numbers are needed, not {data!r:.60}")
+    try:
+        array = np.asarray(data)
+    except (ValueError, TypeError) as error:
+        hint = ". To join Values, use tg.stack([…])" if "Value" in str(error) else ""
+        raise TypeError(f"{what}: cannot read {type(data).__name__} as numbers: {error}{hint}") from None
+    kind = array.dtype.kind
+    if kind not in "fiub":
+        raise TypeError(f"{what}: real numbers are needed, not an array of {array.dtype}")
+    dtype = array.dtype.newbyteorder("=") if kind == "f" else np.dtype(np.float64)
+    if not array.ndim:
+        return float(array) if dtype == np.float64 else dtype.type(array)
+    array = np.array(array, dtype=dtype, order="K", subok=False)
+    array.flags.writeable = False
+    return array
+
+
+class Value(NumPyProtocol, Operators):
+    """A node of a graph: a number or an array of any shape, that remembers how it was computed.
+
+    ``Value(data, name=None, requires_grad=True)`` copies `data`; integers become float64, float32
+    stays. Operators, methods and NumPy's functions make new nodes; `backward` puts the derivative of
+    a result in `grad` of every node it was computed from. Comparisons give plain booleans.
+
+    Raises TypeError for anything that is not real numbers.
+
+    >>> x = Value(3.0, name="x")
+    >>> z = x * x
+    >>> z.backward()
+    >>> x.grad
+    6.0
+    """
+
+    __slots__ = (
+        "__weakref__", "_created", "_data", "_grad", "_inputs", "name", "op", "options", "parents",
+        "requires_grad",
+    )  # fmt: skip
+
+    _data: Any
+    _grad: Any
+    _inputs: tuple[Any, ...]
+    name: str | None
+    op: Primitive | None
+    options: dict[str, Any]
+    parents: tuple[Value, ...]
+    requires_grad: bool
+
+    def __init__(self, data: Any, name: str | None = None, requires_grad: bool = True) -> None:
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"Value: a name is a string, not {type(name).__name__}")
+        self._data = data if type(data) is float else numbers(data)
+        self.name = name
+        self.requires_grad = bool(requires_grad)
+        self._grad = self.op = None
+        self.parents = self._inputs = ()
+        self.options = NO_OPTIONS
+        self._created = next(_clock)
+
+    # --- how operations make nodes -------------------------------------------------------------
+
+    @classmethod
+    def _apply(cls, op: Primitive, args: tuple[Any, ...], options: dict[str, Any]) -> Value:
+        parents = tuple([x if type(x) is Value else constant(x, args, op) for x in args])
+        inputs = tuple([parent._data for parent in parents])
+        try:
+            z = op.evaluate(inputs, options)
+        except (ValueError, IndexError) as error:
+            raise _misfit(op, parents, options, error) from None
+        return _record(z, op, parents, inputs, options)
+
+    # --- what a node holds ---------------------------------------------------------------------
+
+    @property
+    def data(self) -> Any:
+        """The numbers: a float for a single one, else an array that can be read and replaced.
+
+        ``p.data = x`` and ``p.data -= step`` give a leaf new numbers of the same dtype (a parameter's
+        also of the same shape). Graphs recorded before keep the old ones, so their gradients stay
+        right; writing *into* the array raises GradError.
+        """
+        data = self._data
+        if type(data) is not np.ndarray:
+            return data
+        view = data.view(ReadOnly)
+        view.label = _label(self)
+        return view
+
+    @data.setter
+    def data(self, new: Any) -> None:
+        if self.op is not None:
+            raise GradError(
+                f"{_label(self)} was computed by {self.op}; only the numbers of a leaf can be set"
+            )
+        old = self._data
+        new = numbers(new, what=_label(self))
+        if type(old) is not type(new) or type(old) is np.ndarray:
+            if np.shape(new) != np.shape(old) and self.requires_grad:
+                raise GradError(
+                    f"{_label(self)} has shape {np.shape(old)}; its new numbers have {np.shape(new)}"
+                )
+            if type(new) is not type(old) or new.dtype != old.dtype:
+                dtype = np.asarray(old).dtype
+                new = numbers(np.asarray(new).astype(dtype))
+        self._data = new
+
+    @property
+    def grad(self) -> Any:
+        """The derivative of what `backward` was called on, with respect to this; None before.
+
+        Plain numbers of `data`'s shape. On a leaf it accumulates over calls, until `zero_grad`.
+        """
+        g = self._grad
+        if type(g) is np.ndarray and not g.flags.writeable:
+            g = self._grad = g.copy()  # it may be shared with another node until somebody looks
+        return g
+
+    @grad.setter
+    def grad(self, new: Any) -> None:
+        if new is not None:
+            new = numbers(new, what=f"the gradient of {_label(self)}")
+            if np.shape(new) != self.shape:
+                raise GradError(
+                    f"the gradient of {_label(self)} must have its shape {self.shape}, "
+                    f"not {np.shape(new)}"
+                )
+        self._grad = new
+
+    @property
+    def shape(self) -> Shape:
+        """The length of each axis; () for a single number."""
+        data = self._data
+        return () if type(data) is float else data.shape  # type: ignore[no-any-return]
+
+    @property
+    def ndim(self) -> int:
+        """How many axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """How many numbers."""
+        return int(np.size(self._data))
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float64, or float32 where that was given."""
+        return np.asarray(self._data).dtype
+
+    # --- derivatives ---------------------------------------------------------------------------
+
+    def backward(self, seed: Any = None, keep: str = "all") -> None:
+        """Compute the derivative of this node with respect to every node it was made from.
+
+        `seed`: the derivative of some later quantity with respect to this one, in this one's shape;
+        needed unless this is a single number, whose seed is 1. ``keep="leaves"`` leaves the gradients
+        of intermediate nodes out, which saves their memory. Leaves accumulate over calls, an
+        intermediate shows the last sweep's; nothing is changed unless the whole sweep succeeds.
+
+        Raises GradError without a seed for a non-scalar, for a seed of the wrong shape, and where
+        nothing needs a gradient.
+
+        >>> w, x = Value(2.0), Value(5.0)
+        >>> (w * x + w).backward()
+        >>> w.grad, x.grad
+        (6.0, 2.0)
+        """
+        if keep not in ("all", "leaves"):
+            raise GradError(f"backward: keep is 'all' or 'leaves', not {keep!r}")
+        gradients = sweep(self, self._seed(seed))
+        with _commit:
+            before: list[tuple[Value, Any]] = []
+            try:
+                for node, g in gradients.items():
+                    old = node._grad
+                    if node.op is None:
+                        if g is None:
+                            continue
+                        if old is not None:
+                            before.append((node, old))
+                            g = arithmetic.add(old, g)
+                    elif keep == "leaves" and node is not self:
+                        g = None
+                    node._grad = g
+            except BaseException:  # Ctrl-C in the middle: a gradient counts once or not at all
+                for node in gradients:
+                    if node.op is None:
+                        node._grad = None
+                for node, old in before:
+                    node._grad = old
+                raise
+
+    def _seed(self, seed: Any) -> Any:
+        if not self.requires_grad:
+            raise GradError(
+                f"backward: {_label(self)} was computed from nothing that needs a gradient"
+                + (" (inside no_grad?)" if not _recording.on else "")
+            )
+        if seed is None:
+            if self.shape != ():
+                raise GradError(
+                    f"backward: {_label(self)} has shape {self.shape}. Only a single number has a "
+                    "gradient without more; reduce it (tg.mean, tg.sum) or pass seed= of its shape"
+                )
+            return 1.0 if type(self._data) is float else self._data.dtype.type(1)
+        seed = numbers(seed, what="the seed of backward")
+        if np.shape(seed) != self.shape:
+            raise GradError(
+                f"backward: the seed has shape {np.shape(seed)}, {_label(self)} has {self.shape}"
+            )
+        return seed
+
+    def zero_grad(self) -> None:
+        """Forget the gradient: `grad` is None again."""
+        self._grad = None
+
+    def detach(self) -> Value:
+        """The same numbers as a constant: no gradient flows through it."""
+        return _leaf(self._data, self.name)
+
+    def item(self) -> float:
+        """The number of a Value of one element, as a Python float."""
+        if self.size != 1:
+            raise GradError(f"item(): {_label(self)} has shape {self.shape}, not a single number")
+        return float(np.asarray(self._data).reshape(()))
+
+    # --- methods, as on an array ---------------------------------------------------------------
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Value:
+        """See `tinygrad_edu.sum`."""
+        return reductions.sum(self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Value:
+        """See `tinygrad_edu.mean`."""
+        return reductions.mean(self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Value:
+        """See `tinygrad_edu.max`."""
+        return reductions.max(self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> Value:
+        """See `tinygrad_edu.min`."""
+        return reductions.min(self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+
+    def prod(self, axis: Any = None, keepdims: bool = False) -> Value:
+        """See `tinygrad_edu.prod`."""
+        return reductions.prod(self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+
+    def var(self, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Value:
+        """See `tinygrad_edu.var`."""
+        return reductions.var(self, axis=axis, keepdims=keepdims, ddof=ddof)  # type: ignore[no-any-return]
+
+    def std(self, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Value:
+        """See `tinygrad_edu.std`."""
+        return reductions.std(self, axis=axis, keepdims=keepdims, ddof=ddof)  # type: ignore[no-any-return]
+
+    def cumsum(self, axis: Any = None) -> Value:
+        """See `tinygrad_edu.cumsum`."""
+        return reductions.cumsum(self, axis=axis)  # type: ignore[no-any-return]
+
+    def reshape(self, *shape: Any) -> Value:
+        """The same numbers in another shape: ``v.reshape(2, 3)`` or ``v.reshape((2, 3))``."""
+        return shaping.reshape(self, shape[0] if len(shape) == 1 else shape)  # type: ignore[no-any-return]
+
+    def transpose(self, *axes: Any) -> Value:
+        """Axes reversed, or in the order given."""
+        order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None
+        return shaping.transpose(self, axes=order)  # type: ignore[no-any-return]
+
+    def squeeze(self, axis: Any = None) -> Value:
+        """See `tinygrad_edu.squeeze`."""
+        return shaping.squeeze(self, axis=axis)  # type: ignore[no-any-return]
+
+    def ravel(self) -> Value:
+        """All numbers in one row."""
+        return shaping.ravel(self)  # type: ignore[no-any-return]
+
+    flatten = ravel
+
+    def swapaxes(self, axis1: int, axis2: int) -> Value:
+        """See `tinygrad_edu.swapaxes`."""
+        return shaping.swapaxes(self, axis1, axis2)  # type: ignore[no-any-return]
+
+    def dot(self, other: Any) -> Value:
+        """See `tinygrad_edu.dot`."""
+        return linalg.dot(self, other)  # type: ignore[no-any-return]
+
+    def exp(self) -> Value:
+        """See `tinygrad_edu.exp`."""
+        return elementwise.exp(self)  # type: ignore[no-any-return]
+
+    def log(self) -> Value:
+        """See `tinygrad_edu.log`."""
+        return elementwise.log(self)  # type: ignore[no-any-return]
+
+    def sqrt(self) -> Value:
+        """See `tinygrad_edu.sqrt`."""
+        return elementwise.sqrt(self)  # type: ignore[no-any-return]
+
+    def abs(self) -> Value:
+        """See `tinygrad_edu.abs`."""
+        return elementwise.absolute(self)  # type: ignore[no-any-return]
+
+    def sin(self) -> Value:
+        """See `tinygrad_edu.sin`."""
+        return elementwise.sin(self)  # type: ignore[no-any-return]
+
+    def cos(self) -> Value:
+        """See `tinygrad_edu.cos`."""
+        return elementwise.cos(self)  # type: ignore[no-any-return]
+
+    def tanh(self) -> Value:
+        """See `tinygrad_edu.tanh`."""
+        return elementwise.tanh(self)  # type: ignore[no-any-return]
+
+    def sigmoid(self) -> Value:
+        """See `tinygrad_edu.sigmoid`."""
+        return elementwise.sigmoid(self)  # type: ignore[no-any-return]
+
+    def relu(self, at_zero: float = 1) -> Value:
+        """See `tinygrad_edu.relu`."""
+        return elementwise.relu(self, at_zero=at_zero)  # type: ignore[no-any-return]
+
+    def leaky_relu(self, slope: float = 0.01, at_zero: float = 1) -> Value:
+        """See `tinygrad_edu.leaky_relu`."""
+        return elementwise.leaky_relu(self, slope=slope, at_zero=at_zero)  # type: ignore[no-any-return]
+
+    def softplus(self) -> Value:
+        """See `tinygrad_edu.softplus`."""
+        return elementwise.softplus(self)  # type: ignore[no-any-return]
+
+    def softmax(self, axis: Any = None) -> Value:
+        """See `tinygrad_edu.softmax`."""
+        return reductions.softmax(self, axis=axis)  # type: ignore[no-any-return]
+
+    def clip(self, min: Any = None, max: Any = None) -> Value:
+        """See `tinygrad_edu.clip`."""
+        return elementwise.clip(self, min=min, max=max)  # type: ignore[no-any-return]
+
+    # --- what Python asks of an object ---------------------------------------------------------
+
+    def __pow__(self, other: Any) -> Any:
+        return power(self, other) if _operand(other) else NotImplemented
+
+    def __rpow__(self, other: Any) -> Any:
+        return power(other, self) if _operand(other) else NotImplemented
+
+    def __getitem__(self, index: Any) -> Any:
+        return shaping.getitem(self, index=_own_index(index))
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise TypeError(
+            f"{_label(self)}[…] = … would change numbers a graph was computed from. "
+            "Use tg.where(mask, new, old), or tg.concatenate of the parts"
+        )
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError(f"{_label(self)} is a single number: it has no len()")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Value]:
+        if not self.shape:
+            raise TypeError(f"{_label(self)} is a single number: it cannot be iterated over")
+        return (self[i] for i in range(len(self)))
+
+    def __contains__(self, item: Any) -> bool:
+        return bool(np.any(self == item))
+
+    def __bool__(self) -> bool:
+        return bool(self._data)
+
+    def __float__(self) -> float:
+        raise TypeError(
+            f"float({_label(self)}) would lose its gradient. For the number use v.item(); for a "
+            "function of it use tg.exp, tg.log, … or np.exp, not math.exp"
+        )
+
+    __int__ = __float__  # type: ignore[assignment]
+    __complex__ = __float__  # type: ignore[assignment]
+    __index__ = __float__  # type: ignore[assignment]
+
+    def __eq__(self, other: Any) -> Any:
+        return _compare(np.equal, self, other)
+
+    def __ne__(self, other: Any) -> Any:
+        return _compare(np.not_equal, self, other)
+
+    def __lt__(self, other: Any) -> Any:
+        return _compare(np.less, self, other)
+
+    def __le__(self, other: Any) -> Any:
+        return _compare(np.less_equal, self, other)
+
+    def __gt__(self, other: Any) -> Any:
+        return _compare(np.greater, self, other)
+
+    def __ge__(self, other: Any) -> Any:
+        return _compare(np.greater_equal, self, other)
+
+    __hash__ = object.__hash__
+
+    def __repr__(self) -> str:
+        name = f", name={self.name!r}" if self.name is not None else ""
+        if type(self._data) is not np.ndarray:
+            return f"Value({self._data!s}{name})"
+        text = np.array2string(self._data, prefix="Value(", separator=", ")
+        return f"Value({text}, shape={self.shape}{name})"
+
+    def __format__(self, spec: str) -> str:
+        if type(self._data) is not np.ndarray:
+            return format(self._data, spec) if spec else str(self._data)
+        if not spec:
+            return str(self._data)
+        return np.array2string(self._data, formatter={"float_kind": lambda x: format(x, spec)})
+
+    def __reduce__(self) -> Any:
+        if self.op is not None:
+            raise GradError(
+                f"{_label(self)} was computed by {self.op}: only leaves can be copied or pickled. "
+                "Use v.detach() for its numbers"
+            )
+        return _restore, (np.asarray(self._data), self.name, self.requires_grad, self.grad)
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        make, args = self.__reduce__()
+        return make(*args)
+
+
+def _restore(data: Any, name: str | None, requires_grad: bool, grad: Any) -> Value:
+    value = Value(data, name, requires_grad)
+    value.grad = grad
+    return value
+
+
+def _record(
+    z: Any, op: Primitive, parents: tuple[Value, ...], inputs: tuple[Any, ...], options: dict[str, Any]
+) -> Value:
+    """A node for a result, linked to what it was computed from."""
+    node = _new(Value)
+    if type(z) is np.ndarray:
+        z.flags.writeable = False
+    node._data = z
+    node._grad = node.name = None
+    node._created = next(_clock)
+    if not _recording.on:
+        node.op, node.parents, node._inputs, node.options = None, (), (), NO_OPTIONS
+        node.requires_grad = False
+        return node
+    node.op = op
+    node.parents = parents
+    node._inputs = inputs
+    node.options = options
+    node.requires_grad = False
+    for parent in parents:
+        if parent.requires_grad and op.differentiable:
+            node.requires_grad = True
+            break
+    return node
+
+
+def _leaf(data: Any, name: str | None = None) -> Value:
+    """A constant of numbers that are in this package's form already."""
+    node = _new(Value)
+    node._data = data
+    node._grad = node.op = None
+    node.name = name
+    node.parents = node._inputs = ()
+    node.options = NO_OPTIONS
+    node.requires_grad = False
+    node._created = next(_clock)
+    return node
+
+
+def constant(x: Any, others: tuple[Any, ...] = (), op: Primitive | str = "Value") -> Value:
+    """A plain number or array as a node without gradient, next to the Values it meets.
+
+    Integer and boolean arrays take the float type of those Values, so that float32 stays float32.
+    """
+    if type(x) is float:
+        return _leaf(x)
+    if isinstance(x, Operators):
+        raise TypeError(f"{op}: a Value and a {type(x).__name__} cannot be mixed")
+    data = numbers(x, what=str(op))
+    if type(data) is np.ndarray and np.asarray(x).dtype.kind != "f":
+        for other in others:
+            if type(other) is Value and type(other._data) is np.ndarray:
+                data = data.astype(other._data.dtype, copy=False)
+                data.flags.writeable = False
+                break
+    return _leaf(data)
+
+
+def _operand(x: Any) -> bool:
+    return isinstance(x, (Value, int, float, np.ndarray, np.number, np.bool_, list, tuple))
+
+
+def _binary(op: Primitive) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """An operator of Value and its reflection: `Operators`' one-liner without the detours."""
+    on_floats, on_arrays = op.scalar, op.forward
+
+    def forward(self: Value, other: Any) -> Any:
+        if type(other) is not Value:
+            if type(other) is not float and not _operand(other):
+                return NotImplemented
+            other = constant(other, (self,), op)
+        x, y = self._data, other._data
+        if type(x) is float and type(y) is float:
+            try:
+                z = on_floats(x, y)  # type: ignore[misc]
+            except (ArithmeticError, ValueError):
+                z = op.evaluate((x, y), NO_OPTIONS)
+        else:
+            try:
+                z = on_arrays(x, y)
+            except ValueError as error:
+                raise _misfit(op, (self, other), NO_OPTIONS, error) from None
+            if type(z) is np.float64:
+                z = float(z)
+        return _record(z, op, (self, other), (x, y), NO_OPTIONS)
+
+    def reflected(self: Value, other: Any) -> Any:
+        if not _operand(other):
+            return NotImplemented
+        return forward(constant(other, (self,), op), self)
+
+    return forward, reflected
+
+
+for _name, _op in {
+    "add": arithmetic.add, "sub": arithmetic.subtract, "mul": arithmetic.multiply,
+    "truediv": arithmetic.divide, "matmul": linalg.matmul,
+}.items():  # fmt: skip
+    for _form, _method in zip((f"__{_name}__", f"__r{_name}__"), _binary(_op), strict=True):
+        _method.__name__ = _form
+        setattr(Value, _form, _method)
+
+
+def _compare(test: Any, v: Value, other: Any) -> Any:
+    try:
+        return test(v._data, other._data if isinstance(other, Value) else other)
+    except (TypeError, ValueError, np.exceptions.DTypePromotionError):
+        return NotImplemented
+
+
+def _own_index(index: Any) -> Any:
+    """An index that nobody can change afterwards, for `v[index]`."""
+    if isinstance(index, tuple):
+        return tuple(_own_index(part) for part in index)
+    if isinstance(index, Value):
+        raise TypeError(
+            f"{_label(index)} cannot be an index: it holds floats. Use v.data.astype(int) or a mask"
+        )
+    if isinstance(index, (list, np.ndarray)):
+        own = np.array(index)
+        return own.astype(int) if own.size == 0 and own.dtype.kind == "f" else own
+    return index
+
+
+def _label(v: Value) -> str:
+    """How an error calls a node: by its name, else by what it is."""
+    if v.name is not None:
+        return v.name
+    return "an unnamed leaf" if v.op is None else f"the result of {v.op}"
+
+
+def described(v: Value) -> str:
+    """A node in an error message: name and shape."""
+    name = v.name or ("a constant" if not v.requires_grad and v.op is None else _label(v))
+    return f"{name} {v.shape}"
+
+
+def _misfit(op: Primitive, parents: Any, options: dict[str, Any], error: Exception) -> GradError:
+    """The error of an operation whose inputs do not fit, with their names and shapes."""
+    given = " and ".join(described(v) for v in parents)
+    if op is linalg.matmul:
+        shapes = [v.shape for v in parents]
+        if () in shapes:
+            return GradError(f"matmul: {given}: a single number has no matrix product; use *")
+        return GradError(
+            f"matmul: {given} do not chain: the last axis of the first must be as long as the "
+            f"{'first' if len(shapes[1]) == 1 else 'second to last'} of the second. "
+            "Is a transpose (.T) missing?"
+        )
+    text = ", ".join(f"{key}={value!r}" for key, value in options.items())
+    kind = GradIndexError if isinstance(error, IndexError) else GradError
+    if "broadcast" in str(error) and len(parents) > 1 and not options:
+        return kind(f"{op}: {given} do not fit: axes must be equal or of length 1")
+    return kind(f"{op}: {given}{' with ' if text else ''}{text}: {error}")
+
+
+def name_values(**values: Any) -> None:
+    """Name nodes after variables: ``tg.name_values(W1=W1, b1=b1)`` or ``tg.name_values(**locals())``.
+
+    What is not a Value is passed over, so that ``**locals()`` may be given whole.
+
+    >>> W1 = Value(2.0)
+    >>> name_values(W1=W1)
+    >>> W1.name
+    'W1'
+    """
+    for name, value in values.items():
+        if isinstance(value, Value):
+            value.name = name
