@@ -35,28 +35,45 @@ def reachable(root: Any, every: bool = False) -> list[Any]:
     return sorted(seen, key=_created, reverse=True)
 
 
+def leading_to(wrt: frozenset[Any], order: list[Any]) -> list[Any]:
+    """Of a backward order, the nodes computed from any of `wrt`, and these themselves."""
+    kept: set[Any] = set()
+    for node in reversed(order):
+        if node in wrt or not kept.isdisjoint(node.parents):
+            kept.add(node)
+    return [node for node in order if node in kept]
+
+
 def sweep(
-    root: Any, seed: Any, read: Callable[[Any], tuple[Any, tuple[Any, ...]]] | None = None
+    root: Any,
+    seed: Any,
+    read: Callable[[Any], tuple[Any, tuple[Any, ...]]] | None = None,
+    wrt: frozenset[Any] | None = None,
 ) -> dict[Any, Any]:
     """Every node's gradient, given that `root`'s is `seed`; ``None`` where nothing arrives.
 
     `read` says what a rule sees of a node: its output and its inputs. Without it these are the
     recorded numbers; with it they may be Values or formulas, and the gradients come out as such.
+    `wrt`: go only where these nodes are reached, and not beyond them.
 
     Contributions are added; broadcasting is undone here, once for all rules, by `sum_to`.
     """
     order = reachable(root)
+    if wrt is not None:
+        order = leading_to(wrt, order)
     gradients: dict[Any, Any] = dict.fromkeys(order)
     gradients[root] = seed
     for node in order:
         op = node.op
         dz = gradients[node]
-        if op is None or dz is None:
+        if op is None or dz is None or (wrt is not None and node in wrt):
             continue
         z, inputs = (node._data, node._inputs) if read is None else read(node)
         options = node.options
         for rule, parent, x in zip(op.rules, node.parents, inputs, strict=False):
             if not parent.requires_grad or rule is None:
+                continue
+            if wrt is not None and parent not in gradients:
                 continue
             try:
                 g = rule(dz, z, *inputs, **options) if options else rule(dz, z, *inputs)

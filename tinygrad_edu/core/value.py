@@ -67,6 +67,16 @@ class no_grad(contextlib.ContextDecorator):  # noqa: N801  (a lower-case name, a
         return without_recording
 
 
+@contextlib.contextmanager
+def recorded() -> Iterator[None]:
+    """Record what this thread computes, whatever was said outside."""
+    before, _recording.on = _recording.on, True
+    try:
+        yield
+    finally:
+        _recording.on = before
+
+
 def numbers(data: Any, what: str = "Value") -> Any:
     """`data` as this package holds numbers: a float, a float32 scalar or a frozen array of its own.
 

@@ -1,0 +1,200 @@
+"""From a function to the function of its derivatives.
+
+Given plain numbers these return plain numbers; given Values they return Values, whose graph can be
+differentiated again: the sweep is run on Values, so higher orders need nothing of their own.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.ops.shaping import reshape, stack
+from tinygrad_edu.core.primitive import GradError
+from tinygrad_edu.core.sweep import sweep
+from tinygrad_edu.core.value import Value, described, numbers, recorded
+
+Function = Callable[..., Any]
+
+
+def as_values(node: Value) -> tuple[Value, tuple[Value, ...]]:
+    """What a rule sees of a node when gradients are to be graphs: the node and its inputs themselves.
+
+    Raises GradError for an input that was given new numbers after the node was computed from it.
+    """
+    for parent, x in zip(node.parents, node._inputs, strict=True):
+        if parent._data is not x:
+            raise GradError(
+                f"{described(parent)} was given new numbers after {node.op} had been computed from "
+                "it: for derivatives of derivatives compute the result again"
+            )
+    return node, node.parents
+
+
+class _Call:
+    """One call of a function on leaves of its own, ready for sweeps."""
+
+    def __init__(
+        self, name: str, f: Function, argnums: int | tuple[int, ...], args: Any, kwargs: Any
+    ) -> None:
+        self.many = not isinstance(argnums, int)
+        picked = argnums if isinstance(argnums, tuple) else (argnums,)
+        self.nested = any(isinstance(arg, Value) for arg in args)
+        inner = list(args)
+        self.leaves: list[Value] = []
+        for i in picked:
+            if not -len(args) <= i < len(args):
+                raise GradError(f"{name}: there is no argument {i}; {len(args)} were given")
+            with recorded():
+                leaf = +args[i] if isinstance(args[i], Value) else Value(args[i])
+            leaf.name = getattr(args[i], "name", None)
+            leaf.requires_grad = True
+            inner[i] = leaf
+            self.leaves.append(leaf)
+        with recorded():  # what is differentiated is recorded, also inside no_grad
+            out = f(*inner, **kwargs)
+        if not isinstance(out, Value):
+            raise TypeError(
+                f"{name}: the function returned {type(out).__name__}, not a Value, so its derivative "
+                "was lost on the way. Inside it use operators, NumPy's or tinygrad_edu's functions, "
+                "not .data, .item() or math"
+            )
+        self.out = out
+
+    def pull(self, seed: Any) -> tuple[Any, ...]:
+        """The gradients of the chosen arguments, given that of the result."""
+        found: dict[Any, Any] = {}
+        if self.out.requires_grad:
+            read = as_values if self.nested else None
+            found = sweep(self.out, seed, read, wrt=frozenset(self.leaves))
+        return tuple(self._finished(found.get(leaf), leaf) for leaf in self.leaves)
+
+    def _finished(self, g: Any, leaf: Value) -> Any:
+        if g is None:
+            g = leaf._data * 0.0
+        if not self.nested:
+            return np.array(g) if type(g) is np.ndarray else g
+        return g if isinstance(g, Value) else Value(g, requires_grad=False)
+
+    def result(self) -> Any:
+        return self.out if self.nested else _mine(self.out._data)
+
+    def one_or_all(self, found: tuple[Any, ...]) -> Any:
+        return found if self.many else found[0]
+
+
+def _mine(data: Any) -> Any:
+    return data.copy() if type(data) is np.ndarray else data
+
+
+def value_and_grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
+    """The function that returns ``f(…)`` and its gradient with respect to one argument, or several.
+
+    `f` returns a single number (a Value of shape ()). The gradient has the argument's shape; a tuple
+    of `argnums` gives a tuple.
+
+    Raises GradError for a result that is no single number, TypeError for one that is no Value.
+
+    >>> value_and_grad(lambda x: x * x)(3.0)
+    (9.0, 6.0)
+    """
+
+    @functools.wraps(f)
+    def of(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        call = _Call("grad", f, argnums, args, kwargs)
+        if call.out.shape != ():
+            raise GradError(
+                f"grad: the function returned shape {call.out.shape}; a gradient belongs to a single "
+                "number. Reduce it (tg.sum, tg.mean), or use tg.jacobian or tg.vjp"
+            )
+        return call.result(), call.one_or_all(call.pull(1.0))
+
+    return of
+
+
+def grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
+    """The gradient of a function, as a function; nest it for higher derivatives.
+
+    Arguments, results and errors as for `value_and_grad`.
+
+    >>> grad(lambda x: x**3)(2.0)
+    12.0
+    >>> grad(grad(lambda x: x**3))(2.0)
+    12.0
+    """
+    both = value_and_grad(f, argnums)
+
+    @functools.wraps(f)
+    def of(*args: Any, **kwargs: Any) -> Any:
+        return both(*args, **kwargs)[1]
+
+    return of
+
+
+def vjp(f: Function, *args: Any) -> tuple[Any, Function]:
+    """``f(*args)``, and the function from a seed (in its shape) to the gradients of all arguments.
+
+    Raises GradError for a seed of another shape.
+
+    >>> z, back = vjp(lambda x, y: x * y, 3.0, 4.0)
+    >>> z, back(10.0)
+    (12.0, (40.0, 30.0))
+    """
+    call = _Call("vjp", f, tuple(range(len(args))), args, {})
+
+    def back(seed: Any) -> tuple[Any, ...]:
+        if not isinstance(seed, Value):
+            seed = numbers(seed, what="the seed of vjp")
+        elif not call.nested:
+            seed = seed._data
+        if np.shape(seed) != call.out.shape:
+            raise GradError(
+                f"vjp: the seed has shape {np.shape(seed)}, the result {call.out.shape}"
+            )
+        return call.pull(seed)
+
+    return call.result(), back
+
+
+def jacobian(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
+    """All derivatives of all entries of a result: shape of the result, then shape of the argument.
+
+    >>> jacobian(lambda x: x**2)(np.array([1.0, 2.0])).tolist()
+    [[2.0, 0.0], [0.0, 4.0]]
+    """
+
+    @functools.wraps(f)
+    def of(*args: Any, **kwargs: Any) -> Any:
+        call = _Call("jacobian", f, argnums, args, kwargs)
+        size = call.out.size
+        rows = []
+        for k in range(size):
+            one = np.zeros(size)
+            one[k] = 1.0
+            rows.append(call.pull(numbers(one.reshape(call.out.shape))))
+        return call.one_or_all(
+            tuple(
+                _assembled([row[i] for row in rows], call.out.shape + leaf.shape)
+                for i, leaf in enumerate(call.leaves)
+            )
+        )
+
+    return of
+
+
+def _assembled(rows: list[Any], shape: tuple[int, ...]) -> Any:
+    if not rows:
+        return np.zeros(shape)
+    return reshape(stack(rows), shape=shape) if shape else rows[0]
+
+
+def hessian(f: Function, argnums: int = 0) -> Function:
+    """The second derivatives of a single number: the Jacobian of its gradient.
+
+    >>> hessian(lambda x: x[0] * x[1] ** 2)(np.array([2.0, 3.0])).tolist()
+    [[0.0, 6.0], [6.0, 4.0]]
+    """
+    return jacobian(grad(f, argnums), argnums)
