@@ -1,0 +1,5 @@
+"""Comparison of hand-derived formulas with the automatic gradients, and what to say when they differ."""
+
+from tinygrad_edu.checking.comparison import Comparison, compare
+
+__all__ = ["Comparison", "compare"]

@@ -1,0 +1,181 @@
+"""What a formula is compared with: gradients that leave the graph untouched, kinks, central differences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.ops import arithmetic, elementwise, reductions
+from tinygrad_edu.core.primitive import GradError
+from tinygrad_edu.core.sweep import reachable, sweep
+from tinygrad_edu.core.value import Value, described
+
+#: Where these operations compare two of their inputs, an exact tie is a kink.
+_TWO_SIDED = frozenset(
+    {
+        arithmetic.maximum, arithmetic.minimum, arithmetic.greater, arithmetic.greater_equal,
+        arithmetic.less, arithmetic.less_equal, arithmetic.equal, arithmetic.not_equal,
+    }
+)  # fmt: skip
+_AT_ZERO = frozenset(
+    {elementwise.relu, elementwise.leaky_relu, elementwise.absolute, elementwise.sign}
+)
+_EXTREMES = frozenset({reductions.max, reductions.min})
+_KINKED = _TWO_SIDED | _AT_ZERO | _EXTREMES | {elementwise.clip}
+#: How far an input on a kink is moved to look at either side: small against any number of a graph,
+#: large against the spacing of floats near it.
+_NUDGE = 1e-9
+
+#: Two numbers agree when they differ by less than this share of the largest number compared.
+TOLERANCE = 1e-5
+
+
+def gradients(cost: Value) -> dict[Value, Any]:
+    """``∂cost/∂node`` for every node, without writing any `.grad`.
+
+    Raises GradError where the cost is not a single number or depends on nothing differentiable.
+    """
+    if not isinstance(cost, Value):
+        raise TypeError(f"the cost is a Value, not {type(cost).__name__}")
+    if cost.size != 1:
+        raise GradError(f"the cost is a single number; {described(cost)} is not: reduce it")
+    if not cost.requires_grad:
+        raise GradError(f"{described(cost)} was computed from nothing that needs a gradient")
+    return sweep(cost, np.ones(cost.shape) if cost.shape else 1.0)
+
+
+def gradient_of(node: Value, found: dict[Value, Any]) -> Any:
+    """The gradient of one node as an array of its shape; zeros where nothing arrives."""
+    g = found.get(node)
+    return np.zeros(node.shape) if g is None else np.broadcast_to(np.asarray(g), node.shape)
+
+
+def kinks(cost: Value, nodes: list[Value]) -> dict[Value, Any]:
+    """For each node, a mask of the entries whose derivative differs to either side of a kink.
+
+    Every input that sits exactly on a kink (ReLU at 0, a tie of maximum) is moved a little to one
+    side and to the other; what changes in the gradients depends on a choice, not on mathematics.
+    """
+    order = reachable(cost)
+    tied = {node: mask for node in order if (mask := _ties(node)) is not None}
+    if not tied:
+        return {node: np.zeros(node.shape, bool) for node in nodes}
+
+    def one_side(sign: float) -> dict[Value, Any]:
+        def read(node: Value) -> tuple[Any, tuple[Any, ...]]:
+            if node not in tied:
+                return node._data, node._inputs
+            first = np.asarray(node._inputs[0])
+            moved = first + sign * _NUDGE * np.maximum(np.abs(first), 1.0) * tied[node]
+            inputs = (moved, *node._inputs[1:])
+            assert node.op is not None
+            return np.asarray(node.op.forward(*inputs, **node.options)), inputs
+
+        return sweep(cost, np.ones(cost.shape), read)
+
+    right, left = one_side(1.0), one_side(-1.0)
+    return {
+        node: np.abs(gradient_of(node, right) - gradient_of(node, left))
+        > 1e-6 * (np.abs(gradient_of(node, right)) + np.abs(gradient_of(node, left)))
+        for node in nodes
+    }
+
+
+def _ties(node: Value) -> Any:
+    """Which entries of a node's first input sit exactly on a kink of its operation; None for none."""
+    if node.op not in _KINKED or not node.requires_grad:
+        return None
+    x = np.asarray(node._inputs[0])
+    if node.op in _AT_ZERO:
+        mask = x == 0
+    elif node.op in _TWO_SIDED:
+        mask = np.equal(x, node._inputs[1])
+        if np.shape(mask) != np.shape(x):
+            mask = np.broadcast_to(x, np.shape(mask)) == node._inputs[1]
+    elif node.op in _EXTREMES:
+        axis = node.options.get("axis")
+        top = node.op.forward(x, axis=axis, keepdims=True)
+        mask = (x == top) & ((x == top).sum(axis=axis, keepdims=True) > 1)
+    else:
+        limits = [v for v in (node.options.get("min"), node.options.get("max")) if v is not None]
+        mask = np.zeros(x.shape, bool)
+        for limit in limits:
+            mask = mask | (x == limit)
+    return mask if np.any(mask) else None
+
+
+class Replay:
+    """A recorded graph computed again with one node's numbers changed: the referee of the sweep.
+
+    Only what depends on the changed node is computed; nothing is recorded, no gradient written.
+    """
+
+    def __init__(self, cost: Value) -> None:
+        self.cost = cost
+        self.order = reachable(cost, every=True)[::-1]
+
+    def after(self, node: Value) -> list[Value]:
+        """The nodes computed, directly or not, from `node`, in order."""
+        touched = {node}
+        result = []
+        for other in self.order:
+            if any(parent in touched for parent in other.parents):
+                touched.add(other)
+                result.append(other)
+        return result
+
+    def cost_with(self, node: Value, data: Any, after: list[Value]) -> float:
+        """The cost when `node` holds `data` instead of its recorded numbers."""
+        now: dict[Value, Any] = {node: data}
+        for other in after:
+            inputs = tuple(
+                now[parent] if parent in now else x
+                for parent, x in zip(other.parents, other._inputs, strict=True)
+            )
+            assert other.op is not None
+            now[other] = other.op.evaluate(inputs, other.options)
+        result = now[self.cost] if self.cost in now else self.cost._data
+        return float(np.asarray(result).reshape(()))
+
+    def difference(self, node: Value, entries: list[int], eps: float = 1e-5) -> Any:
+        """The central difference ``(J(q+ε) − J(q−ε)) / 2ε`` for the given entries of one node.
+
+        The step is ε times the size of the number where that exceeds 1 (lecture, S3).
+        """
+        after = self.after(node)
+        base = np.array(node._data, dtype=np.float64)
+        flat = base.reshape(-1)
+        result = np.empty(len(entries))
+        with np.errstate(all="ignore"):
+            for place, entry in enumerate(entries):
+                old = flat[entry]
+                step = eps * max(1.0, abs(old))
+                costs = []
+                for sign in (1, -1):
+                    flat[entry] = old + sign * step
+                    data = base.copy() if base.ndim else float(base)
+                    costs.append(self.cost_with(node, data, after))
+                flat[entry] = old
+                result[place] = (costs[0] - costs[1]) / (2 * step)
+        return result
+
+
+def largest_error(given: Any, truth: Any, ignore: Any = None) -> float:
+    """The largest difference of two arrays of one shape, as a share of the largest true number.
+
+    Entries in `ignore` do not count. Where all is zero the difference itself is taken; a nan
+    anywhere is infinitely wrong.
+    """
+    given, truth = np.asarray(given, float), np.asarray(truth, float)
+    keep = slice(None) if ignore is None else ~np.asarray(ignore)
+    given, truth = given[keep], truth[keep]
+    if not given.size:
+        return 0.0
+    with np.errstate(invalid="ignore", over="ignore"):
+        difference = np.where(given == truth, 0.0, np.abs(given - truth))
+        worst = float(np.max(difference))
+    size = float(np.max(np.abs(truth)))
+    if not np.isfinite(worst):
+        return float("inf")
+    return worst / size if size > 0 and np.isfinite(size) else worst
