@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from tinygrad_edu.calculus import (
         check_gradients, grad, hessian, jacobian, numerical_gradient, value_and_grad, vjp,
     )  # fmt: skip
+    from tinygrad_edu.checking import Comparison, compare
 
 __version__ = "0.1.0"
 
@@ -58,12 +59,13 @@ _ROOMS = {
     "tinygrad_edu.calculus": (
         "check_gradients", "grad", "hessian", "jacobian", "numerical_gradient", "value_and_grad", "vjp",
     ),
+    "tinygrad_edu.checking": ("Comparison", "compare"),
 }  # fmt: skip
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
-    "GradError", "Value", "__version__", "abs", "absolute", "add", "arctan", "binary_cross_entropy",
-    "broadcast_to", "check_gradients", "clip", "concatenate", "cos", "cosh", "cross_entropy",
+    "Comparison", "GradError", "Value", "__version__", "abs", "absolute", "add", "arctan", "binary_cross_entropy",
+    "broadcast_to", "check_gradients", "clip", "compare", "concatenate", "cos", "cosh", "cross_entropy",
     "cumsum", "divide", "dot", "equal", "exp", "expand_dims", "expm1", "grad", "greater",
     "greater_equal", "hessian", "hstack", "jacobian", "leaky_relu", "less", "less_equal", "log",
     "log10", "log1p", "log2", "log_softmax", "logsumexp", "matmul", "max", "maximum", "mean",

@@ -1,7 +1,7 @@
 """The example axis of a cost: what its sum over examples is divided by, and which nodes have it.
 
 The lecture writes ``dZ`` for the derivative of the *sum* of the losses and ``dW``, ``db`` for that
-of their *mean*. To speak in that scale one must know m and which quantities carry the examples. Both
+of their *mean*. To speak in that scale one must know m and what carries the examples. Both
 are read off the graph: axes that an operation forces to be equally long are one dimension, and the
 example dimension is the one the cost averages over.
 """
@@ -46,7 +46,7 @@ class Examples:
         return self.m in node.shape if self.carriers is None else node in self.carriers
 
     def scale(self, node: Value) -> float:
-        """What the lecture multiplies ``∂J/∂node`` by: m for computed quantities of all examples."""
+        """The lecture's factor of ``∂J/∂node``: m for computed quantities of all examples."""
         return float(self.m) if node.op is not None and self.has(node) else 1.0
 
 
@@ -98,7 +98,7 @@ class _Dimensions:
 
     def join(self, a: int, b: int) -> int:
         a, b = self.root(a), self.root(b)
-        if self.length[a] == 1 or self.length[b] == 1 and a != b:
+        if self.length[a] == 1 or (self.length[b] == 1 and a != b):
             return b if self.length[a] == 1 else a
         self.parent[b] = a
         return a
@@ -227,6 +227,7 @@ def _averaged(
 ) -> int | None:
     """The one dimension that the cost sums over and divides by the length of."""
     parameters = [node for node in order if node.op is None and node.requires_grad]
+    computed = [n for n in order if n.op is not None and n.requires_grad and n.size > 1]
     fits: set[int] = set()
     for scale, summed in _sums(cost, dimensions):
         for one in summed:
@@ -235,14 +236,16 @@ def _averaged(
             if not 0 < abs(scale) < 1:
                 continue
             share = 1.0 / (abs(scale) * n)
-            if not any(math.isclose(share, k * f) for k in (0.5, 1, 2) for f in (1, others)):
+            if not any(math.isclose(share, nice) for nice in (0.5, 1, 2, others, 2 * others)):
                 continue
-            if one in dimensions.mixed or one in dimensions.contracted and len(summed) > 1:
+            if one in dimensions.mixed or (one in dimensions.contracted and len(summed) > 1):
                 continue
             if m is not None and n != m:
                 continue
             if all(one in dimensions.of(leaf) for leaf in parameters):
                 continue  # every leaf has it, so there is no parameter to be averaged for
+            if abs(scale) == 0.5 and not all(one in dimensions.of(node) for node in computed):
+                continue  # the half of a squared error of two units, not the mean of two examples
             fits.add(one)
     if len(fits) < 2:
         return next(iter(fits), None)
@@ -250,7 +253,7 @@ def _averaged(
     # and where all of it is one layer, through fewer of the leaves.
     weight = {
         one: (
-            sum(one in dimensions.of(n) for n in order if n.op is not None and n.requires_grad),
+            sum(one in dimensions.of(n) for n in computed),
             -sum(one in dimensions.of(n) for n in order if n.op is None),
         )
         for one in fits
@@ -276,7 +279,9 @@ def _sums(cost: Value, dimensions: _Dimensions) -> list[tuple[float, set[int]]]:
             stack.append((parents[0], scale, summed))
         elif op in (arithmetic.multiply, arithmetic.divide) and _number(parents[1]) is not None:
             k = _number(parents[1]) or 1.0
-            stack.append((parents[0], scale * k if op is arithmetic.multiply else scale / k, summed))
+            stack.append(
+                (parents[0], scale * k if op is arithmetic.multiply else scale / k, summed)
+            )
         elif op is arithmetic.multiply and _number(parents[0]) is not None:
             stack.append((parents[1], scale * (_number(parents[0]) or 1.0), summed))
         elif op in (reductions.sum, reductions.mean):

@@ -1,4 +1,4 @@
-"""Comparison of hand-derived formulas with the automatic gradients, and what to say when they differ."""
+"""Hand-derived formulas compared with the automatic gradients, and what to say when they differ."""
 
 from tinygrad_edu.checking.comparison import Comparison, compare
 

@@ -1,4 +1,4 @@
-"""What a formula is compared with: gradients that leave the graph untouched, kinks, central differences."""
+"""What a formula is compared with: gradients, kinks, central differences of an untouched graph."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def kinks(cost: Value, nodes: list[Value]) -> dict[Value, Any]:
 
 
 def _ties(node: Value) -> Any:
-    """Which entries of a node's first input sit exactly on a kink of its operation; None for none."""
+    """Which entries of a node's first input sit on a kink of its operation; None for none."""
     if node.op not in _KINKED or not node.requires_grad:
         return None
     x = np.asarray(node._inputs[0])
@@ -168,7 +168,7 @@ def largest_error(given: Any, truth: Any, ignore: Any = None) -> float:
     anywhere is infinitely wrong.
     """
     given, truth = np.asarray(given, float), np.asarray(truth, float)
-    keep = slice(None) if ignore is None else ~np.asarray(ignore)
+    keep = ... if ignore is None else ~np.asarray(ignore)
     given, truth = given[keep], truth[keep]
     if not given.size:
         return 0.0

@@ -1,0 +1,289 @@
+"""`compare`: hand-derived gradients beside the automatic ones and the central difference."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.calculus.examples import Examples, find_examples
+from tinygrad_edu.checking import rows as table
+from tinygrad_edu.checking.rows import Row
+from tinygrad_edu.checking.truth import (
+    TOLERANCE,
+    Replay,
+    gradient_of,
+    gradients,
+    kinks,
+    largest_error,
+)
+from tinygrad_edu.core.primitive import GradError
+from tinygrad_edu.core.sweep import reachable
+from tinygrad_edu.core.value import Value
+
+#: How many entries of one quantity the central difference is computed for: all, up to this many.
+MOST_ENTRIES = 64
+
+CONVENTIONS = ("auto", "lecture", "calculus")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A derivation judged line by line: see `compare`.
+
+    `rows` has a `Row` per quantity, `convention` is the scale they were judged in, `ok` says if
+    all are right. ``str`` is a table; a notebook shows it as HTML.
+    """
+
+    rows: list[Row]
+    convention: str
+    m: int | None = None
+    cost: str = "J"
+    _title: str = field(default="", repr=False)
+
+    @property
+    def ok(self) -> bool:
+        """Is every quantity right?"""
+        return all(row.ok for row in self.rows)
+
+    def to_json(self) -> dict[str, Any]:
+        """The comparison as plain JSON values: dicts, lists, strings, numbers, None."""
+        return {
+            "cost": self.cost,
+            "convention": self.convention,
+            "m": self.m,
+            "ok": self.ok,
+            "rules": [row.to_json() for row in self.rows],
+        }
+
+    @property
+    def title(self) -> str:
+        """The scale of the table, in words."""
+        if self.convention == "lecture":
+            return f"lecture's scale, m = {self.m}: dZ is of the sum of losses, dW of {self.cost}"
+        return f"calculus' scale: everything is ∂{self.cost}/∂…"
+
+    def __rich__(self) -> Any:
+        from rich.console import Group
+        from rich.text import Text
+
+        return Group(table.rich_table(self.title, self.rows), *map(Text, table.remarks(self.rows)))
+
+    def __str__(self) -> str:
+        return table.text_of(self)
+
+    def _repr_html_(self) -> str:
+        return table.html_table(self.title, self.rows)
+
+
+def check_convention(convention: str, examples: Examples | None) -> list[str]:
+    """The conventions to judge in, the preferred one first.
+
+    Raises GradError for an unknown one, and for the lecture's where there is no m.
+    """
+    if convention not in CONVENTIONS:
+        raise GradError(f"convention is 'auto', 'lecture' or 'calculus', not {convention!r}")
+    if convention == "lecture" and examples is None:
+        raise GradError(
+            "the lecture's convention needs m, the number of examples the cost divides its sum by, "
+            "and none (or more than one) was found in the graph. Pass m=, or convention='calculus'"
+        )
+    if convention == "auto":
+        return ["calculus"] if examples is None else ["calculus", "lecture"]
+    return [convention]
+
+
+def compare(
+    cost: Value, manual: Mapping[str, Any], convention: str = "auto", m: int | None = None
+) -> Comparison:
+    """Put hand-derived gradients beside the automatic ones; nothing in the graph is changed.
+
+    `manual` has an entry per quantity, ``"dZ2"`` for that of the node named Z2: an array, a
+    function of named arrays (``lambda A2, Y: A2 - Y``; it may read entries above it, and m), or a
+    formula as text (``"A2 - Y"``). Shapes must be equal, nothing is broadcast to make a line pass.
+
+    In the lecture's convention ``dZ`` is m times ``∂J/∂Z`` for computed quantities that have the
+    example axis; in calculus' all is ``∂J/∂Q``; "auto" takes the one that fits better. Verdicts:
+    *correct*; *follows*: wrong only because an entry above is; *wrong*; *kink*: differs only where
+    the derivative jumps; *unchecked*: the cost does not depend on it.
+
+    Raises GradError where no node has the name, or the lecture's convention finds no m.
+
+    >>> z = Value(2.0, "z")
+    >>> compare(z * z, {"dz": 4.0}).ok
+    True
+    """
+    if not isinstance(manual, Mapping):
+        raise TypeError(f"manual is a dict like {{'dW': array}}, not {type(manual).__name__}")
+    found = gradients(cost)
+    named = names_of(cost)
+    for name in manual:
+        if not isinstance(name, str) or not name.startswith("d") or name[1:] not in named:
+            raise GradError(
+                f"{name!r} is not d + the name of a node of the graph. Named nodes: "
+                f"{', '.join(named) or 'none; use tg.name_values(W1=W1, …)'}"
+            )
+    examples = find_examples(cost, m)
+    tried = [
+        _judge(cost, manual, named, found, examples, choice)
+        for choice in check_convention(convention, examples)
+    ]
+    best = min(tried, key=lambda c: table.score(c.rows))
+    return best
+
+
+def names_of(cost: Value) -> dict[str, list[Value]]:
+    """The named nodes of a graph by name, oldest first; a name given twice has two nodes."""
+    named: dict[str, list[Value]] = {}
+    for node in reversed(reachable(cost, every=True)):
+        if node.name is not None:
+            named.setdefault(node.name, []).append(node)
+    return named
+
+
+def _judge(
+    cost: Value,
+    manual: Mapping[str, Any],
+    named: dict[str, list[Value]],
+    found: dict[Value, Any],
+    examples: Examples | None,
+    convention: str,
+) -> Comparison:
+    """The table of one convention."""
+    base: dict[str, Any] = {name: nodes[-1]._data for name, nodes in named.items()}
+    if examples is not None:
+        base.setdefault("m", examples.m)
+    as_given, as_true = dict(base), dict(base)
+    at_kink = kinks(cost, [node for name in manual for node in named[name[1:]]])
+    replay = Replay(cost)
+    rows = []
+    for name, formula in manual.items():
+        nodes = named[name[1:]]
+
+        truths = [
+            (node, factor * gradient_of(node, found))
+            for node in nodes
+            for factor in scales(node, examples, convention)
+        ]
+        given = _evaluated(name, formula, as_given)
+        (node, truth), error = _closest(given, truths, at_kink)
+        if not _right(error) and callable(formula):
+            other, error_from_truth = _closest(_evaluated(name, formula, as_true), truths, at_kink)
+            node, truth = other if _right(error_from_truth) else (node, truth)
+        else:
+            error_from_truth = error
+        full = None if error is None else largest_error(given, truth)
+        sample, numerical = _numerically(replay, node, given, truth, found)
+        verdict = (
+            "unchecked" if not any(n.requires_grad for n in nodes)
+            else "correct" if _right(error)
+            else "follows" if _right(error_from_truth)
+            else "wrong"
+        )  # fmt: skip
+        if (
+            verdict == "correct"
+            and np.any(at_kink[node])
+            and (not _right(full) or not _right(numerical))
+        ):
+            verdict = "kink"
+        rows.append(
+            Row(
+                name=name,
+                of=name[1:],
+                verdict=verdict,
+                shape=None if given is None else tuple(np.shape(given)),
+                expected_shape=tuple(node.shape),
+                max_error=full,
+                numerical_error=numerical,
+                note=sample,
+                formula=formula if isinstance(formula, str) else None,
+            )
+        )
+        as_given[name] = given
+        as_true[name] = truth
+    return Comparison(rows, convention, examples.m if examples else None, cost.name or "J")
+
+
+def _right(error: float | None) -> bool:
+    return error is not None and error <= TOLERANCE
+
+
+def scales(node: Value, examples: Examples | None, convention: str) -> list[float]:
+    """The factors of ``∂J/∂node`` in a convention; for given data either scale is right."""
+    if convention != "lecture" or examples is None:
+        return [1.0]
+    if node.op is None and examples.has(node):
+        return [1.0, float(examples.m)]
+    return [examples.scale(node)]
+
+
+def _closest(
+    given: Any, truths: list[tuple[Value, Any]], at_kink: dict[Value, Any]
+) -> tuple[tuple[Value, Any], float | None]:
+    """The true gradient nearest to the given one, with its node, and how far it is."""
+    best: tuple[tuple[Value, Any], float | None] = (truths[0], None)
+    for node, truth in truths:
+        if given is None or np.shape(given) != node.shape:
+            continue
+        error = largest_error(given, truth, at_kink[node])
+        if best[1] is None or error < best[1]:
+            best = ((node, truth), error)
+    return best
+
+
+def _evaluated(name: str, formula: Any, known: dict[str, Any]) -> Any:
+    """The numbers of one entry; None where its function raises what NumPy raises for misfits."""
+    if isinstance(formula, Value):
+        formula = formula._data
+    if not callable(formula):
+        array = np.asarray(formula)
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"{name}: real numbers are needed, not an array of {array.dtype}")
+        return array.astype(float)
+    wanted = list(inspect.signature(formula).parameters)
+    missing = [key for key in wanted if key not in known]
+    if missing:
+        raise GradError(
+            f"{name}: its function asks for {', '.join(missing)}; there are "
+            f"{', '.join(sorted(known))}"
+        )
+    arguments = {key: _copy(known[key]) for key in wanted}
+    if any(value is None for value in arguments.values()):
+        return None
+    try:
+        with np.errstate(all="ignore"):
+            result = formula(**arguments)
+    except (ValueError, IndexError, ArithmeticError):
+        return None
+    return _evaluated(name, result._data if isinstance(result, Value) else result, known)
+
+
+def _copy(x: Any) -> Any:
+    return np.array(x) if isinstance(x, np.ndarray) else x
+
+
+def _numerically(
+    replay: Replay, node: Value, given: Any, truth: Any, found: dict[Value, Any]
+) -> tuple[str | None, float | None]:
+    """The error against the central difference, and a note where only some entries were tried."""
+    if given is None or np.shape(given) != node.shape:
+        return None, None
+    entries = list(range(node.size))
+    note = None
+    if len(entries) > MOST_ENTRIES:
+        chosen = np.random.default_rng(0).choice(node.size, MOST_ENTRIES, replace=False)
+        entries = sorted(int(i) for i in chosen)
+        note = f"central differences of {MOST_ENTRIES} of {node.size} entries"
+    gradient = gradient_of(node, found)
+    size = float(np.max(np.abs(gradient), initial=0.0))
+    factor = float(np.max(np.abs(truth), initial=0.0)) / size if size else 1.0
+    numeric = factor * replay.difference(node, entries)
+    at = np.asarray(given, float).reshape(-1)[entries]
+    true_size = float(np.max(np.abs(truth), initial=0.0))
+    worst = float(np.max(np.abs(at - numeric), initial=0.0))
+    if not np.isfinite(worst):
+        return note, float("inf")
+    return note, worst / true_size if true_size else worst

@@ -1,0 +1,171 @@
+"""One judged quantity, and tables of them: for a terminal, a notebook, a program."""
+
+from __future__ import annotations
+
+import html
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Shape = tuple[int, ...]
+
+#: How each verdict looks; those of the first three leave a derivation all right.
+STYLES = {
+    "correct": ("✓", "green", "#1a7f37"),
+    "kink": ("∧", "yellow", "#9a6700"),
+    "unchecked": ("–", "bright_black", "#6e7781"),
+    "follows": ("↳", "cyan", "#0969da"),
+    "wrong": ("✗", "bold red", "#cf222e"),
+}
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What is wrong with a line: the class of mistake, a sentence or two, the line corrected."""
+
+    mistake: str
+    explanation: str
+    correction: str | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One claim judged.
+
+    `max_error` and `numerical_error` are the largest differences from the automatic gradient and
+    from the central difference, as shares of the largest true number; None where the shapes differ.
+    """
+
+    name: str
+    of: str
+    verdict: str
+    shape: Shape | None
+    expected_shape: Shape | None
+    max_error: float | None = None
+    numerical_error: float | None = None
+    note: str | None = None
+    formula: str | None = None
+    line: int | None = None
+    diagnosis: Diagnosis | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Nothing about this line has to be changed."""
+        return self.verdict in ("correct", "kink", "unchecked")
+
+    def to_json(self) -> dict[str, Any]:
+        """The row as plain JSON values; nan and infinity as None."""
+        d = self.diagnosis
+        return {
+            "name": self.name,
+            "of": self.of,
+            "line": self.line,
+            "formula": self.formula,
+            "verdict": self.verdict,
+            "note": self.note,
+            "shape": None if self.shape is None else list(self.shape),
+            "expected_shape": None if self.expected_shape is None else list(self.expected_shape),
+            "max_error": finite(self.max_error),
+            "numerical_error": finite(self.numerical_error),
+            "diagnosis": None if d is None else {
+                "mistake": d.mistake, "explanation": d.explanation, "correction": d.correction,
+            },
+        }  # fmt: skip
+
+
+def finite(x: float | None) -> float | None:
+    """`x`, or None where JSON has no number for it."""
+    return x if x is not None and math.isfinite(x) else None
+
+
+def shape_text(shape: Shape | None) -> str:
+    """A shape as people write it; a dash where there is none."""
+    return "—" if shape is None else str(tuple(shape)).replace(",)", ",)")
+
+
+def error_text(error: float | None) -> str:
+    """An error in two digits; a dash where it could not be computed."""
+    return "—" if error is None else "0" if error == 0 else f"{error:.1e}"
+
+
+COLUMNS = ("", "name", "shape", "yours", "error", "numerical", "verdict")
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """The texts of one row, in the order of `COLUMNS`."""
+    return (
+        STYLES[row.verdict][0],
+        row.name if row.name == f"d{row.of}" else f"{row.name} (d{row.of})",
+        shape_text(row.expected_shape),
+        shape_text(row.shape),
+        error_text(row.max_error),
+        error_text(row.numerical_error),
+        row.verdict,
+    )
+
+
+def rich_table(title: str, rows: Sequence[Row]) -> Any:
+    """A `rich` table of the rows, notes and diagnoses underneath each."""
+    try:
+        from rich.table import Table
+        from rich.text import Text
+    except ImportError as error:
+        raise ImportError("tables need the package rich: pip install rich") from error
+    table = Table(title=Text(title), title_justify="left", title_style="bold", expand=False)
+    for name in COLUMNS:
+        table.add_column(name, justify="right" if name in ("error", "numerical") else "left")
+    for row in rows:
+        style = STYLES[row.verdict][1]
+        *rest, verdict = cells(row)
+        table.add_row(Text(rest[0], style), *map(Text, rest[1:]), Text(verdict, style))
+    return table
+
+
+def remarks(rows: Sequence[Row]) -> list[str]:
+    """What is to be said beside the table: notes, and for wrong lines reason and correction."""
+    said: list[str] = []
+    for row in rows:
+        if row.note:
+            said.append(f"{row.name}: {row.note}")
+        if row.diagnosis:
+            where = f" (line {row.line})" if row.line else ""
+            said.append(f"{row.name}{where}: {row.diagnosis.mistake}. {row.diagnosis.explanation}")
+            if row.formula:
+                said.append(f"    yours:   {row.formula}")
+            if row.diagnosis.correction:
+                said.append(f"    correct: {row.diagnosis.correction}")
+    return said
+
+
+def text_of(renderable: Any, width: int = 100) -> str:
+    """Something rich can print, as plain text."""
+    from rich.console import Console
+
+    out = io.StringIO()
+    Console(file=out, width=width, color_system=None, legacy_windows=False).print(renderable)
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+
+
+def html_table(title: str, rows: Sequence[Row]) -> str:
+    """The same table in HTML, for a notebook; every text is escaped."""
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in COLUMNS)
+    body = []
+    for row in rows:
+        colour = STYLES[row.verdict][2]
+        body.append(
+            f'<tr style="color:{colour}">'
+            + "".join(f"<td>{html.escape(text)}</td>" for text in cells(row))
+            + "</tr>"
+        )
+    below = "".join(f"<p><code>{html.escape(text)}</code></p>" for text in remarks(rows))
+    return (
+        f"<table><caption>{html.escape(title)}</caption><thead><tr>{head}</tr></thead>"
+        f"<tbody>{''.join(body)}</tbody></table>{below}"
+    )
+
+
+def score(rows: Sequence[Row]) -> int:
+    """How ill a convention fits a derivation: ``3·(wrong lines) + (lines that follow)``."""
+    return 3 * sum(r.verdict == "wrong" for r in rows) + sum(r.verdict == "follows" for r in rows)
