@@ -118,4 +118,6 @@ def fit(g: Any, x: Any, op: Any, dz: Any) -> Any:
         return g.astype(x.dtype)
     if g is dz or g.base is not None:
         g.flags.writeable = False
+        if type(g.base) is np.ndarray:
+            g.base.flags.writeable = False
     return g
