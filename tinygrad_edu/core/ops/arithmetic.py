@@ -97,7 +97,7 @@ def positive(x: Any) -> Any:
 def _times_power(dz: Any, x: Any, n: float) -> Any:
     """``dz * n * x**(n-1)``, with no ``0 * inf`` left where n is 0, 1 or 2."""
     if n == 0:
-        return dz * 0.0 * x
+        return dz * 0.0
     if n == 1:
         return dz
     if n == 2:

@@ -16,7 +16,7 @@ from tinygrad_edu.core.primitive import Shape, primitive, shape
 
 def axes_of(ndim: int, axis: Any) -> tuple[int, ...]:
     """`axis` as NumPy takes it (None, one, several, negative) as a tuple of axis numbers."""
-    if axis is None:
+    if axis is None or not ndim:  # NumPy lets a single number be reduced over axis 0
         return tuple(range(ndim))
     return tuple(sorted(a % ndim for a in (axis if isinstance(axis, tuple) else (axis,))))
 
@@ -32,6 +32,11 @@ def spread(reduced: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     if keepdims or axis is None:
         return reduced
     return reshape(reduced, shape=reduced_shape(shape(x), axis=axis, keepdims=True))
+
+
+def _twice_over(n: int) -> float:
+    """2 / n, infinite where no degree of freedom is left, as NumPy's var and std are."""
+    return 2.0 / n if n > 0 else math.inf
 
 
 def count(x: Any, axis: Any) -> int:
@@ -156,7 +161,7 @@ def _centred(x: Any, axis: Any) -> Any:
 
 @primitive(
     lambda dz, z, x, *, axis=None, keepdims=False, ddof=0: (
-        spread(dz, x, axis, keepdims) * _centred(x, axis) * (2.0 / (count(x, axis) - ddof))
+        spread(dz, x, axis, keepdims) * _centred(x, axis) * _twice_over(count(x, axis) - ddof)
     ),
     shape=reduced_shape, numpy="np.var({0}{options})", latex=r"\operatorname{{var}}({0})",
     definition=lambda x, *, axis=None, keepdims=False, ddof=0: (
