@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.ops import arithmetic, elementwise, linalg, shaping
-from tinygrad_edu.core.primitive import Traced
+from tinygrad_edu.core.primitive import GradError, Traced
 
 
 def is_number(n: Any) -> bool:
@@ -22,7 +22,11 @@ def power(x: Any, y: Any) -> Any:
     9.0
     """
     if is_number(y):
-        return arithmetic.power_constant(x, n=y if isinstance(y, int) else float(y))
+        try:
+            n = float(y)
+        except OverflowError:
+            raise GradError("power: the exponent is too large for a float") from None
+        return arithmetic.power_constant(x, n=y if isinstance(y, int) else n)
     return elementwise.power(x, y)
 
 

@@ -107,7 +107,10 @@ class Primitive:
         for arg in args:
             if isinstance(arg, Traced):
                 return arg._apply(self, args, options)
-        return self.evaluate(args, options)
+        try:
+            return self.evaluate(args, options)
+        except (IndexError, OverflowError, ValueError) as error:
+            raise misfit(self, tuple(f"shape {np.shape(x)}" for x in args), options, error) from None
 
     def __repr__(self) -> str:
         return f"<operation {self.name}>"
@@ -142,7 +145,22 @@ class Primitive:
         missing = [name for name in names if name not in given]
         if missing:
             raise TypeError(f"{self.name}() needs {', '.join(missing)}")
-        return tuple(given.pop(name) for name in names), given
+        inputs = tuple(given.pop(name) for name in names)
+        return inputs, {key: self._fixed(key, value) for key, value in given.items()}
+
+    def _fixed(self, key: str, value: Any) -> Any:
+        """An option that nobody can change between forward and backward."""
+        if isinstance(value, Traced):
+            raise TypeError(
+                f"{self.name}: {key}= takes plain numbers; no gradient would flow to a "
+                f"{type(value).__name__} given there"
+            )
+        if isinstance(value, list) and key != "index":
+            return tuple(value)
+        if type(value) is np.ndarray and value.flags.writeable:
+            value = value.copy()
+            value.flags.writeable = False
+        return value
 
     def evaluate(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """The result on plain numbers: a Python float, a float32 scalar or an array."""
@@ -156,6 +174,18 @@ class Primitive:
                 except (ArithmeticError, ValueError):
                     pass  # where Python raises, an array would answer inf or nan: ask NumPy below
         return plain(self.forward(*args, **options))
+
+
+def misfit(
+    op: Primitive | str, given: tuple[str, ...], options: dict[str, Any], error: Exception
+) -> GradError:
+    """The error of an operation whose inputs, described in words, do not fit."""
+    kind = GradIndexError if isinstance(error, IndexError) else GradError
+    inputs = " and ".join(given)
+    if "broadcast" in str(error) and len(given) > 1 and not options:
+        return kind(f"{op}: {inputs} do not fit: axes must be equal or of length 1")
+    text = ", ".join(f"{key}={value!r}" for key, value in options.items())
+    return kind(f"{op}: {inputs}{' with ' if text else ''}{text}: {error}")
 
 
 def plain(z: Any) -> Any:

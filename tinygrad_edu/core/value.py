@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygrad_edu.core.operators import Operators, power
 from tinygrad_edu.core.ops import arithmetic, elementwise, linalg, reductions, shaping
-from tinygrad_edu.core.primitive import GradError, GradIndexError, Primitive, Shape
+from tinygrad_edu.core.primitive import GradError, Primitive, Shape, misfit
 from tinygrad_edu.core.protocol import NumPyProtocol
 from tinygrad_edu.core.readonly import ReadOnly
 from tinygrad_edu.core.sweep import sweep
@@ -29,6 +29,7 @@ class _Recording(threading.local):
     """Whether this thread records what it computes."""
 
     on = True
+    before: Any = None  # of every no_grad around, innermost first: (on, those further out)
 
 
 _recording = _Recording()
@@ -44,15 +45,12 @@ class no_grad(contextlib.ContextDecorator):  # noqa: N801  (a lower-case name, a
     False
     """
 
-    def __init__(self) -> None:
-        self._before: list[bool] = []
-
     def __enter__(self) -> None:
-        self._before.append(_recording.on)
+        _recording.before = (_recording.on, _recording.before)
         _recording.on = False
 
     def __exit__(self, *exc: object) -> None:
-        _recording.on = self._before.pop()
+        _recording.on, _recording.before = _recording.before
 
     def __call__(self, func: Any) -> Any:
         """Decorate a function; a generator function is refused, its body would run later."""
@@ -163,7 +161,7 @@ class Value(NumPyProtocol, Operators):
         inputs = tuple([parent._data for parent in parents])
         try:
             z = op.evaluate(inputs, options)
-        except (ValueError, IndexError) as error:
+        except (ValueError, IndexError, OverflowError) as error:
             raise _misfit(op, parents, options, error) from None
         return _record(z, op, parents, inputs, options)
 
@@ -267,24 +265,17 @@ class Value(NumPyProtocol, Operators):
             raise GradError(f"backward: keep is 'all' or 'leaves', not {keep!r}")
         gradients = sweep(self, self._seed(seed))
         with _commit:
-            before: list[tuple[Value, Any]] = []
+            before = [node._grad for node in gradients]
             try:
-                for node, g in gradients.items():
-                    old = node._grad
+                for (node, g), old in zip(gradients.items(), before):
                     if node.op is None:
-                        if g is None:
-                            continue
                         if old is not None:
-                            before.append((node, old))
-                            g = arithmetic.add(old, g)
+                            g = old if g is None else arithmetic.add(old, g)
                     elif keep == "leaves" and node is not self:
                         g = None
                     node._grad = g
             except BaseException:  # Ctrl-C in the middle: a gradient counts once or not at all
-                for node in gradients:
-                    if node.op is None:
-                        node._grad = None
-                for node, old in before:
+                for node, old in zip(gradients, before):
                     node._grad = old
                 raise
 
@@ -466,6 +457,11 @@ class Value(NumPyProtocol, Operators):
         return bool(np.any(self == item))
 
     def __bool__(self) -> bool:
+        if np.size(self._data) != 1:
+            raise GradError(
+                f"the truth of {_label(self)}, shape {self.shape}, is ambiguous: use (v > 0).all() "
+                "or (v > 0).any()"
+            )
         return bool(self._data)
 
     def __float__(self) -> float:
@@ -606,8 +602,8 @@ def _binary(op: Primitive) -> tuple[Callable[..., Any], Callable[..., Any]]:
         if type(x) is float and type(y) is float:
             try:
                 z = on_floats(x, y)  # type: ignore[misc]
-            except (ArithmeticError, ValueError):
-                z = op.evaluate((x, y), NO_OPTIONS)
+            except (ArithmeticError, ValueError, TypeError):  # 1/0; no matmul of numbers
+                return self._apply(op, (self, other), NO_OPTIONS)
         else:
             try:
                 z = on_arrays(x, y)
@@ -680,11 +676,7 @@ def _misfit(op: Primitive, parents: Any, options: dict[str, Any], error: Excepti
             f"{'first' if len(shapes[1]) == 1 else 'second to last'} of the second. "
             "Is a transpose (.T) missing?"
         )
-    text = ", ".join(f"{key}={value!r}" for key, value in options.items())
-    kind = GradIndexError if isinstance(error, IndexError) else GradError
-    if "broadcast" in str(error) and len(parents) > 1 and not options:
-        return kind(f"{op}: {given} do not fit: axes must be equal or of length 1")
-    return kind(f"{op}: {given}{' with ' if text else ''}{text}: {error}")
+    return misfit(op, tuple(map(described, parents)), options, error)
 
 
 def name_values(**values: Any) -> None:

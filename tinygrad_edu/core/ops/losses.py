@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_edu.core.ops.elementwise import log, sigmoid, softplus, xdivy
 from tinygrad_edu.core.ops.reductions import logsumexp, mean, softmax, sum
-from tinygrad_edu.core.ops.shaping import expand_dims
+from tinygrad_edu.core.ops.shaping import axis_number, expand_dims
 from tinygrad_edu.core.primitive import GradError, Traced, primitive, shape
 
 
@@ -52,7 +52,7 @@ def logistic_loss(z: Any, y: Any) -> Any:
     >>> logistic_loss(0.0, 1.0) == softplus(0.0)
     True
     """
-    return softplus(z) - y * z
+    return np.maximum(z, 0) - y * z + np.log1p(np.exp(-np.abs(z)))
 
 
 @primitive(
@@ -146,11 +146,12 @@ def cross_entropy(z: Any, labels: Any, axis: int = 0) -> Any:
     size = shape(z)
     if not size:
         raise GradError("cross_entropy: z is a single number; it needs one logit per class")
+    axis = axis_number("cross_entropy", axis, len(size))
     if not isinstance(labels, Traced):
         labels = np.asarray(labels)
-        rest = size[: axis % len(size)] + size[axis % len(size) + 1 :]
+        rest = size[:axis] + size[axis + 1 :]
         if labels.shape != size and labels.dtype.kind in "iu" and labels.size == int(np.prod(rest)):
-            labels = one_hot(labels.reshape(rest), size[axis], axis % len(size))
+            labels = one_hot(labels.reshape(rest), size[axis], axis)
     if shape(labels) != size:
         raise GradError(
             f"cross_entropy: logits of shape {size} need one-hot labels of the same shape or one "

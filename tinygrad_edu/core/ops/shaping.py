@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core.primitive import Each, GradError, Shape, primitive, shape
+from tinygrad_edu.core.primitive import Each, GradError, GradIndexError, Shape, primitive, shape
 
 _DATA_NOTATION = {"symbol": "[ ]", "latex": r"{0}"}
 
@@ -59,14 +59,24 @@ def transpose(x: Any, axes: Any = None) -> Any:
     return np.transpose(x, axes)
 
 
+def axis_number(name: str, axis: Any, ndim: int) -> int:
+    """An axis counted from the front. Raises GradError where there is no such axis."""
+    axis = operator.index(axis)
+    if not -ndim <= axis < ndim:
+        raise GradIndexError(f"{name}: there is no axis {axis} among {ndim}")
+    return axis % ndim
+
+
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     """``x`` with two of its axes exchanged.
 
     >>> swapaxes(np.zeros((2, 3, 4)), 0, 2).shape
     (4, 3, 2)
     """
-    axes = list(range(len(shape(x))))
-    axes[axis1], axes[axis2] = axes[axis2], axes[axis1]
+    n = len(shape(x))
+    axes = list(range(n))
+    i, j = axis_number("swapaxes", axis1, n), axis_number("swapaxes", axis2, n)
+    axes[i], axes[j] = j, i
     return transpose(x, axes=tuple(axes))
 
 
@@ -77,8 +87,9 @@ def moveaxis(x: Any, source: int, destination: int) -> Any:
     (3, 4, 2)
     """
     n = len(shape(x))
-    axes = [axis for axis in range(n) if axis != source % n]
-    axes.insert(destination % n, source % n)
+    moved = axis_number("moveaxis", source, n)
+    axes = [axis for axis in range(n) if axis != moved]
+    axes.insert(axis_number("moveaxis", destination, n), moved)
     return transpose(x, axes=tuple(axes))
 
 
@@ -89,7 +100,7 @@ def expand_dims(x: Any, axis: int) -> Any:
     (1, 3)
     """
     old = shape(x)
-    at = axis % (len(old) + 1)
+    at = axis_number("expand_dims", axis, len(old) + 1)
     return reshape(x, shape=(*old[:at], 1, *old[at:]))
 
 
@@ -102,7 +113,8 @@ def squeeze(x: Any, axis: Any = None) -> Any:
     old = shape(x)
     if axis is None:
         return reshape(x, shape=tuple(n for n in old if n != 1))
-    drop = {a % len(old) for a in (axis if isinstance(axis, tuple) else (axis,))}
+    named = axis if isinstance(axis, tuple) else (axis,)
+    drop = {axis_number("squeeze", a, len(old)) for a in named}
     if any(old[a] != 1 for a in drop):
         raise GradError(f"squeeze: axis {axis} of shape {old} is not of length 1")
     return reshape(x, shape=tuple(n for a, n in enumerate(old) if a not in drop))
