@@ -88,6 +88,10 @@ class Operators(Traced):
         """The transpose: axes reversed."""
         return shaping.transpose(self)
 
+    def reshape(self, *shape: Any) -> Any:
+        """The same numbers in another shape: ``v.reshape(2, 3)`` or ``v.reshape((2, 3))``."""
+        return shaping.reshape(self, shape=shape[0] if len(shape) == 1 else shape)
+
     @property
     def ndim(self) -> int:
         """How many axes."""

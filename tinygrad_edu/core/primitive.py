@@ -49,7 +49,9 @@ class Traced:
 
 def shape(x: Any) -> Shape:
     """The shape of a number, an array, a Value or a formula."""
-    return () if type(x) is float else np.shape(x) if not isinstance(x, Traced) else x.shape
+    if type(x) is float:
+        return ()
+    return x.shape if isinstance(x, (np.ndarray, Traced)) else np.shape(x)
 
 
 class Each:
@@ -100,9 +102,11 @@ class Primitive:
         self.differentiable = self.variadic or any(rule is not None for rule in rules)
         self.parameters = list(inspect.signature(forward).parameters)
         self.n_inputs = 0 if isinstance(rules, Each) else len(rules)
+        self.options = frozenset(self.parameters[self.n_inputs :])
 
     def __call__(self, *args: Any, **options: Any) -> Any:
-        if not self.variadic and len(args) != self.n_inputs or options:
+        complete = len(args) == self.n_inputs or self.variadic
+        if not complete or not options.keys() <= self.options:
             args, options = self._bind(args, options)
         for arg in args:
             if isinstance(arg, Traced):
@@ -110,7 +114,9 @@ class Primitive:
         try:
             return self.evaluate(args, options)
         except (IndexError, OverflowError, ValueError) as error:
-            raise misfit(self, tuple(f"shape {np.shape(x)}" for x in args), options, error) from None
+            raise misfit(
+                self, tuple(f"shape {np.shape(x)}" for x in args), options, error
+            ) from None
 
     def __repr__(self) -> str:
         return f"<operation {self.name}>"
@@ -126,10 +132,8 @@ class Primitive:
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Sort what was given into inputs and options, by position or by name as NumPy users do."""
         if self.variadic:
-            unknown = set(options) - set(self.parameters)
-            if unknown:
-                raise TypeError(f"{self.name}() does not take {', '.join(sorted(unknown))}")
-            return args, options
+            unknown = ", ".join(sorted(options.keys() - self.options))
+            raise TypeError(f"{self.name}() does not take {unknown}")
         given = dict(zip(self.parameters, args, strict=False))
         if len(args) > len(self.parameters):
             raise TypeError(
@@ -198,7 +202,7 @@ def plain(z: Any) -> Any:
 
 
 def primitive(
-    *rules: Rule | None | Each, **declared: Any
+    *rules: Rule | Each | None, **declared: Any
 ) -> Callable[[Callable[..., Any]], Primitive]:
     """Declare an operation: the decorated function is its forward, `rules` has one entry per input.
 

@@ -7,7 +7,6 @@ error that names the node.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -17,12 +16,9 @@ from tinygrad_edu.core.primitive import GradError
 
 
 class ReadOnly(np.ndarray[Any, np.dtype[Any]]):
-    """A read-only view; arithmetic on it gives plain arrays."""
+    """A read-only view; arithmetic on it gives plain arrays, ``-=`` a new read-only one."""
 
     label: str = "this value"
-
-    def __array_finalize__(self, obj: Any) -> None:
-        self.label = getattr(obj, "label", "this value")
 
     def _refuse(self) -> NoReturn:
         raise GradError(
@@ -30,17 +26,21 @@ class ReadOnly(np.ndarray[Any, np.dtype[Any]]):
             "them. Give it new ones (p.data = …, p.data -= …), or work on p.data.copy()"
         )
 
+    def __getitem__(self, index: Any) -> Any:
+        part = super().__getitem__(index)
+        if isinstance(part, ReadOnly):
+            part.label = self.label
+        return part
+
     def __setitem__(self, index: Any, value: Any) -> None:
         if not self.flags.writeable:
             self._refuse()
         super().__setitem__(index, value)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        for out in kwargs.get("out", ()):
-            if isinstance(out, ReadOnly) and not out.flags.writeable:
-                out._refuse()
-        if method == "at" and isinstance(inputs[0], ReadOnly) and not inputs[0].flags.writeable:
-            inputs[0]._refuse()
+        for target in (*kwargs.get("out", ()), *(inputs[:1] if method == "at" else ())):
+            if isinstance(target, ReadOnly) and not target.flags.writeable:
+                target._refuse()
         if "out" in kwargs:
             kwargs["out"] = tuple(_bare(out) for out in kwargs["out"])
         return getattr(ufunc, method)(*[_bare(x) for x in inputs], **kwargs)
@@ -69,6 +69,21 @@ class ReadOnly(np.ndarray[Any, np.dtype[Any]]):
         return self.copy()
 
 
+def frozen(array: np.ndarray[Any, Any], label: str) -> ReadOnly:
+    """A read-only array as users see it, under the name an error would call it by."""
+    view = array.view(ReadOnly)
+    view.label = label
+    return view
+
+
+def thawed(array: Any) -> Any:
+    """The plain array behind a whole `ReadOnly`, which nobody can change; None if there is none."""
+    whole = array.base if type(array) is ReadOnly and not array.flags.writeable else None
+    if type(whole) is not np.ndarray or whole.flags.writeable:
+        return None
+    return whole if whole.shape == array.shape and whole.strides == array.strides else None
+
+
 def _bare(x: Any) -> Any:
     return x.view(np.ndarray) if isinstance(x, ReadOnly) else x
 
@@ -83,17 +98,19 @@ def _writes(name: str) -> Callable[..., Any]:
     return method
 
 
-def _gives_new(name: str) -> Callable[[ReadOnly, Any], Any]:
-    compute = getattr(operator, name)
-
+def _makes_new(ufunc: Any) -> Callable[[ReadOnly, Any], Any]:
     def method(self: ReadOnly, other: Any) -> Any:
-        return compute(_bare(self), other)
+        new = np.asarray(ufunc(self.view(np.ndarray), other))
+        new.flags.writeable = False
+        return frozen(new, self.label)
 
-    method.__name__ = name
     return method
 
 
-for _name in ("fill", "itemset", "partition", "put", "resize", "setfield", "sort"):
+for _name in ("fill", "partition", "put", "resize", "setfield", "sort"):
     setattr(ReadOnly, _name, _writes(_name))
-for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul"):
-    setattr(ReadOnly, f"__i{_name}__", _gives_new(f"__{_name}__"))
+for _name, _ufunc in {
+    "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.true_divide,
+    "floordiv": np.floor_divide, "mod": np.remainder, "pow": np.power, "matmul": np.matmul,
+}.items():  # fmt: skip
+    setattr(ReadOnly, f"__i{_name}__", _makes_new(_ufunc))

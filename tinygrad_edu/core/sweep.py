@@ -1,7 +1,6 @@
 """The backward sweep: from the gradient of one node to the gradients of all it was computed from.
 
-It walks nodes (anything with `op`, `parents`, `requires_grad` and a creation number) and runs the
-rules of their operations. It does not know what flows through: arrays, Values or formulas.
+It walks Values from the newest to the oldest and runs the rules of their operations. It does not know what flows through: arrays, Values or formulas.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core.ops.arithmetic import add
 from tinygrad_edu.core.ops.shaping import sum_to
 from tinygrad_edu.core.primitive import GradError, Traced, plain, shape
 
@@ -28,8 +26,9 @@ def reachable(root: Any, every: bool = False) -> list[Any]:
     seen = {root}
     stack = [root]
     while stack:
-        for parent in stack.pop().parents:
-            if (every or parent.requires_grad) and parent not in seen:
+        node = stack.pop()
+        for parent in (node._x, node._y) if node._more is None else node._more[0]:
+            if parent is not None and (every or parent.requires_grad) and parent not in seen:
                 seen.add(parent)
                 stack.append(parent)
     return sorted(seen, key=_created, reverse=True)
@@ -56,54 +55,88 @@ def sweep(
     recorded numbers; with it they may be Values or formulas, and the gradients come out as such.
     `wrt`: go only where these nodes are reached, and not beyond them.
 
-    Contributions are added; broadcasting is undone here, once for all rules, by `sum_to`.
+    Contributions are added; broadcasting is undone here, once for all rules, by `sum_to`. An array
+    that something else may hold too (the upstream gradient handed on, a view of it) is marked
+    read-only: it is neither added into nor given out without a copy.
     """
     order = reachable(root)
     if wrt is not None:
         order = leading_to(wrt, order)
     gradients: dict[Any, Any] = dict.fromkeys(order)
     gradients[root] = seed
+    numeric = read is None and wrt is None
     for node in order:
         op = node.op
         dz = gradients[node]
         if op is None or dz is None or (wrt is not None and node in wrt):
             continue
-        z, inputs = (node._data, node._inputs) if read is None else read(node)
+        x, y, x_data, y_data = node._x, node._y, node._x_data, node._y_data
+        if numeric and type(dz) is float and type(x_data) is float and not node.options:
+            # A graph of scalars has many nodes: one or two floats in are the general case below,
+            # written out. Both contributions are computed before any is delivered.
+            try:
+                if y is None:
+                    dx = op.rules[0](dz, node._data, x_data)
+                    before = gradients[x]
+                    gradients[x] = dx if before is None else before + dx
+                    continue
+                if type(y_data) is float:
+                    dx_rule, dy_rule = op.rules
+                    dx = dx_rule(dz, node._data, x_data, y_data) if x.requires_grad else None
+                    dy = dy_rule(dz, node._data, x_data, y_data) if y.requires_grad else None
+                    if dx is not None:
+                        before = gradients[x]
+                        gradients[x] = dx if before is None else before + dx
+                    if dy is not None:
+                        before = gradients[y]
+                        gradients[y] = dy if before is None else before + dy
+                    continue
+            except (ArithmeticError, ValueError):
+                pass  # where Python's floats raise, NumPy's numbers answer inf or nan: see below
+        parents: Any
+        if node._more is not None:
+            parents, inputs = node._more
+        else:
+            parents, inputs = ((x,), (x_data,)) if y is None else ((x, y), (x_data, y_data))
+        z = node._data
+        if read is not None:
+            z, inputs = read(node)
         options = node.options
-        for rule, parent, x in zip(op.rules, node.parents, inputs, strict=False):
-            if not parent.requires_grad or rule is None:
-                continue
-            if wrt is not None and parent not in gradients:
+        for rule, parent, x in zip(op.rules, parents, inputs):
+            if rule is None or not parent.requires_grad or parent not in gradients:
                 continue
             try:
-                g = rule(dz, z, *inputs, **options) if options else rule(dz, z, *inputs)
+                g = rule(dz, z, *inputs, **options)
             except (ArithmeticError, ValueError):
                 if read is not None or type(z) is not float:
                     raise
-                # Where a Python float raises, a NumPy number answers inf or nan.
-                loud = [np.float64(v) if type(v) is float else v for v in inputs]
+                loud = [np.float64(x) if type(x) is float else x for x in inputs]
                 g = rule(np.float64(dz), np.float64(z), *loud, **options)
-            if type(g) is not float or type(x) is not float:
-                g = fit(g, x, op, dz)
+            if (
+                type(g) is not np.ndarray
+                or type(x) is not np.ndarray
+                or g.shape != x.shape
+                or g.dtype is not x.dtype
+            ):
+                g = fit(g, x, op)
+            elif g is dz or g.base is not None:
+                share(g)
             before = gradients[parent]
             if before is None:
                 gradients[parent] = g
             elif type(before) is np.ndarray and before.flags.writeable:
-                before += g  # nobody else holds it: see `fit`
+                before += g  # nobody else holds it
             else:
-                gradients[parent] = add(before, g)
+                gradients[parent] = before + g
     return gradients
 
 
-def fit(g: Any, x: Any, op: Any, dz: Any) -> Any:
-    """A contribution in the shape (broadcasting undone) and dtype of the input it belongs to.
-
-    An array that something else may hold too (the upstream gradient handed on, a view of it) is
-    marked read-only: it is neither added into nor given out without a copy.
-    """
+def fit(g: Any, x: Any, op: Any) -> Any:
+    """A contribution in the shape (broadcasting undone) and dtype of the input it belongs to."""
     if shape(g) != shape(x):
+        undo = sum_to.forward if type(g) is np.ndarray else sum_to
         try:
-            g = sum_to(g, shape=shape(x))
+            g = undo(g, shape=shape(x))
         except ValueError as error:
             raise GradError(
                 f"the rule of {op} gives a gradient of shape {shape(g)} for an input of shape "
@@ -111,13 +144,17 @@ def fit(g: Any, x: Any, op: Any, dz: Any) -> Any:
             ) from None
     if isinstance(g, Traced):
         return g
-    if type(g) is not np.ndarray or not g.ndim:
+    if type(x) is not np.ndarray:
         g = plain(g)
-        return float(g) if type(x) is float else np.asarray(x).dtype.type(g)
-    if g.dtype is not x.dtype:
-        return g.astype(x.dtype)
-    if g is dz or g.base is not None:
-        g.flags.writeable = False
-        if type(g.base) is np.ndarray:
-            g.base.flags.writeable = False
+        return float(g) if type(x) is float else x.dtype.type(g)
+    g = np.asarray(g, dtype=x.dtype)
+    if g.base is not None:
+        share(g)
     return g
+
+
+def share(g: Any) -> None:
+    """Mark an array that something else may hold too, or hold a view of, as not to be written into."""
+    g.flags.writeable = False
+    if type(g.base) is np.ndarray:
+        g.base.flags.writeable = False

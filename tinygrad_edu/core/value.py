@@ -16,10 +16,11 @@ from tinygrad_edu.core.operators import Operators, power
 from tinygrad_edu.core.ops import arithmetic, elementwise, linalg, reductions, shaping
 from tinygrad_edu.core.primitive import GradError, Primitive, Shape, misfit
 from tinygrad_edu.core.protocol import NumPyProtocol
-from tinygrad_edu.core.readonly import ReadOnly
+from tinygrad_edu.core.readonly import frozen, thawed
 from tinygrad_edu.core.sweep import sweep
 
 NO_OPTIONS: dict[str, Any] = {}
+_FLOAT64 = np.dtype(np.float64)
 _clock = itertools.count()
 _new = object.__new__
 _commit = threading.Lock()
@@ -35,7 +36,7 @@ class _Recording(threading.local):
 _recording = _Recording()
 
 
-class no_grad(contextlib.ContextDecorator):  # noqa: N801  (a lower-case name, as PyTorch users write it)
+class no_grad(contextlib.ContextDecorator):
     """Compute without recording: ``with tg.no_grad(): …`` or ``@tg.no_grad()``; for this thread only.
 
     >>> w = Value(2.0)
@@ -82,6 +83,10 @@ def numbers(data: Any, what: str = "Value") -> Any:
     """
     if type(data) is float:
         return data
+    if type(data) is np.ndarray and data.dtype is _FLOAT64 and data.ndim:
+        array = data.copy()
+        array.flags.writeable = False
+        return array
     if isinstance(data, (bool, int)):
         try:
             return float(data)
@@ -100,7 +105,9 @@ def numbers(data: Any, what: str = "Value") -> Any:
         array = np.asarray(data)
     except (ValueError, TypeError) as error:
         hint = ". To join Values, use tg.stack([…])" if "Value" in str(error) else ""
-        raise TypeError(f"{what}: cannot read {type(data).__name__} as numbers: {error}{hint}") from None
+        raise TypeError(
+            f"{what}: cannot read {type(data).__name__} as numbers: {error}{hint}"
+        ) from None
     kind = array.dtype.kind
     if kind not in "fiub":
         raise TypeError(f"{what}: real numbers are needed, not an array of {array.dtype}")
@@ -129,17 +136,23 @@ class Value(NumPyProtocol, Operators):
     """
 
     __slots__ = (
-        "__weakref__", "_created", "_data", "_grad", "_inputs", "name", "op", "options", "parents",
-        "requires_grad",
+        "__weakref__", "_created", "_data", "_grad", "_more", "_x", "_x_data", "_y", "_y_data",
+        "name", "op", "options", "requires_grad",
     )  # fmt: skip
 
     _data: Any
     _grad: Any
-    _inputs: tuple[Any, ...]
+    # Up to two parents and the numbers each had when this node was computed; operations with more
+    # inputs keep (parents, numbers) in `_more`. No tuples for the common case: the time of Python's
+    # garbage collector grows with the number of containers, and a scalar graph has many nodes.
+    _x: Value | None
+    _y: Value | None
+    _x_data: Any
+    _y_data: Any
+    _more: tuple[tuple[Value, ...], tuple[Any, ...]] | None
     name: str | None
     op: Primitive | None
     options: dict[str, Any]
-    parents: tuple[Value, ...]
     requires_grad: bool
 
     def __init__(self, data: Any, name: str | None = None, requires_grad: bool = True) -> None:
@@ -149,7 +162,7 @@ class Value(NumPyProtocol, Operators):
         self.name = name
         self.requires_grad = bool(requires_grad)
         self._grad = self.op = None
-        self.parents = self._inputs = ()
+        self._x = self._y = self._x_data = self._y_data = self._more = None
         self.options = NO_OPTIONS
         self._created = next(_clock)
 
@@ -163,9 +176,36 @@ class Value(NumPyProtocol, Operators):
             z = op.evaluate(inputs, options)
         except (ValueError, IndexError, OverflowError) as error:
             raise _misfit(op, parents, options, error) from None
-        return _record(z, op, parents, inputs, options)
+        needs_gradient = False
+        for parent in parents:
+            if parent.requires_grad:
+                needs_gradient = True
+        node = _record(z, op, options or NO_OPTIONS, needs_gradient)
+        if node.op is None:
+            return node
+        if len(parents) == 1:
+            (node._x,), (node._x_data,) = parents, inputs
+        elif len(parents) == 2:
+            (node._x, node._y), (node._x_data, node._y_data) = parents, inputs
+        else:
+            node._more = parents, inputs
+        return node
 
     # --- what a node holds ---------------------------------------------------------------------
+
+    @property
+    def parents(self) -> tuple[Value, ...]:
+        """The Values this one was computed from, in the operation's order; () for a leaf."""
+        if self._more is not None:
+            return self._more[0]
+        return tuple([parent for parent in (self._x, self._y) if parent is not None])
+
+    @property
+    def _inputs(self) -> tuple[Any, ...]:
+        """The numbers the parents had when this node was computed."""
+        if self._more is not None:
+            return self._more[1]
+        return (self._x_data, self._y_data)[: (self._x is not None) + (self._y is not None)]
 
     @property
     def data(self) -> Any:
@@ -178,9 +218,7 @@ class Value(NumPyProtocol, Operators):
         data = self._data
         if type(data) is not np.ndarray:
             return data
-        view = data.view(ReadOnly)
-        view.label = _label(self)
-        return view
+        return frozen(data, self.name or _label(self))
 
     @data.setter
     def data(self, new: Any) -> None:
@@ -188,8 +226,12 @@ class Value(NumPyProtocol, Operators):
             raise GradError(
                 f"{_label(self)} was computed by {self.op}; only the numbers of a leaf can be set"
             )
-        old = self._data
-        new = numbers(new, what=_label(self))
+        old, whole = self._data, thawed(new)
+        if whole is not None and type(old) is np.ndarray:
+            if whole.shape == old.shape and whole.dtype is old.dtype:
+                self._data = whole  # the common case, p.data -= step: no second copy
+                return
+        new = numbers(new, what=_label(self)) if whole is None else whole
         if type(old) is not type(new) or type(old) is np.ndarray:
             if np.shape(new) != np.shape(old) and self.requires_grad:
                 raise GradError(
@@ -226,12 +268,7 @@ class Value(NumPyProtocol, Operators):
     def shape(self) -> Shape:
         """The length of each axis; () for a single number."""
         data = self._data
-        return () if type(data) is float else data.shape  # type: ignore[no-any-return]
-
-    @property
-    def ndim(self) -> int:
-        """How many axes."""
-        return len(self.shape)
+        return () if type(data) is float else data.shape
 
     @property
     def size(self) -> int:
@@ -317,114 +354,110 @@ class Value(NumPyProtocol, Operators):
 
     def sum(self, axis: Any = None, keepdims: bool = False) -> Value:
         """See `tinygrad_edu.sum`."""
-        return reductions.sum(self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+        return reductions.sum(self, axis=axis, keepdims=keepdims)
 
     def mean(self, axis: Any = None, keepdims: bool = False) -> Value:
         """See `tinygrad_edu.mean`."""
-        return reductions.mean(self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+        return reductions.mean(self, axis=axis, keepdims=keepdims)
 
     def max(self, axis: Any = None, keepdims: bool = False) -> Value:
         """See `tinygrad_edu.max`."""
-        return reductions.max(self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+        return reductions.max(self, axis=axis, keepdims=keepdims)
 
     def min(self, axis: Any = None, keepdims: bool = False) -> Value:
         """See `tinygrad_edu.min`."""
-        return reductions.min(self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+        return reductions.min(self, axis=axis, keepdims=keepdims)
 
     def prod(self, axis: Any = None, keepdims: bool = False) -> Value:
         """See `tinygrad_edu.prod`."""
-        return reductions.prod(self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+        return reductions.prod(self, axis=axis, keepdims=keepdims)
 
     def var(self, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Value:
         """See `tinygrad_edu.var`."""
-        return reductions.var(self, axis=axis, keepdims=keepdims, ddof=ddof)  # type: ignore[no-any-return]
+        return reductions.var(self, axis=axis, keepdims=keepdims, ddof=ddof)
 
     def std(self, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Value:
         """See `tinygrad_edu.std`."""
-        return reductions.std(self, axis=axis, keepdims=keepdims, ddof=ddof)  # type: ignore[no-any-return]
+        return reductions.std(self, axis=axis, keepdims=keepdims, ddof=ddof)
 
     def cumsum(self, axis: Any = None) -> Value:
         """See `tinygrad_edu.cumsum`."""
-        return reductions.cumsum(self, axis=axis)  # type: ignore[no-any-return]
-
-    def reshape(self, *shape: Any) -> Value:
-        """The same numbers in another shape: ``v.reshape(2, 3)`` or ``v.reshape((2, 3))``."""
-        return shaping.reshape(self, shape[0] if len(shape) == 1 else shape)  # type: ignore[no-any-return]
+        return reductions.cumsum(self, axis=axis)
 
     def transpose(self, *axes: Any) -> Value:
         """Axes reversed, or in the order given."""
         order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None
-        return shaping.transpose(self, axes=order)  # type: ignore[no-any-return]
+        return shaping.transpose(self, axes=order)
 
     def squeeze(self, axis: Any = None) -> Value:
         """See `tinygrad_edu.squeeze`."""
-        return shaping.squeeze(self, axis=axis)  # type: ignore[no-any-return]
+        return shaping.squeeze(self, axis=axis)
 
     def ravel(self) -> Value:
         """All numbers in one row."""
-        return shaping.ravel(self)  # type: ignore[no-any-return]
+        return shaping.ravel(self)
 
     flatten = ravel
 
     def swapaxes(self, axis1: int, axis2: int) -> Value:
         """See `tinygrad_edu.swapaxes`."""
-        return shaping.swapaxes(self, axis1, axis2)  # type: ignore[no-any-return]
+        return shaping.swapaxes(self, axis1, axis2)
 
     def dot(self, other: Any) -> Value:
         """See `tinygrad_edu.dot`."""
-        return linalg.dot(self, other)  # type: ignore[no-any-return]
+        return linalg.dot(self, other)
 
     def exp(self) -> Value:
         """See `tinygrad_edu.exp`."""
-        return elementwise.exp(self)  # type: ignore[no-any-return]
+        return elementwise.exp(self)
 
     def log(self) -> Value:
         """See `tinygrad_edu.log`."""
-        return elementwise.log(self)  # type: ignore[no-any-return]
+        return elementwise.log(self)
 
     def sqrt(self) -> Value:
         """See `tinygrad_edu.sqrt`."""
-        return elementwise.sqrt(self)  # type: ignore[no-any-return]
+        return elementwise.sqrt(self)
 
     def abs(self) -> Value:
         """See `tinygrad_edu.abs`."""
-        return elementwise.absolute(self)  # type: ignore[no-any-return]
+        return elementwise.absolute(self)
 
     def sin(self) -> Value:
         """See `tinygrad_edu.sin`."""
-        return elementwise.sin(self)  # type: ignore[no-any-return]
+        return elementwise.sin(self)
 
     def cos(self) -> Value:
         """See `tinygrad_edu.cos`."""
-        return elementwise.cos(self)  # type: ignore[no-any-return]
+        return elementwise.cos(self)
 
     def tanh(self) -> Value:
         """See `tinygrad_edu.tanh`."""
-        return elementwise.tanh(self)  # type: ignore[no-any-return]
+        return elementwise.tanh(self)
 
     def sigmoid(self) -> Value:
         """See `tinygrad_edu.sigmoid`."""
-        return elementwise.sigmoid(self)  # type: ignore[no-any-return]
+        return elementwise.sigmoid(self)
 
     def relu(self, at_zero: float = 1) -> Value:
         """See `tinygrad_edu.relu`."""
-        return elementwise.relu(self, at_zero=at_zero)  # type: ignore[no-any-return]
+        return elementwise.relu(self, at_zero=at_zero)
 
     def leaky_relu(self, slope: float = 0.01, at_zero: float = 1) -> Value:
         """See `tinygrad_edu.leaky_relu`."""
-        return elementwise.leaky_relu(self, slope=slope, at_zero=at_zero)  # type: ignore[no-any-return]
+        return elementwise.leaky_relu(self, slope=slope, at_zero=at_zero)
 
     def softplus(self) -> Value:
         """See `tinygrad_edu.softplus`."""
-        return elementwise.softplus(self)  # type: ignore[no-any-return]
+        return elementwise.softplus(self)
 
     def softmax(self, axis: Any = None) -> Value:
         """See `tinygrad_edu.softmax`."""
-        return reductions.softmax(self, axis=axis)  # type: ignore[no-any-return]
+        return reductions.softmax(self, axis=axis)
 
     def clip(self, min: Any = None, max: Any = None) -> Value:
         """See `tinygrad_edu.clip`."""
-        return elementwise.clip(self, min=min, max=max)  # type: ignore[no-any-return]
+        return elementwise.clip(self, min=min, max=max)
 
     # --- what Python asks of an object ---------------------------------------------------------
 
@@ -527,29 +560,20 @@ def _restore(data: Any, name: str | None, requires_grad: bool, grad: Any) -> Val
     return value
 
 
-def _record(
-    z: Any, op: Primitive, parents: tuple[Value, ...], inputs: tuple[Any, ...], options: dict[str, Any]
-) -> Value:
-    """A node for a result, linked to what it was computed from."""
+def _record(z: Any, op: Primitive, options: dict[str, Any], needs_gradient: bool) -> Value:
+    """A node for a result, not linked yet to what it was computed from; a leaf inside `no_grad`."""
     node = _new(Value)
     if type(z) is np.ndarray:
         z.flags.writeable = False
     node._data = z
-    node._grad = node.name = None
+    node._grad = node.name = node._x = node._y = node._x_data = node._y_data = node._more = None
     node._created = next(_clock)
-    if not _recording.on:
-        node.op, node.parents, node._inputs, node.options = None, (), (), NO_OPTIONS
-        node.requires_grad = False
-        return node
-    node.op = op
-    node.parents = parents
-    node._inputs = inputs
-    node.options = options
-    node.requires_grad = False
-    for parent in parents:
-        if parent.requires_grad and op.differentiable:
-            node.requires_grad = True
-            break
+    if _recording.on:
+        node.op = op
+        node.options = options
+        node.requires_grad = needs_gradient and op.differentiable
+    else:
+        node.op, node.options, node.requires_grad = None, NO_OPTIONS, False
     return node
 
 
@@ -559,7 +583,7 @@ def _leaf(data: Any, name: str | None = None) -> Value:
     node._data = data
     node._grad = node.op = None
     node.name = name
-    node.parents = node._inputs = ()
+    node._x = node._y = node._x_data = node._y_data = node._more = None
     node.options = NO_OPTIONS
     node.requires_grad = False
     node._created = next(_clock)
@@ -611,7 +635,21 @@ def _binary(op: Primitive) -> tuple[Callable[..., Any], Callable[..., Any]]:
                 raise _misfit(op, (self, other), NO_OPTIONS, error) from None
             if type(z) is np.float64:
                 z = float(z)
-        return _record(z, op, (self, other), (x, y), NO_OPTIONS)
+        if type(z) is np.ndarray:
+            z.flags.writeable = False
+        # `_record` written out: scalar graphs are made of these.
+        node = _new(Value)
+        node._data = z
+        node._grad = node.name = node._more = None
+        node._created = next(_clock)
+        node.options = NO_OPTIONS
+        if _recording.on:
+            node.op, node._x, node._y, node._x_data, node._y_data = op, self, other, x, y
+            node.requires_grad = self.requires_grad or other.requires_grad
+        else:
+            node.op = node._x = node._y = node._x_data = node._y_data = None
+            node.requires_grad = False
+        return node
 
     def reflected(self: Value, other: Any) -> Any:
         if not _operand(other):

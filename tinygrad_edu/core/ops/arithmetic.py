@@ -200,4 +200,3 @@ def where(condition: Any, x: Any, y: Any) -> Any:
     2.0
     """
     return np.where(np.asarray(condition) != 0, x, y)
-

@@ -264,8 +264,10 @@ def sigmoid(x: Any) -> Any:
     if type(x) is float:
         e = math.exp(-abs(x))
         return (1.0 if x >= 0 else e) / (1.0 + e)
-    e = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1, e) / (1 + e)
+    with np.errstate(over="ignore"):  # e⁻ˣ = inf is right here: 1 / inf = 0
+        e = np.exp(np.negative(x))
+    e += 1
+    return np.reciprocal(e, out=e)
 
 
 @primitive(
@@ -384,4 +386,3 @@ def xdivy(x: Any, y: Any) -> Any:
     """
     safe = np.where(np.asarray(x) == 0, 1, y)
     return np.divide(x, safe)
-

@@ -8,16 +8,18 @@ import numpy as np
 
 from tinygrad_edu.core.ops.arithmetic import multiply
 from tinygrad_edu.core.ops.reductions import sum
-from tinygrad_edu.core.ops.shaping import expand_dims, ravel, swapaxes, transpose
+from tinygrad_edu.core.ops.shaping import expand_dims, ravel, swapaxes
 from tinygrad_edu.core.primitive import GradError, Shape, primitive, shape
 
 
 def _flip(x: Any) -> Any:
     """The last two axes exchanged: the transpose of each matrix of a batch."""
-    return transpose(x) if len(shape(x)) == 2 else swapaxes(x, -1, -2)
+    return x.T if x.ndim == 2 else swapaxes(x, -1, -2)
 
 
 def _dx(dz: Any, z: Any, x: Any, y: Any) -> Any:
+    if x.ndim == 2 == y.ndim:
+        return dz @ y.T
     if len(shape(y)) == 1:  # z = Σ x y over the last axis
         return (dz if len(shape(x)) == 1 else expand_dims(dz, -1)) * y
     if len(shape(x)) == 1:
@@ -26,6 +28,8 @@ def _dx(dz: Any, z: Any, x: Any, y: Any) -> Any:
 
 
 def _dy(dz: Any, z: Any, x: Any, y: Any) -> Any:
+    if x.ndim == 2 == y.ndim:
+        return x.T @ dz
     if len(shape(x)) == 1:
         return expand_dims(x, -1) * expand_dims(dz, -2) if len(shape(y)) > 1 else dz * x
     if len(shape(y)) == 1:
@@ -62,7 +66,7 @@ def dot(x: Any, y: Any) -> Any:
     """
     if shape(x) == () or shape(y) == ():
         return multiply(x, y)
-    if len(shape(y)) > 2 or len(shape(x)) > 2 and len(shape(y)) > 1:
+    if len(shape(y)) > 2 or (len(shape(x)) > 2 and len(shape(y)) > 1):
         raise GradError(
             f"dot: shapes {shape(x)} and {shape(y)}; above two dimensions np.dot is no "
             "matrix product. Use matmul (@), which multiplies the last two axes"

@@ -7,20 +7,48 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.ops.arithmetic import power_constant, subtract
 from tinygrad_edu.core.ops.elementwise import log, sigmoid, softplus, xdivy
-from tinygrad_edu.core.ops.reductions import logsumexp, mean, softmax, sum
-from tinygrad_edu.core.ops.shaping import axis_number, expand_dims
-from tinygrad_edu.core.primitive import GradError, Traced, primitive, shape
+from tinygrad_edu.core.ops.reductions import logsumexp, mean, reduced_shape, softmax, spread, sum
+from tinygrad_edu.core.ops.shaping import axis_number
+from tinygrad_edu.core.primitive import GradError, Shape, Traced, primitive, shape
+
+
+def _put_back(dz: Any, z: Any, axis: int | None) -> Any:
+    """The gradient of a loss per example, with the axis of the units back as length 1."""
+    return dz if axis is None else spread(dz, z, axis, keepdims=False)
+
+
+def _summed(loss: Any, axis: int | None) -> Any:
+    return loss if axis is None else sum(loss, axis=axis)
+
+
+def _total(loss: Any, axis: int | None) -> Any:
+    return loss if axis is None else np.add.reduce(loss, axis=axis)
+
+
+def _without(default: int | None = None) -> Any:
+    """The shape rule of a loss: broadcast, without the axis of the units."""
+
+    def rule(a: Shape, y: Shape, *, axis: int | None = default) -> Shape:
+        both = np.broadcast_shapes(a, y)
+        return both if axis is None else reduced_shape(both, axis=axis)
+
+    return rule
 
 
 @primitive(
-    lambda dz, z, a, y: dz * (xdivy(1.0 - y, 1.0 - a) - xdivy(y, a)),
-    lambda dz, z, a, y: dz * (log(1.0 - a) - log(a)),
-    symbol="cross-entropy", latex=r"\mathcal{{L}}({0}, {1})",
-    definition=lambda a, y: -(y * log(a) + (1.0 - y) * log(1.0 - a)),
+    lambda dz, loss, a, y, *, axis=None: (
+        _put_back(dz, a, axis) * (xdivy(1.0 - y, 1.0 - a) - xdivy(y, a))
+    ),
+    lambda dz, loss, a, y, *, axis=None: _put_back(dz, a, axis) * (log(1.0 - a) - log(a)),
+    shape=_without(), symbol="cross-entropy", latex=r"\mathcal{{L}}({0}, {1})",
+    definition=lambda a, y, *, axis=None: _summed(
+        -(y * log(a) + (1.0 - y) * log(1.0 - a)), axis
+    ),
 )  # fmt: skip
-def bernoulli_loss(a: Any, y: Any) -> Any:
-    """``−(y log a + (1−y) log(1−a))`` for each entry (lecture, S4), where ``0 · log 0 = 0``.
+def bernoulli_loss(a: Any, y: Any, axis: int | None = None) -> Any:
+    """``−(y log a + (1−y) log(1−a))``, where ``0 · log 0 = 0`` (lecture, S4); summed over an axis.
 
     >>> bernoulli_loss(1.0, 1.0)
     0.0
@@ -37,22 +65,23 @@ def bernoulli_loss(a: Any, y: Any) -> Any:
             RuntimeWarning,
             stacklevel=2,
         )
-    return loss + 0.0  # -0.0 becomes 0.0
+    return _total(loss + 0.0, axis)  # -0.0 becomes 0.0
 
 
 @primitive(
-    lambda dz, loss, z, y: dz * (sigmoid(z) - y),
-    lambda dz, loss, z, y: -dz * z,
-    symbol="cross-entropy", latex=r"\mathcal{{L}}(\sigma({0}), {1})",
-    definition=lambda z, y: softplus(z) - y * z,
+    lambda dz, loss, z, y, *, axis=None: _put_back(dz, z, axis) * (sigmoid(z) - y),
+    lambda dz, loss, z, y, *, axis=None: _put_back(dz, z, axis) * -z,
+    shape=_without(), symbol="cross-entropy", latex=r"\mathcal{{L}}(\sigma({0}), {1})",
+    definition=lambda z, y, *, axis=None: _summed(softplus(z) - y * z, axis),
 )  # fmt: skip
-def logistic_loss(z: Any, y: Any) -> Any:
+def logistic_loss(z: Any, y: Any, axis: int | None = None) -> Any:
     """`bernoulli_loss` of ``a = sigmoid(z)`` from z itself: ``log(1 + eᶻ) − y z``, exact at ±1000.
 
     >>> logistic_loss(0.0, 1.0) == softplus(0.0)
     True
     """
-    return np.maximum(z, 0) - y * z + np.log1p(np.exp(-np.abs(z)))
+    loss = np.maximum(z, 0) - np.multiply(y, z) + np.log1p(np.exp(-np.abs(z)))
+    return _total(loss, axis)
 
 
 @primitive(
@@ -62,7 +91,7 @@ def logistic_loss(z: Any, y: Any) -> Any:
     lambda dz, loss, z, y, *, axis=0: (
         _put_back(dz, z, axis) * (logsumexp(z, axis=axis, keepdims=True) - z)
     ),
-    shape=lambda z, y, *, axis=0: z[: axis % len(z)] + z[axis % len(z) + 1 :],
+    shape=_without(0),
     symbol="cross-entropy", latex=r"\mathcal{{L}}(\operatorname{{softmax}}({0}), {1})",
     definition=lambda z, y, *, axis=0: sum(
         y * (logsumexp(z, axis=axis, keepdims=True) - z), axis=axis
@@ -77,14 +106,6 @@ def softmax_loss(z: Any, y: Any, axis: int = 0) -> Any:
     y = np.asarray(y)
     log_a = logsumexp(z, axis=axis, keepdims=True) - z
     return np.add.reduce(y * np.where(y == 0, 0, log_a), axis=axis)
-
-
-def _put_back(dz: Any, z: Any, axis: int) -> Any:
-    return expand_dims(dz, axis % len(shape(z)))
-
-
-def _per_example(loss: Any, axis: int, over_units: Any) -> Any:
-    return over_units(loss, axis=axis) if len(shape(loss)) == 2 else loss
 
 
 def _same_shape(name: str, a: Any, y: Any) -> Any:
@@ -111,7 +132,8 @@ def binary_cross_entropy(a: Any, y: Any, from_logits: bool = False, axis: int = 
     [0.0, 0.0]
     """
     y = _same_shape("binary_cross_entropy", a, y)
-    return _per_example((logistic_loss if from_logits else bernoulli_loss)(a, y), axis, sum)
+    loss = logistic_loss if from_logits else bernoulli_loss
+    return loss(a, y, axis=axis) if len(shape(a)) == 2 else loss(a, y)
 
 
 def one_hot(labels: Any, classes: int, axis: int = 0) -> Any:
@@ -171,4 +193,5 @@ def mean_squared_error(a: Any, y: Any, axis: int = 0) -> Any:
     [4.0]
     """
     y = _same_shape("mean_squared_error", a, y)
-    return _per_example((a - y) ** 2, axis, mean)
+    squares = power_constant(subtract(a, y), n=2)
+    return mean(squares, axis=axis) if len(shape(a)) == 2 else squares

@@ -29,9 +29,9 @@ def reduced_shape(old: Shape, *, axis: Any = None, keepdims: bool = False, **_: 
 
 def spread(reduced: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     """A reduced result with its lost axes back as length 1, so that it broadcasts against `x`."""
-    if keepdims or axis is None:
+    if keepdims or axis is None or type(reduced) is float:
         return reduced
-    return reshape(reduced, shape=reduced_shape(shape(x), axis=axis, keepdims=True))
+    return reduced.reshape(reduced_shape(shape(x), axis=axis, keepdims=True))
 
 
 def _twice_over(n: int) -> float:
@@ -75,14 +75,16 @@ def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     >>> mean(np.array([1.0, 2.0, 6.0]))
     3.0
     """
-    return np.mean(x, axis=axis, keepdims=keepdims)
+    return np.add.reduce(x, axis=axis, keepdims=keepdims) / np.float64(count(x, axis))
 
 
 def _ties(dz: Any, z: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """The gradient of an extreme, shared evenly by the elements that attain it."""
     attained = equal(x, spread(z, x, axis, keepdims))
     ties = sum(attained, axis=axis, keepdims=True)
-    return spread(dz, x, axis, keepdims) * attained / (ties if axis is not None else reshape(ties, ()))
+    return (
+        spread(dz, x, axis, keepdims) * attained / (ties if axis is not None else reshape(ties, ()))
+    )
 
 
 @primitive(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 from typing import Any
@@ -43,7 +44,9 @@ def _permuted(old: Shape, *, axes: Any = None) -> Shape:
 
 
 def _inverse(axes: Any) -> Any:
-    return None if axes is None else tuple(int(i) for i in np.argsort([a % len(axes) for a in axes]))
+    return (
+        None if axes is None else tuple(int(i) for i in np.argsort([a % len(axes) for a in axes]))
+    )
 
 
 @primitive(
@@ -140,7 +143,10 @@ def broadcast_to(x: Any, shape: Any) -> Any:
     >>> broadcast_to(2.0, (2, 3)).shape
     (2, 3)
     """
-    return np.broadcast_to(x, shape)
+    x = np.asarray(x)
+    if not x.ndim:  # np.broadcast_to is slow on what every mean and sum needs: one number, repeated
+        return np.ndarray(shape, x.dtype, x, strides=(0,) * len(shape))
+    return x if x.shape == shape else np.broadcast_to(x, shape)
 
 
 @primitive(
@@ -159,12 +165,13 @@ def sum_to(x: Any, shape: Any) -> Any:
     """
     if type(x) is float:
         return x
-    lead, kept = summed_axes(x.shape, shape)
+    lead, kept = summed_axes(x.shape, tuple(shape))
     if lead or kept:
         x = np.add.reduce(x, axis=lead + kept, keepdims=True)
     return x.reshape(shape) if lead else x
 
 
+@functools.lru_cache(maxsize=4096)
 def summed_axes(large: Shape, small: Shape) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The axes of `large` that `small` lacks, and those where it has length 1."""
     extra = len(large) - len(small)
