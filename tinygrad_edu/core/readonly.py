@@ -18,11 +18,11 @@ from tinygrad_edu.core.primitive import GradError
 class ReadOnly(np.ndarray[Any, np.dtype[Any]]):
     """A read-only view; arithmetic on it gives plain arrays, ``-=`` a new read-only one."""
 
-    label: str = "this value"
+    label: str | None = None
 
     def _refuse(self) -> NoReturn:
         raise GradError(
-            f"the numbers of {self.label} cannot be written into: a recorded graph may still need "
+            f"the numbers of {self.label or 'this value'} cannot be written into: a recorded graph may still need "
             "them. Give it new ones (p.data = …, p.data -= …), or work on p.data.copy()"
         )
 
@@ -69,7 +69,7 @@ class ReadOnly(np.ndarray[Any, np.dtype[Any]]):
         return self.copy()
 
 
-def frozen(array: np.ndarray[Any, Any], label: str) -> ReadOnly:
+def frozen(array: np.ndarray[Any, Any], label: str | None) -> ReadOnly:
     """A read-only array as users see it, under the name an error would call it by."""
     view = array.view(ReadOnly)
     view.label = label
@@ -78,10 +78,12 @@ def frozen(array: np.ndarray[Any, Any], label: str) -> ReadOnly:
 
 def thawed(array: Any) -> Any:
     """The plain array behind a whole `ReadOnly`, which nobody can change; None if there is none."""
-    whole = array.base if type(array) is ReadOnly and not array.flags.writeable else None
-    if type(whole) is not np.ndarray or whole.flags.writeable:
+    if type(array) is not ReadOnly:
         return None
-    return whole if whole.shape == array.shape and whole.strides == array.strides else None
+    whole = array.base
+    if type(whole) is not np.ndarray or whole.flags.writeable or whole.shape != array.shape:
+        return None
+    return whole if whole.strides == array.strides else None
 
 
 def _bare(x: Any) -> Any:
@@ -100,8 +102,8 @@ def _writes(name: str) -> Callable[..., Any]:
 
 def _makes_new(ufunc: Any) -> Callable[[ReadOnly, Any], Any]:
     def method(self: ReadOnly, other: Any) -> Any:
-        new = np.asarray(ufunc(self.view(np.ndarray), other))
-        new.flags.writeable = False
+        new = ufunc(self.view(np.ndarray), other)
+        new.setflags(write=False)
         return frozen(new, self.label)
 
     return method

@@ -70,38 +70,38 @@ def sweep(
         dz = gradients[node]
         if op is None or dz is None or (wrt is not None and node in wrt):
             continue
-        x, y, x_data, y_data = node._x, node._y, node._x_data, node._y_data
-        if numeric and type(dz) is float and type(x_data) is float and not node.options:
-            # A graph of scalars has many nodes: one or two floats in are the general case below,
-            # written out. Both contributions are computed before any is delivered.
+        options = node.options
+        if numeric and not options and node._more is None:
+            # The general case below, written out for one or two inputs: graphs are made of these.
+            # Both contributions are computed before any is delivered.
+            z, x, x_data, y = node._data, node._x, node._x_data, node._y
+            dy = None
             try:
                 if y is None:
-                    dx = op.rules[0](dz, node._data, x_data)
-                    before = gradients[x]
-                    gradients[x] = dx if before is None else before + dx
-                    continue
-                if type(y_data) is float:
+                    dx = op.rules[0](dz, z, x_data)
+                else:
+                    y_data = node._y_data
                     dx_rule, dy_rule = op.rules
-                    dx = dx_rule(dz, node._data, x_data, y_data) if x.requires_grad else None
-                    dy = dy_rule(dz, node._data, x_data, y_data) if y.requires_grad else None
-                    if dx is not None:
-                        before = gradients[x]
-                        gradients[x] = dx if before is None else before + dx
-                    if dy is not None:
-                        before = gradients[y]
-                        gradients[y] = dy if before is None else before + dy
-                    continue
+                    dx = dx_rule(dz, z, x_data, y_data) if x.requires_grad and dx_rule else None
+                    if y.requires_grad and dy_rule:
+                        dy = dy_rule(dz, z, x_data, y_data)
+                        if type(dy) is not float or type(y_data) is not float:
+                            dy = fit(dy, y_data, op, dz)
+                if dx is not None:
+                    if type(dx) is not float or type(x_data) is not float:
+                        dx = fit(dx, x_data, op, dz)
+                    before = gradients[x]
+                    gradients[x] = dx if before is None else before + dx if type(dx) is float else added(before, dx)
+                if dy is not None:
+                    before = gradients[y]
+                    gradients[y] = dy if before is None else before + dy if type(dy) is float else added(before, dy)
+                continue
             except (ArithmeticError, ValueError):
-                pass  # where Python's floats raise, NumPy's numbers answer inf or nan: see below
-        parents: Any
-        if node._more is not None:
-            parents, inputs = node._more
-        else:
-            parents, inputs = ((x,), (x_data,)) if y is None else ((x, y), (x_data, y_data))
-        z = node._data
-        if read is not None:
-            z, inputs = read(node)
-        options = node.options
+                if type(z) is not float:
+                    raise
+                # Where Python's floats raise, NumPy's numbers answer inf or nan: see `loud`.
+        parents = node.parents
+        z, inputs = (node._data, node._inputs) if read is None else read(node)
         for rule, parent, x in zip(op.rules, parents, inputs):
             if rule is None or not parent.requires_grad or parent not in gradients:
                 continue
@@ -112,27 +112,27 @@ def sweep(
                     raise
                 loud = [np.float64(x) if type(x) is float else x for x in inputs]
                 g = rule(np.float64(dz), np.float64(z), *loud, **options)
-            if (
-                type(g) is not np.ndarray
-                or type(x) is not np.ndarray
-                or g.shape != x.shape
-                or g.dtype is not x.dtype
-            ):
-                g = fit(g, x, op)
-            elif g is dz or g.base is not None:
-                share(g)
+            g = fit(g, x, op, dz)
             before = gradients[parent]
-            if before is None:
-                gradients[parent] = g
-            elif type(before) is np.ndarray and before.flags.writeable:
-                before += g  # nobody else holds it
-            else:
-                gradients[parent] = before + g
+            gradients[parent] = g if before is None else added(before, g)
     return gradients
 
 
-def fit(g: Any, x: Any, op: Any) -> Any:
+def added(before: Any, g: Any) -> Any:
+    """The sum of two contributions, into the first where nobody else holds it."""
+    if type(before) is np.ndarray and before.flags.writeable:
+        before += g
+        return before
+    return before + g
+
+
+def fit(g: Any, x: Any, op: Any, dz: Any) -> Any:
     """A contribution in the shape (broadcasting undone) and dtype of the input it belongs to."""
+    if type(g) is np.ndarray and type(x) is np.ndarray:
+        if g.shape == x.shape and g.dtype is x.dtype:
+            if g is dz or g.base is not None:
+                share(g)
+            return g
     if shape(g) != shape(x):
         undo = sum_to.forward if type(g) is np.ndarray else sum_to
         try:

@@ -218,7 +218,7 @@ class Value(NumPyProtocol, Operators):
         data = self._data
         if type(data) is not np.ndarray:
             return data
-        return frozen(data, self.name or _label(self))
+        return frozen(data, self.name)
 
     @data.setter
     def data(self, new: Any) -> None:
@@ -597,6 +597,8 @@ def constant(x: Any, others: tuple[Any, ...] = (), op: Primitive | str = "Value"
     """
     if type(x) is float:
         return _leaf(x)
+    if type(x) is np.ndarray and x.dtype is _FLOAT64 and x.ndim:
+        return _leaf(numbers(x))
     if isinstance(x, Operators):
         raise TypeError(f"{op}: a Value and a {type(x).__name__} cannot be mixed")
     data = numbers(x, what=str(op))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import functools
 import math
 from typing import Any
 
@@ -21,6 +22,7 @@ def axes_of(ndim: int, axis: Any) -> tuple[int, ...]:
     return tuple(sorted(a % ndim for a in (axis if isinstance(axis, tuple) else (axis,))))
 
 
+@functools.lru_cache(maxsize=4096)
 def reduced_shape(old: Shape, *, axis: Any = None, keepdims: bool = False, **_: Any) -> Shape:
     """The shape left when `axis` is reduced away, or kept with length 1."""
     gone = axes_of(len(old), axis)
@@ -41,7 +43,11 @@ def _twice_over(n: int) -> float:
 
 def count(x: Any, axis: Any) -> int:
     """How many numbers of `x` go into one number of its reduction over `axis`."""
-    old = shape(x)
+    return _count(shape(x), axis)
+
+
+@functools.lru_cache(maxsize=4096)
+def _count(old: Shape, axis: Any) -> int:
     return math.prod(old[a] for a in axes_of(len(old), axis))
 
 
