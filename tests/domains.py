@@ -1,0 +1,480 @@
+"""The one table of operations under test: a plain-NumPy reference, domains, shapes, options.
+
+Everything the suite knows about an operation stands in its row, and every test of operations walks
+through these rows: values, first and second derivatives, shapes, float32, layouts, mutants. An
+operation without a row fails the suite.
+
+A reference is a formula in plain NumPy that nothing of the package has touched. It is written so
+that it is right on complex numbers ``x + ih`` too (comparisons look at real parts only): the
+imaginary part of its result, divided by h, is the derivative with no rounding to speak of
+(Squire and Trapp, SIAM Review 40, 1998).
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import tinygrad_edu as tg
+from tinygrad_edu.core.ops import TABLE
+
+Shape = tuple[int, ...]
+Draw = Callable[[np.random.Generator, int], Any]
+
+
+def apart(low: float, high: float) -> Draw:
+    """Numbers between two bounds, in random order, all distinct; none at 0 if the bounds are ±b.
+
+    One number per cell of an even number of equal cells: so no two of them tie, and none sits on a
+    kink at 0, however many are drawn.
+    """
+
+    def draw(rng: np.random.Generator, n: int) -> Any:
+        cells = n + n % 2
+        middles = low + (high - low) * (np.arange(cells) + 0.5) / max(cells, 1)
+        jitter = rng.uniform(-0.2, 0.2, cells) * (high - low) / max(cells, 1)
+        return rng.permutation(middles + jitter)[:n]
+
+    return draw
+
+
+def signed(low: float, high: float) -> Draw:
+    """Magnitudes between two bounds, of either sign: denominators, bases of whole powers."""
+
+    def draw(rng: np.random.Generator, n: int) -> Any:
+        return apart(low, high)(rng, n) * rng.choice([-1.0, 1.0], n)
+
+    return draw
+
+
+def coins(rng: np.random.Generator, n: int) -> Any:
+    """Conditions: 0.0 or 1.0."""
+    return (rng.permutation(n) % 2).astype(float)
+
+
+real, positive, unit, moderate = apart(-2, 2), apart(0.3, 3), apart(0.15, 0.85), apart(-1.2, 1.2)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the suite knows about one operation."""
+
+    reference: Callable[..., Any]
+    domains: tuple[Draw, ...] = (real,)
+    shapes: tuple[tuple[Shape, ...], ...] = ()
+    options: tuple[dict[str, Any], ...] = ({},)
+    varied: Callable[[tuple[Shape, ...]], tuple[dict[str, Any], ...]] | None = None
+    call: Callable[..., Any] | None = None  # where the name is no primitive: the public function
+    without: tuple[int, ...] = ()  # inputs whose derivative is zero everywhere, by declaration
+    elementwise: bool = False  # a function of single numbers: has a path for Python floats
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row at one choice of shapes, options and numbers."""
+
+    name: str
+    call: Callable[..., Any]
+    reference: Callable[..., Any]
+    arrays: tuple[Any, ...]
+    options: dict[str, Any]
+    wrt: tuple[int, ...]
+
+    def __str__(self) -> str:
+        shapes = ", ".join(str(np.shape(x)) for x in self.arrays)
+        return f"{self.name}({shapes}{f', {self.options}' if self.options else ''})"
+
+
+ONE: tuple[tuple[Shape, ...], ...] = (((),), ((1,),), ((3,),), ((2, 3),), ((0, 3),), ((2, 1, 3),))
+TWO: tuple[tuple[Shape, ...], ...] = (
+    ((), ()), ((3,), ()), ((), (2, 3)), ((3,), (3,)), ((2, 3), (3,)), ((2, 1), (1, 4)),
+    ((4, 1, 3), (2, 1)), ((1,), (2, 2)), ((0, 3), (1, 3)), ((1, 1), ()),
+)  # fmt: skip
+THREE: tuple[tuple[Shape, ...], ...] = (
+    ((), (), ()), ((2, 3), (2, 3), (2, 3)), ((3,), (2, 1), ()), ((), (4,), (2, 4)),
+    ((2, 1), (3,), (1, 3)),
+)  # fmt: skip
+#: For the broadcasting of two inputs, every ordered pair of these that fits.
+SHAPES: tuple[Shape, ...] = (
+    (), (1,), (3,), (4,), (1, 1), (1, 3), (2, 1), (2, 3), (4, 1, 1), (4, 2, 1), (4, 2, 3), (0,),
+        (0, 3),
+)  # fmt: skip
+
+
+def fitting_pairs() -> Iterator[tuple[Shape, Shape]]:
+    """All ordered pairs of `SHAPES` that NumPy broadcasts."""
+    for x in SHAPES:
+        for y in SHAPES:
+            try:
+                np.broadcast_shapes(x, y)
+            except ValueError:
+                continue
+            yield x, y
+
+
+def over_axes(shapes: tuple[Shape, ...]) -> tuple[dict[str, Any], ...]:
+    """Every way NumPy names axes, with and without ``keepdims``."""
+    ndim = len(shapes[0])
+    axes: list[Any] = [None, *range(-ndim, ndim)]
+    axes += [(0, 1), (-1, 0), (), tuple(range(ndim))] if ndim > 1 else []
+    return tuple({"axis": a, "keepdims": k} for a in axes for k in (False, True))
+
+
+def along_one(shapes: tuple[Shape, ...]) -> tuple[dict[str, Any], ...]:
+    """All of it, or one axis."""
+    return tuple({"axis": a} for a in (None, *range(-len(shapes[0]), len(shapes[0]))))
+
+
+def every_axis(shapes: tuple[Shape, ...]) -> tuple[dict[str, Any], ...]:
+    """One axis, never None."""
+    return tuple({"axis": a} for a in range(-len(shapes[0]), len(shapes[0])))
+
+
+def elementwise(reference: Callable[..., Any], *domains: Draw, **more: Any) -> Row:
+    """A function of single numbers, broadcast."""
+    domains = domains or (real,)
+    shapes = {1: ONE, 2: TWO, 3: THREE}[len(domains)]
+    return Row(reference, domains, more.pop("shapes", shapes), elementwise=True, **more)
+
+
+def mask(test: Callable[[Any, Any], Any]) -> Row:
+    """A comparison as 0.0 and 1.0."""
+    return elementwise(
+        lambda x, y: test(np.real(x), np.real(y)).astype(float), real, real, without=(0, 1)
+    )
+
+
+REDUCED: tuple[tuple[Shape, ...], ...] = (((),), ((4,),), ((2, 3),), ((2, 3, 4),), ((3, 1),))
+SUMMABLE: tuple[tuple[Shape, ...], ...] = (*REDUCED, ((0, 3),))
+
+
+def reduction(
+    reference: Callable[..., Any], domain: Draw = real, shapes: Any = REDUCED, **more: Any
+) -> Row:
+    """A reduction over any axes."""
+    return Row(reference, (domain,), shapes, varied=more.pop("varied", over_axes), **more)
+
+
+def _pick(x: Any, largest: bool, axis: Any, keepdims: bool) -> Any:
+    """The extreme by its real part, carrying its imaginary part along; no ties in the samples."""
+    top = (np.max if largest else np.min)(np.real(x), axis=axis, keepdims=True)
+    return np.sum(np.where(np.real(x) == top, x, 0), axis=axis, keepdims=keepdims)
+
+
+def _variance(x: Any, axis: Any, keepdims: bool, ddof: int = 0) -> Any:
+    centred = x - np.mean(x, axis=axis, keepdims=True)
+    n = np.size(x) // max(np.size(np.sum(np.real(x), axis=axis)), 1)
+    return np.sum(centred**2, axis=axis, keepdims=keepdims) / (n - ddof)
+
+
+def _norm(x: Any, axis: Any, keepdims: bool) -> Any:
+    return np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims))
+
+
+def _logsumexp(x: Any, axis: Any, keepdims: bool) -> Any:
+    return np.log(np.sum(np.exp(x), axis=axis, keepdims=keepdims))
+
+
+def _softmax(x: Any, axis: Any) -> Any:
+    return np.exp(x) / np.sum(np.exp(x), axis=axis, keepdims=True)
+
+
+def _scatter(x: Any, index: Any, shape: Shape) -> Any:
+    z = np.zeros(shape, np.result_type(x))
+    np.add.at(z, index, x)
+    return z
+
+
+def _fold(x: Any, shape: Shape) -> Any:
+    """`x` summed to a shape it was broadcast from, position by position."""
+    z = np.zeros(shape, np.result_type(x))
+    for index in np.ndindex(np.shape(x)):
+        own = index[len(index) - len(shape) :]
+        z[tuple(0 if n == 1 else i for i, n in zip(own, shape))] += x[index]
+    return z
+
+
+def _bernoulli(a: Any, y: Any) -> Any:
+    return -(y * np.log(a) + (1 - y) * np.log(1 - a))
+
+
+def _over_units(loss: Any, axis: int, reduce: Any) -> Any:
+    return reduce(loss, axis=axis) if np.ndim(loss) == 2 else loss
+
+
+MATMUL: tuple[tuple[Shape, ...], ...] = (
+    ((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 4)), ((2, 3), (3, 4)), ((5, 2, 3), (3,)),
+    ((3,), (5, 3, 2)), ((5, 2, 3), (5, 3, 4)), ((2, 3), (5, 3, 4)), ((5, 2, 3), (3, 4)),
+    ((5, 1, 2, 3), (4, 3, 2)), ((1, 2, 3), (4, 3, 2)), ((0, 3), (3, 2)), ((2, 0), (0, 3)),
+    ((1, 1), (1, 1)),
+)  # fmt: skip
+INDICES: tuple[Any, ...] = (
+    2, -1, slice(1, 3), slice(None, None, -1), slice(None, None, 2), (slice(None), 1), (..., 0),
+    None, (slice(None), None, 1), np.array([0, 2, 2, 0, 2]), (slice(None), np.array([1, 1, 0])),
+    (np.array([0, 1, 0]), np.array([1, 1, 1])), (np.array([[0, 1], [1, 0]]),), (slice(1, 1),), (),
+    np.array([True, False, True, True]), ..., (np.array([3, 0]), slice(0, 2)), np.int64(1),
+    np.array([], dtype=int), (np.array([0, 0]), None, slice(None)), (slice(-3, None), -2),
+)  # fmt: skip
+
+
+ROWS: dict[str, Row] = {
+    # --- arithmetic
+    "add": elementwise(lambda x, y: x + y, real, real),
+    "subtract": elementwise(lambda x, y: x - y, real, real),
+    "multiply": elementwise(lambda x, y: x * y, real, real),
+    "divide": elementwise(lambda x, y: x / y, real, signed(0.4, 2)),
+    "negative": elementwise(lambda x: -x),
+    "positive": elementwise(lambda x: x + 0),
+    "power_constant": elementwise(
+        lambda x, n: x**n, positive, options=tuple({"n": n} for n in (2, 3, 1, 0, -1, 0.5, -2, 2.5))
+    ),
+    "greater": mask(np.greater),
+    "greater_equal": mask(np.greater_equal),
+    "less": mask(np.less),
+    "less_equal": mask(np.less_equal),
+    "equal": mask(np.equal),
+    "not_equal": mask(np.not_equal),
+    "maximum": elementwise(lambda x, y: np.where(np.real(x) > np.real(y), x, y), real, real),
+    "minimum": elementwise(lambda x, y: np.where(np.real(x) < np.real(y), x, y), real, real),
+    "where": elementwise(
+        lambda c, x, y: np.where(np.real(c) != 0, x, y), coins, real, real, without=(0,)
+    ),
+    # --- one number at a time
+    "exp": elementwise(np.exp),
+    "expm1": elementwise(np.expm1),
+    "log": elementwise(np.log, positive),
+    "log1p": elementwise(lambda x: np.log(1 + x), apart(-0.8, 3)),
+    "log2": elementwise(lambda x: np.log(x) / np.log(2), positive),
+    "log10": elementwise(lambda x: np.log(x) / np.log(10), positive),
+    "power": elementwise(lambda x, y: np.exp(y * np.log(x)), positive, real),
+    "sqrt": elementwise(np.sqrt, positive),
+    "sign": elementwise(lambda x: np.sign(np.real(x)), without=(0,)),
+    "absolute": elementwise(lambda x: np.where(np.real(x) < 0, -x, x)),
+    "sin": elementwise(np.sin),
+    "cos": elementwise(np.cos),
+    "tan": elementwise(np.tan, moderate),
+    "arctan": elementwise(np.arctan),
+    "sinh": elementwise(np.sinh),
+    "cosh": elementwise(np.cosh),
+    "tanh": elementwise(np.tanh),
+    "sigmoid": elementwise(lambda x: 1 / (1 + np.exp(-x))),
+    "softplus": elementwise(lambda x: np.log(1 + np.exp(x))),
+    "relu": elementwise(
+        lambda x, at_zero=1: np.where(np.real(x) > 0, x, 0),
+        options=({}, {"at_zero": 0}, {"at_zero": 0.5}),
+    ),
+    "leaky_relu": elementwise(
+        lambda x, slope=0.01, at_zero=1: np.where(np.real(x) > 0, x, slope * x),
+        options=({}, {"slope": 0.2}, {"at_zero": 0}),
+    ),
+    "clip": elementwise(
+        lambda x, min=None, max=None: _clipped(x, min, max),
+        options=({"min": -0.7, "max": 0.9}, {"min": 0.0}, {"max": 0.3}),
+    ),
+    "xlogy": elementwise(lambda x, y: x * np.log(y), real, positive),
+    "xdivy": elementwise(lambda x, y: x / y, real, signed(0.4, 2)),
+    # --- shaping
+    "reshape": Row(
+        lambda x, shape: np.reshape(x, shape),
+        shapes=(((2, 6),), ((12,),), ((4, 1, 3),)),
+        options=tuple({"shape": s} for s in ((3, 4), (-1,), (12,), 12, (2, -1, 2), (1, 12))),
+    ),
+    "transpose": Row(
+        lambda x, axes=None: np.transpose(x, axes),
+        shapes=(((2, 3, 4),),),
+        options=({}, {"axes": (1, 2, 0)}, {"axes": (-1, 0, 1)}, {"axes": [2, 1, 0]}),
+    ),
+    "broadcast_to": Row(
+        lambda x, shape: np.broadcast_to(x, shape),
+        shapes=(((),), ((3,),), ((2, 1),), ((1, 1, 3),), ((2, 3),)),
+        options=({"shape": (4, 2, 3)},),
+    ),
+    "sum_to": Row(
+        _fold,
+        shapes=(((4, 2, 3),),),
+        options=tuple(
+            {"shape": s} for s in ((), (3,), (2, 1), (1, 3), (4, 1, 1), (4, 2, 3), (1, 1, 1), (1,))
+        ),
+    ),
+    "getitem": Row(
+        lambda x, index: x[index], shapes=(((4, 3),),), options=tuple({"index": i} for i in INDICES)
+    ),
+    "scatter": Row(
+        _scatter,
+        shapes=(((3,),),),
+        options=(
+            {"index": np.array([0, 2, 2]), "shape": (4,)},
+            {"index": slice(1, 4), "shape": (5,)},
+            {"index": (np.array([0, 1, 1]), np.array([1, 0, 0])), "shape": (2, 2)},
+            {"index": (1, slice(None)), "shape": (2, 3)},
+        ),
+    ),
+    "joined": Row(
+        lambda *xs, axis=0: np.concatenate(xs, axis=axis),
+        (real, real, real),
+        (((2, 3), (1, 3), (4, 3)), ((2,), (1,), (0,))),
+        ({}, {"axis": 0}, {"axis": None}),
+    ),
+    "concatenate": Row(
+        lambda *xs, axis=0: np.concatenate(xs, axis),
+        (real, real),
+        (((2, 3), (2, 1)), ((2, 1, 3), (2, 4, 3))),
+        ({"axis": 1},),
+        call=lambda *xs, axis=0: tg.concatenate(list(xs), axis=axis),
+    ),
+    "stack": Row(
+        lambda *xs, axis=0: np.stack(xs, axis),
+        (real, real),
+        (((2, 3), (2, 3)),),
+        ({"axis": 0}, {"axis": 1}, {"axis": -1}),
+        call=lambda *xs, axis=0: tg.stack(xs, axis=axis),
+    ),
+    "vstack": Row(
+        lambda *xs: np.vstack(xs),
+        (real, real),
+        (((3,), (2, 3)), ((), ()), ((2, 3, 4), (1, 3, 4))),
+        call=lambda *xs: tg.vstack(xs),
+    ),
+    "hstack": Row(
+        lambda *xs: np.hstack(xs),
+        (real, real),
+        (((3,), (2,)), ((2, 1), (2, 3)), ((), (2,))),
+        call=lambda *xs: tg.hstack(xs),
+    ),
+    "swapaxes": Row(
+        np.swapaxes,
+        shapes=(((2, 3, 4),),),
+        options=(
+            {"axis1": 0, "axis2": 2},
+            {"axis1": -1, "axis2": 1},
+            {"axis1": 1, "axis2": 1},
+        ),
+    ),
+    "moveaxis": Row(
+        np.moveaxis,
+        shapes=(((2, 3, 4),),),
+        options=(
+            {"source": 0, "destination": 2},
+            {"source": -1, "destination": 0},
+            {"source": 2, "destination": -2},
+        ),
+    ),
+    "expand_dims": Row(
+        np.expand_dims,
+        shapes=(((),), ((2, 3),)),
+        options=({"axis": 0}, {"axis": -1}),
+    ),
+    "squeeze": Row(
+        np.squeeze,
+        shapes=(((1, 3, 1),), ((1, 1, 1),)),
+        options=({}, {"axis": 0}, {"axis": -1}, {"axis": (0, 2)}),
+    ),
+    "ravel": Row(np.ravel, shapes=ONE),
+    # --- reductions
+    "sum": reduction(
+        lambda x, axis, keepdims: np.sum(x, axis=axis, keepdims=keepdims), shapes=SUMMABLE
+    ),
+    "mean": reduction(lambda x, axis, keepdims: np.mean(x, axis=axis, keepdims=keepdims)),
+    "max": reduction(lambda x, axis, keepdims: _pick(x, True, axis, keepdims)),
+    "min": reduction(lambda x, axis, keepdims: _pick(x, False, axis, keepdims)),
+    "prod": reduction(
+        lambda x, axis, keepdims: np.prod(x, axis=axis, keepdims=keepdims),
+        signed(0.6, 1.6),
+        SUMMABLE,
+    ),
+    "var": reduction(
+        _variance,
+        shapes=(((4,),), ((3, 2),), ((2, 3, 4),)),
+        varied=lambda s: tuple(
+            {**o, "ddof": d} for o in over_axes(s) if o["axis"] != () for d in (0, 1)
+        ),
+    ),
+    "std": reduction(
+        lambda x, axis, keepdims, ddof=0: np.sqrt(_variance(x, axis, keepdims, ddof)),
+        shapes=(((4,),), ((3, 2),)),
+        varied=lambda s: tuple(
+            {**o, "ddof": d} for o in over_axes(s) if o["axis"] != () for d in (0, 1)
+        ),
+    ),
+    "norm": reduction(_norm, signed(0.3, 2)),
+    "logsumexp": reduction(_logsumexp),
+    "softmax": Row(_softmax, shapes=REDUCED, varied=along_one),
+    "log_softmax": Row(lambda x, axis: np.log(_softmax(x, axis)), shapes=REDUCED, varied=along_one),
+    "cumsum": Row(lambda x, axis: np.cumsum(x, axis=axis), shapes=SUMMABLE, varied=along_one),
+    # --- products
+    "matmul": Row(np.matmul, (real, real), MATMUL),
+    "dot": Row(
+        np.dot,
+        (real, real),
+        (((), ()), ((), (2, 3)), ((3,), (3,)), ((2, 3), (3,)), ((2, 3), (3, 4))),
+    ),
+    "outer": Row(np.outer, (real, real), (((3,), (4,)), ((), (2,)), ((2, 2), (3,)))),
+    # --- losses
+    "bernoulli_loss": elementwise(_bernoulli, unit, unit),
+    "logistic_loss": elementwise(lambda z, y: np.log(1 + np.exp(z)) - y * z, real, unit),
+    "softmax_loss": Row(
+        lambda z, y, axis=0: -np.sum(y * np.log(_softmax(z, axis)), axis=axis),
+        (real, unit),
+        (((3, 4), (3, 4)), ((4,), (4,)), ((2, 3, 4), (2, 3, 4))),
+        varied=every_axis,
+    ),
+    "binary_cross_entropy": Row(
+        lambda a, y, axis=0: _over_units(_bernoulli(a, y), axis, np.sum),
+        (unit, unit),
+        (((), ()), ((4,), (4,)), ((3, 4), (3, 4))),
+        ({}, {"axis": 1}),
+    ),
+    "cross_entropy": Row(
+        lambda z, labels, axis=0: -np.sum(labels * np.log(_softmax(z, axis)), axis=axis),
+        (real, unit),
+        (((3, 4), (3, 4)), ((4,), (4,))),
+        varied=every_axis,
+    ),
+    "mean_squared_error": Row(
+        lambda a, y, axis=0: _over_units((a - y) ** 2, axis, np.mean),
+        (real, real),
+        (((), ()), ((4,), (4,)), ((3, 4), (3, 4))),
+        ({}, {"axis": 1}),
+    ),
+}
+
+
+def _clipped(x: Any, low: Any, high: Any) -> Any:
+    if low is not None:
+        x = np.where(np.real(x) < low, low, x)
+    if high is not None:
+        x = np.where(np.real(x) > high, high, x)
+    return x
+
+
+def _function(name: str, row: Row) -> Callable[..., Any]:
+    return row.call or TABLE.get(name) or getattr(tg, name)
+
+
+def sampled(
+    name: str, row: Row, shapes: tuple[Shape, ...], options: dict[str, Any], salt: int
+) -> Case:
+    """One case; the numbers depend on the operation, the shapes and `salt` only."""
+    rng = np.random.default_rng([zlib.crc32(f"{name}{shapes}".encode()), salt])
+    sizes = [int(np.prod(s)) for s in shapes]
+    if all(domain is row.domains[0] for domain in row.domains):  # distinct across the inputs too
+        numbers = np.split(row.domains[0](rng, sum(sizes)), np.cumsum(sizes)[:-1])
+    else:
+        numbers = [domain(rng, n) for domain, n in zip(row.domains, sizes)]
+    arrays = tuple(x.reshape(s) if s else float(x[0]) for x, s in zip(numbers, shapes))
+    wrt = tuple(i for i in range(len(arrays)) if i not in row.without)
+    return Case(name, _function(name, row), row.reference, arrays, options, wrt)
+
+
+def cases(name: str, salt: int = 0) -> list[Case]:
+    """All cases of an operation."""
+    row = ROWS[name]
+    return [
+        sampled(name, row, shapes, options, salt)
+        for shapes in row.shapes
+        for options in (row.varied(shapes) if row.varied else row.options)
+    ]
