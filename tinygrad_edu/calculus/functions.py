@@ -69,6 +69,8 @@ class _Call:
         found: dict[Any, Any] = {}
         if self.out.requires_grad:
             read = as_values if self.nested else None
+            if self.nested and not isinstance(seed, Value):
+                seed = Value(seed, requires_grad=False)
             found = sweep(self.out, seed, read, wrt=frozenset(self.leaves))
         return tuple(self._finished(found.get(leaf), leaf) for leaf in self.leaves)
 
