@@ -54,6 +54,10 @@ def shape(x: Any) -> Shape:
     return x.shape if isinstance(x, (np.ndarray, Traced)) else np.shape(x)
 
 
+#: Types of options that nobody can change between forward and backward.
+_IMMUTABLE = frozenset({int, bool, float, tuple, slice, type(None)})
+
+
 class Each:
     """One rule for any number of inputs: ``rule(i, dz, z, *inputs, **options)`` for the i-th."""
 
@@ -108,6 +112,9 @@ class Primitive:
         complete = len(args) == self.n_inputs or self.variadic
         if not complete or not options.keys() <= self.options:
             args, options = self._bind(args, options)
+        for key, value in options.items():
+            if type(value) not in _IMMUTABLE:
+                options = {**options, key: self._fixed(key, value)}
         for arg in args:
             if isinstance(arg, Traced):
                 return arg._apply(self, args, options)
@@ -150,10 +157,10 @@ class Primitive:
         if missing:
             raise TypeError(f"{self.name}() needs {', '.join(missing)}")
         inputs = tuple(given.pop(name) for name in names)
-        return inputs, {key: self._fixed(key, value) for key, value in given.items()}
+        return inputs, given
 
     def _fixed(self, key: str, value: Any) -> Any:
-        """An option that nobody can change between forward and backward."""
+        """An option as one of `_IMMUTABLE`, or an array of its own."""
         if isinstance(value, Traced):
             raise TypeError(
                 f"{self.name}: {key}= takes plain numbers; no gradient would flow to a "

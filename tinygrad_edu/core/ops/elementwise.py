@@ -267,7 +267,7 @@ def sigmoid(x: Any) -> Any:
     with np.errstate(over="ignore"):  # e⁻ˣ = inf is right here: 1 / inf = 0
         e = np.exp(np.negative(x))
     e += 1
-    return np.reciprocal(e, out=e)
+    return np.reciprocal(e, out=e if type(e) is np.ndarray else None)
 
 
 @primitive(

@@ -81,7 +81,7 @@ def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     >>> mean(np.array([1.0, 2.0, 6.0]))
     3.0
     """
-    return np.add.reduce(x, axis=axis, keepdims=keepdims) / np.float64(count(x, axis))
+    return np.add.reduce(x, axis=axis, keepdims=keepdims) / count(x, axis)
 
 
 def _ties(dz: Any, z: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
