@@ -1,0 +1,320 @@
+"""The loop: the same run for the same seed, whatever interrupts it."""
+
+import itertools
+import math
+import os
+import signal
+import sys
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu import nn
+from tinygrad_edu.nn.training import Run, shuffled
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((3, 23))
+Y = np.argmax(X[:2] + 0.3 * RNG.standard_normal((2, 23)), axis=0)
+VALIDATION = X[:, :6] + 0.1, Y[:6]
+
+
+def a_net(**options):
+    """Everything that remembers or draws: normalisation, dropout."""
+    return nn.Network(
+        3, nn.Dense(5), nn.BatchNorm("tanh"), nn.Dropout(0.2), nn.Dense(2, "softmax"), **options
+    )
+
+
+def run(net, **options):
+    given = {"epochs": 4, "batch_size": 5, "optimiser": nn.Adam(0.05), "validation": VALIDATION}
+    return nn.fit(net, X, Y, **{**given, **options})
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(np.array_equal(one[k], other[k]) for k in one)
+
+
+def test_the_same_seed_gives_the_same_run_to_the_bit_and_another_does_not():
+    nets = [a_net(), a_net(), a_net()]
+    histories = [run(net, seed=seed) for net, seed in zip(nets, (1, 1, 2))]
+    assert same(nets[0].state(), nets[1].state())
+    assert histories[0] == histories[1]
+    assert not same(nets[0].state(), nets[2].state())
+
+
+def test_every_epoch_sees_every_example_once_in_a_new_order():
+    net = nn.Network(3, nn.Dense(2, "softmax"))
+    batches, n = shuffled(net, X, Y, batch_size=5, seed=3)
+    assert n == 5
+    orders = []
+    for epoch in (0, 1):
+        parts = list(batches(epoch))
+        assert [x.shape[1] for x, _ in parts] == [5, 5, 5, 5, 3]
+        x, y = np.hstack([x for x, _ in parts]), np.hstack([y for _, y in parts])
+        order = [int(np.flatnonzero((X == column[:, None]).all(axis=0))[0]) for column in x.T]
+        assert sorted(order) == list(range(23))
+        assert np.array_equal(Y[order], y)
+        orders.append(order)
+    assert orders[0] != orders[1]
+
+
+def test_a_step_is_the_lectures_update():
+    net = nn.Network(3, nn.Dense(1, "sigmoid"), seed=2)
+    W, b = np.array(net.parameters["W1"].data), np.array(net.parameters["b1"].data)
+    net.fit(X, Y, epochs=1, batch_size=None, optimiser=nn.GradientDescent(0.7))
+    dZ = 1 / (1 + np.exp(-(W @ X + b))) - Y
+    np.testing.assert_allclose(net.parameters["W1"].data, W - 0.7 * dZ @ X.T / 23)
+    np.testing.assert_allclose(net.parameters["b1"].data, b - 0.7 * dZ.mean(keepdims=True))
+
+
+def test_the_history_is_what_was_measured():
+    net = nn.Network(3, nn.Dense(2, "softmax"), seed=2)
+    J, right = net.cost(X, Y).item(), net.accuracy(X, Y)
+    history = net.fit(X, Y, epochs=3, batch_size=None, validation=VALIDATION)
+    assert history["cost"][0] == pytest.approx(J)
+    assert history["accuracy"][0] == right
+    assert history["validation_cost"][-1] == net.cost(*VALIDATION).item()
+    assert history["validation_accuracy"][-1] == net.accuracy(*VALIDATION)
+    assert {key: len(numbers) for key, numbers in history.items()} == dict.fromkeys(history, 3)
+    # With batches of 5, 5, 5, 5 and 3 the cost of an epoch weighs examples, not batches.
+    steps = np.array(run(nn.Network(3, nn.Dense(2, "softmax")), epochs=1)["step_cost"])
+    net = nn.Network(3, nn.Dense(2, "softmax"))
+    assert run(net, epochs=1)["cost"][0] == pytest.approx(steps @ [5, 5, 5, 5, 3] / 23)
+
+
+def test_training_stops_where_the_cost_no_longer_changes():
+    net = nn.Network(3, nn.Dense(1, "sigmoid"), l2=0.1)
+    descent = nn.GradientDescent(0.5)
+    costs = net.fit(X, Y, epochs=5000, batch_size=None, optimiser=descent, tolerance=1e-9)["cost"]
+    assert len(costs) < 5000
+    assert abs(costs[-1] - costs[-2]) < 1e-9
+    assert all(abs(a - b) >= 1e-9 for a, b in itertools.pairwise(costs[:-1]))
+    net.cost(X, Y).backward()
+    assert nn.norm_of({name: p.grad for name, p in net.parameters.items()}) < 1e-3
+
+
+def test_early_stopping_returns_to_the_best_epoch():
+    net = nn.Network(3, nn.Dense(20, "tanh"), nn.Dense(2, "softmax"))
+    noise = np.random.default_rng(1).integers(2, size=6)
+    held_out = (X[:, :6] + 1, noise)  # labels that cannot be learnt: fitting makes it worse
+    costs = run(net, epochs=200, validation=held_out, patience=3)["validation_cost"]
+    best = int(np.argmin(costs))
+    assert len(costs) == best + 1 + 3 < 200
+    assert net.cost(*held_out).item() == costs[best]
+
+
+def test_a_callback_sees_every_step_and_can_stop():
+    seen = []
+
+    def watch(run):
+        seen.append((run.position.step, run.epoch_ended))
+        run.stop = run.position.step == 7
+
+    history = run(a_net(), callbacks=[watch])
+    assert len(history["step_cost"]) == 7
+    assert len(history["cost"]) == 1
+    assert seen == [(s, False) for s in range(1, 6)] + [(5, True), (6, False), (7, False)]
+
+
+# --- interrupted and resumed ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("at", [1, 3, 5, 6, 17, 20])
+def test_an_interrupted_run_resumed_is_the_same_run_to_the_bit(tmp_path, at):
+    whole = a_net()
+    history = run(whole)
+    path = tmp_path / "run.npz"
+
+    def ctrl_c(run):
+        if run.position.step == at:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(a_net(), checkpoint=path, callbacks=[ctrl_c])
+    again = a_net(seed=0)
+    again.restore({name: np.full_like(a, 9.0) for name, a in again.state().items()})
+    assert run(again, checkpoint=path, resume=True) == history
+    assert same(again.state(), whole.state())
+    assert [p.name for p in tmp_path.iterdir()] == ["run.npz"]
+
+
+def test_a_finished_run_can_go_on_for_more_epochs(tmp_path):
+    path = tmp_path / "run.npz"
+    long, parts = a_net(), a_net()
+    history = run(long, epochs=6)
+    run(parts, epochs=2, checkpoint=path)
+    assert run(a_net(), epochs=2, checkpoint=path, resume=True)["cost"] == history["cost"][:2]
+    assert run(parts, epochs=6, checkpoint=path, resume=True) == history
+    assert same(long.state(), parts.state())
+
+
+def test_wherever_ctrl_c_strikes_a_step_has_happened_whole_or_not_at_all():
+    """Interrupt a step at every line that Python executes in it, in this package."""
+
+    def fresh():
+        training = Run(a_net(), nn.Adam(0.05), clip=1.0, validation=VALIDATION)
+        training.step(X[:, :7], Y[:7])
+        return training
+
+    def all_of(training):
+        history = {f"history {key}": np.array(v) for key, v in training.history.items()}
+        memory = {f"memory {key}": np.array(v) for key, v in training.position.memory.items()}
+        return training.net.state() | history | memory | {"step": training.position.step}
+
+    def act(training):
+        training.step(X[:, 7:15], Y[7:15])
+        training.end_epoch()
+
+    before = all_of(fresh())
+    training = fresh()
+    training.step(X[:, 7:15], Y[7:15])
+    stepped = all_of(training)
+    training.end_epoch()
+    ended = all_of(training)
+
+    def interrupted_at(line):
+        """The state after an interrupt at the n-th line; None when there are fewer."""
+        training, countdown = fresh(), line
+
+        def trace(frame, event, arg):
+            nonlocal countdown
+            if "tinygrad_edu" not in frame.f_code.co_filename:
+                return None
+            if event == "line" and frame.f_code.co_name not in ("whole", "restore", "cut"):
+                countdown -= 1
+                if countdown == 0:
+                    raise KeyboardInterrupt
+            return trace
+
+        sys.settrace(trace)
+        try:
+            act(training)
+            return None
+        except KeyboardInterrupt:
+            return all_of(training)
+        finally:
+            sys.settrace(None)
+
+    seen = {"before": 0, "stepped": 0, "ended": 0}
+    line, stride = 1, 7
+    while (state := interrupted_at(line)) is not None:
+        matches = [
+            name
+            for name, s in (("before", before), ("stepped", stepped), ("ended", ended))
+            if same(state, s)
+        ]
+        assert matches, f"a step interrupted at line {line} left half of itself behind"
+        seen[matches[0]] += 1
+        line += stride
+    assert seen["before"] > 20
+    assert seen["stepped"] > 5
+
+
+def test_an_error_within_a_step_leaves_everything_as_it_was():
+    net = a_net()
+    training = Run(net, nn.Adam(0.05))
+    before = net.state()
+    with pytest.raises(tg.GradError):
+        training.step(X[:, :4], Y[:3])
+    assert same(net.state(), before)
+    assert training.history == {}
+    assert training.position.step == 0
+
+
+def test_a_checkpoint_that_fails_leaves_the_old_one(tmp_path, monkeypatch):
+    path = tmp_path / "net.npz"
+    net = a_net()
+    net.save(path)
+    old = path.read_bytes()
+    monkeypatch.setattr(np, "savez", lambda file, **_: file.write(b"half") and 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        net.save(path)
+    assert path.read_bytes() == old
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path):
+    path = tmp_path / "run.npz"
+    run(a_net(), checkpoint=path)
+    for options, what in (
+        ({"seed": 9}, "seed"), ({"optimiser": nn.Momentum(0.1)}, "optimiser"),
+        ({"batch_size": 6}, "data"), ({"clip": 1.0}, "clip"),
+    ):  # fmt: skip
+        net = a_net()
+        before = net.state()
+        with pytest.raises(tg.GradError, match=f"another run: its {what}"):
+            run(net, checkpoint=path, resume=True, **options)
+        assert same(net.state(), before)
+    with pytest.raises(tg.GradError, match="its net"):
+        run(nn.Network(3, nn.Dense(2, "softmax")), checkpoint=path, resume=True)
+    with pytest.raises(tg.GradError, match="resume=True needs checkpoint="):
+        run(a_net(), resume=True)
+
+
+def test_files_that_are_something_else_are_refused(tmp_path):
+    net = a_net()
+    path = tmp_path / "a.npz"
+    path.write_bytes(b"no archive")
+    with pytest.raises(tg.GradError, match=r"no file of named arrays"):
+        net.load(path)
+    np.savez(path, W1=np.array([{"run": "me"}], dtype=object))  # would need pickle
+    with pytest.raises(tg.GradError, match=r"no file of named arrays"):
+        net.load(path)
+    np.savez(path, W1=np.zeros(2))
+    with pytest.raises(tg.GradError, match="only in the network"):
+        net.load(path)
+    with pytest.raises(tg.GradError, match="no checkpoint"):
+        run(net, checkpoint=path, resume=True)
+    with pytest.raises(FileNotFoundError):
+        net.load(tmp_path / "missing.npz")
+
+
+def test_saved_numbers_come_back_to_the_bit(tmp_path):
+    net, other = a_net(seed=1), a_net(seed=2)
+    run(net)
+    net.save(tmp_path / "net.npz")
+    other.load(tmp_path / "net.npz")
+    assert same(net.state(), other.state())
+    assert np.array_equal(net.predict(X), other.predict(X))
+
+
+# --- streams, the bar, mistakes -------------------------------------------------------------------
+
+
+def test_a_stream_of_batches_trains_as_the_arrays_do(tmp_path):
+    one, other = a_net(), a_net()
+    stream, _ = shuffled(one, X, Y, batch_size=5, seed=0)
+    history = run(one)
+    given = {"epochs": 4, "optimiser": nn.Adam(0.05), "validation": VALIDATION}
+    assert nn.fit(other, stream, **given) == history
+    assert same(one.state(), other.state())
+
+
+def test_the_bar_shows_epochs_cost_and_accuracy(capsys):
+    run(a_net(), progress=True)
+    shown = capsys.readouterr().err
+    assert "4/4" in shown
+    assert "accuracy 0." in shown
+    assert "cost 0." in shown
+
+
+def test_history_is_drawn_as_a_picture(tmp_path):
+    history = run(a_net())
+    history.plot(tmp_path / "curves.svg", title="cost < 1")
+    picture = (tmp_path / "curves.svg").read_text()
+    assert "validation cost" in picture
+    assert "cost &lt; 1" in picture
+    assert all(math.isfinite(x) for x in history.arrays()["cost"])
+
+
+def test_mistakes_are_told():
+    net = nn.Network(3, nn.Dense(2, "softmax"))
+    with pytest.raises(tg.GradError, match=r"X of shape \(3, 23\) holds 23 examples"):
+        net.fit(X, Y[:5])
+    with pytest.raises(tg.GradError, match="patience needs validation"):
+        net.fit(X, Y, patience=3)
+    with pytest.raises(tg.GradError, match="batch_size"):
+        net.fit(X, Y, batch_size=0)
+    with pytest.raises(tg.GradError, match="no examples"):
+        net.fit(lambda epoch: [], epochs=1)

@@ -1,0 +1,35 @@
+"""Networks from Values only: layers, losses, initial weights, optimisers, the training loop.
+
+In reading order: `initialise`, `layers`, `network`, `optimisers`, `training`.
+
+>>> import numpy as np
+>>> from tinygrad_edu import nn
+>>> X = np.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]])  # four examples as columns
+>>> Y = np.array([[0, 1, 1, 0]])  # exclusive or
+>>> net = nn.Network(2, nn.Dense(4, "tanh"), nn.Dense(1, "sigmoid"), seed=1)
+>>> history = net.fit(X, Y, epochs=300, batch_size=None, optimiser=nn.Adam(0.05))
+>>> net.classes(X).tolist()
+[0, 1, 1, 0]
+"""
+
+from tinygrad_edu.nn.initialise import he, small, xavier, zeros
+from tinygrad_edu.nn.layers import BatchNorm, Dense, Dropout, Layer, LayerNorm, Recurrent
+from tinygrad_edu.nn.network import Network
+from tinygrad_edu.nn.optimisers import (
+    Adam,
+    Cosine,
+    GradientDescent,
+    Momentum,
+    Optimiser,
+    RMSProp,
+    StepDecay,
+    clip_norm,
+    norm_of,
+)  # fmt: skip
+from tinygrad_edu.nn.training import History, Run, fit
+
+__all__ = [
+    "Adam", "BatchNorm", "Cosine", "Dense", "Dropout", "GradientDescent", "History", "Layer",
+    "LayerNorm", "Momentum", "Network", "Optimiser", "RMSProp", "Recurrent", "Run", "StepDecay",
+    "clip_norm", "fit", "he", "norm_of", "small", "xavier", "zeros",
+]  # fmt: skip

@@ -1,0 +1,323 @@
+"""Network: layers one after another, a loss, and the bridge to rules, picture and checker."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.ops import elementwise, losses, reductions
+from tinygrad_edu.core.primitive import GradError
+from tinygrad_edu.core.sweep import reachable
+from tinygrad_edu.core.value import Value, no_grad
+from tinygrad_edu.nn.files import read_npz, write_npz
+from tinygrad_edu.nn.initialise import Array
+from tinygrad_edu.nn.layers import Dense, Layer, Recurrent, named
+
+Loss = Callable[[Any, Any, int], Any]
+
+#: Losses per example as on paper, from the prediction A: the third argument is the axis of units.
+LOSSES: dict[str, Loss] = {
+    "binary_cross_entropy": lambda A, Y, axis: losses.binary_cross_entropy(A, Y, axis=axis),
+    "cross_entropy": lambda A, Y, axis: -reductions.sum(Y * elementwise.log(A), axis=axis),
+    "mean_squared_error": lambda A, Y, axis: losses.mean_squared_error(A, Y, axis=axis),
+}
+#: The same from the logits Z, exact where A would round to 0 or 1.
+FROM_LOGITS: dict[str, Loss] = {
+    "binary_cross_entropy": lambda Z, Y, axis: losses.binary_cross_entropy(
+        Z, Y, from_logits=True, axis=axis
+    ),
+    "cross_entropy": lambda Z, Y, axis: losses.cross_entropy(Z, Y, axis=axis),
+}
+USUAL = {"sigmoid": "binary_cross_entropy", "softmax": "cross_entropy"}
+
+
+class Network:
+    """Layers one after another and a loss: ``Network(n0, layer, layer, …)``.
+
+    `n0`: numbers per example; X is (n0, m), examples as columns (lecture, S6), or (m, n0) with
+    ``rows=True``. `loss`: "binary_cross_entropy" (usual after a sigmoid), "cross_entropy" (after a
+    softmax), "mean_squared_error" (after anything else), or a function ``(A, Y, axis) -> losses``
+    of shape (m,). `l2`: λ; the cost gains ``λ/2 Σ‖W‖²``. The seed decides the initial weights.
+
+    >>> net = Network(3, Dense(4, "tanh"), Dense(1, "sigmoid"), seed=1)
+    >>> {name: p.shape for name, p in net.parameters.items()}
+    {'W1': (4, 3), 'b1': (4, 1), 'W2': (1, 4), 'b2': (1, 1)}
+    >>> net(np.zeros((3, 5))).data.tolist()
+    [[0.5, 0.5, 0.5, 0.5, 0.5]]
+    """
+
+    def __init__(
+        self,
+        n0: int,
+        *layers: Layer,
+        loss: str | Loss | None = None,
+        seed: int = 0,
+        rows: bool = False,
+        l2: float = 0.0,
+    ) -> None:
+        if not layers:
+            raise GradError("Network: at least one layer is needed, e.g. Dense(1, 'sigmoid')")
+        self.n0, self.layers, self.seed, self.rows, self.l2 = n0, layers, seed, rows, l2
+        self.axis = 1 if rows else 0
+        output = layers[-1].activation or "linear"
+        self.loss = loss or USUAL.get(output, "mean_squared_error")
+        if isinstance(self.loss, str) and self.loss not in LOSSES:
+            raise GradError(
+                f"no loss is called {self.loss!r}; there are {', '.join(LOSSES)}, or pass a "
+                "function (A, Y, axis) -> losses of shape (m,)"
+            )
+        if self.loss in FROM_LOGITS and USUAL.get(output) != self.loss:
+            activation = next(key for key, name in USUAL.items() if name == self.loss)
+            raise GradError(
+                f"{self.loss} is about probabilities: the last layer needs activation "
+                f"{activation!r}, not {output!r}"
+            )
+        rng = np.random.default_rng(seed)
+        n, number = n0, 0
+        for layer in layers:
+            number += isinstance(layer, (Dense, Recurrent))
+            n = layer.build(n, number, self.axis, rng)
+        self.n_out = n
+
+    def __repr__(self) -> str:
+        layers = ", ".join(map(repr, self.layers))
+        options = f"loss={self.loss_name}, seed={self.seed}, rows={self.rows}, l2={self.l2}"
+        return f"Network({self.n0}, {layers}, {options})"
+
+    @property
+    def loss_name(self) -> str:
+        """What the loss is called."""
+        return self.loss if isinstance(self.loss, str) else self.loss.__name__
+
+    def fit(self, X: Any, Y: Any = None, **options: Any) -> Any:
+        """Train on X and Y: see `tinygrad_edu.nn.fit`."""
+        from tinygrad_edu.nn.training import fit
+
+        return fit(self, X, Y, **options)
+
+    # --- numbers -------------------------------------------------------------------------------
+
+    @property
+    def parameters(self) -> dict[str, Value]:
+        """What is trained, by name: W1, b1, W2, …"""
+        return {name: p for layer in self.layers for name, p in layer.parameters.items()}
+
+    def state(self) -> dict[str, Array]:
+        """All its numbers by name: the parameters, and the running means of BatchNorm."""
+        numbers = {name: np.asarray(p.data) for name, p in self.parameters.items()}
+        for layer in self.layers:
+            numbers |= layer.buffers
+        return numbers
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take the numbers of `state`; GradError, and nothing is changed, where they do not fit."""
+        here = self.state()
+        for name in here.keys() ^ state.keys():
+            where = "the network" if name in here else "the numbers given"
+            raise GradError(f"restore: {name} is only in {where}; they are of different networks")
+        for name, old in here.items():
+            if np.shape(state[name]) != old.shape:
+                raise GradError(
+                    f"restore: {name} has shape {old.shape} here and {np.shape(state[name])} there"
+                )
+        for name, p in self.parameters.items():
+            p.data = state[name]
+        for layer in self.layers:
+            layer.buffers = {name: np.array(state[name]) for name in layer.buffers}
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write all numbers to an ``.npz`` file, whole or not at all."""
+        write_npz(path, self.state())
+
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Take the numbers of a file written by `save`."""
+        self.restore(read_npz(path))
+
+    # --- forward -------------------------------------------------------------------------------
+
+    def before_output(self, X: Any, rng: np.random.Generator | None = None) -> Any:
+        """Everything but the last activation: the logits Zᴸ. With `rng`, as while training."""
+        A = self._input(X)
+        for layer in self.layers[:-1]:
+            A = layer(A, rng)
+        return self.layers[-1].before_activation(A, rng)
+
+    def __call__(self, X: Any, rng: np.random.Generator | None = None) -> Any:
+        """The prediction Aᴸ as a Value, (n_out, m). With `rng`, as while training (Dropout …)."""
+        return self.layers[-1].activate(self.before_output(X, rng))
+
+    def predict(self, X: Any) -> Array:
+        """The prediction as plain numbers: probabilities, after a sigmoid or softmax."""
+        with no_grad():
+            return np.asarray(self(X).data)
+
+    def classes(self, X: Any) -> Array:
+        """The predicted class of each example, (m,): the most probable, or 1 where σ(z) ≥ 1/2."""
+        with no_grad():
+            return self.classes_of(self.before_output(X))
+
+    def accuracy(self, X: Any, Y: Any) -> float:
+        """The part of the examples, 0 … 1, whose predicted class is the one in Y."""
+        with no_grad():
+            return self.accuracy_of(self.before_output(X), Y)
+
+    def classes_of(self, Z: Any) -> Array:
+        """The classes that logits mean."""
+        z = np.asarray(Z.data)
+        if self.loss == "cross_entropy":
+            return np.asarray(np.argmax(z, axis=self.axis))
+        if self.loss == "binary_cross_entropy" and self.n_out == 1:
+            return (z >= 0).astype(int).ravel()
+        raise GradError(f"a network of {self.n_out} outputs with {self.loss_name} has no classes")
+
+    def accuracy_of(self, Z: Any, Y: Any) -> float:
+        """`accuracy`, from logits that are there already."""
+        y = np.asarray(Y)
+        if self.loss == "cross_entropy" and y.shape == Z.shape:
+            y = np.argmax(y, axis=self.axis)
+        return float(np.mean(self.classes_of(Z) == y.ravel()))
+
+    @property
+    def classifies(self) -> bool:
+        """Is there a class per example, and so an accuracy?"""
+        return self.loss == "cross_entropy" or (
+            self.loss == "binary_cross_entropy" and self.n_out == 1
+        )
+
+    # --- cost ----------------------------------------------------------------------------------
+
+    def cost(self, X: Any, Y: Any, rng: np.random.Generator | None = None) -> Value:
+        """The mean loss J over the examples, plus ``λ/2 Σ‖W‖²``: what training makes small.
+
+        `Y`: (n_out, m), or one integer class per example, (m,), for cross-entropy. Cross-entropies
+        are computed from Zᴸ, which is exact where Aᴸ would round to 0 or 1.
+
+        >>> net = Network(2, Dense(1, "sigmoid", init="zeros"))
+        >>> round(net.cost(np.ones((2, 3)), np.ones((1, 3))).item(), 6)  # log 2
+        0.693147
+        """
+        return self.cost_of(self.before_output(X, rng), Y)
+
+    def cost_of(self, Z: Any, Y: Any) -> Value:
+        """`cost`, from logits that are there already."""
+        if self.loss in FROM_LOGITS:
+            return self._mean(FROM_LOGITS[str(self.loss)], Z, Y)
+        return self._mean(self._on_output(), self.layers[-1].activate(Z), Y)
+
+    def lecture_cost(self, X: Any, Y: Any, rng: np.random.Generator | None = None) -> Value:
+        """The same cost as on paper, from Aᴸ: ``−(y log a + (1−y) log(1−a))``, ``−Σ y log a``.
+
+        Its graph has Aᴸ in it, so its rules and its picture are the lecture's: ``dZ2 = A2 − Y``.
+        """
+        return self._mean(self._on_output(), self(X, rng), Y)
+
+    def _on_output(self) -> Loss:
+        return LOSSES[self.loss] if isinstance(self.loss, str) else self.loss
+
+    def _mean(self, loss: Loss, output: Any, Y: Any) -> Value:
+        J = reductions.mean(named(loss(output, self._target(Y, output.shape), self.axis), "L"))
+        if self.l2:
+            for layer in self.layers:
+                for name in layer.weights:
+                    J = J + self.l2 / 2 * reductions.sum(layer.parameters[name] ** 2)
+        return named(J, "J")
+
+    def _input(self, X: Any) -> Any:
+        """X as a constant of the graph with that name, of the right size."""
+        if not isinstance(X, Value):
+            X = Value(X, "X", requires_grad=False)
+        units = -1 if self.rows else -2
+        if X.ndim < 2 or X.shape[units] != self.n0:
+            wanted = f"(m, {self.n0})" if self.rows else f"({self.n0}, m)"
+            raise GradError(
+                f"the network takes X of shape {wanted}, one example per "
+                f"{'row' if self.rows else 'column'}; it was given {X.shape}"
+                + (". Is a transpose (.T) missing?" if self.n0 in X.shape else "")
+            )
+        return X
+
+    def _target(self, Y: Any, shape: tuple[int, ...]) -> Any:
+        """Y as a constant of the graph with that name, in the shape of the output."""
+        if isinstance(Y, Value):
+            return Y
+        Y = np.asarray(Y)
+        if Y.shape != shape and Y.ndim == 1:
+            if self.loss == "cross_entropy":
+                Y = losses.one_hot(Y.astype(int), self.n_out, self.axis)
+            elif self.n_out == 1:
+                Y = Y.reshape(shape) if Y.size == shape[1 - self.axis] else Y
+        if Y.shape != shape:
+            raise GradError(
+                f"the network's output has shape {shape}, one {'row' if self.rows else 'column'} "
+                f"per example; the target Y has {Y.shape}"
+            )
+        return Value(Y, "Y", requires_grad=False)
+
+    # --- the bridge to rules, picture and checker ----------------------------------------------
+
+    def example(self, m: int = 5) -> tuple[Array, Array]:
+        """Random X and Y of m examples that fit the network: enough for rules and pictures."""
+        rng = np.random.default_rng(self.seed)
+        X = rng.standard_normal((m, self.n0))
+        if self.loss == "cross_entropy":
+            Y = np.eye(self.n_out)[rng.integers(self.n_out, size=m)]
+        elif self.loss == "binary_cross_entropy":
+            Y = rng.integers(2, size=(m, self.n_out)).astype(float)
+        else:
+            Y = rng.standard_normal((m, self.n_out))
+        if isinstance(self.layers[0], Recurrent):
+            X = rng.standard_normal((3, m, self.n0))
+        return (X, Y) if self.rows else (np.swapaxes(X, -1, -2), Y.T)
+
+    def _graph(self, X: Any, Y: Any) -> Value:
+        if X is None:
+            X, Y = self.example()
+        return self.lecture_cost(X, Y, np.random.default_rng(self.seed))
+
+    def derive(self, X: Any = None, Y: Any = None, **options: Any) -> Any:
+        """Its own rules, ``dZ2 = A2 − Y``, ``dW2 = (1/m) dZ2 A1ᵀ`` …: see `tinygrad_edu.derive`."""
+        import tinygrad_edu as tg
+
+        return tg.derive(self._graph(X, Y), **options)
+
+    def draw(self, X: Any = None, Y: Any = None, **options: Any) -> Any:
+        """The network's graph as a picture, values and gradients in it: see `tinygrad_edu.draw`."""
+        import tinygrad_edu as tg
+
+        return tg.draw(self._graph(X, Y), **options)
+
+    def check(self, backward: Any, X: Any = None, Y: Any = None, **options: Any) -> Any:
+        """Your own backward pass against the network's gradients: see `tinygrad_edu.compare`.
+
+        `backward`: ``{"dW2": array, function of the named arrays, or formula text, …}``, or a
+        function of the named arrays (``def backward(X, Y, W2, A1, A2): …``) that returns such a
+        dictionary of arrays.
+        """
+        import tinygrad_edu as tg
+
+        cost = self._graph(X, Y)
+        if callable(backward):
+            backward = called_by_name(backward, cost)
+        return tg.compare(cost, backward, **options)
+
+
+def called_by_name(function: Callable[..., Any], cost: Value) -> Any:
+    """The result of a function whose arguments are numbers of the graph, found by their names."""
+    numbers = {node.name: node.data for node in reachable(cost, every=True) if node.name}
+    wanted = [
+        name
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.default is parameter.empty
+    ]
+    unknown = [name for name in wanted if name not in numbers and name != "m"]
+    if unknown:
+        raise GradError(
+            f"{function.__name__} asks for {', '.join(unknown)}; the network has "
+            f"{', '.join(sorted(numbers))}"
+        )
+    given = {"m": np.size(numbers["L"]), **numbers}
+    return function(**{name: given[name] for name in wanted})

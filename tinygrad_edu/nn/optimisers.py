@@ -1,0 +1,213 @@
+"""Optimisers: from a gradient to new numbers. Each is its formula, and takes PyTorch's path.
+
+An optimiser holds settings only; what it remembers from step to step is a plain dictionary of
+arrays that it is given and gives back, so that training can be saved and go on to the bit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from tinygrad_edu.core.primitive import GradError
+from tinygrad_edu.core.value import Value
+from tinygrad_edu.nn.initialise import Array
+
+Memory = dict[str, Any]
+
+
+class Schedule(Protocol):
+    """A learning rate that changes: the rate of step t = 1, 2, …"""
+
+    def __call__(self, t: int) -> float: ...
+
+
+@dataclass(frozen=True)
+class StepDecay:
+    """The rate `lr`, multiplied by `factor` after every `every` steps.
+
+    >>> [StepDecay(8.0, every=2, factor=0.5)(t) for t in (1, 2, 3, 5)]
+    [8.0, 8.0, 4.0, 2.0]
+    """
+
+    lr: float
+    every: int
+    factor: float = 0.1
+
+    def __call__(self, t: int) -> float:
+        return self.lr * self.factor ** ((t - 1) // self.every)
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """From `lr` down to `low` along half a cosine in `steps` steps, and `low` after that.
+
+    `warmup` steps before it rise linearly to `lr` (I. Loshchilov and F. Hutter, ICLR 2017).
+
+    >>> [round(Cosine(8.0, steps=4)(t), 9) for t in (1, 3, 5, 9)]
+    [8.0, 4.0, 0.0, 0.0]
+    """
+
+    lr: float
+    steps: int
+    low: float = 0.0
+    warmup: int = 0
+
+    def __call__(self, t: int) -> float:
+        if t <= self.warmup:
+            return self.lr * t / self.warmup
+        done = min((t - 1 - self.warmup) / self.steps, 1.0)
+        return self.low + (self.lr - self.low) * (1 + math.cos(math.pi * done)) / 2
+
+
+@dataclass(frozen=True)
+class Optimiser:
+    """What all have in common: a learning rate, a number or a `Schedule`, and `step`."""
+
+    lr: float | Schedule
+    remembers: ClassVar[tuple[str, ...]] = ()  # what is kept per parameter, zero at the start
+
+    def update(self, t: int, lr: float, p: Any, g: Any, *kept: Any) -> tuple[Any, ...]:
+        """New numbers for one parameter, and what to remember: a formula."""
+        raise NotImplementedError
+
+    def rate(self, t: int) -> float:
+        """The learning rate of step t = 1, 2, …"""
+        return self.lr(t) if callable(self.lr) else self.lr
+
+    def step(
+        self,
+        parameters: Mapping[str, Value],
+        memory: Memory | None = None,
+        gradients: Mapping[str, Any] | None = None,
+    ) -> Memory:
+        """Move every parameter against its gradient; returns the memory to give to the next step.
+
+        `gradients`: those to use instead of each parameter's `.grad`. A parameter without one
+        stays. All new numbers are computed before any is given to a parameter.
+
+        >>> w = Value(5.0, "w")
+        >>> (w * w).backward()
+        >>> memory = GradientDescent(0.25).step({"w": w})
+        >>> w.data
+        2.5
+        """
+        memory = memory or {"t": 0}
+        t = memory["t"] + 1
+        after: Memory = {**memory, "t": t}
+        new: dict[str, Any] = {}
+        for name, parameter in parameters.items():
+            g = parameter.grad if gradients is None else gradients.get(name)
+            if g is None:
+                continue
+            p = np.asarray(parameter.data)
+            keys = [f"{name}.{letter}" for letter in self.remembers]
+            kept = [memory[key] if key in memory else np.zeros_like(p) for key in keys]
+            new[name], *kept = self.update(t, self.rate(t), p, g, *kept)
+            after.update(zip(keys, kept, strict=True))
+        for name, numbers in new.items():
+            parameters[name].data = numbers
+        return after
+
+
+@dataclass(frozen=True)
+class GradientDescent(Optimiser):
+    """The lecture's update (S3, S5): ``p ← p − α dp``.
+
+    >>> GradientDescent(0.1).update(1, 0.1, 1.0, 5.0)
+    (0.5,)
+    """
+
+    def update(self, t: int, lr: float, p: Any, g: Any, *kept: Any) -> tuple[Any, ...]:
+        return (p - lr * g,)
+
+
+@dataclass(frozen=True)
+class Momentum(Optimiser):
+    """A heavy ball: ``v ← β v + dp``, ``p ← p − α v`` (B. Polyak, 1964; as PyTorch's SGD).
+
+    Some courses write ``v ← β v + (1−β) dp``: the same path with α/(1−β) for α.
+
+    >>> Momentum(0.1, beta=0.5).update(1, 0.1, 1.0, 4.0, 2.0)
+    (0.5, 5.0)
+    """
+
+    beta: float = 0.9
+    remembers: ClassVar[tuple[str, ...]] = ("v",)
+
+    def update(self, t: int, lr: float, p: Any, g: Any, *kept: Any) -> tuple[Any, ...]:
+        v = self.beta * kept[0] + g
+        return p - lr * v, v
+
+
+@dataclass(frozen=True)
+class RMSProp(Optimiser):
+    """Steps divided by a running size of the gradient.
+
+    ``s ← ρ s + (1−ρ) dp²``, ``p ← p − α dp/(√s + ε)``. G. Hinton, "Neural networks for
+    machine learning", lecture 6e, 2012; ρ = 0.99 as in PyTorch.
+
+    >>> RMSProp(0.1, rho=0.5, eps=0.0).update(1, 0.1, 1.0, 3.0, 9.0)
+    (0.9, 9.0)
+    """
+
+    rho: float = 0.99
+    eps: float = 1e-8
+    remembers: ClassVar[tuple[str, ...]] = ("s",)
+
+    def update(self, t: int, lr: float, p: Any, g: Any, *kept: Any) -> tuple[Any, ...]:
+        s = self.rho * kept[0] + (1 - self.rho) * g * g
+        return p - lr * g / (s**0.5 + self.eps), s
+
+
+@dataclass(frozen=True)
+class Adam(Optimiser):
+    """Momentum and RMSProp together, both corrected for starting at zero.
+
+    ``v ← β₁ v + (1−β₁) dp``, ``s ← β₂ s + (1−β₂) dp²``,
+    ``p ← p − α (v/(1−β₁ᵗ)) / (√(s/(1−β₂ᵗ)) + ε)`` (D. Kingma and J. Ba, ICLR 2015).
+
+    >>> p, v, s = Adam(0.1, eps=0.0).update(1, 0.1, 1.0, 4.0, 0.0, 0.0)
+    >>> round(p, 12)  # the first step is α long, whatever the gradient
+    0.9
+    """
+
+    lr: float | Schedule = 0.001
+    beta1: float = 0.9
+    beta2: float = 0.999
+    eps: float = 1e-8
+    remembers: ClassVar[tuple[str, ...]] = ("v", "s")
+
+    def update(self, t: int, lr: float, p: Any, g: Any, *kept: Any) -> tuple[Any, ...]:
+        v = self.beta1 * kept[0] + (1 - self.beta1) * g
+        s = self.beta2 * kept[1] + (1 - self.beta2) * g * g
+        size = (s / (1 - self.beta2**t)) ** 0.5 + self.eps
+        return p - lr * (v / (1 - self.beta1**t)) / size, v, s
+
+
+def norm_of(gradients: Mapping[str, Any]) -> float:
+    """The length of all gradients as one vector.
+
+    >>> norm_of({"W1": np.array([[3.0]]), "b1": 4.0})
+    5.0
+    """
+    return math.sqrt(sum(float(np.vdot(g, g)) for g in gradients.values()))
+
+
+def clip_norm(gradients: Mapping[str, Any], limit: float) -> dict[str, Array]:
+    """The gradients, shortened together so that their `norm_of` is at most `limit`.
+
+    The direction stays (R. Pascanu et al., ICML 2013).
+
+    >>> clip_norm({"w": np.array([3.0, 4.0])}, 1.0)["w"].tolist()
+    [0.6000000000000001, 0.8]
+    """
+    if not limit > 0:
+        raise GradError(f"clip_norm: the limit must be positive, not {limit}")
+    length = norm_of(gradients)
+    scale = min(1.0, limit / length) if length else 1.0
+    return {name: g * scale for name, g in gradients.items()}
