@@ -1,0 +1,386 @@
+"""Pictures: what is in them, that no name can break them, and that files are whole."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import graphviz  # type: ignore[import-untyped]
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu.core.sweep import reachable
+from tinygrad_edu.drawing import folding, numbers, picture, renderer
+
+SVG = "{http://www.w3.org/2000/svg}"
+HOSTILE = [
+    'a"b', '"]; evil [label="x"]; "', "a\\", "\\N", '\\"', "{|}", "a|b", "<p>", "<b>w</b>", "<b>",
+    "<>", "line\nbreak", "return\r", "tab\t", "a&amp;b", "&", "سلام دنیا", "🙂", "z¹", " ",
+    "x" * 10_000, "nul\0", "node", ";", "/*", "%d", "\u202eright to left", "\ud800",
+    "<script>alert(1)</script>", "-->", "]]>", 'w", URL="javascript:alert(1)', "#", "a--b",
+    "cluster_0",
+]  # fmt: skip
+
+
+def a_net(m: int = 5) -> tuple[tg.Value, dict[str, tg.Value]]:
+    rng = np.random.default_rng(3)
+    X = tg.Value(rng.normal(size=(2, m)), requires_grad=False)
+    Y = tg.Value(rng.integers(0, 2, (1, m)), requires_grad=False)
+    W1, b1 = tg.Value(rng.normal(size=(3, 2))), tg.Value(rng.normal(size=(3, 1)))
+    W2, b2 = tg.Value(rng.normal(size=(1, 3))), tg.Value(rng.normal(size=(1, 1)))
+    Z1 = W1 @ X + b1
+    A1 = tg.tanh(Z1)
+    Z2 = W2 @ A1 + b2
+    J = tg.mean(tg.binary_cross_entropy(Z2, Y, from_logits=True))
+    named = {k: v for k, v in locals().items() if isinstance(v, tg.Value)}
+    tg.name_values(**named)
+    return J, named
+
+
+def texts(svg: bytes) -> list[str]:
+    return [t.text or "" for t in ET.fromstring(svg).iter(f"{SVG}text")]
+
+
+def parts(svg: bytes, kind: str) -> int:
+    return sum(g.get("class") == kind for g in ET.fromstring(svg).iter(f"{SVG}g"))
+
+
+def links(source: str, backward: bool = False) -> list[tuple[str, str]]:
+    """The solid edges of DOT text, or the dashed ones."""
+    found = re.findall(r"^\t(\w+) -> (\w+)(.*)$", source, re.MULTILINE)
+    return [(a, b) for a, b, rest in found if ("dir=back" in rest) == backward]
+
+
+# --- what is in a picture ------------------------------------------------------------------------
+
+
+def test_a_picture_is_a_graphviz_digraph() -> None:
+    assert isinstance(tg.draw(a_net()[0]), graphviz.Digraph)
+
+
+def test_both_edges_of_x_times_x_are_drawn_forward_and_backward() -> None:
+    x = tg.Value(3.0, "x")
+    source = tg.draw(x * x).source
+    assert links(source).count(("n0", "o1")) == 2
+    assert links(source, backward=True).count(("n0", "o1")) == 2
+    assert parts(tg.draw(x * x, show="forward").pipe("svg"), "edge") == 3
+
+
+def test_a_value_shows_name_shape_value_and_gradient() -> None:
+    w, x = tg.Value(0.7071067811, "w"), tg.Value(2.0, "x", requires_grad=False)
+    z = w * x
+    z.backward()
+    shown = texts(tg.draw(z).pipe("svg"))
+    assert {"w", "0.7071", "x", "1.414"} <= set(shown)
+    assert shown.count("2") == 2  # the value of x and the gradient of w
+    assert any("(3, 2) float64" in t for t in texts(tg.draw(a_net()[0]).pipe("svg")))
+
+
+def test_before_backward_a_gradient_is_not_computed_and_never_zero() -> None:
+    w, x = tg.Value(3.0, "w"), tg.Value(5.0, "x", requires_grad=False)
+    shown = texts(tg.draw(w * x).pipe("svg"))
+    assert shown.count("not computed") == 2  # w and the product; x needs none
+    assert "0" not in shown
+
+
+def test_drawing_does_not_change_the_graph() -> None:
+    J, named = a_net()
+    J.backward()
+    before = {k: np.copy(v.grad) for k, v in named.items() if v.requires_grad}
+    tg.draw(J, names={"other": named["W1"]})
+    assert named["W1"].name == "W1"
+    for k, g in before.items():
+        np.testing.assert_array_equal(named[k].grad, g)
+
+
+def test_names_given_name_what_has_no_name() -> None:
+    w, x = tg.Value(2.0), tg.Value(5.0, "own")
+    shown = texts(tg.draw(w * x, names={"weight": w, "other": x, "n": 7}).pipe("svg"))
+    assert "weight" in shown
+    assert "own" in shown
+    assert "other" not in shown
+    assert w.name is None
+
+
+def test_layers_told_by_names_become_clusters_with_superscripts() -> None:
+    svg = tg.draw(a_net()[0]).pipe("svg")
+    assert {"layer 1", "layer 2", "W¹", "Z²"} <= set(texts(svg))
+    assert parts(svg, "cluster") == 2
+
+
+def test_x1_and_x2_alone_are_no_layers() -> None:
+    x1, x2 = tg.Value(1.0, "x1"), tg.Value(2.0, "x2")
+    shown = texts(tg.draw(x1 * x2).pipe("svg"))
+    assert "x1" in shown
+    assert not any("layer" in t for t in shown)
+
+
+def test_forward_shows_no_gradient_and_backward_no_value() -> None:
+    J, _ = a_net()
+    J.backward()
+    forward, backward = tg.draw(J, show="forward").source, tg.draw(J, show="backward").source
+    assert "grad" not in forward
+    assert not links(forward, backward=True)
+    assert ">value<" not in backward
+    assert not links(backward)
+    assert links(backward, backward=True)
+
+
+def test_no_gradient_edge_reaches_what_needs_none() -> None:
+    w, x = tg.Value(2.0, "w"), tg.Value(5.0, "x", requires_grad=False)
+    assert sorted(links(tg.draw(w * x).source, backward=True)) == [("n0", "o2"), ("o2", "n2")]
+
+
+def test_the_source_is_the_same_every_time_whatever_was_computed_before() -> None:
+    first = tg.draw(a_net()[0]).source
+    _ = [tg.Value(float(i)) for i in range(17)]
+    assert tg.draw(a_net()[0]).source == first
+
+
+def test_roles_differ_in_fill_and_in_border() -> None:
+    looks = picture.ROLES.values()
+    assert len({look.fill for look in looks}) == len({look.table for look in looks}) == 5
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        np.zeros((0, 3)), np.zeros((2, 3, 4)), np.full((2, 2), np.nan),
+        np.array([[np.inf, 1.0] * 9] * 2), np.full((4, 5), 1e300),
+    ],
+)  # fmt: skip
+def test_any_numbers_can_be_shown(data: Any) -> None:
+    v = tg.Value(data, "v")
+    with np.errstate(all="ignore"):
+        z = tg.sum(v)
+        z.backward()
+    assert parts(tg.draw(z).pipe("svg"), "node") == 3
+
+
+def test_few_numbers_are_shown_one_by_one_and_many_as_heat_map_and_summary() -> None:
+    few = numbers.html_like(np.array([[1.5, -2.0], [0.25, 8.0]]))
+    assert all(f">{n}<" in few for n in ("1.5", "-2", "0.25", "8"))
+    many = np.linspace(-1, 1, 60).reshape(6, 10)
+    shown = numbers.html_like(many)
+    assert shown.count("BGCOLOR") == 60
+    assert "-1 … 1" in shown
+    assert f"{many.std():.4g}" in shown
+    assert "BGCOLOR" not in numbers.html_like(np.ones((500, 500)))
+
+
+def test_what_is_no_value_and_unknown_options_are_refused() -> None:
+    x = tg.Value(1.0)
+    with pytest.raises(TypeError, match="draw: a Value is needed, not float"):
+        tg.draw(3.0)
+    with pytest.raises(tg.GradError, match="sideways"):
+        tg.draw(x, show="sideways")
+    for wrong in (0, -3, "all", 2.5, True):
+        with pytest.raises(tg.GradError, match="max_nodes"):
+            tg.draw(x, max_nodes=wrong)
+
+
+# --- names that mean something to Graphviz -------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
+@pytest.mark.parametrize("plain", [False, True], ids=["tables", "plain"])
+def test_a_hostile_name_is_harmless_and_legible(
+    name: str, plain: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if plain:
+        monkeypatch.setattr(picture, "PLAIN", 1)
+    z = tg.Value(3.0, name) * 2.0
+    z.name = name
+    svg = tg.draw(z, max_nodes=None).pipe("svg")
+    assert parts(svg, "node") == 4
+    root = ET.fromstring(svg)
+    assert not list(root.iter(f"{SVG}a"))
+    assert not list(root.iter(f"{SVG}script"))
+    shown = "".join(texts(svg)).replace("\u00a0", " ")
+    start = name[:30]
+    if not start.isprintable():
+        start = start.encode("unicode_escape").decode()
+    assert start.strip() in shown
+    assert len(shown) < 300
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_hostile_name_is_harmless_in_a_folded_box_and_as_a_prefix(name: str) -> None:
+    h = tg.Value(3.0, name)
+    for i in range(12):
+        h = h * 2.0
+        h.name = f"{name}.{i}"
+    svg = tg.draw(h, max_nodes=5).pipe("svg")
+    assert not list(ET.fromstring(svg).iter(f"{SVG}script"))
+
+
+# --- large graphs --------------------------------------------------------------------------------
+
+
+def a_chain(n: int) -> tg.Value:
+    w, b, h = tg.Value(0.9, "w"), tg.Value(0.1, "b"), tg.Value(1.0, "h0")
+    for _ in range(n):
+        h = tg.tanh(w * h + b)
+    return h
+
+
+def test_a_leaf_used_often_is_drawn_again_small_at_each_use() -> None:
+    source = tg.draw(a_chain(40), max_nodes=None).source
+    assert len(re.findall(r"^\tr\d+_\d+ \[", source, re.MULTILINE)) == 80
+    assert not any(tail in ("n0", "n1") for tail, _ in links(source))
+    assert parts(tg.draw(a_chain(100), max_nodes=None).pipe("svg"), "edge") == 1600
+
+
+def test_a_large_graph_is_folded_and_says_so() -> None:
+    h = a_chain(100)
+    drawn = tg.draw(h)
+    assert "303 values, folded into" in drawn.folded
+    assert any("303 values" in t for t in texts(drawn.pipe("svg")))
+    assert tg.draw(h, max_nodes=None).folded == "" == tg.draw(h, max_nodes=303).folded
+
+
+@pytest.mark.parametrize("limit", [1, 5, 20, 100])
+def test_folding_keeps_every_value_once_and_about_the_limit(limit: int) -> None:
+    rng = np.random.default_rng(limit)
+    values = [tg.Value(float(i), f"w{i}" if i % 2 else None) for i in range(30)]
+    for _ in range(600):
+        a, b = (values[i] for i in rng.integers(0, len(values), 2))
+        values.append([a * b, a + b, tg.tanh(a)][rng.integers(3)])
+    total = values[0]
+    for v in values[-50:]:
+        total = total + v
+    nodes = reachable(total, every=True)[::-1]
+    groups = folding.fold(nodes, {v: v.name for v in nodes if v.name}, limit)
+    members = [node for group in groups for node in group.members]
+    assert len(members) == len(set(members))
+    assert set(members) == set(nodes)
+    assert len(groups) <= max(limit, 4)
+    assert [group.members for group in groups if total in group.members] == [[total]]
+
+
+def test_deep_layers_fold_into_one_box_that_names_them() -> None:
+    A = tg.Value(np.ones((4, 5)), "X", requires_grad=False)
+    for i in range(1, 61):
+        W = tg.Value(np.eye(4) * 0.5, f"W{i}")
+        Z = W @ A
+        A = tg.tanh(Z)
+        Z.name, A.name = f"Z{i}", f"A{i}"
+    shown = texts(tg.draw(tg.mean(A), max_nodes=50).pipe("svg"))
+    assert "layer 1 … layer 60" in shown
+
+
+def test_a_chain_of_a_hundred_thousand_is_drawn_folded_and_as_text() -> None:
+    h = tg.Value(1.0)
+    for _ in range(100_000):
+        h = h + 1.0
+    assert len(texts(tg.draw(h).pipe("svg"))) < 60
+    assert tg.draw(h, max_nodes=None).source.count(" -> ") == 300_000
+
+
+def test_the_plain_text_of_a_large_graph_has_every_value_gradient_and_edge() -> None:
+    h = a_chain(400)
+    h.backward()
+    drawn = tg.draw(h, max_nodes=None)
+    assert drawn.folded == ""
+    assert drawn.source.count("grad ") == 1203
+    assert drawn.source.count(" -> ") == 400 * (3 + 3 + 2)  # w * h, + b, tanh: inputs and result
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "suffix, start", [(".svg", b"<?xml"), (".png", b"\x89PNG"), (".dot", b"digraph")]
+)
+def test_a_picture_is_written_by_suffix(tmp_path: Path, suffix: str, start: bytes) -> None:
+    path = tg.render(a_net()[0], tmp_path / f"گراف یک{suffix}")
+    assert path.read_bytes().startswith(start)
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_an_unknown_suffix_is_refused_and_nothing_written(tmp_path: Path) -> None:
+    for name in ("graph.txt", "graph", "graph.py"):
+        with pytest.raises(tg.GradError, match="suffix"):
+            tg.render(a_net()[0], tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_folder_is_named_and_not_made(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no folder .*missing"):
+        tg.render(a_net()[0], tmp_path / "missing" / "graph.svg")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failed_drawing_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "graph.svg"
+    path.write_text("old")
+    monkeypatch.setattr(renderer, "system_dot", lambda: "/bin/false")
+    with pytest.raises(tg.GradError, match="could not draw"):
+        tg.render(a_net()[0], path)
+    assert path.read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_file_name_is_never_a_command(tmp_path: Path) -> None:
+    tg.render(a_net()[0], tmp_path / "g; touch evil; .svg")
+    assert [p.name for p in tmp_path.iterdir()] == ["g; touch evil; .svg"]
+
+
+def test_digraph_render_writes_only_the_picture(tmp_path: Path) -> None:
+    written = tg.draw(a_net()[0]).render(tmp_path / "graph", format="png")
+    assert written == str(tmp_path / "graph.png")
+    assert [p.name for p in tmp_path.iterdir()] == ["graph.png"]
+
+
+def test_a_layout_that_takes_too_long_is_stopped_and_names_max_nodes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = tmp_path / "dot"
+    slow.write_text(f"#!{sys.executable}\nimport time; time.sleep(60)\n")
+    slow.chmod(0o755)
+    monkeypatch.setattr(renderer, "system_dot", lambda: str(slow))
+    monkeypatch.setattr(renderer, "TIMEOUT", 0.2)
+    with pytest.raises(tg.GradError, match="max_nodes="):
+        tg.draw(tg.Value(1.0)).pipe("svg")
+
+
+def test_without_any_renderer_the_error_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(renderer, "system_dot", lambda: None)
+    with pytest.raises(tg.GradError, match="pdf needs the system's Graphviz"):
+        tg.draw(tg.Value(1.0)).pipe("pdf")
+    monkeypatch.setattr(renderer, "pip_dot", lambda: None)
+    with pytest.raises(tg.GradError, match="pip install graphviz-pure"):
+        tg.draw(tg.Value(1.0)).pipe("svg")
+
+
+def test_the_pip_renderer_is_found_beside_the_interpreter_without_path(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert tg.draw(tg.Value(1.0)).pipe("svg").startswith(b"<?xml")
+
+
+@pytest.mark.dot
+@pytest.mark.skipif(shutil.which("dot") is None, reason="needs the system's Graphviz")
+def test_the_system_graphviz_draws_pdf(tmp_path: Path) -> None:
+    assert tg.render(a_net()[0], tmp_path / "graph.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_a_notebook_shows_the_picture_as_svg() -> None:
+    bundle = tg.draw(a_net()[0])._repr_mimebundle_()
+    assert "<svg" in bundle["image/svg+xml"]
+
+
+def test_importing_the_package_does_not_import_graphviz() -> None:
+    code = "import sys, tinygrad_edu; sys.exit('graphviz' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

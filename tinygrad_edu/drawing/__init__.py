@@ -1,0 +1,5 @@
+"""Pictures: a graph as DOT, DOT as SVG, PNG or PDF. Drawing never changes a graph."""
+
+from tinygrad_edu.drawing.picture import Picture, draw, render
+
+__all__ = ["Picture", "draw", "render"]

