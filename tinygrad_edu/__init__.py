@@ -49,7 +49,12 @@ if TYPE_CHECKING:
     from tinygrad_edu.calculus import (
         check_gradients, grad, hessian, jacobian, numerical_gradient, value_and_grad, vjp,
     )  # fmt: skip
-    from tinygrad_edu.checking import Comparison, compare
+    from tinygrad_edu.checking import (
+        Comparison, compare,
+    )  # fmt: skip
+    from tinygrad_edu.drawing import (
+        draw, render,
+    )  # fmt: skip
 
 __version__ = "0.1.0"
 
@@ -57,27 +62,36 @@ __version__ = "0.1.0"
 # little more than NumPy.
 _ROOMS = {
     "tinygrad_edu.calculus": (
-        "check_gradients", "grad", "hessian", "jacobian", "numerical_gradient", "value_and_grad", "vjp",
+        "check_gradients", "grad", "hessian", "jacobian", "numerical_gradient", "value_and_grad",
+        "vjp",
     ),
-    "tinygrad_edu.checking": ("Comparison", "compare"),
+    "tinygrad_edu.checking": (
+        "Comparison", "compare",
+    ),
+    "tinygrad_edu.drawing": (
+        "draw", "render",
+    ),
 }  # fmt: skip
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
-    "Comparison", "GradError", "Value", "__version__", "abs", "absolute", "add", "arctan", "binary_cross_entropy",
-    "broadcast_to", "check_gradients", "clip", "compare", "concatenate", "cos", "cosh", "cross_entropy",
-    "cumsum", "divide", "dot", "equal", "exp", "expand_dims", "expm1", "grad", "greater",
-    "greater_equal", "hessian", "hstack", "jacobian", "leaky_relu", "less", "less_equal", "log",
-    "log10", "log1p", "log2", "log_softmax", "logsumexp", "matmul", "max", "maximum", "mean",
-    "mean_squared_error", "min", "minimum", "moveaxis", "multiply", "name_values", "negative",
-    "no_grad", "norm", "not_equal", "numerical_gradient", "one_hot", "outer", "power", "prod",
-    "ravel", "relu", "reshape", "sigmoid", "sign", "sin", "sinh", "softmax", "softplus", "sqrt",
-    "squeeze", "stack", "std", "subtract", "sum", "swapaxes", "tan", "tanh", "transpose",
-    "value_and_grad", "var", "vjp", "vstack", "where", "xlogy",
+    "Comparison", "GradError", "Value", "__version__", "abs", "absolute", "add", "arctan",
+    "binary_cross_entropy", "broadcast_to", "check_gradients", "clip", "compare", "concatenate",
+    "cos", "cosh", "cross_entropy", "cumsum", "divide", "dot", "draw", "equal", "exp",
+    "expand_dims", "expm1", "grad", "greater", "greater_equal", "hessian", "hstack", "jacobian",
+    "leaky_relu", "less", "less_equal", "log", "log10", "log1p", "log2", "log_softmax",
+    "logsumexp", "matmul", "max", "maximum", "mean", "mean_squared_error", "min", "minimum",
+    "moveaxis", "multiply", "name_values", "negative", "no_grad", "norm", "not_equal",
+    "numerical_gradient", "one_hot", "outer", "power", "prod", "ravel", "relu", "render",
+    "reshape", "sigmoid", "sign", "sin", "sinh", "softmax", "softplus", "sqrt", "squeeze",
+    "stack", "std", "subtract", "sum", "swapaxes", "tan", "tanh", "transpose", "value_and_grad",
+    "var", "vjp", "vstack", "where", "xlogy",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
+    if name == "nn":
+        return importlib.import_module("tinygrad_edu.nn")
     if name not in _ROOM_OF:
         raise AttributeError(f"module 'tinygrad_edu' has no attribute {name!r}")
     value = getattr(importlib.import_module(_ROOM_OF[name]), name)
