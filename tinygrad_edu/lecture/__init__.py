@@ -1,0 +1,63 @@
+"""The lecture, section by section: every rule by hand, automatically and by central difference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from tinygrad_edu.core.primitive import GradError
+from tinygrad_edu.lecture import (
+    s1_collapse,
+    s2_activations,
+    s3_derivative,
+    s4_units,
+    s5_descent,
+    s6_vectorised,
+    s7_one_example,
+    s8_start,
+    s9_vanishing,
+)
+from tinygrad_edu.lecture.report import Report
+
+#: Each section: a module with TITLE, SAYS and run(report).
+SECTIONS: dict[str, Any] = {
+    "S1": s1_collapse,
+    "S2": s2_activations,
+    "S3": s3_derivative,
+    "S4": s4_units,
+    "S5": s5_descent,
+    "S6": s6_vectorised,
+    "S7": s7_one_example,
+    "S8": s8_start,
+    "S9": s9_vanishing,
+}
+
+
+def show(
+    sections: Iterable[str] = (), out: Path | None = None, console: Console | None = None
+) -> list[str]:
+    """Show the sections named, all of them if none is; pictures go to the folder `out`.
+
+    Returns the rows that should match and do not, each with its section: none when all is well.
+    Raises GradError for an unknown section, OSError where `out` cannot be written to.
+    """
+    chosen = list(sections) or list(SECTIONS)
+    for key in chosen:
+        if key.upper() not in SECTIONS:
+            raise GradError(f"there is no section {key!r}; sections are {', '.join(SECTIONS)}")
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+    report = Report(console or Console(), out)
+    for key in map(str.upper, chosen):
+        section = SECTIONS[key]
+        report.section(key, section.TITLE, section.SAYS)
+        try:
+            section.run(report)
+        except GradError as error:  # a rule that cannot even be run is a row that does not match
+            report.fail(f"stops: {error}")
+            report.say(f"stops: {error}")
+    report.end(chosen)
+    return report.failures

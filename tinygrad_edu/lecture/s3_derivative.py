@@ -1,0 +1,150 @@
+"""S3: what a derivative is, and the update."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import tinygrad_edu as tg
+from tinygrad_edu.core.ops import TABLE
+from tinygrad_edu.core.primitive import Primitive
+from tinygrad_edu.lecture.formulas import two_layers
+from tinygrad_edu.lecture.nets import network
+from tinygrad_edu.lecture.report import Report, difference, verdict
+
+TITLE = "What a derivative is, and the update"
+SAYS = (
+    "Move one weight by ε and −ε with all others fixed: (L(w + ε) − L(w − ε)) / 2ε is its "
+    "derivative. Back-propagation gives the same number for every weight in one sweep, and "
+    "w ← w − α dL/dw makes the cost smaller."
+)
+EPSILON = 1e-5
+TOLERANCE = 1e-7  # of a central difference in double precision, with numbers around 1
+ALPHA = 0.5
+
+
+def run(report: Report) -> None:
+    """Every weight of a small net, one update, and the same test for every operation there is."""
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(2, 6))  # 6 examples
+    Y = (rng.random((1, 6)) < 0.5).astype(float)
+    start: dict[str, Any] = {
+        "W1": rng.normal(size=(3, 2)), "b1": rng.normal(size=(3, 1)),
+        "W2": rng.normal(size=(1, 3)), "b2": rng.normal(size=(1, 1)),
+    }  # fmt: skip
+    J, parameters = network(X, Y, **start)
+    J.backward()
+
+    rows = []
+    for name, parameter in parameters.items():
+        for index in np.ndindex(parameter.shape):
+            numerical = _central(lambda **p: two_layers(X, Y, **p)["J"], start, name, index)
+            automatic = parameter.grad[index]
+            right = difference(numerical, automatic) <= TOLERANCE
+            label = f"d{name}[{index[0] + 1},{index[1] + 1}]"
+            if not right:
+                report.fail(label)
+            rows.append(
+                (label, numerical, automatic, f"{abs(numerical - automatic):.1e}", verdict(right))
+            )
+    report.table(
+        f"every weight, one at a time, ε = {EPSILON:g}",
+        ("", "central difference", "automatic", "difference", "verdict"),
+        rows,
+    )
+
+    by_hand = two_layers(X, Y, **start)
+    for parameter in parameters.values():
+        parameter.data -= ALPHA * parameter.grad
+    report.agree(
+        f"one update, w ← w − α dw with α = {ALPHA}",
+        [(f"{name} after", start[name] - ALPHA * by_hand[f"d{name}"], parameter.data)
+         for name, parameter in parameters.items()],
+    )  # fmt: skip
+    after, _ = network(X, Y, **{name: parameter.data for name, parameter in parameters.items()})
+    report.say(f"cost before {J.item():.6f}, after {after.item():.6f}")
+    if not after.item() < J.item():
+        report.fail("the cost after one update")
+    report.picture("network", J)
+    _every_operation(report, rng)
+
+
+def _central(
+    cost: Callable[..., float], start: dict[str, Any], name: str, index: tuple[int, ...]
+) -> float:
+    """The lecture's formula for one entry of one parameter, on plain NumPy."""
+    either_side = []
+    for step in (EPSILON, -EPSILON):
+        moved = start[name].copy()
+        moved[index] += step
+        either_side.append(cost(**{**start, name: moved}))
+    return (either_side[0] - either_side[1]) / (2 * EPSILON)
+
+
+#: What an operation needs besides its inputs, which are arrays of shape (3, 4).
+OPTIONS: dict[str, dict[str, Any]] = {
+    "power_constant": {"n": 3},
+    "clip": {"min": -0.5, "max": 0.5},
+    "reshape": {"shape": (2, 6)},
+    "broadcast_to": {"shape": (2, 3, 4)},
+    "sum_to": {"shape": (3, 1)},
+    "getitem": {"index": [0, 2, 2]},
+    "scatter": {"index": [0, 2, 2], "shape": (5, 4)},
+}
+
+
+def _every_operation(report: Report, rng: np.random.Generator) -> None:
+    """The derivative rule of every operation, for a random upstream gradient."""
+    wrong, count = [], 0
+    for op in TABLE.values():
+        if not op.differentiable:
+            continue
+        for i, (rule_says, difference_says) in enumerate(_rule_errors(op, rng), start=1):
+            count += 1
+            if difference(difference_says, rule_says) > TOLERANCE:
+                name = f"{op}, input {i}" if op.n_inputs != 1 else str(op)
+                report.fail(f"the rule of {name}")
+                wrong.append(
+                    (name, f"{difference(difference_says, rule_says):.1e}", verdict(False))
+                )
+    report.say(f"\nThe same test for each of the {count} derivative rules of the package: "
+               + ("all match." if not wrong else f"{len(wrong)} do not."))  # fmt: skip
+    if wrong:
+        report.table("rules that do not match", ("rule", "difference", "verdict"), wrong)
+
+
+def _rule_errors(op: Primitive, rng: np.random.Generator) -> list[tuple[Any, Any]]:
+    """For each input that has a rule: its automatic gradient and its central difference."""
+    options = OPTIONS.get(op.name, {})
+    inputs = _inputs(op, options, rng)
+    values = [tg.Value(x) for x in inputs]
+    z = op(*values, **options)
+    upstream = rng.normal(size=z.shape)
+    z.backward(seed=upstream)
+    pairs = []
+    for i, (rule, value) in enumerate(zip(op.rules, values)):
+        if rule is None:
+            continue
+        numerical = np.zeros(value.shape)
+        for index in np.ndindex(value.shape):
+            sides = []
+            for step in (EPSILON, -EPSILON):
+                moved = [x.copy() for x in inputs]
+                moved[i][index] += step
+                sides.append(np.sum(upstream * op(*moved, **options)))
+            numerical[index] = (sides[0] - sides[1]) / (2 * EPSILON)
+        pairs.append((value.grad, numerical))
+    return pairs
+
+
+def _inputs(op: Primitive, options: dict[str, Any], rng: np.random.Generator) -> list[Any]:
+    """Numbers of both signs, away from 0; between 0 and 1 where the operation needs that."""
+    shapes = [(3, 4)] * (op.n_inputs or 2)
+    if op.name == "matmul":
+        shapes = [(3, 4), (4, 2)]
+    inputs = [rng.uniform(0.2, 0.8, size=shape) for shape in shapes]
+    signed = [x * rng.choice([-1, 1], size=x.shape) for x in inputs]
+    with np.errstate(all="ignore"):
+        return signed if np.isfinite(op(*signed, **options)).all() else inputs
