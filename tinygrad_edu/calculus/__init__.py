@@ -1,4 +1,4 @@
-"""What one does with derivatives: functions of functions, and the central difference as their referee."""
+"""What one does with derivatives: functions of functions, and the central difference as referee."""
 
 from tinygrad_edu.calculus.checks import check_gradients, numerical_gradient
 from tinygrad_edu.calculus.functions import as_values, grad, hessian, jacobian, value_and_grad, vjp

@@ -19,8 +19,8 @@ Function = Callable[..., Any]
 def central_difference(f: Callable[[Any], float], x: Any, eps: float) -> Any:
     """``(f(x + ε) − f(x − ε)) / 2ε`` for each entry of `x`, all others fixed (lecture, S3).
 
-    `x`: float64 numbers of any shape; `f` takes such numbers. ε is `eps`, times \\|x\\| where that is
-    above 1, so that adding it is not lost in rounding.
+    `x`: float64 numbers of any shape; `f` takes such numbers. ε is `eps`, times \\|x\\| where that
+    is above 1, so that adding it is not lost in rounding.
 
     >>> round(central_difference(lambda x: x * x, 3.0, 1e-5), 6)
     6.0
@@ -54,13 +54,13 @@ def _number(result: Any) -> float:
 def numerical_gradient(f: Function, *args: Any, eps: float = 1e-5) -> Any:
     """The central difference of a single-number function for every entry of every argument.
 
-    ``(f(x + ε) − f(x − ε)) / 2ε``, all other entries fixed (lecture, S3). One argument gives an array
-    of its shape, several a tuple. `f` gets Values where Values were given, else plain numbers.
+        ``(f(x + ε) − f(x − ε)) / 2ε``, all other entries fixed (lecture, S3). One argument gives an
+        array of its shape, several a tuple. `f` gets Values where Values were given, else plain
+    numbers.
+        Raises GradError where `f` returns anything but a single number.
 
-    Raises GradError where `f` returns anything but a single number.
-
-    >>> round(numerical_gradient(lambda x: x * x, 3.0), 6)
-    6.0
+        >>> round(numerical_gradient(lambda x: x * x, 3.0), 6)
+        6.0
     """
     if not args:
         raise GradError("numerical_gradient: there is no argument to differentiate by")
@@ -119,8 +119,10 @@ def check_gradients(
         return sum(out * weights["of the result"])
 
     everything = tuple(range(len(args)))
+    scalar: Function = weighted
     for level in range(1, order + 1):
-        scalar = weighted if level == 1 else _along(scalar, everything, points, rng)
+        if level > 1:
+            scalar = _along(scalar, everything, points, rng)
         found = grad(scalar, everything)(*points)
         expected = numerical_gradient(scalar, *map(Value, points), eps=eps)
         expected = expected if len(args) > 1 else (expected,)
@@ -129,7 +131,7 @@ def check_gradients(
 
 
 def _along(f: Function, everything: tuple[int, ...], points: Any, rng: Any) -> Function:
-    """The derivative of `f` along a random direction: a single number that depends on all gradients."""
+    """The derivative of `f` along a random direction: one number that depends on all gradients."""
     directions = [rng.standard_normal(point.shape) for point in points]
 
     def slope(*values: Any) -> Any:

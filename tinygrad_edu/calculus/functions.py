@@ -21,7 +21,7 @@ Function = Callable[..., Any]
 
 
 def as_values(node: Value) -> tuple[Value, tuple[Value, ...]]:
-    """What a rule sees of a node when gradients are to be graphs: the node and its inputs themselves.
+    """What a rule sees of a node when gradients are to be graphs: the node and its inputs.
 
     Raises GradError for an input that was given new numbers after the node was computed from it.
     """
@@ -58,9 +58,9 @@ class _Call:
             out = f(*inner, **kwargs)
         if not isinstance(out, Value):
             raise TypeError(
-                f"{name}: the function returned {type(out).__name__}, not a Value, so its derivative "
-                "was lost on the way. Inside it use operators, NumPy's or tinygrad_edu's functions, "
-                "not .data, .item() or math"
+                f"{name}: the function returned {type(out).__name__}, not a Value, so its "
+                "derivative was lost on the way. Inside it use operators, NumPy's or "
+                "tinygrad_edu's functions, not .data, .item() or math"
             )
         self.out = out
 
@@ -95,8 +95,8 @@ def _mine(data: Any) -> Any:
 def value_and_grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
     """The function that returns ``f(…)`` and its gradient with respect to one argument, or several.
 
-    `f` returns a single number (a Value of shape ()). The gradient has the argument's shape; a tuple
-    of `argnums` gives a tuple.
+    `f` returns a single number (a Value of shape ()). The gradient has the argument's shape; a
+    tuple of `argnums` gives a tuple.
 
     Raises GradError for a result that is no single number, TypeError for one that is no Value.
 
@@ -109,8 +109,8 @@ def value_and_grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
         call = _Call("grad", f, argnums, args, kwargs)
         if call.out.shape != ():
             raise GradError(
-                f"grad: the function returned shape {call.out.shape}; a gradient belongs to a single "
-                "number. Reduce it (tg.sum, tg.mean), or use tg.jacobian or tg.vjp"
+                f"grad: the function returned shape {call.out.shape}; a gradient belongs to a "
+                "single number. Reduce it (tg.sum, tg.mean), or use tg.jacobian or tg.vjp"
             )
         return call.result(), call.one_or_all(call.pull(1.0))
 

@@ -1,1 +1,1 @@
-"""What a graph is: operations declared once, nodes that remember how they were made, one backward sweep."""
+"""What a graph is: operations declared once, nodes that remember, one backward sweep."""

@@ -1,7 +1,7 @@
 """A primitive: one operation, declared once, with everything any reader of a graph may ask of it.
 
-A declaration gives the NumPy forward, one derivative rule per input, the shape of the result and how
-the operation is written. Rules are written with operations and operators only, and may look at
+A declaration gives the NumPy forward, one derivative rule per input, the shape of the result and
+how the operation is written. Rules are written with operations and operators only, and may look at
 shapes and options but never at numbers; so the same rule runs on arrays (gradients), on Values
 (gradients that are graphs) and on formulas (the lines of a lecture). This module does not know
 which of them it is given.
@@ -21,7 +21,7 @@ Shape = tuple[int, ...]
 
 
 class GradError(ValueError):
-    """Something about a graph or a gradient is wrong; the message names operation, names and shapes."""
+    """Something about a graph or a gradient is wrong; the message says what and where."""
 
 
 class GradIndexError(GradError, IndexError):
@@ -35,7 +35,7 @@ class Traced:
     """
 
     __slots__ = ()
-    # NumPy asks the operand with the highest priority first: `array * traced` is never an object array.
+    # NumPy asks the operand of highest priority first: `array * traced` is no object array.
     __array_priority__ = 1000
 
     @classmethod
@@ -75,7 +75,7 @@ class Primitive:
     """An operation: callable on numbers, Values and formulas alike.
 
     Attributes: `forward` (arrays in, array out), `scalar` (the same on Python floats, where that is
-    faster), `rules` (one per input; ``None`` where the derivative is zero everywhere), `shape_rule`,
+    faster), `rules` (one per input; ``None`` where the derivative is zero), `shape_rule`,
     `definition` (the same in terms of simpler operations, if it has one), and the notation:
     `symbol` in pictures, `numpy` and `latex` as templates over the inputs.
     """

@@ -93,7 +93,7 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
 def _norm(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
     axes = len(x.shape) if axis is None else len(axis) if isinstance(axis, tuple) else 1
     # Of a vector 2 is the Euclidean length, of a matrix "fro" is: there 2 is the spectral norm.
-    if ord is not None and not (axes == 1 and ord == 2 or axes == 2 and ord == "fro"):
+    if ord is not None and not ((axes == 1 and ord == 2) or (axes == 2 and ord == "fro")):
         raise TypeError(
             f"np.linalg.norm of a Value has no rule for ord={ord!r} over {axes} axes: only for the "
             "Euclidean length, ord=None"

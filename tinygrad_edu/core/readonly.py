@@ -1,4 +1,4 @@
-"""The numbers of a Value as users see them: an array that can be read and replaced, not written into.
+"""The numbers of a Value as users see them: to be read and replaced, not written into.
 
 A recorded graph keeps the numbers it was computed from, so its gradients stay right whatever
 happens later. ``p.data -= step`` therefore makes a *new* array, and writing into the old one is an
@@ -22,8 +22,9 @@ class ReadOnly(np.ndarray[Any, np.dtype[Any]]):
 
     def _refuse(self) -> NoReturn:
         raise GradError(
-            f"the numbers of {self.label or 'this value'} cannot be written into: a recorded graph may still need "
-            "them. Give it new ones (p.data = …, p.data -= …), or work on p.data.copy()"
+            f"the numbers of {self.label or 'this value'} cannot be written into: a recorded "
+            "graph may still need them. Give it new ones (p.data = …, p.data -= …), or "
+            "work on p.data.copy()"
         )
 
     def __getitem__(self, index: Any) -> Any:

@@ -1,6 +1,7 @@
 """The backward sweep: from the gradient of one node to the gradients of all it was computed from.
 
-It walks Values from the newest to the oldest and runs the rules of their operations. It does not know what flows through: arrays, Values or formulas.
+It walks Values from the newest to the oldest and runs the rules of their operations. It does not
+know what flows through: arrays, Values or formulas.
 """
 
 from __future__ import annotations
@@ -91,10 +92,16 @@ def sweep(
                     if type(dx) is not float or type(x_data) is not float:
                         dx = fit(dx, x_data, op, dz)
                     before = gradients[x]
-                    gradients[x] = dx if before is None else before + dx if type(dx) is float else added(before, dx)
+                    if before is None:
+                        gradients[x] = dx
+                    else:
+                        gradients[x] = before + dx if type(dx) is float else added(before, dx)
                 if dy is not None:
                     before = gradients[y]
-                    gradients[y] = dy if before is None else before + dy if type(dy) is float else added(before, dy)
+                    if before is None:
+                        gradients[y] = dy
+                    else:
+                        gradients[y] = before + dy if type(dy) is float else added(before, dy)
                 continue
             except (ArithmeticError, ValueError):
                 if type(z) is not float:
@@ -154,7 +161,7 @@ def fit(g: Any, x: Any, op: Any, dz: Any) -> Any:
 
 
 def share(g: Any) -> None:
-    """Mark an array that something else may hold too, or hold a view of, as not to be written into."""
+    """Mark an array that something else may hold too, or a view of it, as not to be written to."""
     g.flags.writeable = False
     if type(g.base) is np.ndarray:
         g.base.flags.writeable = False

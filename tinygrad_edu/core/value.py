@@ -37,7 +37,7 @@ _recording = _Recording()
 
 
 class no_grad(contextlib.ContextDecorator):
-    """Compute without recording: ``with tg.no_grad(): …`` or ``@tg.no_grad()``; for this thread only.
+    """Compute without recording: ``with tg.no_grad(): …`` or ``@tg.no_grad()``; in this thread.
 
     >>> w = Value(2.0)
     >>> with no_grad():
@@ -123,8 +123,8 @@ class Value(NumPyProtocol, Operators):
     """A node of a graph: a number or an array of any shape, that remembers how it was computed.
 
     ``Value(data, name=None, requires_grad=True)`` copies `data`; integers become float64, float32
-    stays. Operators, methods and NumPy's functions make new nodes; `backward` puts the derivative of
-    a result in `grad` of every node it was computed from. Comparisons give plain booleans.
+    stays. Operators, methods and NumPy's functions make new nodes; `backward` puts the derivative
+    of a result in `grad` of every node it was computed from. Comparisons give plain booleans.
 
     Raises TypeError for anything that is not real numbers.
 
@@ -211,9 +211,9 @@ class Value(NumPyProtocol, Operators):
     def data(self) -> Any:
         """The numbers: a float for a single one, else an array that can be read and replaced.
 
-        ``p.data = x`` and ``p.data -= step`` give a leaf new numbers of the same dtype (a parameter's
-        also of the same shape). Graphs recorded before keep the old ones, so their gradients stay
-        right; writing *into* the array raises GradError.
+        ``p.data = x`` and ``p.data -= step`` give a leaf new numbers of the same dtype (a
+        parameter's also of the same shape). Graphs recorded before keep the old ones, so their
+        gradients stay right; writing *into* the array raises GradError.
         """
         data = self._data
         if type(data) is not np.ndarray:
@@ -235,7 +235,7 @@ class Value(NumPyProtocol, Operators):
         if type(old) is not type(new) or type(old) is np.ndarray:
             if np.shape(new) != np.shape(old) and self.requires_grad:
                 raise GradError(
-                    f"{_label(self)} has shape {np.shape(old)}; its new numbers have {np.shape(new)}"
+                    f"{_label(self)} has shape {np.shape(old)}; the new numbers {np.shape(new)}"
                 )
             if type(new) is not type(old) or new.dtype != old.dtype:
                 dtype = np.asarray(old).dtype
@@ -286,17 +286,17 @@ class Value(NumPyProtocol, Operators):
         """Compute the derivative of this node with respect to every node it was made from.
 
         `seed`: the derivative of some later quantity with respect to this one, in this one's shape;
-        needed unless this is a single number, whose seed is 1. ``keep="leaves"`` leaves the gradients
-        of intermediate nodes out, which saves their memory. Leaves accumulate over calls, an
-        intermediate shows the last sweep's; nothing is changed unless the whole sweep succeeds.
+        needed unless this is a single number, whose seed is 1. ``keep="leaves"`` leaves the
+        gradients of intermediate nodes out, which saves their memory. Leaves accumulate over calls,
+        an intermediate shows the last sweep's; nothing changes unless the whole sweep succeeds.
 
         Raises GradError without a seed for a non-scalar, for a seed of the wrong shape, and where
-        nothing needs a gradient.
+                nothing needs a gradient.
 
-        >>> w, x = Value(2.0), Value(5.0)
-        >>> (w * x + w).backward()
-        >>> w.grad, x.grad
-        (6.0, 2.0)
+                >>> w, x = Value(2.0), Value(5.0)
+                >>> (w * x + w).backward()
+                >>> w.grad, x.grad
+                (6.0, 2.0)
         """
         if keep not in ("all", "leaves"):
             raise GradError(f"backward: keep is 'all' or 'leaves', not {keep!r}")
@@ -503,9 +503,9 @@ class Value(NumPyProtocol, Operators):
             "function of it use tg.exp, tg.log, … or np.exp, not math.exp"
         )
 
-    __int__ = __float__  # type: ignore[assignment]
-    __complex__ = __float__  # type: ignore[assignment]
-    __index__ = __float__  # type: ignore[assignment]
+    __int__ = __float__
+    __complex__ = __float__
+    __index__ = __float__
 
     def __eq__(self, other: Any) -> Any:
         return _compare(np.equal, self, other)
@@ -720,7 +720,7 @@ def _misfit(op: Primitive, parents: Any, options: dict[str, Any], error: Excepti
 
 
 def name_values(**values: Any) -> None:
-    """Name nodes after variables: ``tg.name_values(W1=W1, b1=b1)`` or ``tg.name_values(**locals())``.
+    """Name nodes after variables: ``tg.name_values(W1=W1)`` or ``tg.name_values(**locals())``.
 
     What is not a Value is passed over, so that ``**locals()`` may be given whole.
 

@@ -1,4 +1,4 @@
-"""Arithmetic and comparisons. Nothing but declarations; `dz` is the upstream gradient, `z` the output."""
+"""Arithmetic and comparisons. Nothing but declarations."""
 
 from __future__ import annotations
 
@@ -187,7 +187,8 @@ def minimum(x: Any, y: Any) -> Any:
     None,
     lambda dz, z, condition, x, y: where(condition, dz, 0.0),
     lambda dz, z, condition, x, y: where(condition, 0.0, dz),
-    scalar=lambda condition, x, y: x if condition else y, symbol="where", numpy="np.where({0}, {1}, {2})",
+    scalar=lambda condition, x, y: x if condition else y, symbol="where",
+    numpy="np.where({0}, {1}, {2})",
     latex=r"\begin{{cases}}{1} & {0}\\ {2} & \text{{otherwise}}\end{{cases}}",
 )  # fmt: skip
 def where(condition: Any, x: Any, y: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Functions of one number, applied to each element, activations among them. Nothing but declarations."""
+"""Functions applied to each element, activations among them. Nothing but declarations."""
 
 from __future__ import annotations
 
@@ -323,8 +323,8 @@ def relu(x: Any, at_zero: float = 1) -> Any:
 def leaky_relu(x: Any, slope: float = 0.01, at_zero: float = 1) -> Any:
     """``max(x, slope · x)`` with a slope between 0 and 1 (lecture, S2: 0.01).
 
-    The derivative is 1 for x > 0 and `slope` for x < 0. At exactly 0 it is 1 with ``at_zero=1``, the
-    lecture's choice, and `slope` with ``at_zero=0``, PyTorch's.
+    The derivative is 1 for x > 0 and `slope` for x < 0. At exactly 0 it is 1 with ``at_zero=1``,
+    the lecture's choice, and `slope` with ``at_zero=0``, PyTorch's.
 
     >>> leaky_relu(-2.0), leaky_relu(3.0)
     (-0.02, 3.0)

@@ -59,7 +59,7 @@ def matmul(x: Any, y: Any) -> Any:
 
 
 def dot(x: Any, y: Any) -> Any:
-    """``np.dot``: a product of numbers, vectors and matrices; for higher ranks say which by `matmul`.
+    """``np.dot``: a product of numbers, vectors and matrices; for higher ranks use `matmul`.
 
     >>> float(dot(np.array([1.0, 2.0]), np.array([3.0, 4.0])))
     11.0

@@ -60,8 +60,8 @@ def bernoulli_loss(a: Any, y: Any, axis: int | None = None) -> Any:
         loss = -(seen + unseen)
     if np.isinf(loss).any():
         warnings.warn(
-            "binary_cross_entropy: a probability is exactly 0 or 1 and wrong, so the loss is infinite. "
-            "Pass the logits z instead of a = sigmoid(z), with from_logits=True: that is exact",
+            "binary_cross_entropy: a probability is exactly 0 or 1 and wrong, so the loss is "
+            "infinite. Pass the logits z instead of a = sigmoid(z), with from_logits=True: exact",
             RuntimeWarning,
             stacklevel=2,
         )

@@ -14,6 +14,9 @@ from tinygrad_edu.core.ops.elementwise import exp, log, sqrt, xdivy
 from tinygrad_edu.core.ops.shaping import broadcast_to, joined, reshape, transpose
 from tinygrad_edu.core.primitive import Shape, primitive, shape
 
+# NumPy's stubs know `reduce` with a literal keepdims only.
+_add_up: Any = np.add.reduce
+
 
 def axes_of(ndim: int, axis: Any) -> tuple[int, ...]:
     """`axis` as NumPy takes it (None, one, several, negative) as a tuple of axis numbers."""
@@ -63,7 +66,7 @@ def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     >>> sum(np.ones((2, 3)), axis=1).tolist()
     [3.0, 3.0]
     """
-    return np.add.reduce(x, axis=axis, keepdims=keepdims)
+    return _add_up(x, axis=axis, keepdims=keepdims)
 
 
 @primitive(
@@ -81,7 +84,7 @@ def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     >>> mean(np.array([1.0, 2.0, 6.0]))
     3.0
     """
-    return np.add.reduce(x, axis=axis, keepdims=keepdims) / count(x, axis)
+    return _add_up(x, axis=axis, keepdims=keepdims) / count(x, axis)
 
 
 def _ties(dz: Any, z: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
@@ -220,7 +223,7 @@ def norm(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     >>> norm(np.array([3.0, 4.0]))
     5.0
     """
-    return np.sqrt(np.add.reduce(np.multiply(x, x), axis=axis, keepdims=keepdims))
+    return np.sqrt(_add_up(np.multiply(x, x), axis=axis, keepdims=keepdims))
 
 
 @primitive(
@@ -239,7 +242,7 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     0.0
     """
     top = _finite_top(x, axis)
-    total = np.log(np.add.reduce(np.exp(x - top), axis=axis, keepdims=True)) + top
+    total = np.log(_add_up(np.exp(x - top), axis=axis, keepdims=True)) + top
     return total if keepdims else np.reshape(total, reduced_shape(np.shape(x), axis=axis))
 
 
@@ -263,7 +266,7 @@ def softmax(x: Any, axis: Any = None) -> Any:
     [0.25, 0.25, 0.25, 0.25]
     """
     e = np.exp(x - _finite_top(x, axis))
-    return e / np.add.reduce(e, axis=axis, keepdims=True)
+    return e / _add_up(e, axis=axis, keepdims=True)
 
 
 @primitive(
@@ -282,7 +285,7 @@ def log_softmax(x: Any, axis: Any = None) -> Any:
     [0.0]
     """
     shifted = x - _finite_top(x, axis)
-    return shifted - np.log(np.add.reduce(np.exp(shifted), axis=axis, keepdims=True))
+    return shifted - np.log(_add_up(np.exp(shifted), axis=axis, keepdims=True))
 
 
 @primitive(
