@@ -170,21 +170,33 @@ class Value(NumPyProtocol, Operators):
 
     @classmethod
     def _apply(cls, op: Primitive, args: tuple[Any, ...], options: dict[str, Any]) -> Value:
-        parents = tuple([x if type(x) is Value else constant(x, args, op) for x in args])
-        inputs = tuple([parent._data for parent in parents])
+        # One and two inputs go without comprehensions: each would be a function call in Python 3.11.
+        parents: tuple[Value, ...]
+        inputs: tuple[Any, ...]
+        x = args[0] if type(args[0]) is Value else constant(args[0], args, op)
+        if len(args) == 1:
+            parents, inputs = (x,), (x._data,)
+            needs_gradient = x.requires_grad
+        elif len(args) == 2:
+            y = args[1] if type(args[1]) is Value else constant(args[1], args, op)
+            parents, inputs = (x, y), (x._data, y._data)
+            needs_gradient = x.requires_grad or y.requires_grad
+        else:
+            parents = (
+                x,
+                *[y if type(y) is Value else constant(y, args, op) for y in args[1:]],
+            )
+            inputs = tuple([parent._data for parent in parents])
+            needs_gradient = any([parent.requires_grad for parent in parents])
         try:
             z = op.evaluate(inputs, options)
         except (ValueError, IndexError, OverflowError) as error:
             raise _misfit(op, parents, options, error) from None
-        needs_gradient = False
-        for parent in parents:
-            if parent.requires_grad:
-                needs_gradient = True
         node = _record(z, op, options or NO_OPTIONS, needs_gradient)
         if node.op is None:
             return node
         if len(parents) == 1:
-            (node._x,), (node._x_data,) = parents, inputs
+            node._x, node._x_data = x, x._data
         elif len(parents) == 2:
             (node._x, node._y), (node._x_data, node._y_data) = parents, inputs
         else:

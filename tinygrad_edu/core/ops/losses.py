@@ -110,10 +110,11 @@ def softmax_loss(z: Any, y: Any, axis: int = 0) -> Any:
 
 def _same_shape(name: str, a: Any, y: Any) -> Any:
     y = y if isinstance(y, Traced) else np.asarray(y)
-    if shape(a) != shape(y):
+    size = shape(a)
+    if size != y.shape:
         raise GradError(
-            f"{name}: the prediction has shape {shape(a)} and the target {shape(y)}; they must be "
-            "equal, nothing is broadcast"
+            f"{name}: the prediction has shape {size} and the target {y.shape}; they must be equal, "
+            "nothing is broadcast"
         )
     return y
 
@@ -133,7 +134,7 @@ def binary_cross_entropy(a: Any, y: Any, from_logits: bool = False, axis: int = 
     """
     y = _same_shape("binary_cross_entropy", a, y)
     loss = logistic_loss if from_logits else bernoulli_loss
-    return loss(a, y, axis=axis) if len(shape(a)) == 2 else loss(a, y)
+    return loss(a, y, axis=axis) if len(y.shape) == 2 else loss(a, y)
 
 
 def one_hot(labels: Any, classes: int, axis: int = 0) -> Any:
