@@ -1,6 +1,7 @@
 """Networks from Values only: layers, losses, initial weights, optimisers, the training loop.
 
-In reading order: `initialise`, `layers`, `network`, `optimisers`, `training`.
+In reading order: `initialise`, `layers`, `network`, `optimisers`, `training`; then `diagnostics`
+(where gradients vanish), `rbm` (initial weights learnt from the inputs), `datasets`, `export`.
 
 >>> import numpy as np
 >>> from tinygrad_edu import nn
@@ -12,7 +13,9 @@ In reading order: `initialise`, `layers`, `network`, `optimisers`, `training`.
 [0, 1, 1, 0]
 """
 
-from tinygrad_edu.nn.initialise import he, small, xavier, zeros
+from tinygrad_edu.nn.datasets import Dataset, breast_cancer, digits, iris
+from tinygrad_edu.nn.diagnostics import Diagnosis, Watch, diagnose, plot_vanishing
+from tinygrad_edu.nn.initialise import he, small, unscaled, xavier, zeros
 from tinygrad_edu.nn.layers import BatchNorm, Dense, Dropout, Layer, LayerNorm, Recurrent
 from tinygrad_edu.nn.network import Network
 from tinygrad_edu.nn.optimisers import (
@@ -26,10 +29,13 @@ from tinygrad_edu.nn.optimisers import (
     clip_norm,
     norm_of,
 )  # fmt: skip
+from tinygrad_edu.nn.rbm import RBM, pretrain
 from tinygrad_edu.nn.training import History, Run, fit
 
 __all__ = [
-    "Adam", "BatchNorm", "Cosine", "Dense", "Dropout", "GradientDescent", "History", "Layer",
-    "LayerNorm", "Momentum", "Network", "Optimiser", "RMSProp", "Recurrent", "Run", "StepDecay",
-    "clip_norm", "fit", "he", "norm_of", "small", "xavier", "zeros",
+    "RBM", "Adam", "BatchNorm", "Cosine", "Dataset", "Dense", "Diagnosis", "Dropout",
+    "GradientDescent", "History", "Layer", "LayerNorm", "Momentum", "Network", "Optimiser",
+    "RMSProp", "Recurrent", "Run", "StepDecay", "Watch", "breast_cancer", "clip_norm", "diagnose",
+    "digits", "fit", "he", "iris", "norm_of", "plot_vanishing", "pretrain", "small", "unscaled",
+    "xavier", "zeros",
 ]  # fmt: skip

@@ -32,6 +32,15 @@ def small(rng: np.random.Generator, n: int, n_in: int) -> Array:
     return rng.standard_normal((n, n_in)) * 0.01
 
 
+def unscaled(rng: np.random.Generator, n: int, n_in: int) -> Array:
+    """``randn(n, n_in)``: signals and gradients explode with depth (S9). Only to show that.
+
+    >>> bool(abs(unscaled(np.random.default_rng(0), 100, 100).std() - 1) < 0.1)
+    True
+    """
+    return rng.standard_normal((n, n_in))
+
+
 def xavier(rng: np.random.Generator, n: int, n_in: int) -> Array:
     """Normal with variance ``2 / (n_in + n)``: tanh and sigmoid layers keep the size of signals.
 
@@ -55,7 +64,9 @@ def he(rng: np.random.Generator, n: int, n_in: int) -> Array:
     return rng.standard_normal((n, n_in)) * math.sqrt(2.0 / n_in)
 
 
-INITIALISERS: dict[str, Initialiser] = {"zeros": zeros, "small": small, "xavier": xavier, "he": he}
+INITIALISERS: dict[str, Initialiser] = {
+    init.__name__: init for init in (zeros, small, unscaled, xavier, he)
+}
 
 
 def initialiser(init: str | Initialiser | None, activation: str | None) -> Initialiser:
