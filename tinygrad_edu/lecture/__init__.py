@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,9 @@ def show(
             raise GradError(f"there is no section {key!r}; sections are {', '.join(SECTIONS)}")
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-    report = Report(console or Console(), out)
+    # Away from a terminal rich assumes 80 columns, too few for the tables.
+    console = console or Console(width=None if sys.stdout.isatty() else 100)
+    report = Report(console, out)
     for key in map(str.upper, chosen):
         section = SECTIONS[key]
         report.section(key, section.TITLE, section.SAYS)

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 import tinygrad_edu as tg
+from tinygrad_edu.drawing import render
 
 TOLERANCE = 1e-9  # by hand and automatic differ by rounding only
 
@@ -96,7 +97,7 @@ class Report:
         if self.out is None:
             return
         path = self.out / f"{self._section}_{name}.svg"
-        tg.render(cost, str(path))
+        render(cost, path)
         self.say(f"picture: {path}")
 
     def end(self, sections: Sequence[str]) -> None:
@@ -118,7 +119,7 @@ class Report:
 
 
 def difference(x: Any, y: Any) -> float:
-    """The largest difference, as a share of numbers above 1; infinite for another shape or nan.
+    """The largest difference as a share of the largest x; infinite for another shape or nan.
 
     >>> difference(200.0, 201.0)
     0.005
@@ -126,8 +127,9 @@ def difference(x: Any, y: Any) -> float:
     if np.shape(x) != np.shape(y):
         return float("inf")
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    errors = np.abs(x - y) / np.maximum(1, np.abs(x))
-    return float(np.max(np.where(np.isnan(errors), np.inf, errors), initial=0.0))
+    error = float(np.max(np.abs(x - y), initial=0.0))
+    size = float(np.max(np.abs(x), initial=0.0))
+    return float("inf") if np.isnan(error) else error / (size or 1.0)
 
 
 def verdict(right: bool) -> str:

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 
 import tinygrad_edu as tg
-from tinygrad_edu.lecture.hypotheses import missing_factors
+from tinygrad_edu.lecture.hypotheses import missing_factor
 from tinygrad_edu.lecture.report import Report
 
 TITLE = "The scalar network, unit by unit"
 SAYS = (
-    "Three layers of sigmoid units with the loss −(y log a + (1−y) log(1−a)): every rule is "
-    "the rule before it times one local derivative, and where a unit feeds two others the two paths "
-    "add up. The slide's line for dz1_1 is kept as written; it does not match, and a test of "
-    "hypotheses says which factor it lacks."
+    "Three layers of sigmoid units with the loss −(y log a + (1−y) log(1−a)): every "
+    "rule is the rule before it times one local derivative, and where a unit feeds two others the "
+    "two paths add up. The slide's line for dz1_1 is kept as written; it does not match, and a "
+    "test of hypotheses says which factor it lacks."
 )
 
 #: The lecture's lines; each may read those above it. σ'(z) = a (1 − a).
@@ -55,7 +55,8 @@ def units(rng: np.random.Generator) -> tg.Value:
     v: dict[str, Any] = {
         "x1": tg.Value(rng.normal(), "x1", requires_grad=False),
         "x2": tg.Value(rng.normal(), "x2", requires_grad=False),
-        "y": tg.Value(float(rng.integers(2)), "y", requires_grad=False),
+        # Between 0 and 1, so that both terms of the loss count.
+        "y": tg.Value(rng.random(), "y", requires_grad=False),
     }
     before = ["x1", "x2"]
     for layer, count in ((1, 2), (2, 2), (3, 1)):
@@ -83,15 +84,15 @@ def run(report: Report) -> None:
         f"the slide's line as written: {slide}", L, AS_THE_SLIDE_HAS_IT,
         convention="calculus", wrong=("dz1_1",), only=("dz1_1",),
     )  # fmt: skip
-    factors = missing_factors(units, "z1_1", AS_THE_SLIDE_HAS_IT)
+    factor = missing_factor(units, "z1_1", AS_THE_SLIDE_HAS_IT)
 
     report.say(
-        f"{slide} lacks the factor {' or '.join(factors)}: of all values and local derivatives in "
+        f"{slide} lacks the factor {factor}: of all values and local derivatives in "
         "the graph, the only one that makes it right at every point tried."
-        if factors
+        if factor
         else "no single factor makes it right."
     )
-    if not factors:
+    if factor is None:
         report.fail("dz1_1: the missing factor")
     report.compare(
         "with the factor put back; what the slide computes is da1_1", L, COMPLETED,

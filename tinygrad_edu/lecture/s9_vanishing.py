@@ -11,8 +11,9 @@ from tinygrad_edu.lecture.report import Report
 
 TITLE = "The vanishing gradient"
 SAYS = (
-    "Every layer multiplies the gradient by wᵀ and by g'. A sigmoid's g' is at most 1/4, so through "
-    "many layers the gradient shrinks geometrically; tanh's g' reaches 1, ReLU's is 1 where active. "
+    "Every layer multiplies the gradient by wᵀ and by g'. A sigmoid's g' is at most 1/4, so "
+    "through many layers the gradient shrinks geometrically; tanh's g' reaches 1, ReLU's is 1 "
+    "where the unit is active. "
     "(The slide has the title only; the experiment is ours.)"
 )
 UNITS = 16
