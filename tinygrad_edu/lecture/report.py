@@ -104,7 +104,7 @@ class Report:
         """The last lines: what does not match, or that all does."""
         self.console.print()
         if not self.failures:
-            self.say(f"{len(sections)} sections: all that should match does.")
+            self.say(f"{', '.join(sections)}: all that should match does.")
             return
         self.say(f"{len(self.failures)} rows that should match do not:")
         for row in self.failures:

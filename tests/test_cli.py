@@ -1,0 +1,166 @@
+"""The command line: what a shell sees of it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu import cli
+from tinygrad_edu.core.ops import TABLE
+
+RIGHT = """
+m = 5
+X: (3, m)
+W: (2, 3)
+b: (2, 1)
+Z = W @ X + b
+A = np.tanh(Z)
+J = np.sum(A) / m
+dZ = 1 - A**2
+dW = 1/m * dZ @ X.T
+db = 1/m * np.sum(dZ, axis=1, keepdims=True)
+"""
+WRONG = RIGHT.replace("dZ @ X.T", "2 * dZ @ X.T")
+
+
+def run(*arguments, stdin=""):
+    """The command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "tinygrad_edu", *map(str, arguments)],
+        input=stdin, capture_output=True, text=True, encoding="utf-8", timeout=120,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def sheets(tmp_path):
+    right, wrong, broken = (tmp_path / f"{name}.sheet" for name in ("right", "wrong", "broken"))
+    right.write_text(RIGHT)
+    wrong.write_text(WRONG)
+    broken.write_text("Z = = 1\n")
+    return right, wrong, broken
+
+
+def test_version_and_help_exit_with_0():
+    assert run("--version").stdout == f"tinygrad-edu {tg.__version__}\n"
+    for command in ((), ("lecture",), ("check",), ("derive",), ("draw",), ("new",)):
+        assert "usage: tinygrad-edu" in run(*command, "-h").stdout
+
+
+def test_the_lecture_in_a_process_of_its_own_exits_with_0_and_writes_pictures(tmp_path):
+    done = run("lecture", "S1", "S7", "--out", tmp_path / "a" / "b")
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert "S1, S7: all that should match does." in done.stdout
+    pictures = sorted(path.name for path in (tmp_path / "a" / "b").iterdir())
+    assert "S7_network.svg" in pictures
+    assert all(f"picture: {tmp_path}" in done.stdout.replace("\n", "") for _ in pictures)
+
+
+def test_the_lecture_exits_with_1_and_names_the_rows_when_a_rule_is_wrong(monkeypatch, capsys):
+    monkeypatch.setattr(TABLE["tanh"], "rules", (lambda dz, z, x: dz * z,))
+    assert cli.main(["lecture", "S7"]) == 1
+    assert "S7 one example, tanh in layer 1: dZ1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments, says",
+    [
+        ((), "the following arguments are required: COMMAND"),
+        (("lekture",), "invalid choice: 'lekture'"),
+        (("lecture", "S0"), "no section 'S0': there are S1, S2"),
+        (("lecture", "S10"), "no section 'S10'"),
+        (("lecture", "S1", "--out", "/dev/null/pictures"), "Not a directory"),
+        (("check", "no such file.sheet"), "no such file.sheet"),
+        (("derive", "no such file.sheet"), "No such file"),
+        (("draw", "no such file.sheet", "-o", "x.svg"), "No such file"),
+    ],
+)
+def test_a_request_that_cannot_be_carried_out_exits_with_2_and_says_why(arguments, says):
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_exits_with_130_and_without_a_traceback():
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tinygrad_edu", "check", "-"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    time.sleep(1.5)  # it waits for the sheet on standard input
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert error == "tinygrad-edu: interrupted\n"
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tinygrad_edu", "lecture"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    process.stdout.readline()
+    process.stdout.close()
+    assert "Traceback" not in process.stderr.read()
+    process.stderr.close()
+    process.wait(timeout=60)
+
+
+def test_a_terminal_without_the_letters_still_gets_the_tables(monkeypatch):
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    done = run("lecture", "S7")
+    assert done.returncode == 0
+    assert "dW1" in done.stdout
+
+
+def test_new_prints_a_sheet_that_is_right(tmp_path):
+    sheet = run("new").stdout
+    done = run("check", "-", stdin=sheet)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("correct") == 6
+
+
+def test_check_exits_with_0_1_or_2(sheets):
+    right, wrong, broken = sheets
+    assert run("check", right).returncode == 0
+    assert run("check", right, wrong).returncode == 1
+    done = run("check", broken, right)
+    assert done.returncode == 2
+    assert "broken.sheet" in done.stderr
+    assert done.stdout.count("correct") == 3  # the others are still judged
+
+
+def test_check_prints_json(sheets):
+    done = run("check", *sheets, "--json")
+    right, wrong, broken = json.loads(done.stdout)
+    assert done.returncode == 2
+    assert (right["ok"], wrong["ok"], broken["ok"]) == (True, False, False)
+    assert [rule["verdict"] for rule in wrong["rules"]] == ["correct", "wrong", "correct"]
+    assert right["error"] is None
+    assert broken["error"]
+
+
+def test_check_writes_a_page(sheets, tmp_path):
+    run("check", sheets[1], "--html", tmp_path / "report.html")
+    assert "dW" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_derive_prints_the_lines_in_three_notations(sheets):
+    assert "dW = (1/m) dZ Xᵀ" in run("derive", sheets[0]).stdout
+    assert run("derive", "-", "--wrt", "b", stdin=RIGHT).stdout.startswith("db = ")
+    assert r"\begin{aligned}" in run("derive", sheets[0], "--as", "latex").stdout
+    source = run("derive", sheets[0], "--as", "numpy").stdout
+    assert "import numpy as np" in source
+    compile(source, "derived", "exec")
+
+
+def test_draw_writes_a_picture(sheets, tmp_path):
+    done = run("draw", sheets[0], "-o", tmp_path / "graph.svg", "--show", "forward")
+    assert done.returncode == 0, done.stderr
+    assert "<svg" in (tmp_path / "graph.svg").read_text(encoding="utf-8")

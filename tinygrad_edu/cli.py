@@ -1,0 +1,173 @@
+"""The command line: argparse in, calls out.
+
+Exit codes: 0 all right, 1 something that should match does not, 2 the request cannot be carried
+out, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+import tinygrad_edu as tg
+from tinygrad_edu import GradError, __version__
+
+CONVENTIONS = ("auto", "lecture", "calculus")
+SECTIONS = tuple(f"S{i}" for i in range(1, 10))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and their options."""
+    top = argparse.ArgumentParser(
+        prog="tinygrad-edu",
+        description="Automatic differentiation that explains itself: the lecture's rules derived, "
+        "checked and drawn. A sheet is a derivation as a text file (see `new`); - reads it from "
+        "standard input.",
+        epilog="Exit codes: 0 all right; 1 something that should match does not; 2 the request "
+        "cannot be carried out; 130 interrupted.",
+    )
+    top.add_argument("--version", action="version", version=f"tinygrad-edu {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    lecture = commands.add_parser(
+        "lecture",
+        help="every section of the lecture: by hand, automatically, by central difference",
+        description="Show the sections named, or all nine; with --out, their pictures too.",
+    )
+    lecture.add_argument(
+        "sections", nargs="*", metavar="S1 … S9", type=_section, help="which sections; default: all"
+    )
+    lecture.add_argument("--out", metavar="DIR", type=Path, help="write the pictures to DIR")
+    lecture.set_defaults(run=_lecture)
+
+    check = commands.add_parser(
+        "check", help="judge the lines of a derivation, and say what is wrong with the wrong ones"
+    )
+    check.add_argument("sheets", nargs="+", metavar="SHEET", help="a sheet; - is standard input")
+    check.add_argument("--data", metavar="FILE.npz", help="numbers for the sheet's names")
+    check.add_argument("--convention", choices=CONVENTIONS, default="auto", help="the scale of dZ")
+    check.add_argument("--json", action="store_true", help="print the verdicts as JSON")
+    check.add_argument("--html", metavar="FILE", type=Path, help="write the tables as a web page")
+    check.set_defaults(run=_check)
+
+    derive = commands.add_parser(
+        "derive", help="print the backward rules of a sheet's forward lines"
+    )
+    derive.add_argument("sheet", metavar="SHEET", help="a sheet; - is standard input")
+    derive.add_argument(
+        "--as",
+        dest="form",
+        choices=("text", "latex", "numpy"),
+        default="text",
+        help="how to write them",
+    )
+    derive.add_argument("--wrt", metavar="Z2,W2,b2", help="only these, in this order")
+    derive.add_argument("--convention", choices=CONVENTIONS, default="auto", help="the scale of dZ")
+    derive.set_defaults(run=_derive)
+
+    draw = commands.add_parser("draw", help="draw the graph of a sheet's forward lines")
+    draw.add_argument("sheet", metavar="SHEET", help="a sheet; - is standard input")
+    draw.add_argument(
+        "-o", "--out", metavar="FILE", type=Path, required=True,
+        help="the picture; its suffix says what: svg, png, pdf, dot, html",
+    )  # fmt: skip
+    draw.add_argument("--show", choices=("forward", "backward", "both"), default="both")
+    draw.set_defaults(run=_draw)
+
+    new = commands.add_parser("new", help="print a starter sheet, with comments")
+    new.set_defaults(run=_new)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal without ∂ shows ? for it
+            stream.reconfigure(errors="replace")
+    try:
+        arguments = parser().parse_args(argv)
+        code: int = arguments.run(arguments)
+        sys.stdout.flush()
+        return code
+    except (GradError, OSError, ImportError, UnicodeDecodeError) as error:
+        if isinstance(error, BrokenPipeError):  # `… | head`: nobody reads on
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 141
+        print(f"tinygrad-edu: {_said(error)}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("tinygrad-edu: interrupted", file=sys.stderr)
+        return 130
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
+
+
+def _section(name: str) -> str:
+    if name.upper() not in SECTIONS:
+        raise argparse.ArgumentTypeError(f"no section {name!r}: there are {', '.join(SECTIONS)}")
+    return name.upper()
+
+
+def _lecture(arguments: argparse.Namespace) -> int:
+    from tinygrad_edu.lecture import show
+
+    return 1 if show(arguments.sections, arguments.out) else 0
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    results, pages, code = [], [], 0
+    for path in arguments.sheets:
+        try:
+            result = tg.check_sheet(path, data=arguments.data, convention=arguments.convention)
+        except (GradError, OSError) as error:
+            print(f"tinygrad-edu: {_said(error)}", file=sys.stderr)
+            results.append({"sheet": path, "ok": False, "error": _said(error), "rules": []})
+            code = 2
+            continue
+        results.append(result.to_json())
+        pages.append(result._repr_html_())
+        code = max(code, 0 if result.ok else 1)
+        if not arguments.json:
+            print(result)
+    if arguments.json:
+        print(json.dumps(results, indent=1, ensure_ascii=False))
+    if arguments.html:
+        page = "<!doctype html><meta charset=utf-8><title>tinygrad-edu check</title>"
+        arguments.html.write_text(page + "\n".join(pages), encoding="utf-8")
+    return code
+
+
+def _derive(arguments: argparse.Namespace) -> int:
+    sheet = tg.load_sheet(arguments.sheet)
+    wrt = arguments.wrt.split(",") if arguments.wrt else None
+    rules = tg.derive(sheet.cost, wrt=wrt, convention=arguments.convention)
+    print(
+        {"text": str, "latex": tg.Derivation.to_latex, "numpy": tg.Derivation.to_numpy}[
+            arguments.form
+        ](rules)
+    )
+    return 0
+
+
+def _draw(arguments: argparse.Namespace) -> int:
+    cost = tg.load_sheet(arguments.sheet).cost
+    cost.backward()
+    print(tg.render(cost, arguments.out, show=arguments.show))
+    return 0
+
+
+def _new(arguments: argparse.Namespace) -> int:
+    print(
+        (resources.files("tinygrad_edu.lecture") / "sheets" / "starter.sheet").read_text("utf-8"),
+        end="",
+    )
+    return 0
