@@ -1,5 +1,7 @@
 """Hand-derived formulas compared with the automatic gradients, and what to say when they differ."""
 
 from tinygrad_edu.checking.comparison import Comparison, compare
+from tinygrad_edu.checking.formula import SheetError
+from tinygrad_edu.checking.sheet import Sheet, load_sheet
 
-__all__ = ["Comparison", "compare"]
+__all__ = ["Comparison", "Sheet", "SheetError", "compare", "load_sheet"]

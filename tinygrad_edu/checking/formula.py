@@ -1,0 +1,465 @@
+"""Formulas as a sheet writes them: read from Python's grammar, computed by a table, printed back.
+
+A formula is a tree of `Expr` nodes. Equal formulas of one `Formulas` are one object, so a value
+computed for a node serves every formula that contains it. Nothing is ever handed to `eval`: a node
+is either an operation of the tables below or an error with its column.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.checking import vocabulary
+from tinygrad_edu.core.primitive import GradError
+
+#: Deeper than anybody writes by hand; far from Python's own limit.
+DEEPEST = 150
+
+BINARY: dict[type[ast.operator], str] = {
+    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.Pow: "**",
+    ast.FloorDiv: "//", ast.Mod: "%", ast.BitAnd: "&", ast.BitOr: "|",
+}  # fmt: skip
+COMPARISONS: dict[type[ast.cmpop], str] = {
+    ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=", ast.Eq: "==", ast.NotEq: "!=",
+}  # fmt: skip
+UNARY: dict[type[ast.unaryop], str] = {ast.USub: "neg", ast.UAdd: "pos", ast.Invert: "~", ast.Not: "~"}
+
+#: How tightly each operator binds; what stands on the right of a non-associative one needs one more.
+BINDS = {
+    "cmp": 1, "|": 2, "&": 3, "+": 5, "-": 5, "*": 6, "/": 6, "@": 6, "//": 6, "%": 6,
+    "neg": 7, "pos": 7, "~": 7, "**": 8,
+}  # fmt: skip
+ATOM = 10
+
+
+class SheetError(GradError):
+    """A sheet, or a formula, that cannot be read; `line` and `column` count from 1."""
+
+    def __init__(self, message: str, line: int = 0, column: int = 0, sheet: str = "") -> None:
+        self.message, self.line, self.column, self.sheet = message, line, column, sheet
+        super().__init__(message, line, column, sheet)
+
+    def __str__(self) -> str:
+        where = f"line {self.line}, column {self.column}: " if self.line else ""
+        return f"{self.sheet + ': ' if self.sheet else ''}{where}{self.message}"
+
+
+class Uncomputable(Exception):  # noqa: N818  (a fact about a formula, rarely an error)
+    """A formula has no value: shapes that do not fit, an unknown name, a limit; `expr` says where."""
+
+    def __init__(self, message: str, expr: Expr | None = None) -> None:
+        super().__init__(message)
+        self.expr = expr
+
+
+class Expr:
+    """A node of a formula: an operation (`op`), what it is applied to (`args`), and constants (`extra`).
+
+    `op` is an operator as written (``"+"``, ``"@"``, ``">"``), or one of ``"neg" "number" "name"
+    "call" "method" "attribute" "index" "slice" "tuple" "list" "setitem" "addat"``. A name's `extra` is
+    the name and which of its assignments is meant.
+    """
+
+    __slots__ = ("args", "extra", "number", "op")
+
+    def __init__(self, op: str, args: tuple[Expr, ...], extra: Any, number: int) -> None:
+        self.op, self.args, self.extra, self.number = op, args, extra, number
+
+    def __repr__(self) -> str:
+        return f"<{show(self)}>"
+
+    @property
+    def function(self) -> str | None:
+        """The name of the function or method called; None for anything else."""
+        return self.extra[0] if self.op in ("call", "method") else None
+
+    @property
+    def options(self) -> dict[str, Expr]:
+        """The keyword arguments of a call."""
+        names = self.extra[1] if self.op in ("call", "method") else ()
+        return dict(zip(names, self.args[len(self.args) - len(names) :], strict=True))
+
+    @property
+    def positional(self) -> tuple[Expr, ...]:
+        """The arguments of a call without the keyword arguments."""
+        return self.args[: len(self.args) - len(self.extra[1])]
+
+
+class Formulas:
+    """Where formulas live: equal ones are one node."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[Any, Expr] = {}
+
+    def make(self, op: str, *args: Expr, extra: Any = None) -> Expr:
+        """The node of an operation on other nodes."""
+        key = (op, args, extra, type(extra))
+        node = self._nodes.get(key)
+        if node is None:
+            node = self._nodes[key] = Expr(op, args, extra, len(self._nodes))
+        return node
+
+    def number(self, value: Any) -> Expr:
+        """A constant."""
+        return self.make("number", extra=value)
+
+    def name(self, name: str, version: int = 0) -> Expr:
+        """A variable, in the state its `version`-th assignment left it."""
+        return self.make("name", extra=(name, version))
+
+    def call(self, function: str, *args: Expr, **options: Expr) -> Expr:
+        """A function call; the function is one of `vocabulary.FUNCTIONS`."""
+        return self.make("call", *args, *options.values(), extra=(function, tuple(options)))
+
+    def replaced(self, root: Expr, path: Sequence[int], new: Expr) -> Expr:
+        """`root` with the node at `path` (argument numbers from the root down) replaced."""
+        chain = [root]
+        for i in path:
+            chain.append(chain[-1].args[i])
+        for parent, i in zip(reversed(chain[:-1]), reversed(path), strict=True):
+            new = self.make(
+                parent.op, *parent.args[:i], new, *parent.args[i + 1 :], extra=parent.extra
+            )
+        return new
+
+    def substituted(self, root: Expr, mapping: Mapping[Expr, Expr]) -> Expr:
+        """`root` with every node in `mapping` replaced."""
+        if not mapping:
+            return root
+        done: dict[Expr, Expr] = {}
+
+        def walk(e: Expr) -> Expr:
+            if e in mapping:
+                return mapping[e]
+            if e not in done:
+                args = tuple(walk(a) for a in e.args)
+                done[e] = e if args == e.args else self.make(e.op, *args, extra=e.extra)
+            return done[e]
+
+        return walk(root)
+
+
+def nodes(root: Expr) -> list[tuple[tuple[int, ...], Expr]]:
+    """Every position of a formula with its path, the root first."""
+    found: list[tuple[tuple[int, ...], Expr]] = []
+    stack: list[tuple[tuple[int, ...], Expr]] = [((), root)]
+    while stack:
+        path, e = stack.pop()
+        found.append((path, e))
+        stack.extend(((*path, i), a) for i, a in reversed(list(enumerate(e.args))))
+    return found
+
+
+# --- reading ----------------------------------------------------------------------------------
+
+
+class Reader:
+    """Reads the formulas of one statement; remembers how each node was written, and where.
+
+    `resolve` says which assignment of a name is meant. `source` is the statement on one line.
+    """
+
+    def __init__(self, formulas: Formulas, source: str, resolve: Callable[[str], int]) -> None:
+        self.formulas = formulas
+        self.source = source.encode()
+        self.resolve = resolve
+        self.spelling: dict[Expr, str] = {}
+        self.columns: dict[Expr, int] = {}
+
+    def error(self, message: str, node: ast.AST) -> SheetError:
+        return SheetError(message, 1, getattr(node, "col_offset", 0) + 1)
+
+    def read(self, node: ast.expr, bounds: tuple[int, int] | None = None, depth: int = 0) -> Expr:
+        """The formula of a syntax tree; within `bounds`, brackets around it are its own."""
+        if depth > DEEPEST:
+            raise self.error("this formula is nested too deeply; write it in several lines", node)
+        e = self._read(node, depth + 1)
+        start, end = node.col_offset, node.end_col_offset or node.col_offset
+        low, high = bounds or (0, len(self.source))
+        while True:
+            before, after = self.source[low:start].rstrip(), self.source[end:high]
+            skipped = len(after) - len(after.lstrip())
+            if not (before.endswith(b"(") and after.lstrip().startswith(b")")):
+                break
+            start, end = low + len(before) - 1, end + skipped + 1
+        self.spelling[e] = self.source[start:end].decode()
+        self.columns[e] = node.col_offset + 1
+        return e
+
+    def _read(self, node: ast.expr, depth: int) -> Expr:
+        make = self.formulas.make
+        inside = (node.col_offset, node.end_col_offset or 0)
+
+        def read(child: ast.expr, bounds: tuple[int, int] = inside) -> Expr:
+            return self.read(child, bounds, depth)
+
+        if isinstance(node, ast.Constant):
+            return self._constant(node)
+        if isinstance(node, ast.Name):
+            if node.id in vocabulary.CONSTANTS and self.resolve(node.id) < 0:
+                return self.formulas.number(vocabulary.CONSTANTS[node.id])
+            return self.formulas.name(node.id, self.resolve(node.id))
+        if isinstance(node, ast.BinOp):
+            if type(node.op) not in BINARY:
+                raise self.error("this operator has no place in a formula", node)
+            return make(BINARY[type(node.op)], read(node.left), read(node.right))
+        if isinstance(node, ast.UnaryOp):
+            op, operand = UNARY[type(node.op)], read(node.operand)
+            return make(op, operand)
+        if isinstance(node, ast.Compare):
+            if len(node.ops) != 1 or type(node.ops[0]) not in COMPARISONS:
+                raise self.error("one comparison at a time: >, >=, <, <=, ==, !=", node)
+            op = COMPARISONS[type(node.ops[0])]
+            return make(op, read(node.left), read(node.comparators[0]))
+        if isinstance(node, (ast.List, ast.Tuple)):
+            kind = "list" if isinstance(node, ast.List) else "tuple"
+            inner = inside if kind == "list" else (0, len(self.source))
+            return make(kind, *(read(item, inner) for item in node.elts))
+        if isinstance(node, ast.Attribute):
+            return self._attribute(node, read)
+        if isinstance(node, ast.Subscript):
+            opened = self._position(b"[", node.value.end_col_offset or 0)
+            index = node.slice
+            parts = index.elts if isinstance(index, ast.Tuple) else [index]
+            within = (opened + 1, inside[1] - 1)
+            return make("index", read(node.value), *(self._index(p, within, depth) for p in parts))
+        if isinstance(node, ast.Call):
+            return self._call(node, read)
+        what = {
+            ast.IfExp: "a conditional: use np.where(condition, a, b)",
+            ast.ListComp: "a comprehension: write the terms out",
+            ast.GeneratorExp: "a comprehension: write the terms out",
+            ast.Lambda: "a function: write its formula out",
+            ast.BoolOp: "and / or: use & and | on masks",
+        }.get(type(node), "this")  # type: ignore[call-overload]
+        raise self.error(f"{what} cannot stand in a sheet's formula", node)
+
+    def _constant(self, node: ast.Constant) -> Expr:
+        value = node.value
+        if value is Ellipsis or value is None or isinstance(value, bool):
+            return self.formulas.number(value)
+        if isinstance(value, (int, float)):
+            if isinstance(value, int) and abs(value) > 2**53:
+                raise self.error("this integer is too large", node)
+            return self.formulas.number(value)
+        if isinstance(value, str) and len(value) <= 40:
+            return self.formulas.number(value)
+        raise self.error("only real numbers can stand in a formula", node)
+
+    def _attribute(self, node: ast.Attribute, read: Callable[[ast.expr], Expr]) -> Expr:
+        dotted = _dotted(node)
+        if dotted is not None and dotted[0] in vocabulary.MODULES:
+            name = ".".join(dotted[1:])
+            if name in vocabulary.CONSTANTS:
+                return self.formulas.number(vocabulary.CONSTANTS[name])
+            raise self.error(f"np.{name} is not among the functions of a sheet", node)
+        if node.attr not in vocabulary.ATTRIBUTES:
+            raise self.error(
+                f".{node.attr} is not allowed in a sheet; there are "
+                f"{', '.join('.' + a for a in vocabulary.ATTRIBUTES)} and the usual methods",
+                node,
+            )
+        return self.formulas.make("attribute", read(node.value), extra=node.attr)
+
+    def _call(self, node: ast.Call, read: Callable[..., Expr]) -> Expr:
+        opened = self._position(b"(", node.func.end_col_offset or 0)
+        within = (opened + 1, (node.end_col_offset or 0) - 1)
+        for item in node.args:
+            if isinstance(item, ast.Starred):
+                raise self.error("*arguments cannot stand in a sheet", item)
+        names = tuple(k.arg or "" for k in node.keywords)
+        if "" in names:
+            raise self.error("**arguments cannot stand in a sheet", node)
+        dotted = _dotted(node.func)
+        method = None
+        if dotted is None or (dotted[0] not in vocabulary.MODULES and len(dotted) > 1):
+            assert isinstance(node.func, ast.Attribute) or dotted is None
+            if not isinstance(node.func, ast.Attribute):
+                raise self.error("this cannot be called in a sheet", node)
+            method = node.func.attr
+            if method not in vocabulary.METHODS:
+                raise self.error(f".{method}() is not among the methods of a sheet", node.func)
+        values = [read(a, within) for a in node.args] + [
+            read(k.value, within) for k in node.keywords
+        ]
+        if method is not None:
+            assert isinstance(node.func, ast.Attribute)
+            owner = read(node.func.value)
+            return self.formulas.make("method", owner, *values, extra=(method, names))
+        assert dotted is not None
+        name = ".".join(dotted[1:] if dotted[0] in vocabulary.MODULES else dotted)
+        if dotted[0] not in vocabulary.MODULES and name in ("max", "min") and len(node.args) > 1:
+            name = {"max": "maximum", "min": "minimum"}[name]  # Python's own, of two numbers
+        if name not in vocabulary.FUNCTIONS:
+            raise self.error(
+                f"{'.'.join(dotted)}() is not among the functions of a sheet"
+                + vocabulary.suggestion(name),
+                node.func,
+            )
+        return self.formulas.make("call", *values, extra=(name, names))
+
+    def _index(self, node: ast.expr, within: tuple[int, int], depth: int) -> Expr:
+        if not isinstance(node, ast.Slice):
+            return self.read(node, within, depth)
+        none = self.formulas.number(None)
+        parts = [
+            none if p is None else self.read(p, (p.col_offset, p.end_col_offset or 0), depth)
+            for p in (node.lower, node.upper, node.step)
+        ]
+        return self.formulas.make("slice", *parts)
+
+    def _position(self, char: bytes, start: int) -> int:
+        return self.source.index(char, start)
+
+
+def _dotted(node: ast.expr) -> list[str] | None:
+    """``np.add.at`` as its parts; None for what is not a plain dotted name."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    return [node.id, *reversed(parts)] if isinstance(node, ast.Name) else None
+
+
+# --- printing ---------------------------------------------------------------------------------
+
+
+def show(e: Expr, spelling: Mapping[Expr, str] | None = None) -> str:
+    """A formula as text; what the learner wrote stays as it was written."""
+    text = _show(e, spelling or {}, 0)
+    while _bracketed(text):
+        text = text[1:-1].strip()
+    return text
+
+
+def _bracketed(text: str) -> bool:
+    """Is the whole text in one pair of brackets?"""
+    if not text.startswith("(") or not text.endswith(")"):
+        return False
+    depth = 0
+    for i, c in enumerate(text):
+        depth += (c in "([") - (c in ")]")
+        if depth == 0:
+            return i == len(text) - 1
+    return False
+
+
+def _level(e: Expr) -> int:
+    """How tightly the outermost operation of `e` binds."""
+    if e.op in (">", ">=", "<", "<=", "==", "!="):
+        return BINDS["cmp"]
+    if e.op == "number" and isinstance(e.extra, (int, float)) and e.extra < 0:
+        return BINDS["neg"]
+    return BINDS.get(e.op, ATOM)
+
+
+def _show(e: Expr, spelling: Mapping[Expr, str], needed: int) -> str:
+    if e in spelling:
+        text = spelling[e]
+        return f"({text})" if _level(e) < needed and not _bracketed(text) else text
+    text = _fresh(e, spelling)
+    return f"({text})" if _level(e) < needed else text
+
+
+def _fresh(e: Expr, spelling: Mapping[Expr, str]) -> str:
+    op, args = e.op, e.args
+
+    def sub(child: Expr, needed: int = 0) -> str:
+        return _show(child, spelling, needed)
+
+    if op == "number":
+        return "..." if e.extra is Ellipsis else repr(e.extra)
+    if op == "name":
+        return str(e.extra[0])
+    if op in ("neg", "pos", "~"):
+        return {"neg": "-", "pos": "+", "~": "~"}[op] + sub(args[0], BINDS[op])
+    if op == "**":
+        return f"{sub(args[0], ATOM)}**{sub(args[1], BINDS['neg'])}"
+    if len(args) == 2 and (op in BINDS or _level(e) == BINDS["cmp"]):
+        level = _level(e)
+        return f"{sub(args[0], level)} {op} {sub(args[1], level + 1)}"
+    if op in ("call", "method"):
+        options = e.options
+        given = [sub(a) for a in e.positional[op == "method" :]]
+        given += [f"{name}={sub(value)}" for name, value in options.items()]
+        owner = f"{sub(args[0], ATOM)}." if op == "method" else vocabulary.prefix(e.extra[0])
+        return f"{owner}{e.extra[0]}({', '.join(given)})"
+    if op == "attribute":
+        return f"{sub(args[0], ATOM)}.{e.extra}"
+    if op == "index":
+        return f"{sub(args[0], ATOM)}[{', '.join(sub(a) for a in args[1:])}]"
+    if op == "slice":
+        parts = ["" if a.op == "number" and a.extra is None else sub(a) for a in args]
+        return ":".join(parts if parts[2] else parts[:2])
+    if op == "tuple":
+        return f"({', '.join(sub(a) for a in args)}{',' if len(args) == 1 else ''})"
+    if op == "list":
+        return f"[{', '.join(sub(a) for a in args)}]"
+    return f"{op}({', '.join(sub(a) for a in args)})"
+
+
+# --- computing --------------------------------------------------------------------------------
+
+
+class Evaluator:
+    """Computes formulas, on arrays or on Values; each node once.
+
+    `known` has the value of every name, by name and assignment. Raises Uncomputable.
+    """
+
+    def __init__(
+        self, known: Mapping[tuple[str, int], Any], budget: vocabulary.Budget | None = None
+    ) -> None:
+        self.known = known
+        self.budget = budget or vocabulary.Budget()
+        self.values: dict[Expr, Any] = {}
+
+    def value(self, e: Expr) -> Any:
+        """The value of a formula."""
+        if e in self.values:
+            found = self.values[e]
+            if isinstance(found, Uncomputable):
+                raise found
+            return found
+        try:
+            result = self._compute(e)
+        except Uncomputable as error:
+            if error.expr is None:
+                error.expr = e
+            self.values[e] = error
+            raise
+        except (ValueError, TypeError, IndexError, KeyError, ArithmeticError, MemoryError) as error:
+            self.values[e] = failure = Uncomputable(_message(e, error), e)
+            raise failure from None
+        self.values[e] = result
+        return result
+
+    def get(self, e: Expr) -> Any:
+        """The value of a formula, or None where it has none."""
+        try:
+            return self.value(e)
+        except Uncomputable:
+            return None
+
+    def _compute(self, e: Expr) -> Any:
+        op = e.op
+        if op == "number":
+            return e.extra
+        if op == "name":
+            if e.extra not in self.known:
+                raise Uncomputable(f"{e.extra[0]} is not defined", e)
+            value = self.known[e.extra]
+            if value is None:
+                raise Uncomputable(f"{e.extra[0]} has no value: its own line fails", e)
+            return value
+        args = [self.value(a) for a in e.args]
+        return vocabulary.apply(op, e.extra, args, self.budget)
+
+
+def _message(e: Expr, error: Exception) -> str:
+    text = str(error).split("\n")[0][:200] or type(error).__name__
+    return f"{show(e)[:60]}: {text}"

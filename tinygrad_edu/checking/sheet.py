@@ -1,0 +1,630 @@
+"""A sheet: a derivation on paper as a text file, read line by line and interpreted, never executed.
+
+`load_sheet` gives a `Sheet`: what is given, the forward lines, the cost, and the claims as formulas.
+The forward lines can be computed again on other numbers (`Sheet.graph`), which is how verdicts are
+confirmed.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import sys
+import tokenize
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.checking import vocabulary
+from tinygrad_edu.checking.formula import (
+    BINARY,
+    Evaluator,
+    Expr,
+    Formulas,
+    Reader,
+    SheetError,
+    Uncomputable,
+)
+from tinygrad_edu.core.value import Value
+
+LONGEST_SHEET = 200_000
+MOST_STATEMENTS = 2_000
+#: The kinds of given numbers, with the arguments each takes.
+KINDS = {
+    "normal": "", "binary": "", "onehot": "axis", "probabilities": "axis", "integers": "low, high",
+    "positive": "", "uniform": "low, high",
+}  # fmt: skip
+#: Kinds whose numbers are not parameters of anything.
+_DISCRETE = ("binary", "onehot", "integers")
+
+Key = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Given:
+    """A given quantity: its name, shape and the kind of its numbers."""
+
+    name: str
+    shape: tuple[int, ...]
+    kind: str
+    options: tuple[float, ...]
+    line: int
+
+    def draw(self, rng: np.random.Generator) -> Any:
+        """Numbers of this kind."""
+        shape, kind = self.shape, self.kind
+        if kind == "binary":
+            return rng.integers(0, 2, shape).astype(float)
+        if kind == "integers":
+            low, high = (int(n) for n in self.options)
+            return rng.integers(low, high, shape)
+        if kind == "positive":
+            return rng.uniform(0.3, 2.0, shape)
+        if kind == "uniform":
+            return rng.uniform(*self.options, size=shape)
+        if kind in ("onehot", "probabilities"):
+            axis = int(self.options[0]) % max(len(shape), 1)
+            if kind == "probabilities":
+                raw = rng.uniform(0.1, 1.0, shape)
+                return raw / raw.sum(axis=axis, keepdims=True)
+            classes = np.arange(shape[axis]).reshape([-1 if a == axis else 1 for a in range(len(shape))])
+            chosen = rng.integers(0, shape[axis], [1 if a == axis else n for a, n in enumerate(shape)])
+            return (classes == chosen).astype(float)
+        return rng.normal(size=shape)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One assignment: ``name = expr``; `version` counts the assignments to this name."""
+
+    name: str
+    version: int
+    expr: Expr
+    line: int
+    text: str  # on one line, as the learner wrote it
+    reader: Reader = field(repr=False)
+    plain: bool = True  # written NAME = expression, not += or NAME[…] = …
+
+    @property
+    def key(self) -> Key:
+        """The name and which of its assignments this is."""
+        return self.name, self.version
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A quantity the sheet derives: `name` is meant to be the gradient of `of`."""
+
+    name: str
+    of: str
+    statements: tuple[Statement, ...]
+
+    @property
+    def last(self) -> Statement:
+        """The statement that counts."""
+        return self.statements[-1]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The forward lines computed on some numbers: every name's value, and the cost."""
+
+    values: dict[Key, Any]
+    cost: Value
+    numbers: dict[str, Any]
+
+
+class Sheet:
+    """A derivation as it was written; see `load_sheet`.
+
+    Attributes: `name`, `source`, `givens` (by name), `forward` and `backward` (statements in order),
+    `claims` (by the learner's name), `cost_name`, `numbers` (the sheet's own, by name), `cost` and
+    `values` (the forward graph on those numbers, Values by name).
+    """
+
+    def __init__(
+        self, source: str, name: str = "sheet", numbers: Mapping[str, Any] | None = None
+    ) -> None:
+        self.name, self.source = name, source
+        self.formulas = Formulas()
+        self.givens: dict[str, Given] = {}
+        self.forward: list[Statement] = []
+        self.backward: list[Statement] = []
+        self.claims: dict[str, Claim] = {}
+        self.cost_name = "J"
+        self._versions: dict[str, int] = {}
+        try:
+            _Parser(self).parse()
+        except SheetError as error:
+            raise SheetError(error.message, error.line, error.column, name) from None
+        self.data = self._checked_data(numbers or {})
+        self.numbers = self.draw(0) | self.data
+        main = self.graph(self.numbers)
+        self.cost = main.cost
+        self.main = main
+        self.values = {key[0]: value for key, value in main.values.items()}
+
+    # --- numbers -------------------------------------------------------------------------------
+
+    def draw(self, seed: int) -> dict[str, Any]:
+        """Fresh numbers for all that is given, each of its kind; the same for the same seed."""
+        rng = np.random.default_rng([20240, seed])
+        return {name: given.draw(rng) for name, given in self.givens.items()}
+
+    def _checked_data(self, numbers: Mapping[str, Any]) -> dict[str, Any]:
+        checked = {}
+        for name, given in self.givens.items():
+            if name not in numbers:
+                continue
+            array = np.asarray(numbers[name])
+            if array.dtype.kind not in "fiub":
+                raise SheetError(f"the data for {name} are not real numbers", given.line, 1, self.name)
+            if array.shape != given.shape:
+                raise SheetError(
+                    f"{name} is declared {given.shape}, its data have shape {array.shape}",
+                    given.line,
+                    1,
+                    self.name,
+                )
+            checked[name] = array if given.kind == "integers" else array.astype(float)
+        return checked
+
+    # --- forward -------------------------------------------------------------------------------
+
+    def graph(self, numbers: Mapping[str, Any]) -> Graph:
+        """The forward lines computed on `numbers`; every name's Value carries that name.
+
+        Raises SheetError where a line cannot be computed.
+        """
+        claimed = {claim.of for claim in self.claims.values()}
+        values: dict[Key, Any] = {}
+        for name, given in self.givens.items():
+            if given.kind == "integers":
+                values[name, 0] = np.asarray(numbers[name]).astype(np.int64)
+            else:
+                differentiable = given.kind not in _DISCRETE or name in claimed
+                values[name, 0] = Value(np.asarray(numbers[name], float), name, differentiable)
+        budget = vocabulary.Budget()
+        with np.errstate(all="ignore"):
+            for statement in self.forward:
+                value = self._forward_value(statement, values, budget)
+                if isinstance(value, (int, float)) and not isinstance(value, bool):
+                    if statement.name in claimed:  # a number one wants the gradient of
+                        at = numbers.get(statement.name, value)
+                        value = Value(float(at), statement.name)
+                elif isinstance(value, Value):
+                    if value.name is not None or value.op is None:
+                        value = +value  # another name for it is a node of its own
+                    value.name = statement.name
+                values[statement.key] = value
+        cost = values[self.cost_name, self._cost_version]
+        where = next(s for s in self.forward if s.key == (self.cost_name, self._cost_version))
+        if not isinstance(cost, Value):
+            raise SheetError(
+                f"the cost {self.cost_name} does not depend on anything given", where.line, 1, self.name
+            )
+        if cost.size != 1:
+            raise SheetError(
+                f"the cost {self.cost_name} must be a single number, it has shape {cost.shape}",
+                where.line,
+                1,
+                self.name,
+            )
+        return Graph(values, cost, dict(numbers))
+
+    def _forward_value(
+        self, statement: Statement, values: dict[Key, Any], budget: vocabulary.Budget
+    ) -> Any:
+        try:
+            return Evaluator(values, budget).value(statement.expr)
+        except Uncomputable as error:
+            column = statement.reader.columns.get(error.expr, 1) if error.expr else 1
+            raise SheetError(str(error), statement.line, column, self.name) from None
+
+    @property
+    def _cost_version(self) -> int:
+        return max(s.version for s in self.forward if s.name == self.cost_name)
+
+    def versions(self, name: str) -> list[Key]:
+        """Every state a given or forward name had, oldest first."""
+        first = [(name, 0)] if name in self.givens else []
+        return first + [s.key for s in self.forward if s.name == name]
+
+
+class _Parser:
+    """Turns the text of a sheet into givens, statements and claims."""
+
+    def __init__(self, sheet: Sheet) -> None:
+        self.sheet = sheet
+        self.known: set[str] = set()  # given and forward names
+        self.claim_of: dict[str, str] = {}
+        self.latest: dict[str, int] = {}
+        self.statements: dict[str, list[Statement]] = {}
+        self.in_backward = False
+
+    def parse(self) -> None:
+        sheet = self.sheet
+        if len(sheet.source) > LONGEST_SHEET:
+            raise SheetError(f"a sheet has at most {LONGEST_SHEET} characters")
+        try:
+            tree = ast.parse(sheet.source.replace("\ufeff", ""))
+        except SyntaxError as error:
+            raise SheetError(
+                f"this is not written as Python writes formulas: {error.msg}",
+                error.lineno or 1,
+                error.offset or 1,
+            ) from None
+        except (ValueError, RecursionError, MemoryError) as error:
+            raise SheetError(f"this text cannot be read: {type(error).__name__}", 1, 1) from None
+        if len(tree.body) > MOST_STATEMENTS:
+            raise SheetError(f"a sheet has at most {MOST_STATEMENTS} lines", 1, 1)
+        self.cost_line = max(
+            (n.lineno for n in tree.body if isinstance(n, ast.Assign) and _plain_target(n) == "J"),
+            default=0,
+        )
+        if not self.cost_line:
+            sheet.cost_name = "L"
+        for node in tree.body:
+            try:
+                self.statement(node)
+            except RecursionError:
+                raise SheetError("this line is nested too deeply", node.lineno, 1) from None
+        if not any(s.name == sheet.cost_name for s in sheet.forward):
+            raise SheetError(
+                "there is no cost: a forward line must define J (or L), before the first claim", 1, 1
+            )
+        for name, of in self.claim_of.items():
+            made = [s for s in sheet.backward if s.name == name]
+            sheet.claims[name] = Claim(name, of, tuple(made))
+
+    # --- one statement -------------------------------------------------------------------------
+
+    def statement(self, node: ast.stmt) -> None:
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            self._only_numpy(node)
+        elif isinstance(node, ast.Expr):
+            self._expression(node)
+        elif isinstance(node, ast.AnnAssign):
+            self._annotated(node)
+        elif isinstance(node, ast.Assign):
+            for target in node.targets:
+                self._assign(node, target)
+        elif isinstance(node, ast.AugAssign):
+            self._augmented(node)
+        elif not isinstance(node, ast.Pass):
+            what = {
+                ast.For: "a loop", ast.While: "a loop", ast.FunctionDef: "a function",
+                ast.If: "a condition", ast.ClassDef: "a class", ast.With: "a with-block",
+            }.get(type(node), "this statement")  # fmt: skip
+            raise SheetError(
+                f"{what} cannot stand in a sheet: write the lines out",
+                node.lineno,
+                node.col_offset + 1,
+            )
+
+    def _only_numpy(self, node: ast.Import | ast.ImportFrom) -> None:
+        names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+        if any(name.split(".")[0] not in ("numpy", "__future__") for name in names):
+            raise SheetError("a sheet imports nothing but numpy", node.lineno, node.col_offset + 1)
+
+    def _expression(self, node: ast.Expr) -> None:
+        call = node.value
+        if isinstance(call, ast.Constant) and isinstance(call.value, str):
+            return  # a remark
+        if isinstance(call, ast.Call) and ast.unparse(call.func) in ("np.add.at", "numpy.add.at", "add.at"):
+            if len(call.args) == 3 and isinstance(call.args[0], ast.Name) and not call.keywords:
+                name = call.args[0].id
+                reader = self._reader(node)
+                shifted = self._shifted(node)
+                target, index, new = shifted.value.args
+                parts = index.elts if isinstance(index, ast.Tuple) else [index]
+                read = [reader.read(part) for part in (target, *parts, new)]
+                self._add(node, name, self.sheet.formulas.make("addat", *read), reader, plain=False)
+                return
+        raise SheetError(
+            "this line computes something and keeps it nowhere; write NAME = …",
+            node.lineno,
+            node.col_offset + 1,
+        )
+
+    def _annotated(self, node: ast.AnnAssign) -> None:
+        if not isinstance(node.target, ast.Name):
+            raise SheetError("a name is needed before the colon", node.lineno, node.col_offset + 1)
+        name, note = node.target.id, node.annotation
+        if isinstance(note, ast.Name) and note.id.startswith("d") and note.id[1:] in self.known:
+            if node.value is None:
+                raise SheetError(f"{name} is declared but not derived", node.lineno, 1)
+            self.claim_of[name] = note.id[1:]
+            self.in_backward = True
+            reader = self._reader(node)
+            value = self._shifted(node).value
+            assert value is not None
+            self._add(node, name, reader.read(value), reader)
+            return
+        if self.in_backward:
+            raise SheetError(
+                f"{ast.unparse(note)} is not d + a name of the forward lines", node.lineno,
+                note.col_offset + 1,
+            )  # fmt: skip
+        self._given(node, name)
+
+    def _given(self, node: ast.AnnAssign, name: str) -> None:
+        if name in self.known:
+            raise SheetError(f"{name} is given twice", node.lineno, node.col_offset + 1)
+        shape = self._numbers(node.annotation, "the shape")
+        if isinstance(shape, (int, np.integer)):
+            shape = (shape,)
+        if not isinstance(shape, tuple) or not all(
+            isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n > 0 for n in shape
+        ):
+            raise SheetError(
+                f"the shape of {name} is written (rows, columns), of whole numbers above 0",
+                node.annotation.lineno,
+                node.annotation.col_offset + 1,
+            )
+        try:
+            shape = vocabulary._checked_shape(shape)
+        except ValueError as error:
+            raise SheetError(str(error), node.lineno, node.annotation.col_offset + 1) from None
+        kind, options = self._kind(node, shape)
+        self.known.add(name)
+        self.latest[name] = 0
+        self.sheet.givens[name] = Given(name, shape, kind, options, node.lineno)
+
+    def _kind(self, node: ast.AnnAssign, shape: tuple[int, ...]) -> tuple[str, tuple[float, ...]]:
+        value = node.value
+        if value is None:
+            return "normal", ()
+        call = isinstance(value, ast.Call)
+        head = value.func if isinstance(value, ast.Call) else value
+        if not isinstance(head, ast.Name) or head.id not in KINDS:
+            raise SheetError(
+                f"{ast.unparse(value)[:40]} is not a kind of numbers; there are {', '.join(KINDS)}",
+                value.lineno,
+                value.col_offset + 1,
+            )
+        kind = head.id
+        wanted = [w for w in KINDS[kind].split(", ") if w]
+        given = dict(zip(wanted, value.args)) if isinstance(value, ast.Call) else {}
+        if isinstance(value, ast.Call):
+            if len(value.args) > len(wanted) or any(k.arg not in wanted for k in value.keywords):
+                raise SheetError(
+                    f"{kind}({KINDS[kind]}) was given something else", value.lineno,
+                    value.col_offset + 1,
+                )  # fmt: skip
+            given |= {str(k.arg): k.value for k in value.keywords}
+        if kind in ("onehot", "probabilities") and "axis" not in given:
+            if call or len(shape) != 1:
+                raise SheetError(f"{kind} needs axis=", value.lineno, value.col_offset + 1)
+            return kind, (0.0,)
+        if len(given) != len(wanted):
+            raise SheetError(f"{kind} needs {KINDS[kind]}", value.lineno, value.col_offset + 1)
+        numbers = tuple(self._one_number(given[w], w) for w in wanted)
+        bad = (
+            (kind in ("onehot", "probabilities") and not -len(shape) <= numbers[0] < len(shape))
+            or (kind == "integers" and not numbers[0] < numbers[1])
+            or (kind == "uniform" and not numbers[0] <= numbers[1])
+        )
+        if bad:
+            raise SheetError(
+                f"{ast.unparse(value)[:60]} fits no shape {shape}", value.lineno, value.col_offset + 1
+            )
+        return kind, numbers
+
+    def _one_number(self, node: ast.expr, what: str) -> float:
+        number = self._numbers(node, what)
+        if isinstance(number, bool) or not isinstance(number, (int, float, np.number)):
+            raise SheetError(f"{what} is a number", node.lineno, node.col_offset + 1)
+        if not np.isfinite(number) or abs(number) > 1e9:
+            raise SheetError(f"{what} is too large", node.lineno, node.col_offset + 1)
+        return float(number)
+
+    def _numbers(self, node: ast.expr, what: str) -> Any:
+        """A shape or limit computed from the numbers known so far."""
+        reader = Reader(self.sheet.formulas, self.sheet.source, self._version)
+        try:
+            e = Reader.read(reader, _at_start(node, ast.unparse(node), reader))
+            known = {s.key: s.expr for s in self.sheet.forward}
+            values: dict[Key, Any] = {}
+            for key, expr in known.items():
+                try:
+                    values[key] = Evaluator(values).value(expr)
+                except Uncomputable:
+                    continue  # computed from arrays, of no use for a shape
+            return Evaluator(values).value(e)
+        except (SheetError, Uncomputable) as error:
+            message = error.message if isinstance(error, SheetError) else str(error)
+            raise SheetError(f"{what}: {message}", node.lineno, node.col_offset + 1) from None
+
+    def _assign(self, node: ast.Assign, target: ast.expr) -> None:
+        reader = self._reader(node)
+        shifted = self._shifted(node)
+        value = shifted.value
+        if isinstance(target, ast.Name):
+            self._add(node, target.id, reader.read(value), reader)
+        elif isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
+            new = reader.read(value)
+            self._put(node, shifted.targets[node.targets.index(target)], new, reader)
+        elif isinstance(target, (ast.Tuple, ast.List)):
+            names = [t.id for t in target.elts if isinstance(t, ast.Name)]
+            if len(names) != len(target.elts):
+                raise SheetError("names are needed on the left", node.lineno, node.col_offset + 1)
+            whole = reader.read(value)
+            for i, name in enumerate(names):
+                if whole.op in ("tuple", "list") and len(whole.args) == len(names):
+                    part = whole.args[i]
+                else:
+                    part = self.sheet.formulas.make("index", whole, self.sheet.formulas.number(i))
+                self._add(node, name, part, reader, advance=False)
+            for name in names:
+                self.latest[name] = self.statements[name][-1].version
+        else:
+            raise SheetError(
+                "on the left stands a name, or an array of your own with an index",
+                node.lineno,
+                target.col_offset + 1,
+            )
+
+    def _augmented(self, node: ast.AugAssign) -> None:
+        if type(node.op) not in BINARY:
+            raise SheetError("this operator has no place in a sheet", node.lineno, node.col_offset + 1)
+        reader = self._reader(node)
+        shifted = self._shifted(node)
+        new = reader.read(shifted.value)
+        make = self.sheet.formulas.make
+        if isinstance(node.target, ast.Name):
+            old = self.sheet.formulas.name(node.target.id, self._version(node.target.id))
+            self._add(node, node.target.id, make(BINARY[type(node.op)], old, new), reader, plain=False)
+        elif isinstance(shifted.target, ast.Subscript):
+            old = reader.read(shifted.target)
+            self._put(node, shifted.target, make(BINARY[type(node.op)], old, new), reader)
+        else:
+            raise SheetError("a name is needed on the left", node.lineno, node.col_offset + 1)
+
+    def _put(self, node: ast.stmt, target: ast.expr, new: Expr, reader: Reader) -> None:
+        """``NAME[index] = new`` as a new state of NAME."""
+        if not isinstance(target, ast.Subscript) or not isinstance(target.value, ast.Name):
+            raise SheetError("one index after a name is allowed on the left", node.lineno, 1)
+        name = target.value.id
+        if self._version(name) < 0:
+            raise SheetError(f"{name} is not defined", node.lineno, node.col_offset + 1)
+        old = reader.read(target)
+        make = self.sheet.formulas.make
+        changed = make("setitem", old.args[0], *old.args[1:], new)
+        self._add(node, name, changed, reader, plain=False)
+
+    def _add(
+        self,
+        node: ast.stmt,
+        name: str,
+        expr: Expr,
+        reader: Reader,
+        plain: bool = True,
+        advance: bool = True,
+    ) -> None:
+        sheet = self.sheet
+        if name in vocabulary.MODULES:
+            raise SheetError(f"{name} is NumPy's name", node.lineno, node.col_offset + 1)
+        after_cost = any(s.name == sheet.cost_name for s in sheet.forward)
+        if after_cost and node.lineno > self.cost_line and name not in self.claim_of:
+            if name.startswith("d") and name[1:] in self.known and name not in self.known:
+                self.claim_of[name] = name[1:]
+                self.in_backward = True
+        made = self.statements.setdefault(name, [])
+        version = self.latest[name] + 1 if name in self.latest else 0
+        statement = Statement(name, version, expr, node.lineno, reader.text, reader, plain)
+        made.append(statement)
+        if self.in_backward:
+            sheet.backward.append(statement)
+        else:
+            sheet.forward.append(statement)
+            self.known.add(name)
+        if advance:
+            self.latest[name] = version
+        elif name not in self.latest:
+            self.latest[name] = version
+
+    def _version(self, name: str) -> int:
+        """Which assignment a name means here; -1 for a name not assigned yet."""
+        return self.latest.get(name, -1)
+
+    def _reader(self, node: ast.stmt) -> Reader:
+        text = _one_line(ast.get_source_segment(self.sheet.source.replace("\ufeff", ""), node) or "")
+        self._parsed = self._reparsed(text, node)
+        reader = _LineReader(self.sheet.formulas, text, self._version, node)
+        return reader
+
+    def _reparsed(self, text: str, node: ast.stmt) -> ast.stmt:
+        try:
+            return ast.parse(text).body[0]
+        except (SyntaxError, IndexError, ValueError):
+            raise SheetError("this line cannot be read", node.lineno, 1) from None
+
+    def _shifted(self, node: Any) -> Any:
+        """The statement parsed again from its one-line form, whose columns the reader counts in."""
+        return self._parsed
+
+
+class _LineReader(Reader):
+    """A reader whose errors name the line of the sheet."""
+
+    def __init__(self, formulas: Formulas, text: str, resolve: Any, node: ast.stmt) -> None:
+        super().__init__(formulas, text, resolve)
+        self.text = text
+        self.line = node.lineno
+
+    def error(self, message: str, node: ast.AST) -> SheetError:
+        return SheetError(message, self.line, getattr(node, "col_offset", 0) + 1)
+
+
+def _at_start(node: ast.expr, text: str, reader: Reader) -> ast.expr:
+    reader.source = text.encode()
+    return ast.parse(text, mode="eval").body
+
+
+def _plain_target(node: ast.Assign) -> str | None:
+    target = node.targets[0]
+    return target.id if isinstance(target, ast.Name) else None
+
+
+def _one_line(text: str) -> str:
+    """A statement on one line, without comments."""
+    if "\n" not in text and "#" not in text:
+        return text.strip()
+    parts: list[str] = []
+    end = (1, 0)
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type in (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.ENDMARKER):
+            continue
+        if parts and (token.start[0] != end[0] or token.start[1] != end[1]):
+            parts.append(" ")
+        parts.append(token.string)
+        end = token.end
+    line = "".join(parts)
+    return re.sub(r"([(\[]) | (?=[)\]])", r"\1", line).strip()
+
+
+def load_sheet(path: str | Path, data: str | Path | Mapping[str, Any] | None = None) -> Sheet:
+    """Read a sheet: what is given, the forward lines up to the cost, and the claims after it.
+
+    `path`: a file, or "-" for standard input. `data`: numbers for what is given, as a dict or an
+    ``.npz`` file; without it the file of the same stem with suffix ``.npz`` beside the sheet, if
+    there is one. What has no numbers is drawn by its kind.
+
+    Raises SheetError, with line and column, for anything that is not a sheet; OSError for a file
+    that cannot be opened.
+    """
+    if str(path) == "-":
+        name, source = "standard input", sys.stdin.read()
+        beside = None
+    else:
+        path = Path(path)
+        name = str(path)
+        try:
+            source = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise SheetError("this file is not text in UTF-8", 1, 1, name) from None
+        beside = path.with_suffix(".npz")
+    if data is None and beside is not None and beside.exists() and beside != path:
+        data = beside
+    numbers = _load_numbers(data) if isinstance(data, (str, Path)) else data
+    return Sheet(source, name, numbers)
+
+
+def _load_numbers(path: str | Path) -> dict[str, Any]:
+    """The arrays of an ``.npz`` file; pickled objects are refused."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not hasattr(archive, "files"):
+                raise ValueError("not an archive of named arrays")
+            with zipfile.ZipFile(path) as packed:
+                if sum(item.file_size for item in packed.infolist()) > 64_000_000:
+                    raise ValueError("more than 64 MB of numbers")
+            return {name: archive[name] for name in archive.files}
+    except (ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
+        raise SheetError(f"the numbers in {path} cannot be read: {error}") from None

@@ -1,0 +1,364 @@
+"""The verdicts: every claim judged given the true values above it, on the sheet's numbers and fresh ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.calculus.examples import Examples, find_examples
+from tinygrad_edu.checking.comparison import check_convention, scales
+from tinygrad_edu.checking.formula import Evaluator, Expr, SheetError, Uncomputable
+from tinygrad_edu.checking.sheet import Claim, Graph, Key, Sheet, Statement
+from tinygrad_edu.checking.truth import TOLERANCE, gradient_of, gradients, kinks, largest_error
+from tinygrad_edu.checking.vocabulary import Budget
+from tinygrad_edu.core.sweep import reachable
+from tinygrad_edu.core.value import Value
+
+#: How many fresh sets of numbers confirm a verdict, and how many are tried to find good ones.
+FRESH = 3
+TRIES = 30
+
+
+class Point:
+    """The sheet on one set of numbers: what every name is, and what every gradient is.
+
+    `plain` has the forward names as plain numbers, `run` the backward names as the sheet itself
+    computes them.
+    """
+
+    def __init__(self, sheet: Sheet, graph: Graph) -> None:
+        self.graph = graph
+        self.gradients = gradients(graph.cost)
+        self.reached = set(reachable(graph.cost))
+        self.plain: dict[Key, Any] = {
+            key: value._data if isinstance(value, Value) else value
+            for key, value in graph.values.items()
+        }
+        nodes = [
+            value
+            for claim in sheet.claims.values()
+            for key in sheet.versions(claim.of)
+            if isinstance(value := graph.values[key], Value)
+        ]
+        self.at_kink = kinks(graph.cost, nodes)
+        self.run = dict(self.plain)
+        evaluator = Evaluator(self.run, Budget())
+        with np.errstate(all="ignore"):
+            for statement in sheet.backward:
+                self.run[statement.key] = evaluator.get(statement.expr)
+        self.failures = {e: v for e, v in evaluator.values.items() if isinstance(v, Uncomputable)}
+
+    def gradient(self, key: Key) -> Any:
+        """``∂J/∂`` the quantity."""
+        return gradient_of(self.graph.values[key], self.gradients)
+
+    @property
+    def good(self) -> bool:
+        """Are cost and gradients finite, and no number on a kink?"""
+        found = [np.asarray(g) for g in self.gradients.values() if g is not None]
+        return bool(
+            np.isfinite(np.asarray(self.graph.cost._data)).all()
+            and all(np.isfinite(g).all() for g in found)
+            and not any(mask.any() for mask in self.at_kink.values())
+        )
+
+    @property
+    def lively(self) -> bool:
+        """Does every claimed quantity have some influence on the cost here (no dead or saturated net)?"""
+        return all(
+            np.abs(gradient_of(node, self.gradients)).max(initial=0.0) > 1e-6
+            for node in self.at_kink
+            if node in self.reached
+        )
+
+
+def points_of(sheet: Sheet) -> tuple[list[Point], list[str]]:
+    """The sheet's own numbers and fresh ones, and what is to be said about them."""
+    own = Point(sheet, sheet.main)
+    remarks: list[str] = []
+    points = [own]
+    if not np.isfinite(np.asarray(own.graph.cost._data)).all():
+        remarks.append("the cost is not finite on the given numbers; fresh ones were taken instead")
+        points = []
+    for accept in (lambda p: p.good and p.lively, lambda p: p.good):
+        for graph in _fresh_graphs(sheet, nearby=False):
+            try:
+                point = Point(sheet, graph)
+            except Exception as error:  # noqa: BLE001
+                if not isinstance(error, (ValueError, ArithmeticError)):
+                    raise
+                continue
+            if accept(point):
+                points.append(point)
+            if len(points) > FRESH:
+                return points, remarks
+    for graph in _fresh_graphs(sheet, nearby=True):
+        point = Point(sheet, graph)
+        if point.good:
+            points.append(point)
+        if len(points) > FRESH:
+            break
+    if len(points) <= FRESH:
+        remarks.append("no numbers were found where cost and gradients are finite and smooth")
+    if not points:
+        points = [own]
+    return points, remarks
+
+
+def _fresh_graphs(sheet: Sheet, nearby: bool) -> Iterator[Graph]:
+    """The forward lines on fresh numbers: drawn by kind, or the sheet's own changed a little."""
+    for seed in range(1, TRIES + 1):
+        numbers = sheet.draw(seed)
+        rng = np.random.default_rng([7, seed])
+        if nearby:
+            for name, given in sheet.givens.items():
+                if given.kind in ("normal", "positive", "uniform"):
+                    old = sheet.numbers[name]
+                    numbers[name] = old * rng.uniform(0.7, 1.3, np.shape(old))
+                else:
+                    numbers[name] = sheet.numbers[name]
+        for name, value in sheet.main.values.items():
+            if isinstance(value, Value) and value.op is None and name[0] not in sheet.givens:
+                numbers[name[0]] = float(value._data) * rng.uniform(0.5, 1.5)
+        try:
+            yield sheet.graph(numbers)
+        except SheetError:
+            continue
+
+
+@dataclass
+class Judgement:
+    """What became of one claim.
+
+    `truth` is which quantity it is the gradient of, and the factor of its convention.
+    """
+
+    claim: Claim
+    verdict: str
+    truth: tuple[Key, float] | None
+    note: str | None = None
+    candidates: list[tuple[Key, float]] = field(default_factory=list)
+
+
+class Judged:
+    """A sheet judged in one convention.
+
+    `worlds` has, per point, the values of all names when every claim holds its truth.
+    """
+
+    def __init__(
+        self, sheet: Sheet, points: list[Point], examples: Examples | None, convention: str
+    ) -> None:
+        self.sheet, self.points = sheet, points
+        self.examples, self.convention = examples, convention
+        self.final = {claim.last.key: claim for claim in sheet.claims.values()}
+        self.judgements: dict[str, Judgement] = {}
+        self.worlds: list[dict[Key, Any]] = []
+        self._judge({})
+        self._settle_ambiguous()
+        #: How ill the convention fits, before anything is forgiven.
+        self.fit = self.score
+        self._forgive()
+
+    # --- the pass over the lines ---------------------------------------------------------------
+
+    def truth_at(self, point: int, truth: tuple[Key, float]) -> Any:
+        """The true gradient of a quantity at a point, in this convention's scale."""
+        key, factor = truth
+        return factor * self.points[point].gradient(key)
+
+    def _candidates(self, claim: Claim) -> list[tuple[Key, float]]:
+        values = self.points[0].graph.values
+        found = []
+        for key in self.sheet.versions(claim.of):
+            node = values[key]
+            if isinstance(node, Value) and node in self.points[0].reached:
+                for factor in scales(node, self.examples, self.convention):
+                    found.append((key, factor))
+        return found
+
+    def _judge(self, preferred: dict[str, tuple[Key, float]]) -> None:
+        self.worlds = [dict(point.plain) for point in self.points]
+        evaluators = [Evaluator(world, Budget()) for world in self.worlds]
+        self.judgements = {}
+        with np.errstate(all="ignore"):
+            for statement in self.sheet.backward:
+                values = [evaluator.get(statement.expr) for evaluator in evaluators]
+                claim = self.final.get(statement.key)
+                if claim is not None:
+                    judgement = self._judged(claim, values, preferred.get(claim.name))
+                    self.judgements[claim.name] = judgement
+                    if judgement.truth is not None:
+                        values = [
+                            self.truth_at(i, judgement.truth) for i in range(len(self.points))
+                        ]
+                for world, value in zip(self.worlds, values, strict=True):
+                    world[statement.key] = value
+
+    def _judged(
+        self, claim: Claim, given_truth: list[Any], preferred: tuple[Key, float] | None
+    ) -> Judgement:
+        candidates = self._candidates(claim)
+        if not candidates:
+            return Judgement(claim, "unchecked", None)
+        as_run = [point.run[claim.last.key] for point in self.points]
+        for verdict, values in (("correct", as_run), ("follows", given_truth)):
+            for truth in candidates:
+                if self.equals(values, truth):
+                    return Judgement(claim, verdict, truth, None, candidates)
+        return Judgement(claim, "wrong", preferred or candidates[0], None, candidates)
+
+    def equals(self, values: list[Any], truth: tuple[Key, float]) -> bool:
+        """Are these the true numbers at every point, entries on a kink apart?"""
+        for i, value in enumerate(values):
+            if value is None or np.shape(value) != np.shape(self.points[i].gradient(truth[0])):
+                return False
+        for i, value in enumerate(values):
+            node = self.points[i].graph.values[truth[0]]
+            mask = self.points[i].at_kink[node]
+            if largest_error(value, self.truth_at(i, truth), mask) > TOLERANCE:
+                return False
+        return True
+
+    def _settle_ambiguous(self) -> None:
+        """A wrong claim of a name with several states: take the one that suits the lines below best."""
+        for name, judgement in list(self.judgements.items()):
+            if judgement.verdict != "wrong" or len(judgement.candidates) < 2:
+                continue
+            best: tuple[int, dict[str, tuple[Key, float]]] | None = None
+            fixed = {n: j.truth for n, j in self.judgements.items() if j.truth is not None}
+            for truth in judgement.candidates:
+                chosen = {**fixed, name: truth}
+                self._judge(chosen)
+                if best is None or self.score < best[0]:
+                    best = (self.score, chosen)
+            assert best is not None
+            self._judge(best[1])
+
+    @property
+    def score(self) -> int:
+        """``3·(wrong lines) + (lines that follow)``."""
+        verdicts = [j.verdict for j in self.judgements.values()]
+        return 3 * verdicts.count("wrong") + verdicts.count("follows")
+
+    # --- what is wrong only by where a factor was put ----------------------------------------------
+
+    def readers(self, key: Key) -> set[str]:
+        """The claims that read, directly or through others, one state of a name."""
+        tainted = {key}
+        found = set()
+        for statement in self.sheet.backward:
+            if statement.key != key and any(name in tainted for name in names_in(statement.expr)):
+                tainted.add(statement.key)
+                for claim in self.sheet.claims.values():
+                    if statement in claim.statements:
+                        found.add(claim.name)
+        return found
+
+    def is_parameter(self, claim: Claim) -> bool:
+        """Is the claim about something given, rather than computed?"""
+        value = self.points[0].graph.values.get((claim.of, 0))
+        return isinstance(value, Value) and value.op is None
+
+    def _forgive(self) -> None:
+        for name, judgement in self.judgements.items():
+            if judgement.verdict not in ("wrong", "follows"):
+                continue
+            claim = judgement.claim
+            for statement in claim.statements[:-1]:
+                if self._overwritten_but_right(judgement, statement):
+                    judgement.verdict = "correct"
+                    judgement.note = (
+                        f"right as first computed (line {statement.line}); {name} is overwritten "
+                        f"in line {claim.last.line}, after it was used"
+                    )
+                    break
+            if judgement.verdict == "correct" or self.is_parameter(claim):
+                continue
+            readers = [
+                self.judgements[reader]
+                for reader in self.readers(claim.last.key)
+                if self.is_parameter(self.sheet.claims[reader])
+            ]
+            if not readers or any(r.verdict != "correct" for r in readers):
+                continue
+            for truth in judgement.candidates:
+                multiple = self.multiple([p.run[claim.last.key] for p in self.points], truth)
+                if multiple is not None:
+                    judgement.verdict, judgement.truth = "correct", truth
+                    what = "the opposite sign" if multiple == -1 else f"{multiple:.6g} times that"
+                    judgement.note = (
+                        f"this is {what} of d{claim.of} in {self.convention} scale; the lines that "
+                        "read it make up for it, so the parameters' gradients are right"
+                    )
+                    break
+
+    def _overwritten_but_right(self, judgement: Judgement, statement: Statement) -> bool:
+        direct = {
+            claim.name
+            for claim in self.sheet.claims.values()
+            if claim is not judgement.claim
+            and any(statement.key in names_in(s.expr) for s in claim.statements)
+        }
+        if not direct or any(self.judgements[n].verdict != "correct" for n in direct):
+            return False
+        values = [point.run[statement.key] for point in self.points]
+        for truth in judgement.candidates:
+            if self.equals(values, truth):
+                judgement.truth = truth
+                return True
+        return False
+
+    def multiple(self, values: list[Any], truth: tuple[Key, float]) -> float | None:
+        """The one constant by which these differ from the truth at all points; None if there is none."""
+        ratio: float | None = None
+        for i, value in enumerate(values):
+            true = np.asarray(self.truth_at(i, truth))
+            if value is None or np.shape(value) != true.shape:
+                return None
+            value = np.asarray(value, float)
+            at = np.unravel_index(int(np.argmax(np.abs(true))), true.shape)
+            if not true.size or true[at] == 0 or not np.isfinite(value).all():
+                return None
+            here = float(value[at] / true[at])
+            if ratio is None:
+                ratio = here
+            if ratio == 0 or abs(here / ratio - 1) > TOLERANCE:
+                return None
+            if largest_error(value, ratio * true) > TOLERANCE:
+                return None
+        return None if ratio is None else _rounded(ratio)
+
+
+def _rounded(x: float) -> float:
+    near = round(x)
+    return float(near) if near and abs(x / near - 1) < TOLERANCE else x
+
+
+def names_in(e: Expr) -> set[Key]:
+    """The names a formula reads."""
+    found: set[Key] = set()
+    stack = [e]
+    while stack:
+        top = stack.pop()
+        if top.op == "name":
+            found.add(top.extra)
+        stack.extend(top.args)
+    return found
+
+
+def judge(sheet: Sheet, convention: str = "auto") -> tuple[Judged, list[str]]:
+    """The sheet judged in the convention that fits it, and remarks on the numbers it was judged on."""
+    examples = find_examples(sheet.cost)
+    points, remarks = points_of(sheet)
+    if points[0].graph is not sheet.main:
+        examples = find_examples(points[0].graph.cost)
+    if not sheet.claims:
+        remarks.append("this sheet claims nothing: a claim is a line such as dW1 = …")
+    tried = [
+        Judged(sheet, points, examples, choice) for choice in check_convention(convention, examples)
+    ]
+    return min(tried, key=lambda judged: judged.fit), remarks

@@ -1,0 +1,515 @@
+"""What a sheet may say: the functions, methods and operators, each on plain numbers and on Values.
+
+This table is the whitelist. Whatever is not in it cannot be reached from a sheet; what is in it is
+bounded in size before it is computed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core import ops as _ops  # noqa: F401  (loads the table of operations)
+from tinygrad_edu.core.ops import arithmetic, elementwise, reductions, shaping
+from tinygrad_edu.core.primitive import Primitive
+from tinygrad_edu.core.value import Value
+
+#: No array of a sheet has more entries or axes than this, no power of integers a larger exponent.
+MOST_ENTRIES = 2_000_000
+MOST_AXES = 8
+LARGEST_EXPONENT = 64
+#: Number of scalar operations a sheet may cost in one pass: about a second.
+MOST_WORK = 1_000_000_000
+
+MODULES = frozenset({"np", "numpy"})
+ATTRIBUTES = ("T", "shape", "ndim", "size")
+CONSTANTS: dict[str, Any] = {
+    "newaxis": None, "pi": math.pi, "e": math.e, "inf": math.inf,
+    "float": "float64", "int": "int64", "bool": "bool", "float64": "float64",
+    "float32": "float64", "int64": "int64", "int32": "int64", "bool_": "bool",
+}  # fmt: skip
+_BARE_ONLY_AS_NUMPY = ("newaxis", "pi", "e", "inf")
+
+
+class Budget:
+    """The work a sheet may still cause; running out is an error, and the same on every machine."""
+
+    def __init__(self, work: int = MOST_WORK) -> None:
+        self.left = work
+
+    def spend(self, entries: int, each: int = 1) -> None:
+        """Account for an operation that fills `entries` numbers at a cost of `each`."""
+        if entries > MOST_ENTRIES:
+            raise ValueError(f"an array of {entries} entries is larger than a sheet may make")
+        self.left -= entries * each + 1
+        if self.left < 0:
+            raise ValueError("this sheet computes more than a sheet may")
+
+
+def shape_of(x: Any) -> tuple[int, ...]:
+    """The shape of a number, array, Value, or list of them."""
+    return x.shape if isinstance(x, Value) else np.shape(x)
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    return math.prod(shape)
+
+
+def _plain(x: Any) -> Any:
+    """The numbers of a Value, for what is asked of numbers only: an index, a shape."""
+    return x._data if isinstance(x, Value) else x
+
+
+def _checked_shape(*shape: Any) -> tuple[int, ...]:
+    if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
+        shape = tuple(shape[0])
+    new = tuple(operator.index(_plain(n)) for n in shape)
+    if len(new) > MOST_AXES:
+        raise ValueError(f"{len(new)} axes are more than a sheet may use")
+    if _size(new) > MOST_ENTRIES or any(n > MOST_ENTRIES for n in new):
+        raise ValueError(f"an array of shape {new} is larger than a sheet may make")
+    return new
+
+
+def _create(make: Callable[[tuple[int, ...]], Any]) -> Callable[..., Any]:
+    def function(shape: Any, *_: Any, dtype: Any = None) -> Any:
+        return make(_checked_shape(*(shape if isinstance(shape, (tuple, list)) else (shape,))))
+
+    return function
+
+
+def _like(number: float) -> Callable[..., Any]:
+    return lambda x, dtype=None: np.full(shape_of(x), number)
+
+
+def _same(x: Any, *_: Any, **__: Any) -> Any:
+    """Copies and casts: values of a sheet are never written into, and floats stay floats."""
+    return x
+
+
+def _cast(kind: str) -> Callable[..., Any]:
+    def cast(x: Any) -> Any:
+        if isinstance(x, Value):
+            return x
+        return np.asarray(x).astype(kind)[()]
+
+    return cast
+
+
+def _astype(x: Any, kind: Any = "float64", **_: Any) -> Any:
+    return _cast(kind if kind in ("float64", "int64", "bool") else "float64")(x)
+
+
+def _array(x: Any, dtype: Any = None, **_: Any) -> Any:
+    if isinstance(x, (list, tuple)):
+        if any(isinstance(part, Value) for part in _leaves(x)):
+            return shaping.stack([_array(part) for part in x])
+        array = np.array(x)
+        if array.dtype.kind not in "fiub":
+            raise TypeError("an array of a sheet holds real numbers")
+        return array if dtype is None else array.astype(dtype)
+    return x
+
+
+def _leaves(x: Any) -> list[Any]:
+    return [leaf for part in x for leaf in _leaves(part)] if isinstance(x, (list, tuple)) else [x]
+
+
+def _reshape(x: Any, *shape: Any, **options: Any) -> Any:
+    order = options.get("order", "C")
+    if order != "C":
+        raise TypeError("reshape in a sheet keeps NumPy's own order")
+    given = options.get("shape", options.get("newshape"))
+    new = _checked_shape(*(shape if given is None else (given,)))
+    return shaping.reshape(x, shape=new) if isinstance(x, Value) else np.reshape(x, new)
+
+
+def _transpose(x: Any, *axes: Any) -> Any:
+    order = axes[0] if len(axes) == 1 and isinstance(axes[0], (tuple, list)) else axes or None
+    return np.transpose(x, order)
+
+
+def _eye(n: Any, m: Any = None, **_: Any) -> Any:
+    n, m = operator.index(n), None if m is None else operator.index(m)
+    _checked_shape(n, n if m is None else m)
+    return np.eye(n, m)
+
+
+def _arange(*limits: Any, **_: Any) -> Any:
+    numbers = [operator.index(_plain(n)) for n in limits]
+    if any(abs(n) > MOST_ENTRIES for n in numbers):
+        raise ValueError("this range is larger than a sheet may make")
+    return np.arange(*numbers)
+
+
+def _full(shape: Any, number: Any, **_: Any) -> Any:
+    return np.full(_checked_shape(shape), number)
+
+
+def _repeat(x: Any, repeats: Any, axis: Any = None) -> Any:
+    n = operator.index(repeats)
+    _checked_shape(_size(shape_of(x)) * max(n, 0))
+    return np.repeat(x, n, axis=axis)
+
+
+def _tile(x: Any, reps: Any) -> Any:
+    times = tuple(reps) if isinstance(reps, (tuple, list)) else (reps,)
+    _checked_shape(_size(shape_of(x)) * _size(tuple(max(operator.index(n), 0) for n in times)))
+    return np.tile(x, times)
+
+
+def _broadcast_to(x: Any, shape: Any) -> Any:
+    return np.broadcast_to(x, _checked_shape(shape))
+
+
+def _diag(x: Any, **_: Any) -> Any:
+    n = _size(shape_of(x))
+    _checked_shape(n, n)
+    return np.diag(x)
+
+
+def _diagflat(x: Any, **_: Any) -> Any:
+    n = _size(shape_of(x))
+    _checked_shape(n, n)
+    return np.diagflat(x)
+
+
+def _outer(x: Any, y: Any) -> Any:
+    _checked_shape(_size(shape_of(x)), _size(shape_of(y)))
+    if isinstance(x, Value) or isinstance(y, Value):
+        return np.outer(x, y)
+    return np.multiply.outer(np.ravel(x), np.ravel(y))
+
+
+def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    return np.linalg.norm(x, ord, axis, keepdims)
+
+
+def _sigmoid(x: Any) -> Any:
+    return elementwise.sigmoid(_floats(x))
+
+
+def _relu(x: Any) -> Any:
+    return elementwise.relu(_floats(x))
+
+
+def _leaky_relu(x: Any, slope: float = 0.01, **options: Any) -> Any:
+    return elementwise.leaky_relu(_floats(x), slope=options.get("alpha", slope))
+
+
+def _softmax(x: Any, axis: Any = None) -> Any:
+    return reductions.softmax(_floats(x), axis=axis)
+
+
+def _floats(x: Any) -> Any:
+    if isinstance(x, Value):
+        return x
+    x = np.asarray(x, dtype=float)
+    return x if x.ndim else float(x)
+
+
+def _comparison(op: Primitive, test: Any) -> Callable[[Any, Any], Any]:
+    """A mask: of Values it is an operation, so that a derived rule can show it."""
+
+    def compare(x: Any, y: Any) -> Any:
+        return op(x, y) if isinstance(x, Value) or isinstance(y, Value) else test(x, y)
+
+    return compare
+
+
+_greater = _comparison(arithmetic.greater, np.greater)
+_greater_equal = _comparison(arithmetic.greater_equal, np.greater_equal)
+_less = _comparison(arithmetic.less, np.less)
+_less_equal = _comparison(arithmetic.less_equal, np.less_equal)
+_equal = _comparison(arithmetic.equal, np.equal)
+_not_equal = _comparison(arithmetic.not_equal, np.not_equal)
+
+
+def _invert(x: Any) -> Any:
+    return 1.0 - x if isinstance(x, Value) else np.logical_not(x)
+
+
+def _both(x: Any, y: Any) -> Any:
+    return x * y if isinstance(x, Value) or isinstance(y, Value) else np.logical_and(x, y)
+
+
+def _either(x: Any, y: Any) -> Any:
+    if isinstance(x, Value) or isinstance(y, Value):
+        return arithmetic.maximum(x, y)
+    return np.logical_or(x, y)
+
+
+def _times(x: Any, n: Any, **options: Any) -> Any:
+    return _power(x, n)
+
+
+def _power(x: Any, y: Any) -> Any:
+    if isinstance(x, int) and isinstance(y, int):
+        if abs(y) > LARGEST_EXPONENT or abs(x) > 2**53:
+            raise ValueError(f"the exponent {y} is too large for whole numbers")
+        return float(x) ** y if y < 0 else x**y if abs(x) ** y < 2**53 else float(x) ** y
+    if isinstance(y, np.ndarray) and not isinstance(x, Value) and y.ndim == 0:
+        y = y[()]
+    if not isinstance(x, Value) and not isinstance(y, Value):
+        x = np.asarray(x)
+        if x.dtype.kind in "iub":
+            x = x.astype(float)  # integers to a negative power are an error in NumPy
+        return np.power(x, y)[()] if np.ndim(x) == 0 else np.power(x, y)
+    return x**y
+
+
+def _len(x: Any) -> int:
+    shape = shape_of(x)
+    if not shape:
+        raise TypeError("a single number has no length")
+    return shape[0]
+
+
+def _prime(name: str) -> Callable[..., Any]:
+    """The derivative of an activation as a function of z."""
+
+    def derivative(z: Any, *args: Any, **options: Any) -> Any:
+        z = _floats(z)
+        if name == "sigmoid":
+            a = elementwise.sigmoid(z)
+            return a * (1.0 - a)
+        if name == "tanh":
+            a = np.tanh(z)
+            return 1.0 - a * a
+        mask = _greater_equal(z, 0.0) * 1.0
+        if name == "relu":
+            return mask
+        if name == "leaky_relu":
+            slope = args[0] if args else options.get("slope", options.get("alpha", 0.01))
+            return mask + slope * (1.0 - mask)
+        a = reductions.softmax(z, axis=options.get("axis"))
+        return a * (1.0 - a)
+
+    return derivative
+
+
+def _numpy(*names: str) -> dict[str, Callable[..., Any]]:
+    return {name: getattr(np, name) for name in names}
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    **_numpy(
+        "sum", "mean", "prod", "max", "min", "amax", "amin", "argmax", "argmin", "var", "std",
+        "cumsum", "exp", "expm1", "log", "log1p", "log2", "log10", "sqrt", "tanh", "sin", "cos",
+        "tan", "arctan", "sinh", "cosh", "abs", "absolute", "fabs", "sign", "square", "reciprocal",
+        "maximum", "minimum", "where", "clip", "dot", "matmul", "multiply", "divide",
+        "true_divide", "subtract", "add", "negative", "squeeze", "concatenate", "vstack", "hstack",
+        "stack", "expand_dims", "swapaxes", "moveaxis", "ravel", "heaviside", "trace",
+        "column_stack", "atleast_2d", "any", "all", "flip", "roll", "triu", "tril",
+    ),
+    "transpose": _transpose, "reshape": _reshape, "outer": _outer, "power": _power, "pow": _power,
+    "float_power": _power, "linalg.norm": _norm, "norm": _norm, "broadcast_to": _broadcast_to,
+    "ones_like": _like(1.0), "zeros_like": _like(0.0), "empty_like": _like(0.0),
+    "full_like": lambda x, number, dtype=None: np.full(shape_of(x), number),
+    "ones": _create(np.ones), "zeros": _create(np.zeros), "empty": _create(np.zeros),
+    "full": _full, "eye": _eye, "identity": _eye, "arange": _arange, "range": _arange,
+    "repeat": _repeat, "tile": _tile, "diag": _diag, "diagflat": _diagflat,
+    "array": _array, "asarray": _array, "copy": _same, "float64": _cast("float64"),
+    "float32": _cast("float64"), "float": _cast("float64"), "int64": _cast("int64"),
+    "int32": _cast("int64"), "int": _cast("int64"), "bool": _cast("bool"), "bool_": _cast("bool"),
+    "greater": _greater, "greater_equal": _greater_equal, "less": _less,
+    "less_equal": _less_equal, "equal": _equal, "not_equal": _not_equal,
+    "logical_not": _invert, "logical_and": _both, "logical_or": _either, "len": _len,
+    "shape": shape_of,
+    "sigmoid": _sigmoid, "relu": _relu, "leaky_relu": _leaky_relu, "softmax": _softmax,
+    "softplus": elementwise.softplus, "log_softmax": reductions.log_softmax,
+    "logsumexp": reductions.logsumexp,
+}  # fmt: skip
+ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu", "softmax")
+for _activation in ACTIVATIONS:
+    for _suffix in ("prime", "derivative", "deriv", "grad"):
+        FUNCTIONS[f"{_activation}_{_suffix}"] = _prime(_activation)
+#: Not NumPy's: these are written without ``np.``.
+OWN = frozenset(
+    name for name in FUNCTIONS if not hasattr(np, name.split(".")[0]) or name in ("len", "range")
+)
+
+METHODS: dict[str, Callable[..., Any]] = {
+    **{
+        name: FUNCTIONS[name]
+        for name in (
+            "sum", "mean", "prod", "max", "min", "argmax", "argmin", "var", "std", "cumsum", "dot",
+            "squeeze", "ravel", "clip", "repeat", "swapaxes", "copy", "reshape", "transpose",
+            "exp", "log", "tanh", "sqrt", "any", "all", "trace",
+        )
+    },
+    "flatten": np.ravel, "astype": _astype,
+    "item": lambda x: x if isinstance(x, Value) else np.asarray(x).item(),
+}  # fmt: skip
+
+_OPERATORS: dict[str, Callable[..., Any]] = {
+    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv,
+    "@": operator.matmul, "**": _power, "//": operator.floordiv, "%": operator.mod,
+    "&": _both, "|": _either, "~": _invert, "neg": operator.neg, "pos": operator.pos,
+    ">": _greater, ">=": _greater_equal, "<": _less, "<=": _less_equal, "==": _equal,
+    "!=": _not_equal,
+}  # fmt: skip
+_PRODUCTS = frozenset({"dot", "matmul"})
+#: How much dearer than an addition.
+_DEAR = {"exp": 8, "log": 8, "tanh": 12, "**": 12, "power": 12, "softmax": 16, "sigmoid": 12}
+
+
+def suggestion(name: str) -> str:
+    """A known function with a similar name, to put behind an error."""
+    near = difflib.get_close_matches(name, FUNCTIONS, n=1)
+    return f"; did you mean {prefix(near[0])}{near[0]}?" if near else ""
+
+
+def prefix(name: str) -> str:
+    """``np.`` before what is NumPy's."""
+    return "" if name in OWN else "np."
+
+
+def apply(op: str, extra: Any, args: list[Any], budget: Budget) -> Any:
+    """The result of one operation of a formula; may raise what NumPy raises for misfits."""
+    if op in _OPERATORS:
+        result = _operate(op, args, budget)
+    elif op in ("call", "method"):
+        name, options = extra
+        split = len(args) - len(options)
+        given, named = args[:split], dict(zip(options, args[split:], strict=True))
+        function = (FUNCTIONS if op == "call" else METHODS)[name]
+        _account(name, given, budget)
+        result = function(*given, **named)
+    elif op == "attribute":
+        result = args[0].T if extra == "T" and isinstance(args[0], Value) else _about(args[0], extra)
+    elif op == "index":
+        result = _index(args[0], args[1:], budget)
+    elif op == "slice":
+        return slice(*(None if a is None else operator.index(_plain(a)) for a in args))
+    elif op == "tuple":
+        return tuple(args)
+    elif op == "list":
+        return list(args)
+    elif op == "setitem":
+        result = _setitem(args[0], args[1:-1], args[-1])
+    elif op == "addat":
+        result = _addat(args[0], args[1:-1], args[-1])
+    else:
+        raise TypeError(f"{op} is not an operation of a sheet")
+    return _result(result)
+
+
+def _result(x: Any) -> Any:
+    if isinstance(x, np.ndarray):
+        if x.dtype.kind not in "fiub":
+            raise TypeError("a formula of a sheet computes real numbers")
+        return x if x.ndim else x[()]
+    if isinstance(x, complex):
+        raise TypeError("a formula of a sheet computes real numbers, this one is complex")
+    return x
+
+
+def _operate(op: str, args: list[Any], budget: Budget) -> Any:
+    for a in args:
+        if a is None or isinstance(a, (str, slice)) or a is Ellipsis:
+            raise TypeError(f"{a!r} is not a number")
+    if isinstance(args[0], (tuple, list)) and not isinstance(args[0], np.ndarray):
+        if op == "+" and len(args) == 2 and isinstance(args[1], (tuple, list)):
+            return type(args[0])([*args[0], *args[1]])  # shapes put together
+        args = [_array(list(a)) if isinstance(a, (tuple, list)) else a for a in args]
+    if len(args) == 2:
+        if isinstance(args[1], (tuple, list)):
+            args = [args[0], _array(list(args[1]))]
+        _account("matmul" if op == "@" else op, args, budget)
+        args = [np.float64(a) if type(a) is bool else a for a in args]
+        if op in "/":
+            args = [np.float64(a) if isinstance(a, (int, float)) else a for a in args]
+        if op == "-":  # NumPy refuses to subtract booleans; learners mean numbers
+            args = [_number_of_mask(a) for a in args]
+    elif op == "neg":
+        args = [_number_of_mask(args[0])]
+    return _OPERATORS[op](*args)
+
+
+def _number_of_mask(a: Any) -> Any:
+    return a.astype(float) if isinstance(a, (np.ndarray, np.bool_)) and a.dtype == bool else a
+
+
+def _account(name: str, args: list[Any], budget: Budget) -> None:
+    """Refuse what would be too large before it is computed."""
+    if name in ("matmul", *_PRODUCTS) and len(args) == 2:
+        a, b = shape_of(args[0]), shape_of(args[1])
+        inner = a[-1] if a else 1
+        outer = _size(a[:-1]) * (_size(b) // max(inner, 1) if b else 1)
+        budget.spend(outer, max(inner, 1))
+        return
+    shapes = [shape_of(a) for a in args if isinstance(a, (Value, np.ndarray))]
+    if len(shapes) > 1 and name not in ("concatenate", "vstack", "hstack", "stack"):
+        try:
+            shapes.append(np.broadcast_shapes(*shapes))
+        except ValueError:
+            pass  # the operation itself says so, in better words
+    budget.spend(max(map(_size, shapes), default=1), _DEAR.get(name, 1))
+
+
+def _about(x: Any, what: str) -> Any:
+    if what == "T":
+        return np.transpose(x)
+    if what == "shape":
+        return tuple(shape_of(x))
+    return len(shape_of(x)) if what == "ndim" else _size(shape_of(x))
+
+
+def _as_index(parts: list[Any]) -> Any:
+    def one(part: Any) -> Any:
+        if isinstance(part, Value):
+            if part.op is None or part.op.differentiable:
+                raise IndexError("floats cannot be an index")
+            return np.asarray(part._data) != 0
+        if isinstance(part, (tuple, list)):
+            return np.array(part)
+        return part
+
+    made = tuple(one(part) for part in parts)
+    return made[0] if len(made) == 1 else made
+
+
+def _index(x: Any, parts: list[Any], budget: Budget) -> Any:
+    index = _as_index(parts)
+    if isinstance(x, (tuple, list)):
+        return x[index if isinstance(index, slice) else operator.index(index)]
+    if not isinstance(x, Value):
+        x = np.asarray(x)
+    shape = shaping._getitem_shape(shape_of(x), index=index)
+    budget.spend(_size(shape))
+    return x[index]
+
+
+def _setitem(x: Any, parts: list[Any], new: Any) -> Any:
+    """A copy of `x` with other numbers at an index."""
+    index = _as_index(parts)
+    if not isinstance(x, Value) and not isinstance(new, Value):
+        result = np.array(x, dtype=float)
+        result[index] = new
+        return result
+    shape = shape_of(x)
+    keep = np.ones(shape)
+    keep[index] = 0.0
+    if isinstance(new, Value) or np.ndim(new):
+        at = np.shape(keep[index])
+        spread = shaping.broadcast_to(new, shape=at)
+        return x * keep + shaping.scatter(spread, index=index, shape=shape)
+    return arithmetic.where(keep, x, float(new))
+
+
+def _addat(x: Any, parts: list[Any], new: Any) -> Any:
+    """A copy of `x` with numbers added at an index, repeated ones as often as they occur."""
+    index = _as_index(parts)
+    if not isinstance(x, Value) and not isinstance(new, Value):
+        result = np.array(x, dtype=float)
+        np.add.at(result, index, new)
+        return result
+    shape = shape_of(x)
+    at = shaping._getitem_shape(shape, index=index)
+    return x + shaping.scatter(shaping.broadcast_to(new, shape=at), index=index, shape=shape)
