@@ -1,0 +1,33 @@
+"""From a recorded graph to a fast straight-line program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tinygrad_edu.core.value import Value
+from tinygrad_edu.program.program import Program, compile_graph
+
+__all__ = ["Program", "compile"]
+
+
+def compile(cost: Value, names: Mapping[str, Any] | None = None) -> Program:
+    """A program that computes `cost` and its gradients from new numbers, in straight-line NumPy.
+
+    ``program(W1=…, X=…)`` returns the cost and ``{"W1": dW1, …}``. Arguments are the named
+    leaves of the graph, and ``arg0``, ``arg1`` … for unnamed ones that require a gradient;
+    ``names=locals()`` names them after variables. Unnamed constants, and plain numbers
+    that met a Value, are part of the program. `Program.source` is it as a text that runs by itself.
+
+    What was recorded is fixed: shapes, dtypes, and every decision that Python took on the numbers
+    (an ``if`` on ``.data``, a mask or a dropout drawn from random numbers).
+
+    Raises GradError where `cost` is not a single number, needs no gradient, or where two leaves
+    have the same name.
+
+    >>> w, x = Value(2.0, "w"), Value(5.0, "x")
+    >>> program = compile(w * x + w)
+    >>> program(w=3.0, x=7.0)
+    (24.0, {'w': 8.0, 'x': 3.0})
+    """
+    return compile_graph(cost, names)

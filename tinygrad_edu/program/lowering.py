@@ -1,0 +1,157 @@
+"""From operations to the NumPy calls that compute them well.
+
+An operation such as the sigmoid is one node of a graph, but several calls to NumPy. Written out as
+Symbols, the calls that two operations share are made once: the cross-entropy from logits and its
+gradient both need ``exp(-|z|)``. Every form here is the stable one, exact where z is ±1000.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.ops import arithmetic as ar
+from tinygrad_edu.core.ops import elementwise as el
+from tinygrad_edu.core.ops import linalg, losses, reductions, shaping
+from tinygrad_edu.core.primitive import Primitive, primitive
+from tinygrad_edu.program.symbol import ELEMENTWISE, Symbol, Table, needed
+
+#: Sums no longer than this are products with ones: faster, and rounded as well at this length.
+_SUM_BY_PRODUCT = 4096
+
+
+@primitive(None, None)
+def copysign(x: Any, y: Any) -> Any:
+    """The size of x with the sign of y.
+
+    >>> copysign(1.0, -3.0)
+    -1.0
+    """
+    return np.copysign(x, y)
+
+
+@primitive(None)
+def finite(x: Any) -> Any:
+    """`x` with 0 for what is infinite or not a number.
+
+    >>> finite(float("inf"))
+    0.0
+    """
+    return np.where(np.isfinite(x), x, 0)
+
+
+@primitive(None, shape=reductions.reduced_shape)
+def top(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """The largest number, −∞ where there is none.
+
+    >>> top(np.zeros(0))
+    -inf
+    """
+    return np.max(x, axis=axis, keepdims=keepdims, initial=-np.inf)
+
+
+ELEMENTWISE |= {copysign, finite}
+
+
+def _sigmoid(x: Any) -> Any:
+    e = el.exp(-el.absolute(x))  # never above 1, so neither number below overflows
+    return ar.maximum(e, copysign(1.0, x)) / (e + 1.0)  # 1 for x >= 0, else e: over 1 + e
+
+
+def _softplus(x: Any) -> Any:
+    return ar.maximum(x, 0.0) + el.log1p(el.exp(-el.absolute(x)))
+
+
+def _shifted(x: Any, axis: Any) -> Any:
+    return x - finite(top(x, axis=axis, keepdims=True))
+
+
+def _softmax(x: Any, *, axis: Any = None) -> Any:
+    e = el.exp(_shifted(x, axis))
+    return e / reductions.sum(e, axis=axis, keepdims=True)
+
+
+def _log_softmax(x: Any, *, axis: Any = None) -> Any:
+    shifted = _shifted(x, axis)
+    return shifted - el.log(reductions.sum(el.exp(shifted), axis=axis, keepdims=True))
+
+
+def _logsumexp(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+    shift = finite(top(x, axis=axis, keepdims=True))
+    total = el.log(reductions.sum(el.exp(x - shift), axis=axis, keepdims=True)) + shift
+    new = reductions.reduced_shape(x.shape, axis=axis, keepdims=keepdims)
+    return shaping.reshape(total, shape=new)
+
+
+def _logistic_loss(z: Any, y: Any, *, axis: int | None = None) -> Any:
+    loss = ar.maximum(z, 0.0) - y * z + el.log1p(el.exp(-el.absolute(z)))
+    return loss if axis is None else reductions.sum(loss, axis=axis)
+
+
+def _softmax_loss(z: Any, y: Any, *, axis: int = 0) -> Any:
+    # Where y is 0 nothing is lost, not even where log softmax is −∞.
+    return -reductions.sum(y * ar.where(y, _log_softmax(z, axis=axis), 0.0), axis=axis)
+
+
+def _leaky_relu(x: Any, *, slope: float = 0.01, at_zero: float = 1) -> Any:
+    return ar.where(ar.greater_equal(x, 0.0), x, x * slope)
+
+
+def _norm(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+    return el.sqrt(reductions.sum(x * x, axis=axis, keepdims=keepdims))
+
+
+def _xlogy(x: Any, y: Any) -> Any:
+    return x * el.log(ar.where(x, y, 1.0))
+
+
+def _xdivy(x: Any, y: Any) -> Any:
+    return x / ar.where(x, y, 1.0)
+
+
+def _matmul(x: Any, y: Any) -> Any:
+    """A product over an inner length of 1 is one product per entry."""
+    return x * y if len(x.shape) == len(y.shape) == 2 and x.shape[1] == 1 else None
+
+
+def _sum(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+    gone = reductions.axes_of(len(x.shape), axis)
+    n = reductions.count(x, axis)
+    new = reductions.reduced_shape(x.shape, axis=axis, keepdims=keepdims)
+    if len(x.shape) != 2 or n > _SUM_BY_PRODUCT or x.op is shaping.transpose:
+        return None
+    if gone == (1,):
+        return shaping.reshape(linalg.matmul(x, np.ones((n, 1), x.dtype)), shape=new)
+    if gone == (0,):
+        return shaping.reshape(linalg.matmul(np.ones((1, n), x.dtype), x), shape=new)
+    return None
+
+
+#: What an operation is written as, where it is not a call to NumPy itself.
+FORMS: dict[Primitive, Callable[..., Any]] = {
+    el.sigmoid: _sigmoid, el.softplus: _softplus, reductions.softmax: _softmax,
+    reductions.log_softmax: _log_softmax, reductions.logsumexp: _logsumexp,
+    losses.logistic_loss: _logistic_loss, losses.softmax_loss: _softmax_loss,
+    el.relu: lambda x, *, at_zero=1: ar.maximum(x, 0.0), el.leaky_relu: _leaky_relu,
+    reductions.norm: _norm, el.xlogy: _xlogy, el.xdivy: _xdivy, linalg.matmul: _matmul,
+    reductions.sum: _sum,
+}  # fmt: skip
+
+
+def lowered(outputs: Sequence[Symbol]) -> list[Symbol]:
+    """`outputs` written with NumPy's own operations, in a table of their own."""
+    table = Table(FORMS)
+    new: dict[Symbol, Symbol] = {}
+    for old in needed(outputs):
+        if old.op is not None:
+            now = table.apply(old.op, tuple(new[x] for x in old.parents), old.options)
+        elif old.constant:
+            now = table.symbol(old.value)
+        else:
+            now = table.argument(old.name or "", old.shape, old.dtype)
+        if now.name is None and not now.constant:
+            now.name = old.name
+        new[old] = now
+    return [new[x] for x in outputs]

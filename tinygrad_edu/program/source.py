@@ -1,0 +1,456 @@
+"""From Symbols to a NumPy program: one call a line, results written into memory planned beforehand.
+
+A result's memory is used again once nothing later reads it. What is only another look at memory (a
+transpose, a slice, a shape) costs nothing while the program runs: it is taken once, above it.
+"""
+
+from __future__ import annotations
+
+import keyword
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.ops import TABLE, linalg, reductions, shaping
+from tinygrad_edu.core.ops import arithmetic as ar
+from tinygrad_edu.core.ops import elementwise as el
+from tinygrad_edu.core.primitive import Primitive, primitive
+from tinygrad_edu.program.lowering import copysign, finite, top
+from tinygrad_edu.program.symbol import Symbol, needed
+
+#: Constants up to this many numbers are printed in the source; larger ones are handed over with it.
+_PRINTED = 1024
+
+
+@primitive(None)
+def copy(x: Any) -> Any:
+    """The same numbers in memory of their own.
+
+    >>> copy(2.0)
+    2.0
+    """
+    return np.array(x)
+
+
+#: NumPy's element-wise functions: they can write a result over an input.
+UFUNCS: dict[Primitive, str] = {
+    ar.add: "np.add", ar.subtract: "np.subtract", ar.multiply: "np.multiply",
+    ar.divide: "np.divide", ar.negative: "np.negative",
+    ar.maximum: "np.maximum", ar.minimum: "np.minimum",
+    ar.greater: "np.greater", ar.greater_equal: "np.greater_equal", ar.less: "np.less",
+    ar.less_equal: "np.less_equal", ar.equal: "np.equal", ar.not_equal: "np.not_equal",
+    el.exp: "np.exp", el.expm1: "np.expm1", el.log: "np.log", el.log1p: "np.log1p",
+    el.log2: "np.log2", el.log10: "np.log10", el.power: "np.power", el.sqrt: "np.sqrt",
+    el.sign: "np.sign", el.absolute: "np.abs", el.sin: "np.sin", el.cos: "np.cos", el.tan: "np.tan",
+    el.arctan: "np.arctan", el.sinh: "np.sinh", el.cosh: "np.cosh", el.tanh: "np.tanh",
+    copysign: "np.copysign", ar.power_constant: "np.power",
+}  # fmt: skip
+
+_COMPARISONS = {ar.greater, ar.greater_equal, ar.less, ar.less_equal, ar.equal, ar.not_equal}
+
+#: Functions that take axis= and keepdims=.
+REDUCTIONS: dict[Primitive, str] = {
+    reductions.sum: "np.add.reduce", reductions.prod: "np.multiply.reduce",
+    reductions.max: "np.maximum.reduce", reductions.min: "np.minimum.reduce",
+    top: "np.maximum.reduce", reductions.var: "np.var", reductions.std: "np.std",
+}  # fmt: skip
+
+#: Operations that give another look at the memory of their input.
+VIEWS: set[Primitive] = {shaping.reshape, shaping.transpose, shaping.broadcast_to}
+
+
+def is_view(s: Symbol) -> bool:
+    """Does NumPy answer with the memory of the input, or may it?"""
+    return s.op in VIEWS or (s.op is shaping.getitem and shaping._is_basic(s.options["index"]))
+
+
+@dataclass
+class Listing:
+    """A program as text, with what its text cannot hold."""
+
+    source: str
+    constants: list[Any]
+    kept: list[str]  # the names of the arrays that gradients are written into
+    calls: int
+    views: int
+    memory: int  # bytes of the planned blocks
+    unshared: int  # bytes if every result had memory of its own
+
+
+def _dims(shape: tuple[int, ...]) -> str:
+    """A shape as the arguments of reshape."""
+    return ", ".join(map(str, shape)) or "()"
+
+
+class _Writer:
+    """Writes one program: which names, which memory, which lines."""
+
+    def __init__(
+        self, arguments: Sequence[Symbol], cost: Symbol, gradients: dict[str, Symbol]
+    ) -> None:
+        self.above: list[str] = []  # lines before the function: constants, memory, looks at it
+        self.body: list[str] = []
+        self.imports: list[str] = []
+        self.constants: list[Any] = []
+        self.text: dict[Symbol, str] = {}  # how a Symbol is read
+        self.taken = {"np", "program", "constants", "TABLE"}
+        self.root: dict[Symbol, Symbol] = {}  # whose memory a Symbol looks at
+        self.fixed: dict[
+            Symbol, str
+        ] = {}  # memory that stays in place: its name above the function
+        self.block: dict[Symbol, tuple[str, np.dtype[Any], int]] = {}
+        self.free: list[tuple[str, np.dtype[Any], int]] = []
+        self.blocks: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {}
+        self.looks: dict[str, str] = {}
+        self.numbers: dict[str, int] = {}
+        self.calls = self.views = self.unshared = 0
+        for x in arguments:
+            self.text[x] = self.name(x.name or "x")
+        self.parameters = [self.text[x] for x in arguments]
+        dtypes = {x.name or "": x.dtype for x in arguments}
+        outputs = self._own(gradients, dtypes)
+        self.write(cost, outputs)
+        self.kept_names = [self.fixed[s] for s in outputs.values() if s in self.fixed]
+        self.result = ", ".join(f"{key!r}: {self.text[s]}" for key, s in outputs.items())
+        self.result = f"{self.text[cost]}, {{{self.result}}}"
+
+    @staticmethod
+    def _own(gradients: dict[str, Symbol], dtypes: dict[str, np.dtype[Any]]) -> dict[str, Symbol]:
+        """Each gradient in its leaf's dtype, in memory that nothing else shares."""
+        outputs: dict[str, Symbol] = {}
+        for key, g in gradients.items():
+            own = g.op in WRITTEN and not is_view(g) and g not in outputs.values()
+            own = own and g.dtype == dtypes[key]
+            if not own and g.shape:
+                g = g.table.node(copy, (g,), {})
+                g.dtype = dtypes[key]
+            outputs[key] = g
+        return outputs
+
+    # --- names -----------------------------------------------------------------------------------
+
+    def fresh(self, stem: str) -> str:
+        """``t1``, ``t2``, …: the next of its stem."""
+        self.numbers[stem] = self.numbers.get(stem, 0) + 1
+        return self.name(f"{stem}{self.numbers[stem]}")
+
+    def name(self, wanted: str) -> str:
+        """An identifier as near to `wanted` as Python allows, not used before."""
+        text = "".join(c if ("a" + c).isidentifier() and c.isascii() else "_" for c in wanted)
+        if not text.isidentifier() or keyword.iskeyword(text) or text.startswith("__"):
+            text = f"v_{text}"
+        unique, n = text, 1
+        while unique in self.taken:
+            n += 1
+            unique = f"{text}_{n}"
+        self.taken.add(unique)
+        return unique
+
+    def result_name(self, s: Symbol) -> str:
+        return self.name(s.name) if s.name else self.fresh("t")
+
+    def constant(self, s: Symbol) -> str:
+        """A constant as it is written: a number in place, an array by a name above the function."""
+        value = s.value
+        if not s.shape:
+            text = repr(float(value))
+            text = text if math.isfinite(value) else f"float({text!r})"
+            return text if s.weak else f"np.{s.dtype}({text})"
+        name = self.name(s.name) if s.name else self.fresh("c")
+        dtype = "" if s.dtype == np.float64 else f", np.{s.dtype}"
+        first = value.flat[0] if value.size else 0.0
+        if value.size and np.all(value == first):
+            what = f"np.full({s.shape}, {float(first)!r}{dtype})" if math.isfinite(first) else ""
+            what = f"np.ones({s.shape}{dtype})" if first == 1 else what
+        else:
+            what = ""
+        if not what and value.size <= _PRINTED and np.isfinite(value).all():
+            what = f"np.array({value.tolist()!r}{dtype})"
+        self.above.append(f"{name} = {what or self.handed_over(value)}")
+        return name
+
+    def handed_over(self, value: np.ndarray[Any, Any]) -> str:
+        """An array too large to print."""
+        self.constants.append(value)
+        return f"constants[{len(self.constants) - 1}]  # {value.shape} {value.dtype}"
+
+    def read(self, s: Symbol) -> str:
+        """The text that stands for a Symbol in a call."""
+        if s not in self.text:
+            self.text[s] = self.constant(s)
+        return self.text[s]
+
+    # --- memory ----------------------------------------------------------------------------------
+
+    def write(self, cost: Symbol, outputs: dict[str, Symbol]) -> None:
+        """All lines, oldest Symbol first."""
+        results = [cost, *outputs.values()]
+        order = [s for s in needed(results) if s.op is not None]
+        last: dict[Symbol, int] = {}
+        for i, s in enumerate(order):
+            self.root[s] = self.root.get(s.parents[0], s.parents[0]) if is_view(s) else s
+            for x in s.parents:
+                last[self.root.get(x, x)] = i
+        for s in results:
+            last[self.root.get(s, s)] = len(order)
+        dying: dict[int, list[Symbol]] = {}
+        for s, i in last.items():
+            dying.setdefault(i, []).append(s)
+        for i, s in enumerate(order):
+            dead = [x for x in dying.get(i, ()) if x in self.block]
+            if is_view(s):
+                self.look(s)
+            else:
+                self.call(s, dead)
+            # Memory this line may have been written over is not given away twice.
+            for x in dead:
+                if x in self.block:
+                    self.free.append(self.block.pop(x))
+        for s in results:
+            self.read(s)
+
+    def take(self, s: Symbol, dead: Sequence[Symbol]) -> str:
+        """Memory for a result: that of an input nobody reads again, a free block, or a new one."""
+        self.unshared += s.size * s.dtype.itemsize
+        if s.op in UFUNCS or s.op is copy:
+            for x in dead:
+                if x in s.parents and x.shape == s.shape and x.dtype == s.dtype:
+                    self.block[s] = self.block.pop(x)
+                    return self.look_at(s)
+        fitting = [b for b in self.free if b[1] == s.dtype and s.size <= b[2] <= 4 * s.size]
+        if fitting:
+            block = min(fitting, key=lambda b: b[2])
+            self.free.remove(block)
+        else:
+            block = (self.fresh("memory"), s.dtype, s.size)
+            self.blocks[block[0]] = (s.dtype, s.shape)
+            dtype = "" if s.dtype == np.float64 else f", np.{s.dtype}"
+            self.above.append(f"{block[0]} = np.empty({s.shape}{dtype})")
+        self.block[s] = block
+        return self.look_at(s)
+
+    def look_at(self, s: Symbol) -> str:
+        """The name of a block in the shape of `s`."""
+        block, _, size = self.block[s]
+        if self.blocks[block][1] == s.shape:
+            return block
+        part = block if size == s.size else f"{block}.reshape(-1)[:{s.size}]"
+        return self.view_above(
+            f"{part}.reshape({_dims(s.shape)})", f"{block}_{'x'.join(map(str, s.shape))}"
+        )
+
+    def view_above(self, expression: str, stem: str) -> str:
+        if expression not in self.looks:
+            self.looks[expression] = self.name(stem)
+            self.above.append(f"{self.looks[expression]} = {expression}")
+        return self.looks[expression]
+
+    def look(self, s: Symbol) -> None:
+        """Another look at memory: above the function where that memory stays in place."""
+        x = s.parents[0]
+        self.views += 1
+        if s.op is shaping.reshape:
+            what = f"{{}}.reshape({_dims(s.shape)})"
+        elif s.op is shaping.transpose:
+            axes = s.options.get("axes")
+            what = "{}.T" if axes is None else f"{{}}.transpose{tuple(axes)}"
+        elif s.op is shaping.broadcast_to:
+            what = f"np.broadcast_to({{}}, {s.shape})"
+        else:
+            what = f"{{}}[{self.index(s.options['index'])}]"
+        if not x.shape and s.op is shaping.reshape:
+            what = f"np.full({s.shape}, {{}})"
+        fixed = x.constant or x in self.fixed
+        if x.constant:
+            self.fixed[x] = self.read(x)
+        if (
+            fixed
+            and x.shape
+            and s.shape
+            and (s.op is not shaping.reshape or x.constant or self.contiguous(x))
+        ):
+            stem = s.name or f"{self.text[x]}_{'T' if what == '{}.T' else 'view'}"
+            self.fixed[s] = self.text[s] = self.view_above(what.format(self.fixed[x]), stem)
+        elif what == "{}.T":
+            self.text[s] = f"{self.read(x)}.T"
+        else:
+            self.text[s] = self.result_name(s)
+            self.body.append(f"{self.text[s]} = {what.format(self.read(x))}")
+
+    def contiguous(self, s: Symbol) -> bool:
+        """Do the numbers of `s` lie in memory in order, so that any shape of them is a look?"""
+        return not is_view(s) or s.op is shaping.reshape
+
+    # --- calls -----------------------------------------------------------------------------------
+
+    def call(self, s: Symbol, dead: Sequence[Symbol]) -> None:
+        """The lines that compute one Symbol."""
+        self.calls += 1
+        args = [self.read(x) for x in s.parents]
+        name = self.text[s] = self.result_name(s)
+        writer = CALLS.get(s.op)  # type: ignore[arg-type]
+        if s.op in UFUNCS:
+            self.ufunc(s, name, args, dead)
+        elif s.op in REDUCTIONS:
+            self.reduction(s, name, args, dead)
+        elif writer is not None:
+            writer(self, s, name, args, dead)
+        else:
+            self.other(s, name, args)
+
+    def kept(self, s: Symbol, dead: Sequence[Symbol], name: str) -> str:
+        """``, out=memory`` for a result that has axes; a single number needs none."""
+        if not s.shape:
+            return ""
+        self.fixed[s] = memory = self.take(s, dead)
+        return f", out={memory}"
+
+    def ufunc(self, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]) -> None:
+        if s.op is ar.power_constant:
+            args = [*args, repr(s.options["n"])]
+        call = f"{UFUNCS[s.op]}({', '.join(args)}{self.kept(s, dead, name)})"  # type: ignore[index]
+        self.body.append(
+            f"{name} = {f'float({call})' if s.op in _COMPARISONS and not s.shape else call}"
+        )
+
+    def reduction(self, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]) -> None:
+        axis = s.options.get("axis")
+        options = f", axis={axis!r}" + ", keepdims=True" * bool(s.options.get("keepdims"))
+        options += f", ddof={s.options['ddof']!r}" if s.options.get("ddof") else ""
+        options += ", initial=-np.inf" if s.op is top else ""
+        out = self.kept(s, dead, name)
+        self.body.append(f"{name} = {REDUCTIONS[s.op]}({args[0]}{options}{out})")  # type: ignore[index]
+
+    def index(self, index: Any) -> str:
+        """An index as one writes it."""
+        if isinstance(index, tuple):
+            return ", ".join(map(self.index, index)) + "," * (len(index) == 1) or "()"
+        if isinstance(index, slice):
+            parts = ["" if n is None else str(n) for n in (index.start, index.stop)]
+            return ":".join(parts) + ("" if index.step is None else f":{index.step}")
+        if isinstance(index, (np.ndarray, list)):
+            array = np.asarray(index)
+            name = self.fresh("index")
+            small = array.size <= _PRINTED
+            dtype = ", int" if array.size == 0 else ""
+            what = f"np.array({array.tolist()!r}{dtype})" if small else self.handed_over(array)
+            self.above.append(f"{name} = {what}")
+            return name
+        return "..." if index is ... else repr(index)
+
+    def other(self, s: Symbol, name: str, args: list[str]) -> None:
+        """An operation without a line of NumPy: its own forward."""
+        assert s.op is not None
+        options = "".join(f", {k}={v!r}" for k, v in s.options.items())
+        if TABLE.get(s.op.name) is s.op:
+            line = f"{s.op.name} = TABLE[{s.op.name!r}].forward"
+            self.taken.add(s.op.name)
+            if line not in self.imports:
+                self.imports.append(line)
+            self.body.append(f"{name} = {s.op.name}({', '.join(args)}{options})")
+        else:
+            self.constants.append(s.op)
+            function = f"constants[{len(self.constants) - 1}].forward"
+            self.body.append(f"{name} = {function}({', '.join(args)}{options})")
+
+    def listing(self) -> Listing:
+        lines = ["import numpy as np", ""]
+        if self.imports:
+            lines += ["from tinygrad_edu.core.ops import TABLE", "", *self.imports, ""]
+        lines += [*self.above, ""] if self.above else []
+        lines += ["", f"def program({', '.join(self.parameters)}):"]
+        lines += [f"    {line}" for line in self.body] + [f"    return {self.result}", ""]
+        memory = sum(dtype.itemsize * math.prod(shape) for dtype, shape in self.blocks.values())
+        text = "\n".join(lines)
+        return Listing(
+            text, self.constants, self.kept_names, self.calls, self.views, memory, self.unshared
+        )
+
+
+def _write_matmul(
+    w: _Writer, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]
+) -> None:
+    x, y = s.parents
+    # For two matrices np.dot is the same product with less ceremony; it wants equal dtypes.
+    plain = len(x.shape) == len(y.shape) <= 2 and x.dtype == y.dtype
+    function = "np.dot" if plain else "np.matmul"
+    w.body.append(f"{name} = {function}({', '.join(args)}{w.kept(s, dead, name)})")
+
+
+def _write_where(w: _Writer, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]) -> None:
+    w.body.append(f"{name} = np.where({', '.join(args)}){'' if s.shape else '[()]'}")
+
+
+def _write_finite(
+    w: _Writer, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]
+) -> None:
+    w.body.append(
+        f"{name} = np.where(np.isfinite({args[0]}), {args[0]}, 0){'' if s.shape else '[()]'}"
+    )
+
+
+def _write_copy(w: _Writer, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]) -> None:
+    w.fixed[s] = w.text[s] = w.take(s, dead)
+    if w.text[s] != args[0]:
+        w.body.append(f"np.copyto({w.text[s]}, {args[0]})")
+
+
+def _write_getitem(
+    w: _Writer, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]
+) -> None:
+    w.body.append(f"{name} = {args[0]}[{w.index(s.options['index'])}]")
+
+
+def _write_scatter(
+    w: _Writer, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]
+) -> None:
+    index = s.options["index"]
+    w.fixed[s] = w.text[s] = memory = w.take(s, ())
+    text = w.index(index)
+    w.body.append(f"{memory}.fill(0.0)")
+    if shaping._is_basic(index):
+        w.body.append(f"{memory}[{text}] = {args[0]}")
+    else:
+        w.body.append(f"np.add.at({memory}, np.s_[{text}], {args[0]})")
+
+
+def _write_joined(
+    w: _Writer, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]
+) -> None:
+    parts = f"({', '.join(args)},)"
+    axis = s.options.get("axis", 0)
+    w.body.append(f"{name} = np.concatenate({parts}, axis={axis!r}{w.kept(s, (), name)})")
+
+
+def _write_cumsum(
+    w: _Writer, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]
+) -> None:
+    axis = s.options.get("axis")
+    w.body.append(f"{name} = np.cumsum({args[0]}, axis={axis!r}{w.kept(s, (), name)})")
+
+
+def _write_clip(w: _Writer, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]) -> None:
+    low, high = s.options.get("min"), s.options.get("max")
+    if all(n is None or isinstance(n, (int, float)) for n in (low, high)):
+        w.body.append(f"{name} = np.clip({args[0]}, {low!r}, {high!r}{w.kept(s, (), name)})")
+    else:
+        w.other(s, name, args)
+
+
+CALLS: dict[Primitive, Callable[[_Writer, Symbol, str, list[str], Sequence[Symbol]], None]] = {
+    linalg.matmul: _write_matmul, ar.where: _write_where, finite: _write_finite, copy: _write_copy,
+    shaping.getitem: _write_getitem, shaping.scatter: _write_scatter, shaping.joined: _write_joined,
+    reductions.cumsum: _write_cumsum, el.clip: _write_clip,
+}  # fmt: skip
+
+
+#: Operations whose result is certain to be memory of their own.
+WRITTEN: set[Primitive | None] = {*UFUNCS, *REDUCTIONS, *CALLS}
+
+
+def written(arguments: Sequence[Symbol], cost: Symbol, gradients: dict[str, Symbol]) -> Listing:
+    """The program that computes `cost` and `gradients` from `arguments`."""
+    return _Writer(arguments, cost, gradients).listing()

@@ -1,0 +1,370 @@
+"""Symbols: what flows through the sweep when a graph is turned into a program.
+
+A `Symbol` stands for numbers that a program will compute: a shape, a dtype, and the operation and
+inputs they come from. The rules of the operations run on Symbols as they run on arrays, so the
+backward pass of a program is found by the one sweep there is. Whoever asks a `Table` for the same
+operation on the same inputs gets the same Symbol, so nothing is computed twice; what depends on
+constants only is a constant.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.operators import Operators
+from tinygrad_edu.core.ops import arithmetic as ar
+from tinygrad_edu.core.ops import elementwise as el
+from tinygrad_edu.core.ops import reductions, shaping
+from tinygrad_edu.core.primitive import Primitive, Shape
+
+#: The dtype of a Python float.
+WEAK = np.dtype(np.float64)
+
+#: Larger constants are worth a line of the program rather than memory for as long as it lives.
+_FOLD_LIMIT = 1 << 16
+
+
+class Symbol(Operators):
+    """Numbers a program will compute: an argument, a constant, or an operation on other Symbols."""
+
+    __slots__ = (
+        "_created", "_shape", "dtype", "name", "op", "options", "parents", "requires_grad", "table",
+        "value",
+    )  # fmt: skip
+
+    _created: int
+    dtype: np.dtype[Any]
+    name: str | None
+    op: Primitive | None
+    options: dict[str, Any]
+    parents: tuple[Symbol, ...]
+    requires_grad: bool
+    _shape: Shape
+    table: Table
+    value: Any  # the numbers of a constant, else None
+
+    @classmethod
+    def _apply(cls, op: Primitive, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        table = next(x.table for x in args if isinstance(x, Symbol))
+        return table.apply(op, tuple(table.symbol(x) for x in args), options)
+
+    # The sweep reads a node's inputs from its slots: a Symbol keeps all of them in the general one.
+    _x = _y = _x_data = _y_data = _data = None
+
+    @property
+    def _more(self) -> tuple[tuple[Symbol, ...], tuple[Symbol, ...]]:
+        return self.parents, self.parents
+
+    @property
+    def shape(self) -> Shape:
+        return self._shape
+
+    @property
+    def weak(self) -> bool:
+        """Is this a float, which takes on the dtype of whatever it meets?"""
+        return not self._shape and self.dtype == WEAK
+
+    @property
+    def size(self) -> int:
+        """How many numbers."""
+        return math.prod(self._shape)
+
+    @property
+    def constant(self) -> bool:
+        """Are the numbers known already?"""
+        return self.op is None and self.value is not None
+
+    def __repr__(self) -> str:
+        what = self.op.name if self.op else "constant" if self.constant else "argument"
+        return f"<{self.name or what} {self._shape}>"
+
+
+class Table:
+    """All Symbols of one program, each operation on the same inputs once.
+
+    `forms` says how an operation is written with others; an answer of None leaves it as it is.
+    """
+
+    def __init__(self, forms: dict[Primitive, Callable[..., Any]] | None = None) -> None:
+        self._rules = [SIMPLER] if forms is None else [SIMPLER, forms]
+        self._known: dict[Any, Symbol] = {}
+        self._count = 0
+        self.asked = 0  # how many operations were asked for, for `explain`
+
+    def __len__(self) -> int:
+        return self._count
+
+    def _new(self, shape: Shape, dtype: np.dtype[Any]) -> Symbol:
+        new = object.__new__(Symbol)
+        new.table, new._shape, new.dtype = self, shape, dtype
+        new.op = new.name = new.value = None
+        new.parents, new.options, new.requires_grad = (), {}, False
+        new._created = self._count
+        self._count += 1
+        return new
+
+    def argument(
+        self, name: str, shape: Shape, dtype: np.dtype[Any], requires_grad: bool = False
+    ) -> Symbol:
+        """A Symbol for numbers handed in at each call."""
+        new = self._new(shape, dtype)
+        new.name, new.requires_grad = name, requires_grad
+        return new
+
+    def symbol(self, x: Any) -> Symbol:
+        """`x` as a Symbol: itself, or a constant; the same numbers are the same constant."""
+        if isinstance(x, Symbol):
+            return x
+        data = np.asarray(x)
+        if data.dtype.kind != "f":
+            data = data.astype(WEAK)
+        small = data.size <= _FOLD_LIMIT
+        key = (data.shape, data.dtype.str, data.tobytes() if small else id(x))
+        known = self._known.get(key)
+        if known is None:
+            known = self._new(data.shape, data.dtype)
+            known.value = data if data.ndim else float(data) if known.weak else data[()]
+            self._known[key] = known
+        return known
+
+    def apply(self, op: Primitive, args: tuple[Symbol, ...], options: dict[str, Any]) -> Symbol:
+        """The Symbol of an operation: found again, folded, written more simply, or new."""
+        self.asked += 1
+        key: Any = (op, args, _frozen(options) if options else ())
+        known = self._known.get(key)
+        if known is None:
+            known = self._fold(op, args, options)
+            for rules in self._rules:
+                if known is None and op in rules:
+                    known = rules[op](*args, **options)
+            if known is None and op in ELEMENTWISE:
+                known = self._without_broadcast(op, args, options)
+            if known is None:
+                known = self.node(op, args, options)
+            self._known[key] = known
+        return known
+
+    def node(self, op: Primitive, args: tuple[Symbol, ...], options: dict[str, Any]) -> Symbol:
+        """A new Symbol, written exactly so."""
+        shape = tuple(int(n) for n in op.shape_rule(*(x._shape for x in args), **options))
+        strong = [x.dtype for x in args if not x.weak]
+        new = self._new(shape, np.result_type(*strong) if strong else WEAK)
+        new.op, new.parents, new.options = op, args, options
+        new.requires_grad = op.differentiable and any(x.requires_grad for x in args)
+        return new
+
+    def close(self) -> None:
+        """No more operations: let go of the Symbols, which know their table."""
+        self._known.clear()
+
+    def _fold(
+        self, op: Primitive, args: tuple[Symbol, ...], options: dict[str, Any]
+    ) -> Symbol | None:
+        for x in args:
+            if x.op is not None or x.value is None:
+                return None
+        if op is shaping.broadcast_to:
+            return None  # costs nothing where it is used
+        with np.errstate(all="ignore"):
+            return self.symbol(op.evaluate(tuple(x.value for x in args), options))
+
+    def _without_broadcast(
+        self, op: Primitive, args: tuple[Symbol, ...], options: dict[str, Any]
+    ) -> Symbol | None:
+        """Element by element NumPy broadcasts by itself: do not write the repeated numbers out."""
+        spread = [x for x in args if x.op is shaping.broadcast_to]
+        if not spread:
+            return None
+        shape = np.broadcast_shapes(*(x._shape for x in args))
+        inner = tuple(x.parents[0] if x.op is shaping.broadcast_to else x for x in args)
+        if np.result_type(*(x.dtype for x in inner)) != np.result_type(*(x.dtype for x in args)):
+            return None
+        done = self.apply(op, inner, options)
+        return (
+            done
+            if done._shape == shape
+            else self.apply(shaping.broadcast_to, (done,), {"shape": shape})
+        )
+
+
+def _frozen(x: Any) -> Any:
+    """Options as a key of a dictionary: index arrays by their numbers."""
+    if isinstance(x, dict):
+        return tuple((k, _frozen(v)) for k, v in sorted(x.items()))
+    if isinstance(x, (tuple, list)):
+        return (type(x), *map(_frozen, x))
+    if isinstance(x, slice):
+        return ("slice", x.start, x.stop, x.step)
+    if isinstance(x, np.ndarray):
+        return (x.shape, x.dtype.str, x.tobytes())
+    return (type(x), x)
+
+
+# --- the same in simpler words -----------------------------------------------------------------
+# Each rule is given the inputs of its operation and answers with a Symbol, or None. Only rewritings
+# that are exact, or round no worse than what was written, are here.
+
+#: Operations that work element by element, so that NumPy broadcasts their inputs by itself.
+ELEMENTWISE: set[Primitive] = {
+    ar.add, ar.subtract, ar.multiply, ar.divide, ar.negative, ar.maximum, ar.minimum, ar.where,
+    ar.greater, ar.greater_equal, ar.less, ar.less_equal, ar.equal, ar.not_equal, ar.power_constant,
+    el.exp, el.expm1, el.log, el.log1p, el.log2, el.log10, el.power, el.sqrt, el.sign, el.absolute,
+    el.sin, el.cos, el.tan, el.arctan, el.sinh, el.cosh, el.tanh, el.sigmoid, el.softplus, el.relu,
+    el.leaky_relu, el.xlogy, el.xdivy,
+}  # fmt: skip
+
+
+def _is(x: Symbol, number: float) -> bool:
+    return x.constant and x.weak and x.value == number
+
+
+def _add(x: Symbol, y: Symbol) -> Any:
+    if _is(y, 0.0):
+        return x
+    if _is(x, 0.0):
+        return y
+    if y.op is ar.negative:
+        return x - y.parents[0]
+    if x.op is ar.negative:
+        return y - x.parents[0]
+    return None
+
+
+def _subtract(x: Symbol, y: Symbol) -> Any:
+    if _is(y, 0.0):
+        return x
+    if _is(x, 0.0):
+        return -y
+    return x + y.parents[0] if y.op is ar.negative else None
+
+
+def _multiply(x: Symbol, y: Symbol) -> Any:
+    if x.constant and not y.constant:
+        return y * x  # constants come second, so that rules and repeated parts meet
+    if _is(y, 1.0):
+        return x
+    if _is(y, -1.0):
+        return -x
+    if y.constant and y.weak:
+        if x.op is ar.negative:
+            return x.parents[0] * -y.value
+        if x.op is ar.multiply and x.parents[1].constant and x.parents[1].weak:
+            return x.parents[0] * (x.parents[1].value * y.value)
+    if y.op is ar.negative:
+        return -(x * y.parents[0])
+    if x.op is ar.negative:
+        return -(x.parents[0] * y)
+    return None
+
+
+def _divide(x: Symbol, y: Symbol) -> Any:
+    if _is(y, 1.0):
+        return x
+    return -(x.parents[0] / y) if x.op is ar.negative else None
+
+
+def _negative(x: Symbol) -> Any:
+    if x.op is ar.negative:
+        return x.parents[0]
+    if x.op is ar.subtract:
+        return x.parents[1] - x.parents[0]
+    if x.op is ar.multiply and x.parents[1].constant and x.parents[1].weak:
+        return x.parents[0] * -x.parents[1].value
+    return None
+
+
+def _power_constant(x: Symbol, *, n: float) -> Any:
+    return x if n == 1 else x * x if n == 2 else None
+
+
+def _reshape(x: Symbol, *, shape: Any) -> Any:
+    new = shaping.reshape.shape_rule(x._shape, shape=shape)
+    if new == x._shape:
+        return x
+    if x.op is shaping.reshape:
+        return shaping.reshape(x.parents[0], shape=new)
+    if x.op is shaping.broadcast_to and not x.parents[0]._shape:
+        return shaping.broadcast_to(x.parents[0], shape=new)
+    return None if new == shape else shaping.reshape(x, shape=new)
+
+
+def _transpose(x: Symbol, *, axes: Any = None) -> Any:
+    order = (
+        tuple(range(len(x._shape)))[::-1]
+        if axes is None
+        else tuple(a % len(x._shape) for a in axes)
+    )
+    if order == tuple(range(len(x._shape))):
+        return x
+    if x.op is shaping.broadcast_to and not x.parents[0]._shape:
+        return shaping.broadcast_to(x.parents[0], shape=tuple(x._shape[a] for a in order))
+    if x.op is shaping.transpose:
+        inner = x.options.get("axes") or tuple(range(len(x._shape)))[::-1]
+        return shaping.transpose(x.parents[0], axes=tuple(inner[a] for a in order))
+    plain = order == tuple(range(len(x._shape)))[::-1]
+    return shaping.transpose(x) if plain and axes is not None else None
+
+
+def _broadcast_to(x: Symbol, *, shape: Any) -> Any:
+    if tuple(shape) == x._shape:
+        return x
+    return shaping.broadcast_to(x.parents[0], shape=shape) if x.op is shaping.broadcast_to else None
+
+
+def _sum(x: Symbol, *, axis: Any = None, keepdims: bool = False) -> Any:
+    size = reductions.reduced_shape(x._shape, axis=axis, keepdims=keepdims)
+    if x.op is shaping.broadcast_to and not x.parents[0]._shape:
+        total = x.parents[0] * float(reductions.count(x, axis))
+        return shaping.broadcast_to(total, shape=size)
+    if reductions.count(x, axis) == 1:
+        return shaping.reshape(x, shape=size)
+    if not size and x.op in (reductions.sum, shaping.reshape, shaping.transpose):
+        return reductions.sum(x.parents[0])
+    if x.op is ar.negative:
+        return -reductions.sum(x.parents[0], axis=axis, keepdims=keepdims)
+    return None
+
+
+def _sum_to(x: Symbol, *, shape: Any) -> Any:
+    if tuple(shape) == x._shape:
+        return x
+    lead, kept = shaping.summed_axes(x._shape, tuple(shape))
+    return shaping.reshape(reductions.sum(x, axis=lead + kept, keepdims=True), shape=tuple(shape))
+
+
+def _mean(x: Symbol, *, axis: Any = None, keepdims: bool = False) -> Any:
+    n = reductions.count(x, axis)
+    return reductions.sum(x, axis=axis, keepdims=keepdims) / n if n else None
+
+
+def _getitem(x: Symbol, *, index: Any) -> Any:
+    if x.op is shaping.broadcast_to and not x.parents[0]._shape:
+        new = shaping.getitem.shape_rule(x._shape, index=index)
+        return shaping.broadcast_to(x.parents[0], shape=new)
+    return None
+
+
+#: What to try before an operation is written down.
+SIMPLER: dict[Primitive, Callable[..., Any]] = {
+    ar.add: _add, ar.subtract: _subtract, ar.multiply: _multiply, ar.divide: _divide,
+    ar.negative: _negative, ar.positive: lambda x: x, ar.power_constant: _power_constant,
+    shaping.reshape: _reshape, shaping.transpose: _transpose, shaping.broadcast_to: _broadcast_to,
+    shaping.getitem: _getitem, shaping.sum_to: _sum_to, reductions.sum: _sum,
+    reductions.mean: _mean,
+}  # fmt: skip
+
+
+def needed(outputs: Iterable[Symbol]) -> list[Symbol]:
+    """The Symbols that `outputs` are computed from, themselves included, oldest first."""
+    seen = set(outputs)
+    stack = list(seen)
+    while stack:
+        for parent in stack.pop().parents:
+            if parent not in seen:
+                seen.add(parent)
+                stack.append(parent)
+    return sorted(seen, key=lambda s: s._created)
