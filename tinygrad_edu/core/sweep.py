@@ -49,12 +49,15 @@ def sweep(
     seed: Any,
     read: Callable[[Any], tuple[Any, tuple[Any, ...]]] | None = None,
     wrt: frozenset[Any] | None = None,
+    arrived: Callable[[Any, Any], Any] | None = None,
 ) -> dict[Any, Any]:
     """Every node's gradient, given that `root`'s is `seed`; ``None`` where nothing arrives.
 
     `read` says what a rule sees of a node: its output and its inputs. Without it these are the
     recorded numbers; with it they may be Values or formulas, and the gradients come out as such.
     `wrt`: go only where these nodes are reached, and not beyond them.
+    `arrived` is shown each node's finished gradient and says what flows on in its place: a formula
+    may be given a name there.
 
     Contributions are added; broadcasting is undone here, once for all rules, by `sum_to`. An array
     that something else may hold too (the upstream gradient handed on, a view of it) is marked
@@ -65,10 +68,12 @@ def sweep(
         order = leading_to(wrt, order)
     gradients: dict[Any, Any] = dict.fromkeys(order)
     gradients[root] = seed
-    numeric = read is None and wrt is None
+    numeric = read is None and wrt is None and arrived is None
     for node in order:
         op = node.op
         dz = gradients[node]
+        if arrived is not None and dz is not None:
+            dz = gradients[node] = arrived(node, dz)
         if op is None or dz is None or (wrt is not None and node in wrt):
             continue
         options = node.options

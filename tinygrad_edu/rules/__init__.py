@@ -1,0 +1,5 @@
+"""From a graph to the lecture's lines: formulas, their simplification, their notation."""
+
+from tinygrad_edu.rules.derivation import Derivation, Rule, derive
+
+__all__ = ["Derivation", "Rule", "derive"]

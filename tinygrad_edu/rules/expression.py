@@ -1,0 +1,863 @@
+"""Formulas in a normal form: sums of (rational number) x (atoms to rational powers).
+
+Element-wise algebra with broadcasting is commutative, so a formula is a Laurent polynomial over
+*atoms*: names, and whatever the algebra does not look into (``exp(u)``, a matrix product, a sum over
+an axis, a mask, a compound denominator). Atoms and polynomials are interned: two that are built
+alike are one object, so equality is identity. A leading axis of length 1 means nothing to
+element-wise algebra and is ignored here; the shape a result must have travels beside it (`Formula`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.operators import Operators
+from tinygrad_edu.core.ops import TABLE, arithmetic, elementwise, linalg, reductions, shaping
+from tinygrad_edu.core.primitive import Primitive, Shape
+from tinygrad_edu.core.primitive import shape as shape_of
+
+Number = int | Fraction
+Monomial = tuple[tuple["Atom", Number], ...]
+
+#: A product of sums with more terms than this is not multiplied out.
+MOST_TERMS = 48
+
+
+class Spent(Exception):
+    """The work allowed for one simplification is used up."""
+
+
+class Atom:
+    """What the algebra does not look into: a name, an operation on formulas, a compound base."""
+
+    __slots__ = ("args", "constant", "deep", "id", "key", "mask", "name", "op", "options", "positive", "shape")
+
+    id: int
+    op: Primitive | None  # None: a name, or (with an argument) the base of a power
+    args: tuple[Poly, ...]
+    name: str
+    options: Any
+    shape: Shape
+    mask: bool  # only 0 and 1: its powers are itself, and nothing is ever divided by it
+    positive: bool
+    constant: bool  # a given number such as m or eps: dividing by it is harmless
+    deep: frozenset[Atom]  # itself and all atoms inside
+
+    @property
+    def is_base(self) -> bool:
+        return self.op is None and bool(self.args)
+
+    @property
+    def is_name(self) -> bool:
+        return self.op is None and not self.args
+
+    def __repr__(self) -> str:
+        if self.is_name:
+            return self.name
+        return f"{self.op.name if self.op else 'base'}({', '.join(map(repr, self.args))})"
+
+
+class Size(int):
+    """A length that remembers what it is called: ``m``, ``X.shape[0]``, ``2 m``."""
+
+    symbol: Poly
+
+    def __new__(cls, n: int, symbol: Poly) -> Size:
+        size = super().__new__(cls, n)
+        size.symbol = symbol
+        return size
+
+    def _with(self, other: Any, n: int, combine: Callable[[Poly, Poly], Poly]) -> Any:
+        if not isinstance(other, int):
+            return NotImplemented
+        algebra = self.symbol.algebra
+        return Size(n, combine(self.symbol, algebra.number(other)))
+
+    def __mul__(self, other: Any) -> Any:
+        return self._with(other, int(self) * other, lambda a, b: a * b)
+
+    __rmul__ = __mul__
+
+    def __add__(self, other: Any) -> Any:
+        return self._with(other, int(self) + other, lambda a, b: a + b)
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Any) -> Any:
+        return self._with(other, int(self) - other, lambda a, b: a - b)
+
+
+def rational(x: Any) -> Number:
+    """A number as an exact fraction: 1/3 where it is that, else the decimal as it is written."""
+    if isinstance(x, (int, np.integer)):
+        return int(x)
+    if isinstance(x, Fraction):
+        return x.numerator if x.denominator == 1 else x
+    x = float(x)
+    if x.is_integer() and abs(x) < 1e15:
+        return int(x)
+    near = Fraction(x).limit_denominator(999)
+    return near if float(near) == x else Fraction(repr(x))
+
+
+def strip(shape: Shape) -> Shape:
+    """A shape without its leading ones."""
+    for i, n in enumerate(shape):
+        if n != 1:
+            return shape[i:]
+    return ()
+
+
+def broadcast(shapes: Iterable[Shape]) -> Shape:
+    """The shape of an element-wise result, keeping what the lengths are called."""
+    out: list[int] = []
+    for shape in shapes:
+        if len(shape) > len(out):
+            out = [1] * (len(shape) - len(out)) + out
+        for i in range(1, len(shape) + 1):
+            n = shape[-i]
+            if n != 1 and (out[-i] == 1 or type(out[-i]) is int):
+                out[-i] = n
+    return tuple(out)
+
+
+class Poly:
+    """A sum of terms; interned, immutable. `shape`: of its atoms together, leading ones left out."""
+
+    __slots__ = ("algebra", "deep", "id", "shape", "terms")
+
+    algebra: Algebra
+    terms: dict[Monomial, Number]
+    shape: Shape
+    deep: frozenset[Atom]
+    id: int
+
+    def __add__(self, other: Poly) -> Poly:
+        return self.algebra.add(self, other)
+
+    def __sub__(self, other: Poly) -> Poly:
+        return self.algebra.add(self, other.scaled(-1))
+
+    def __mul__(self, other: Poly) -> Poly:
+        return self.algebra.multiply(self, other)
+
+    def __pow__(self, n: Number) -> Poly:
+        return self.algebra.power(self, n)
+
+    def __truediv__(self, other: Poly) -> Poly:
+        return self * other**-1
+
+    def scaled(self, c: Number) -> Poly:
+        """Times a number."""
+        if c == 1:
+            return self
+        return self.algebra.poly({m: k * c for m, k in self.terms.items()})
+
+    @property
+    def value(self) -> Number | None:
+        """The number this is, or None if it has atoms."""
+        if not self.terms:
+            return 0
+        return self.terms.get(()) if len(self.terms) == 1 else None
+
+    @property
+    def atom(self) -> Atom | None:
+        """The single atom this is, or None."""
+        if len(self.terms) == 1:
+            [(mono, c)] = self.terms.items()
+            if c == 1 and len(mono) == 1 and mono[0][1] == 1:
+                return mono[0][0]
+        return None
+
+    def atoms(self) -> set[Atom]:
+        """The atoms of its terms, not those inside them."""
+        return {atom for mono in self.terms for atom, _ in mono}
+
+    def __repr__(self) -> str:
+        return " + ".join(
+            "*".join([str(c), *(f"{a}^{e}" if e != 1 else f"{a}" for a, e in mono)])
+            for mono, c in self.terms.items()
+        ) or "0"  # fmt: skip
+
+
+def _by_id(factor: tuple[Atom, Number]) -> int:
+    return factor[0].id
+
+
+def times(x: Monomial, y: Monomial) -> Monomial:
+    """The product of two monomials."""
+    if not x or not y:
+        return x or y
+    powers = dict(x)
+    for atom, e in y:
+        e += powers.get(atom, 0)
+        if atom.mask and e > 1:
+            e = 1
+        if e:
+            powers[atom] = e
+        else:
+            del powers[atom]
+    return tuple(sorted(powers.items(), key=_by_id))
+
+
+def _varies(shape: Shape, axis: int) -> bool:
+    """Does something of this shape vary along an axis counted from the right?"""
+    return len(shape) >= -axis and shape[axis] != 1
+
+
+#: Operations that multiply a constant factor straight through.
+LINEAR = {"transpose", "reshape", "getitem", "scatter", "joined", "cumsum"}
+COMPARISONS = {"greater", "greater_equal", "less", "less_equal", "equal", "not_equal"}
+#: Known by what they are rather than by their definition; the rest is expanded by it.
+KEPT_WHOLE = {"tanh"}
+
+
+class Algebra:
+    """Makes and interns atoms and polynomials: one for each derivation.
+
+    `exact_ties`: keep the half gradient that `maximum` hands to each of two equal numbers. Without
+    it a formula reads ``(Z > 0)``, which differs only where the two are equal.
+    """
+
+    def __init__(self, exact_ties: bool = False, work: float = math.inf) -> None:
+        self.exact_ties = exact_ties
+        self.work = work
+        self._atoms: dict[Any, Atom] = {}
+        self._polys: dict[frozenset[tuple[Monomial, Number]], Poly] = {}
+        self._powers: dict[tuple[Poly, Number], Poly] = {}
+        self.zero = self.poly({})
+        self.one = self.poly({(): 1})
+
+    # --- interning -----------------------------------------------------------------------------
+
+    def poly(self, terms: dict[Monomial, Number]) -> Poly:
+        """The polynomial with these terms."""
+        terms = {mono: c for mono, c in terms.items() if c}
+        key = frozenset(terms.items())
+        poly = self._polys.get(key)
+        if poly is None:
+            self.work -= len(terms)
+            poly = self._polys[key] = Poly()
+            poly.algebra, poly.id, poly.terms = self, len(self._polys), terms
+            atoms = poly.atoms()
+            poly.shape = strip(broadcast(atom.shape for atom in sorted(atoms, key=lambda a: a.id)))
+            poly.deep = frozenset().union(*(atom.deep for atom in atoms))
+        return poly
+
+    def _atom(self, op: Primitive | None, args: tuple[Poly, ...], options: Any, shape: Shape) -> Atom:
+        key = (op, args, _hashable(options))
+        atom = self._atoms.get(key)
+        if atom is None:
+            atom = self._atoms[key] = Atom()
+            atom.id, atom.key = len(self._atoms), key
+            atom.op, atom.args, atom.options, atom.shape = op, args, options, shape
+            atom.name = ""
+            atom.mask = op is not None and op.name in COMPARISONS
+            atom.positive = op is elementwise.exp or op in (elementwise.sigmoid, reductions.softmax)
+            atom.constant = False
+            atom.deep = frozenset({atom}).union(*(arg.deep for arg in args))
+        return atom
+
+    def name(
+        self, name: str, shape: Shape, mask: bool = False, positive: bool = False, constant: bool = False
+    ) -> Atom:
+        """The atom of a name; its shape and nature are those it was first given."""
+        key = (None, (), name)
+        atom = self._atoms.get(key)
+        if atom is None:
+            atom = self._atom(None, (), name, shape)
+            atom.name, atom.mask, atom.positive, atom.constant = name, mask, positive, constant
+        return atom
+
+    def of(self, atom: Atom, n: Number = 1) -> Poly:
+        """An atom, or a power of it, as a polynomial."""
+        if atom.mask and n < 0:
+            atom, n = self.base(self.of(atom)), n
+        return self.poly({((atom, n),): 1})
+
+    def base(self, poly: Poly) -> Atom:
+        """A polynomial as an atom, to be raised to a power."""
+        atom = self._atom(None, (poly,), None, poly.shape)
+        return atom
+
+    def number(self, x: Any) -> Poly:
+        """A plain number (or the symbol of a `Size`)."""
+        if isinstance(x, Size):
+            return x.symbol
+        if isinstance(x, (float, np.floating)) and not math.isfinite(x):
+            return self.of(self.name({"nan": "np.nan", "inf": "np.inf"}.get(str(x), "-np.inf"), ()))
+        return self.poly({(): rational(x)})
+
+    # --- the ring ------------------------------------------------------------------------------
+
+    def add(self, p: Poly, q: Poly) -> Poly:
+        """``p + q``."""
+        if not p.terms or not q.terms:
+            return p if p.terms else q
+        terms = dict(p.terms)
+        for mono, c in q.terms.items():
+            terms[mono] = terms.get(mono, 0) + c
+        return self.poly(terms)
+
+    def multiply(self, p: Poly, q: Poly) -> Poly:
+        """``p * q``, multiplied out unless that is long: then the factors stay as they are."""
+        if p is self.one or q is self.one:
+            return q if p is self.one else p
+        if len(p.terms) * len(q.terms) > MOST_TERMS and min(len(p.terms), len(q.terms)) > 1:
+            p, q = (self.of(self.base(x)) if len(x.terms) > 1 else x for x in (p, q))
+        return self.expanded(p, q)
+
+    def expanded(self, p: Poly, q: Poly) -> Poly:
+        """``p * q``, multiplied out."""
+        self.work -= len(p.terms) * len(q.terms)
+        if self.work < 0:
+            raise Spent
+        terms: dict[Monomial, Number] = {}
+        for x, a in p.terms.items():
+            for y, b in q.terms.items():
+                mono = times(x, y)
+                terms[mono] = terms.get(mono, 0) + a * b
+        return self.poly(terms)
+
+    def power(self, p: Poly, n: Number) -> Poly:
+        """``p ** n`` for a rational n."""
+        if n == 1:
+            return p
+        if n == 0:
+            return self.one
+        key = (p, n)
+        if key not in self._powers:
+            self._powers[key] = self._power(p, n)
+        return self._powers[key]
+
+    def _power(self, p: Poly, n: Number) -> Poly:
+        whole = n == int(n)
+        if not p.terms:
+            return p if n > 0 else self.of(self.base(p), n)
+        if whole:
+            n = int(n)
+        if len(p.terms) == 1:
+            [(mono, c)] = p.terms.items()
+            return self._monomial_power(p, mono, c, n, whole)
+        if n < 0:
+            p = self.together(p)
+            if len(p.terms) == 1:
+                return self.power(p, n)
+        content, rest = self.content(p, only_positive=not whole)
+        if content is not self.one:
+            return self.power(content, n) * self.power(rest, n)
+        if whole and n > 0 and len(p.terms) ** n <= MOST_TERMS:
+            result = p
+            for _ in range(n - 1):
+                result = self.expanded(result, p)
+            return result
+        return self.of(self.base(p), n)
+
+    def _monomial_power(self, p: Poly, mono: Monomial, c: Number, n: Number, whole: bool) -> Poly:
+        if whole:
+            n = int(n)
+            result = self.poly({(): Fraction(c) ** n if n < 0 else c**n})
+            for atom, e in mono:
+                result = result * self.of(atom, 1 if atom.mask and n > 0 else e * n)
+            return result
+        # (x²)^½ is |x| and (x y)^½ is no √x √y: only what is positive may leave a fractional power.
+        result, inside = self.one, []
+        for atom, e in mono:
+            if atom.positive:
+                result = result * self.of(atom, e * n)
+            else:
+                inside.append((atom, e))
+        if len(inside) == 1 and inside[0][1] == 1 and c == 1:
+            atom = inside[0][0]
+            return result * self.of(atom if not atom.mask else self.base(self.of(atom)), n)
+        rest = self.poly({tuple(inside): c})
+        return result * (self.one if rest is self.one else self.of(self.base(rest), n))
+
+    def content(self, p: Poly, only_positive: bool = False) -> tuple[Poly, Poly]:
+        """``p = content * rest``: what all terms share, number and sign included."""
+        shared: dict[Atom, Number] | None = None
+        for mono in p.terms:
+            if shared is None:
+                shared = dict(mono)
+            else:
+                powers = dict(mono)
+                shared = {a: min(e, powers[a]) for a, e in shared.items() if a in powers and e * powers[a] > 0}
+        # Powers that occur on one side only still have a common part if they are negative: t + 1/t.
+        assert shared is not None
+        lowest: dict[Atom, Number] = dict(shared)
+        for mono in p.terms:
+            for atom, e in mono:
+                if e < 0 and not atom.is_base and atom.positive:
+                    lowest[atom] = min(lowest.get(atom, 0), e)
+        if only_positive:
+            lowest = {a: e for a, e in lowest.items() if a.positive}
+        lowest = {a: e for a, e in lowest.items() if not a.mask or all(a in dict(m) for m in p.terms)}
+        c: Number = 1
+        if not only_positive:
+            c = _number_content(p.terms.values())
+            if p.terms[min(p.terms, key=_term_order)] < 0:
+                c = -c
+        mono = tuple(sorted(((a, e) for a, e in lowest.items() if e), key=_by_id))
+        if not mono and c == 1:
+            return self.one, p
+        content = self.poly({mono: c})
+        inverse = tuple((a, -e) for a, e in mono)
+        terms: dict[Monomial, Number] = {}
+        for m, k in p.terms.items():
+            rest = {a: e for a, e in m if not (a.mask and a in lowest)}
+            down = tuple((a, e) for a, e in inverse if not a.mask)
+            terms[times(tuple(rest.items()), down)] = rational(Fraction(k) / c)
+        return content, self.poly(terms)
+
+    # --- fractions -----------------------------------------------------------------------------
+
+    def denominators(self, p: Poly) -> dict[Atom, int]:
+        """The compound denominators of p's terms, each with its highest power."""
+        found: dict[Atom, int] = {}
+        for mono in p.terms:
+            for atom, e in mono:
+                if atom.is_base and e < 0 and e == int(e):
+                    found[atom] = max(found.get(atom, 0), -int(e))
+        return found
+
+    def together(self, p: Poly) -> Poly:
+        """All terms over one denominator, what divides it exactly cancelled."""
+        p = self.cancel(p)
+        for atom, n in sorted(self.denominators(p).items(), key=lambda x: x[0].id):
+            numerator = self.over(p, atom, n)
+            down = self.of(atom, -n)
+            p = self.multiply(self.of(self.base(numerator)), down) if len(numerator.terms) > MOST_TERMS else (
+                self.expanded(numerator, down)
+            )  # fmt: skip
+        return p
+
+    def over(self, p: Poly, atom: Atom, n: int) -> Poly:
+        """``p * base**n``, multiplied out."""
+        result = self.zero
+        by_power: dict[int, dict[Monomial, Number]] = {}
+        for mono, c in p.terms.items():
+            e = next((int(k) for a, k in mono if a is atom and k == int(k) and k < 0), 0)
+            rest = tuple(f for f in mono if f[0] is not atom or not e)
+            by_power.setdefault(n + e, {})[rest] = c
+        for power, terms in by_power.items():
+            part = self.poly(terms)
+            for _ in range(power):
+                part = self.expanded(part, atom.args[0])
+            result = result + part
+        return result
+
+    def cancel(self, p: Poly) -> Poly:
+        """Divide compound denominators out wherever that leaves no remainder."""
+        again = True
+        while again:
+            again = False
+            for atom, n in sorted(self.denominators(p).items(), key=lambda x: x[0].id):
+                mine = self.poly({m: c for m, c in p.terms.items() if any(a is atom and e < 0 for a, e in m)})
+                for part in (mine, p) if mine is not p else (p,):
+                    if len(part.terms) * len(atom.args[0].terms) ** n > 4 * MOST_TERMS:
+                        continue
+                    numerator = self.over(part, atom, n)
+                    divided = self.divide(numerator, atom.args[0])
+                    k = 0
+                    while divided is not None and k < n:
+                        numerator, k = divided, k + 1
+                        divided = self.divide(numerator, atom.args[0]) if k < n else None
+                    if k:
+                        rest = p - part
+                        p = rest + self.expanded(numerator, self.of(atom, k - n) if k < n else self.one)
+                        again = True
+                        break
+                if again:
+                    break
+        return p
+
+    def divide(self, p: Poly, d: Poly) -> Poly | None:
+        """``p / d`` where that leaves no remainder, else None."""
+        if not p.terms:
+            return p
+        atoms = sorted(d.atoms(), key=lambda a: a.id)
+        known = set(atoms)
+        # What d does not mention are coefficients: each is divided for itself.
+        parts: dict[Monomial, dict[tuple[Number, ...], Number]] = {}
+        for mono, c in p.terms.items():
+            powers = dict(mono)
+            other = tuple(f for f in mono if f[0] not in known)
+            parts.setdefault(other, {})[tuple([powers.get(a, 0) for a in atoms])] = c
+        divisor = {tuple([dict(m).get(a, 0) for a in atoms]): c for m, c in d.terms.items()}
+        top = max(divisor)
+        quotient: dict[Monomial, Number] = {}
+        for other, rest in parts.items():
+            if len(rest) < 2 and len(divisor) > 1:
+                return None
+            for _ in range(MOST_TERMS):
+                if not rest:
+                    break
+                lead = max(rest)
+                c = Fraction(rest[lead]) / divisor[top]
+                step = tuple([x - y for x, y in zip(lead, top)])
+                for powers_, k in divisor.items():
+                    at = tuple([x + y for x, y in zip(step, powers_)])
+                    left = rest.get(at, 0) - c * k
+                    if left:
+                        rest[at] = left
+                    else:
+                        rest.pop(at, None)
+                factors = tuple((a, e) for a, e in zip(atoms, step) if e)
+                mono = times(other, factors)
+                quotient[mono] = rational(quotient.get(mono, 0) + c)
+            if rest:
+                return None
+        return self.poly(quotient)
+
+    # --- operations ----------------------------------------------------------------------------
+
+    def call(self, op: Primitive, args: tuple[Poly, ...], options: dict[str, Any], shape: Shape) -> Poly:
+        """An operation the algebra does not look into."""
+        return self.of(self._atom(op, args, options, shape))
+
+    def exp(self, u: Poly) -> Poly:
+        """``exp(u)``; ``exp(c u)`` is kept as ``exp(u)**c``, so that e⁻ᶻ and e²ᶻ are powers of eᶻ."""
+        if not u.terms:
+            return self.one
+        lead = u.terms[min(u.terms, key=_term_order)]
+        return self.power(self.call(elementwise.exp, (u.scaled(rational(1 / Fraction(lead))),), {}, u.shape), lead)
+
+    def compare(self, op: Primitive, x: Poly, y: Poly) -> Poly:
+        """A mask; ``x < y`` is written ``y > x``."""
+        if op in (arithmetic.less, arithmetic.less_equal):
+            op = arithmetic.greater if op is arithmetic.less else arithmetic.greater_equal
+            x, y = y, x
+        if x is y:
+            return self.one if op in (arithmetic.greater_equal, arithmetic.equal) else self.zero
+        if x.value is not None and y.value is not None:
+            return self.number(float(op(float(x.value), float(y.value))))
+        if op is arithmetic.equal and not self.exact_ties:
+            return self.zero
+        if x.value == 0 and op is arithmetic.not_equal and y.atom and y.atom.mask:
+            return y
+        if y.value == 0 and op is arithmetic.not_equal and x.atom and x.atom.mask:
+            return x
+        return self.call(op, (x, y), {}, broadcast((x.shape, y.shape)))
+
+    def sum(self, p: Poly, shape: Shape, axes: Iterable[int]) -> Poly:
+        """The sum over axes of something of this shape, the axes counted from the right and kept.
+
+        Constant factors leave the sum; along an axis where nothing varies it is a multiplication by
+        the length of that axis.
+        """
+        axes = [axis for axis in axes if len(shape) >= -axis and shape[axis] != 1]
+        result = self.zero
+        for mono, c in p.terms.items():
+            inside = tuple(f for f in mono if any(_varies(f[0].shape, axis) for axis in axes))
+            outside = tuple(f for f in mono if f not in inside)
+            varying = broadcast(atom.shape for atom, _ in inside)
+            over = tuple(axis for axis in axes if _varies(varying, axis))
+            term = self.poly({outside: c})
+            for axis in axes:
+                if axis not in over:
+                    term = term * self.number(shape[axis])
+            if over:
+                term = term * self._sum_atom(inside, varying, over)
+            result = result + term
+        return result
+
+    def _sum_atom(self, inside: Monomial, shape: Shape, over: tuple[int, ...]) -> Poly:
+        if len(inside) == 1 and inside[0][1] == 1 and inside[0][0].op is reductions.sum:
+            inner = inside[0][0]
+            return self._sum_of(inner.args[0], tuple(sorted({*over, *inner.options["axes"]})))
+        return self._sum_of(self.poly({inside: 1}), over)
+
+    def _sum_of(self, p: Poly, over: tuple[int, ...]) -> Poly:
+        kept = tuple(1 if i - len(p.shape) in over else n for i, n in enumerate(p.shape))
+        return self.call(reductions.sum, (p,), {"axes": over}, kept)
+
+    def matmul(self, x: Formula, y: Formula) -> Poly:
+        """``x @ y``: numbers leave it, operands get the shape they must have."""
+        (c, p), (d, q) = self.scalars(x), self.scalars(y)
+        if not p.terms or not q.terms:
+            return self.zero
+        if p.value is not None and len(x.shape) == 2:  # a matrix of equal numbers adds the rows up
+            return c * d * p * self.sum(q, y.shape, [-min(2, len(y.shape))])
+        if q.value is not None and len(y.shape) == 2 and len(x.shape) == 2:
+            return c * d * q * self.sum(p, x.shape, [-1])
+        p, q = self.filled(p, x.shape), self.filled(q, y.shape)
+        return c * d * self.call(
+            linalg.matmul, (p, q), {"shapes": (x.shape, y.shape)}, linalg.matmul.shape_rule(x.shape, y.shape)
+        )  # fmt: skip
+
+    def filled(self, p: Poly, shape: Shape) -> Poly:
+        """`p` with ones multiplied in where its own shape is smaller than the shape it stands for."""
+        if p.shape == strip(shape):
+            return p
+        return p * self.call(ONES, (), {"shape": shape}, shape)
+
+    def scalars(self, x: Formula) -> tuple[Poly, Poly]:
+        """``x = c * rest`` with all factors that are single numbers in c."""
+        p = x.poly
+        if not p.terms:
+            return self.one, p
+        content, rest = self.content(p)
+        [(mono, c)] = content.terms.items()
+        single = tuple(f for f in mono if not strip(f[0].shape))
+        other = tuple(f for f in mono if strip(f[0].shape))
+        if len(rest.terms) == 1 and not other:
+            return content * rest if not strip(rest.shape) else content, rest if strip(rest.shape) else self.one
+        return self.poly({single: c}), self.poly({other: 1}) * rest
+
+    def transpose(self, x: Formula, axes: Any) -> Poly:
+        """Axes exchanged; a product's transpose is the product of the transposes, reversed."""
+        if len(strip(x.shape)) == 0 or axes is not None and list(axes) == list(range(len(axes))):
+            return x.poly
+        c, p = self.scalars(x)
+        atom = p.atom
+        plain = axes is None or tuple(axes) == tuple(reversed(range(len(x.shape))))
+        if plain:
+            axes = None
+            if len(x.shape) < 2:
+                return x.poly
+        if atom is not None and plain and len(x.shape) == 2:
+            if atom.op is shaping.transpose and atom.options["axes"] is None:
+                return c * atom.args[0]
+            if atom.op is linalg.matmul and all(len(s) == 2 for s in atom.options["shapes"]):
+                a, b = (Formula(self, p, s) for p, s in zip(atom.args, atom.options["shapes"]))
+                return c * self.matmul(b.T, a.T)
+        if p.value is not None:
+            return c * p
+        shape = shaping.transpose.shape_rule(x.shape, axes=axes)
+        return c * self.call(shaping.transpose, (self.filled(p, x.shape),), {"axes": axes, "shape": x.shape}, shape)
+
+    def reshape(self, x: Formula, shape: Shape) -> Poly:
+        """Another shape; leading ones make no difference, moved ones are moved atom by atom."""
+        if strip(x.shape) == strip(shape):
+            return x.poly
+        if [n for n in x.shape if n != 1] == [n for n in shape if n != 1]:
+            return self._realigned(x, shape)
+        c, p = self.scalars(x)
+        if p.value is not None:
+            return c * p
+        atom = p.atom
+        if atom is not None and atom.op is shaping.reshape:
+            inner = Formula(self, atom.args[0], atom.options["old"])
+            return c * self.reshape(inner, shape)
+        p = self.filled(p, x.shape)
+        return c * self.call(shaping.reshape, (p,), {"shape": shape, "old": x.shape}, shape)
+
+    def _realigned(self, x: Formula, shape: Shape) -> Poly:
+        """`x` with axes of length 1 put in or taken out."""
+        full = [i for i, n in enumerate(x.shape) if n != 1]  # these axes go …
+        target = [i for i, n in enumerate(shape) if n != 1]  # … there
+        result = self.zero
+        for mono, c in x.poly.terms.items():
+            term = self.number(c)
+            for atom, e in mono:
+                old = (1,) * (len(x.shape) - len(atom.shape)) + tuple(atom.shape[-len(x.shape) :])
+                new = [1] * len(shape)
+                for i, j in zip(full, target):
+                    new[j] = old[i]
+                p = self.of(atom)
+                if strip(old) != strip(tuple(new)):
+                    if atom.op is shaping.reshape and strip(atom.options["old"]) == strip(tuple(new)):
+                        p = atom.args[0]
+                    else:
+                        p = self.call(shaping.reshape, (p,), {"shape": tuple(new), "old": old}, tuple(new))
+                term = term * self.power(p, e)
+            result = result + term
+        return result
+
+    def rebuild(self, atom: Atom, args: tuple[Poly, ...]) -> Poly:
+        """The same operation on other formulas of the same shapes, in normal form."""
+        op, options = atom.op, atom.options
+        if op is None:
+            return args[0]
+        if op is elementwise.exp:
+            return self.exp(args[0])
+        if op is reductions.sum:
+            return self.sum(args[0], atom.args[0].shape, options["axes"])
+        if op is linalg.matmul:
+            x, y = (Formula(self, p, s) for p, s in zip(args, options["shapes"]))
+            return self.matmul(x, y)
+        if op is shaping.transpose:
+            return self.transpose(Formula(self, args[0], options["shape"]), options["axes"])
+        if op is shaping.reshape:
+            return self.reshape(Formula(self, args[0], options["old"]), options["shape"])
+        if op.name in COMPARISONS:
+            return self.compare(op, *args)
+        if "shapes" in options:
+            formulas = tuple(Formula(self, p, s) for p, s in zip(args, options["shapes"]))
+            given = {key: value for key, value in options.items() if key != "shapes"}
+            return Formula._apply(op, formulas, given).poly  # type: ignore[no-any-return]
+        return self.call(op, args, options, atom.shape)
+
+
+def _number_content(numbers: Iterable[Number]) -> Number:
+    """The largest number that divides all; 1 if decimals are among them."""
+    top = bottom = 0
+    for c in numbers:
+        f = Fraction(c)
+        if f.denominator > 1000:
+            return 1
+        top, bottom = math.gcd(top, f.numerator), math.lcm(bottom or 1, f.denominator)
+    return rational(Fraction(top, bottom))
+
+
+def _term_order(mono: Monomial) -> Any:
+    return [(atom.id, e) for atom, e in mono]
+
+
+def _hashable(x: Any) -> Any:
+    """An option as something to look up by: arrays by their contents."""
+    if isinstance(x, np.ndarray):
+        return (x.shape, x.dtype.str, x.tobytes())
+    if isinstance(x, slice):
+        return ("slice", x.start, x.stop, x.step)
+    if isinstance(x, dict):
+        return tuple((key, _hashable(value)) for key, value in x.items())
+    if isinstance(x, (tuple, list)):
+        return tuple(map(_hashable, x))
+    return x
+
+
+def _ones(shape: Any) -> Any:
+    return np.ones(shape)
+
+
+#: Ones where a matrix product needs them written out.
+ONES = Primitive(_ones, (), shape=lambda *, shape: tuple(shape), numpy="np.ones({shape})", latex=r"\mathbf{{1}}")
+ONES.name = "ones"
+
+
+class Formula(Operators):
+    """What flows through the sweep: a polynomial, and the shape of what it stands for."""
+
+    __slots__ = ("algebra", "poly", "size")
+
+    def __init__(self, algebra: Algebra, poly: Poly, shape: Shape) -> None:
+        self.algebra = algebra
+        self.poly = poly
+        self.size = shape
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of what the formula stands for; its atoms alone may have a smaller one."""
+        return self.size
+
+    def __repr__(self) -> str:
+        return f"Formula({self.poly}, shape={self.shape})"
+
+    @classmethod
+    def _apply(cls, op: Primitive, args: tuple[Any, ...], options: dict[str, Any]) -> Formula:
+        algebra = next(x.algebra for x in args if isinstance(x, Formula))
+        xs = [x if isinstance(x, Formula) else Formula(algebra, algebra.number(x), shape_of(x)) for x in args]
+        shapes = [x.shape for x in xs]
+        handle = _HANDLERS.get(op.name)
+        if handle is not None and TABLE.get(op.name) is op:
+            return handle(algebra, xs, options)
+        if op.definition is not None and op.name not in KEPT_WHOLE:
+            return op.definition(*xs, **options)  # type: ignore[no-any-return]
+        shape = op.shape_rule(*shapes, **options)
+        c, polys = algebra.one, tuple(x.poly for x in xs)
+        if op.name in LINEAR and len(xs) == 1:
+            c, p = algebra.scalars(xs[0])
+            if not p.terms:
+                return Formula(algebra, p, shape)
+            polys = (p,)
+        if len(strip(shape)) or op.name in LINEAR or any(strip(s) for s in shapes):
+            polys = tuple(algebra.filled(p, s) if op.name not in _ELEMENTWISE else p for p, s in zip(polys, shapes))
+        own = broadcast([p.shape for p in polys]) if op.name in _ELEMENTWISE else shape
+        extra = {**options, "shapes": tuple(shapes)}
+        return Formula(algebra, c * algebra.call(op, polys, extra, own), shape)
+
+
+def _binary(combine: Callable[[Poly, Poly], Poly]) -> Callable[..., Formula]:
+    def handle(algebra: Algebra, xs: list[Formula], options: dict[str, Any]) -> Formula:
+        x, y = xs
+        return Formula(algebra, combine(x.poly, y.poly), broadcast((x.shape, y.shape)))
+
+    return handle
+
+
+def _unary(change: Callable[[Poly], Poly]) -> Callable[..., Formula]:
+    return lambda algebra, xs, options: Formula(algebra, change(xs[0].poly), xs[0].shape)
+
+
+def _power_constant(algebra: Algebra, xs: list[Formula], options: dict[str, Any]) -> Formula:
+    return Formula(algebra, xs[0].poly ** rational(options["n"]), xs[0].shape)
+
+
+def _sum(algebra: Algebra, xs: list[Formula], options: dict[str, Any]) -> Formula:
+    [x] = xs
+    n = len(x.shape)
+    axes = reductions.axes_of(n, options.get("axis"))
+    total = algebra.sum(x.poly, x.shape, [a - n for a in axes])
+    kept = reductions.reduced_shape(x.shape, axis=axes, keepdims=True)
+    result = Formula(algebra, total, kept)
+    if options.get("keepdims"):
+        return result
+    shape = reductions.reduced_shape(x.shape, axis=axes)
+    return Formula(algebra, algebra.reshape(result, shape), shape)
+
+
+def _sum_to(algebra: Algebra, xs: list[Formula], options: dict[str, Any]) -> Formula:
+    [x], small = xs, options["shape"]
+    n = len(x.shape)
+    lead, kept = shaping.summed_axes(x.shape, small)
+    return Formula(algebra, algebra.sum(x.poly, x.shape, [a - n for a in lead + kept]), small)
+
+
+def _where(algebra: Algebra, xs: list[Formula], options: dict[str, Any]) -> Formula:
+    condition, x, y = xs
+    mask = algebra.compare(arithmetic.not_equal, condition.poly, algebra.zero)
+    poly = mask * x.poly + (algebra.one - mask) * y.poly
+    return Formula(algebra, poly, broadcast(s.shape for s in xs))
+
+
+def _reshape(algebra: Algebra, xs: list[Formula], options: dict[str, Any]) -> Formula:
+    # A length that stays keeps what it is called.
+    shape = shaping._reshaped(xs[0].shape, shape=options["shape"])
+    given = options["shape"] if isinstance(options["shape"], tuple) else (options["shape"],)
+    called = {int(n): n for n in reversed(xs[0].shape) if isinstance(n, Size)}
+    shape = tuple(n if isinstance(n, Size) else called.get(s, s) for n, s in zip(given, shape))
+    return Formula(algebra, algebra.reshape(xs[0], shape), shape)
+
+
+def _comparison(op: Primitive) -> Callable[..., Formula]:
+    return lambda algebra, xs, options: Formula(
+        algebra, algebra.compare(op, xs[0].poly, xs[1].poly), broadcast((xs[0].shape, xs[1].shape))
+    )
+
+
+_ELEMENTWISE = {
+    name for name, op in TABLE.items() if op.__module__.endswith(("arithmetic", "elementwise"))
+}
+
+_HANDLERS: dict[str, Callable[[Algebra, list[Formula], dict[str, Any]], Formula]] = {
+    "add": _binary(lambda x, y: x + y),
+    "subtract": _binary(lambda x, y: x - y),
+    "multiply": _binary(lambda x, y: x * y),
+    "divide": _binary(lambda x, y: x * y**-1),
+    "negative": _unary(lambda x: x.scaled(-1)),
+    "power_constant": _power_constant,
+    "sqrt": _unary(lambda x: x ** Fraction(1, 2)),
+    "exp": _unary(lambda x: x.algebra.exp(x)),
+    "where": _where,
+    "sum": _sum,
+    "sum_to": _sum_to,
+    "broadcast_to": lambda algebra, xs, options: Formula(algebra, xs[0].poly, tuple(options["shape"])),
+    "reshape": _reshape,
+    "transpose": lambda algebra, xs, options: Formula(
+        algebra,
+        algebra.transpose(xs[0], options.get("axes")),
+        shaping.transpose.shape_rule(xs[0].shape, axes=options.get("axes")),
+    ),
+    "matmul": lambda algebra, xs, options: Formula(
+        algebra,
+        algebra.matmul(*xs),
+        linalg.matmul.shape_rule(xs[0].shape, xs[1].shape),
+    ),
+    **{name: _comparison(TABLE[name]) for name in COMPARISONS},
+}

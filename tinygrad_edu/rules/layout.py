@@ -1,0 +1,541 @@
+"""How a formula is laid out: of a few ways to write a polynomial, the cheapest.
+
+A `Tree` is what is written down: sums, products, quotients, calls. Its cost counts tokens, names a
+little more. `Layout.arrange` tries the flat sum, common factors in front, factors found by
+division, collecting by one atom, `where` by a mask, and sums joined under one Σ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+from typing import Any
+
+from tinygrad_edu.core.operators import Operators
+from tinygrad_edu.core.ops import TABLE, linalg, reductions, shaping
+from tinygrad_edu.core.primitive import Primitive, Shape
+from tinygrad_edu.core.primitive import shape as shape_of
+from tinygrad_edu.rules.expression import Algebra, Atom, Monomial, Number, Poly, _varies, rational, strip
+
+#: Above this many terms only the flat form and common factors are tried.
+MANY_TERMS = 12
+
+
+class Tree:
+    """Something written down. `kind` says what `parts` are; `value` holds the rest."""
+
+    __slots__ = ("cost", "kind", "parts", "scalar", "value")
+
+    def __init__(self, kind: str, parts: tuple[Tree, ...] = (), value: Any = None, cost: float = 0, scalar: bool = True) -> None:
+        self.kind = kind
+        self.parts = parts
+        self.value = value
+        self.cost = cost + sum(part.cost for part in parts)
+        self.scalar = scalar and all(part.scalar for part in parts)
+
+
+def number(c: Number) -> Tree:
+    """A plain number."""
+    return Tree("number", value=c, cost=1 if Fraction(c).denominator == 1 else 1.5)
+
+
+def name(atom: Atom) -> Tree:
+    """A name; what it stands for is found by it."""
+    return Tree("name", value=atom, cost=1.5 + 2.5 * atom.name.count("."), scalar=not strip(atom.shape))
+
+
+def _bracketed(tree: Tree, *kinds: str) -> float:
+    return 2 if tree.kind in kinds else 0
+
+
+def add(parts: list[tuple[int, Tree]]) -> Tree:
+    """A sum of signed parts, positive ones first."""
+    parts = sorted(parts, key=lambda part: part[0] < 0)
+    if len(parts) == 1 and parts[0][0] > 0:
+        return parts[0][1]
+    cost = len(parts) - 1 + (parts[0][0] < 0)
+    cost += sum(_bracketed(tree, "add") for sign, tree in parts if sign < 0)
+    return Tree("add", tuple(tree for _, tree in parts), tuple(sign for sign, _ in parts), cost)
+
+
+def multiply(parts: list[Tree]) -> Tree:
+    """An element-wise product."""
+    if len(parts) == 1:
+        return parts[0]
+    cost = len(parts) - 1 + sum(_bracketed(part, "add") for part in parts)
+    cost += sum(_bracketed(part, "matmul", "divide") for part in parts[1:])
+    return Tree("multiply", tuple(parts), cost=cost)
+
+
+def divide(top: Tree, bottom: Tree) -> Tree:
+    """A quotient."""
+    cost = 1 + _bracketed(top, "add") + _bracketed(bottom, "add", "multiply", "divide", "matmul")
+    return Tree("divide", (top, bottom), cost=cost)
+
+
+def power(base: Tree, n: Number) -> Tree:
+    """A power; square roots are called so."""
+    if n == 1:
+        return base
+    if n == Fraction(1, 2):
+        return call(TABLE["sqrt"], (base,), {})
+    cost = 2 + _bracketed(base, "add", "multiply", "divide", "matmul") + (n != int(n))
+    return Tree("power", (base,), n, cost)
+
+
+def matmul(x: Tree, y: Tree) -> Tree:
+    """A matrix product."""
+    cost = 1 + _bracketed(x, "add") + _bracketed(y, "add", "multiply", "divide", "matmul")
+    return Tree("matmul", (x, y), cost=cost, scalar=False)
+
+
+def transpose(x: Tree, axes: Any = None) -> Tree:
+    """A transpose."""
+    return Tree("transpose", (x,), axes, 2 + _bracketed(x, "add", "multiply", "divide", "matmul"), scalar=False)
+
+
+def reduced(x: Tree, axes: tuple[int, ...], ndim: int, keep: str, to_scalar: bool = False) -> Tree:
+    """A sum over axes counted from the right, of something with `ndim` axes.
+
+    `keep`: ``always`` the summed axes stay with length 1, ``never``, or ``free``: they are leading
+    ones, which only the line as a whole may need.
+    """
+    cost = 4 + (0 if len(axes) == ndim and keep != "always" else 4) + (4 if keep == "always" else 0)
+    return Tree("sum", (x,), (axes, ndim, keep), cost, scalar=to_scalar)
+
+
+def where(mask: Tree, x: Tree, y: Tree) -> Tree:
+    """A choice by a mask. It reads better than the same in products, and is counted so."""
+    return Tree("where", (mask, x, y), cost=3, scalar=False)
+
+
+def call(op: Primitive, parts: tuple[Tree, ...], options: dict[str, Any]) -> Tree:
+    """Any other operation."""
+    return Tree("call", parts, (op, options), 3 + len(parts) + 4 * len(options), scalar=False)
+
+
+class Layout:
+    """Lays polynomials out; remembers what it has laid out. `first` ranks names in products."""
+
+    def __init__(self, algebra: Algebra, is_gradient: Callable[[Atom], bool] = lambda atom: False) -> None:
+        self.algebra = algebra
+        self.is_gradient = is_gradient
+        self._known: dict[Poly, Tree] = {}
+        self._atoms: dict[Atom, Tree] = {}
+
+    def cost(self, poly: Poly) -> float:
+        """What writing it costs."""
+        return self.arrange(poly).cost
+
+    def arrange(self, poly: Poly) -> Tree:
+        """The cheapest way to write `poly` found."""
+        tree = self._known.get(poly)
+        if tree is None:
+            tree = self._known[poly] = self._arranged(poly)
+        return tree
+
+    def plain(self, poly: Poly) -> Tree:
+        """The flat sum: what is written when there is no work left to look for better."""
+        return self._flat(poly)
+
+    # --- atoms ---------------------------------------------------------------------------------
+
+    def atom(self, atom: Atom) -> Tree:
+        """How an atom is written."""
+        tree = self._atoms.get(atom)
+        if tree is None:
+            tree = self._atoms[atom] = self._atom(atom)
+        return tree
+
+    def _atom(self, atom: Atom) -> Tree:
+        op, options = atom.op, atom.options
+        if atom.is_name:
+            return name(atom)
+        if op is None:
+            return self.arrange(atom.args[0])
+        if op is reductions.sum:
+            return self._reduced(atom, keep=None)
+        if op is linalg.matmul:
+            return matmul(*(self.arrange(p) for p in atom.args))
+        if op is shaping.transpose:
+            return transpose(self.arrange(atom.args[0]), options["axes"])
+        if op is shaping.reshape:
+            inner = atom.args[0].atom
+            if inner is not None and inner.op is reductions.sum:
+                axes, ndim = inner.options["axes"], len(inner.args[0].shape)
+                left = [n for i, n in enumerate(inner.args[0].shape) if i - ndim not in axes]
+                if strip(tuple(left)) == strip(options["shape"]) and len(inner.args[0].shape) == len(options["old"]):
+                    return self._reduced(inner, keep="never")
+        given = {k: v for k, v in options.items() if k not in ("shapes", "old")}
+        return call(op, tuple(self.arrange(p) for p in atom.args), given)
+
+    def _reduced(self, atom: Atom, keep: str | None) -> Tree:
+        axes, ndim = atom.options["axes"], len(atom.args[0].shape)
+        if keep is None:
+            keep = "free" if sorted(axes) == list(range(-ndim, -ndim + len(axes))) else "always"
+        return reduced(self.arrange(atom.args[0]), tuple(axes), ndim, keep, not strip(atom.shape))
+
+    # --- products ------------------------------------------------------------------------------
+
+    def _factors(self, mono: Monomial, c: Number) -> tuple[list[Tree], list[Tree]]:
+        """Numerator and denominator of a term; the sign of c is left to the sum around it."""
+        top: list[Tree] = []
+        bottom: list[Tree] = []
+        f = abs(Fraction(c))
+        decimal = f.denominator > 100 or (f.numerator != 1 and f.denominator not in (1, 2, 3, 4, 6, 8))
+        if decimal:
+            top.append(number(rational(f)))
+        else:
+            if f.numerator != 1:
+                top.append(number(f.numerator))
+            if f.denominator != 1:
+                bottom.append(number(f.denominator))
+        for atom, e in mono:
+            if atom.op is TABLE["exp"]:  # eᶻ to a power is e to a multiple of z
+                top.append(call(TABLE["exp"], (self.arrange(atom.args[0].scaled(e)),), {}))
+            elif e > 0:
+                top.append(power(self.atom(atom), e))
+            else:
+                bottom.append(power(self.atom(atom), -e))
+        return top, bottom
+
+    def product(self, top: Iterable[Tree], bottom: Iterable[Tree]) -> Tree:
+        """Factors in the order one would write them, over their denominators."""
+        tops: list[Tree] = []
+        bottoms = list(bottom)
+        for tree in top:
+            if tree.kind == "divide":
+                bottoms.append(tree.parts[1])
+                tree = tree.parts[0]
+            tops.extend(tree.parts if tree.kind == "multiply" else (tree,))
+        downs = [part for tree in bottoms for part in (tree.parts if tree.kind == "multiply" else (tree,))]
+        tops = [tree for tree in tops if tree.kind != "number" or tree.value != 1]
+        tops.sort(key=self._rank)
+        downs.sort(key=self._rank)
+        over = multiply(tops) if tops else number(1)
+        return divide(over, multiply(downs)) if downs else over
+
+    def _rank(self, tree: Tree) -> Any:
+        kind = tree.kind
+        if kind == "number":
+            return 0
+        if kind == "matmul":
+            return 1
+        if kind == "name":
+            atom = tree.value
+            return 2 if self.is_gradient(atom) else 5 if atom.mask else 3.2 if tree.scalar else 3.5
+        if kind == "power":
+            return 3.6
+        if kind == "add":
+            constant = any(part.kind == "number" for part in tree.parts)
+            return 4 if constant else 3
+        return 5 if kind in ("where",) or kind == "call" and "equal" in tree.value[0].name or (
+            kind == "call" and tree.value[0].name in ("greater", "less")
+        ) else 3.8  # fmt: skip
+
+    def _term(self, mono: Monomial, c: Number) -> Tree:
+        return self.product(*self._factors(mono, c))
+
+    def _flat(self, poly: Poly) -> Tree:
+        if not poly.terms:
+            return number(0)
+        terms = sorted(poly.terms.items(), key=self._term_rank)
+        return add([(1 if c > 0 else -1, self._term(mono, c)) for mono, c in terms])
+
+    def _term_rank(self, term: tuple[Monomial, Number]) -> Any:
+        mono, _ = term
+        rank = 3
+        if not mono:
+            rank = 0
+        for atom, _e in mono:
+            if atom.op is linalg.matmul:
+                rank = min(rank, 1)
+            elif atom.is_name and self.is_gradient(atom):
+                rank = min(rank, 2)
+        sums = sum(atom.op is reductions.sum for atom, _ in mono)
+        return rank, sums, len(mono) if sums else 0, [(atom.id, e) for atom, e in mono]
+
+    # --- sums ----------------------------------------------------------------------------------
+
+    def _arranged(self, p: Poly) -> Tree:
+        self.algebra.work -= len(p.terms)
+        if len(p.terms) <= 1:
+            return self._flat_single(p)
+        shared = self._shared(p)
+        if shared:
+            return self._with_factor(p, shared, 1)
+        forms = [self._flat(p)]
+        if (joined := self._joined(p)) is not None:
+            forms.append(self.arrange(joined) if len(joined.terms) < len(p.terms) else self._flat(joined))
+        # A factor that is a single number is worth its place in front even if some terms lack it.
+        down = {a: e for mono in p.terms for a, e in mono if e < 0 and not strip(a.shape) and a.is_name}
+        c = self._number_content(p)
+        if down or c != 1:
+            forms.append(self._with_factor(p, down, c))
+            if down and c != 1:
+                forms.append(self._with_factor(p, down, 1))
+        if len(p.terms) <= MANY_TERMS and self.algebra.work > 0:
+            forms += self._factored(p)
+            forms += self._split_by_mask(p)
+            forms += self._collected(p)
+        return min(forms, key=lambda tree: tree.cost)
+
+    def _flat_single(self, p: Poly) -> Tree:
+        if not p.terms:
+            return number(0)
+        [(mono, c)] = p.terms.items()
+        if not mono:
+            return add([(1 if c > 0 else -1, self._term(mono, c))])
+        # A compound power such as (var + eps)**½ stays; a product with a polynomial factor is arranged whole.
+        return add([(1 if c > 0 else -1, self._term(mono, c))])
+
+    def _shared(self, p: Poly) -> dict[Atom, Number]:
+        """The powers that all terms have in common."""
+        monos = iter(p.terms)
+        shared = dict(next(monos))
+        for mono in monos:
+            powers = dict(mono)
+            shared = {a: (min if e > 0 else max)(e, powers[a]) for a, e in shared.items() if a in powers and e * powers[a] > 0}
+            if not shared:
+                break
+        return shared
+
+    def _number_content(self, p: Poly) -> Number:
+        from tinygrad_edu.rules.expression import _number_content
+
+        return _number_content(p.terms.values())
+
+    def _with_factor(self, p: Poly, factor: dict[Atom, Number], c: Number) -> Tree:
+        """``factor * (p / factor)``."""
+        mono = tuple(sorted(factor.items(), key=lambda f: f[0].id))
+        rest: dict[Monomial, Number] = {}
+        for m, k in p.terms.items():
+            powers = dict(m)
+            for a, e in mono:
+                left = powers.get(a, 0) - e
+                if left:
+                    powers[a] = left
+                else:
+                    powers.pop(a, None)
+            key = tuple(sorted(powers.items(), key=lambda f: f[0].id))
+            rest[key] = rational(rest.get(key, 0) + Fraction(k) / c)
+        top, bottom = self._factors(mono, c)
+        return self._times(top, bottom, self.algebra.poly(rest))
+
+    def _times(self, top: list[Tree], bottom: list[Tree], p: Poly) -> Tree:
+        inner = self.arrange(p)
+        if inner.kind == "add" and all(sign < 0 for sign in inner.value):
+            inner = self.arrange(p.scaled(-1))
+            return add([(-1, self.product([*top, inner], bottom))])
+        return self.product([*top, inner], bottom)
+
+    def _factored(self, p: Poly) -> list[Tree]:
+        """``p = Q (x + R/Q)`` for an atom x in which p is linear; factors 1 − x and 1 + x."""
+        if len(p.terms) < 3:
+            return []
+        forms = []
+        one = self.algebra.one
+        for atom in sorted(p.atoms(), key=lambda a: a.id):
+            with_x, without = self._split(p, atom, 1)
+            if without is None or not with_x.terms:
+                continue
+            if 1 < len(with_x.terms) < len(p.terms) and without.terms:
+                shared = self._shared(with_x)
+                q = self._quotient(with_x, shared) if shared else with_x
+                rest = self.algebra.divide(without, q)
+                if rest is not None:
+                    forms.append(self._of_two(q, self._multiple(shared, atom) + rest))
+        for atom in sorted(p.atoms(), key=lambda a: a.id):
+            if atom.mask or any(e != int(e) for mono in p.terms for a, e in mono if a is atom):
+                continue
+            x = self.algebra.of(atom)
+            for factor in (one - x * x, one - x, one + x):
+                rest = self.algebra.divide(p, factor)
+                if rest is not None:
+                    forms.append(self._of_two(factor, rest))
+                    break
+        return forms
+
+    def _of_two(self, p: Poly, q: Poly) -> Tree:
+        x, y = self.arrange(p), self.arrange(q)
+        sign = 1
+        trees = []
+        for tree, poly in ((x, p), (y, q)):
+            if tree.kind == "add" and (all(s < 0 for s in tree.value) or self._leads_negative(tree)):
+                flipped = self.arrange(poly.scaled(-1))
+                if flipped.cost <= tree.cost:
+                    tree, sign = flipped, -sign
+            trees.append(tree)
+        return add([(sign, self.product(trees, []))])
+
+    def _leads_negative(self, tree: Tree) -> bool:
+        return tree.value[0] < 0
+
+    def _multiple(self, shared: dict[Atom, Number], atom: Atom) -> Poly:
+        powers = {**shared, atom: shared.get(atom, 0) + 1}
+        return self.algebra.poly({tuple(sorted(powers.items(), key=lambda f: f[0].id)): 1})
+
+    def _quotient(self, p: Poly, shared: dict[Atom, Number]) -> Poly:
+        inverse = self.algebra.poly({tuple((a, -e) for a, e in sorted(shared.items(), key=lambda f: f[0].id)): 1})
+        if any(a.mask for a in shared):
+            return p
+        return p * inverse
+
+    def _split(self, p: Poly, atom: Atom, e: Number) -> tuple[Poly, Poly | None]:
+        """``p = x**e * first + second``; no second where x occurs to another power."""
+        first: dict[Monomial, Number] = {}
+        second: dict[Monomial, Number] = {}
+        for mono, c in p.terms.items():
+            powers = dict(mono)
+            if atom not in powers:
+                second[mono] = c
+            elif powers[atom] == e:
+                first[tuple(f for f in mono if f[0] is not atom)] = c
+            else:
+                return self.algebra.zero, None
+        return self.algebra.poly(first), self.algebra.poly(second)
+
+    def _collected(self, p: Poly) -> list[Tree]:
+        """``x Q + R`` for the two atoms that occur in most terms."""
+        if len(p.terms) < 3:
+            return []
+        counts: dict[Atom, int] = {}
+        for mono in p.terms:
+            for atom, _ in mono:
+                counts[atom] = counts.get(atom, 0) + 1
+        best = sorted((a for a, n in counts.items() if n > 1), key=lambda a: (-counts[a], a.id))[:3]
+        forms = []
+        for atom in best:
+            mine = {m: c for m, c in p.terms.items() if any(a is atom for a, _ in m)}
+            rest = self.algebra.poly({m: c for m, c in p.terms.items() if m not in mine})
+            forms.append(self._sum_of_two(self.algebra.poly(mine), rest))
+        return forms
+
+    def _sum_of_two(self, p: Poly, q: Poly) -> Tree:
+        parts: list[tuple[int, Tree]] = []
+        for poly in (p, q):
+            tree = self.arrange(poly)
+            if tree.kind == "add":
+                parts.extend(zip(tree.value, tree.parts))
+            else:
+                parts.append((1, tree))
+        return add(parts)
+
+    def _split_by_mask(self, p: Poly) -> list[Tree]:
+        """``where(mask, p at 1, p at 0)`` for a comparison."""
+        forms = []
+        for atom in sorted(p.atoms(), key=lambda a: a.id):
+            if atom.mask and atom.op is not None:
+                zero = {m: c for m, c in p.terms.items() if all(a is not atom for a, _ in m)}
+                one: dict[Monomial, Number] = dict(zero)
+                for mono, c in p.terms.items():
+                    if mono not in zero:
+                        rest = tuple(f for f in mono if f[0] is not atom)
+                        one[rest] = one.get(rest, 0) + c
+                if zero:
+                    forms.append(where(self.atom(atom), self.arrange(self.algebra.poly(one)), self.arrange(self.algebra.poly(zero))))
+        return forms
+
+    def _joined(self, p: Poly) -> Poly | None:
+        """Sums over the same axes, and products with a shared matrix, brought under one."""
+        groups: dict[Any, list[tuple[Atom, Number]]] = {}
+        for mono, c in p.terms.items():
+            for i, (atom, e) in enumerate(mono):
+                if e != 1:
+                    continue
+                rest = mono[:i] + mono[i + 1 :]
+                if atom.op is reductions.sum:
+                    groups.setdefault((rest, "sum", tuple(atom.options["axes"]), len(atom.args[0].shape)), []).append((atom, c))
+                    break
+                if atom.op is linalg.matmul:
+                    for side in (0, 1):
+                        groups.setdefault((rest, side, atom.args[side], atom.options["shapes"]), []).append((atom, c))
+        used: set[tuple[Monomial, Atom]] = set()
+        result, changed = p, False
+        for key, members in groups.items():
+            rest, how = key[0], key[1]
+            members = [(atom, c) for atom, c in members if (rest, atom) not in used]
+            if len(members) < 2:
+                continue
+            changed = True
+            inside = self.algebra.zero
+            for atom, c in members:
+                used.add((rest, atom))
+                inside = inside + atom.args[0 if how == "sum" else 1 - how].scaled(c)
+                result = result - self.algebra.poly({rest: c}) * self.algebra.of(atom)
+            first = members[0][0]
+            if how == "sum":
+                # Not `Algebra.sum`, which would take it apart again.
+                if any(all(not _varies(a.shape, axis) for axis in key[2] for a, _ in m) for m in inside.terms):
+                    return None
+                together = self.algebra.call(reductions.sum, (inside,), first.options, first.shape)
+            else:
+                args = (key[2], inside) if how == 0 else (inside, key[2])
+                together = self.algebra.call(linalg.matmul, args, first.options, first.shape)
+            result = result + self.algebra.poly({rest: 1}) * together
+        return result if changed else None
+
+
+class Written(Operators):
+    """An operation written down as it stands, without any algebra: forward lines, definitions."""
+
+    __slots__ = ("size", "tree")
+
+    def __init__(self, tree: Tree, shape: Shape) -> None:
+        self.tree = tree
+        self.size = shape
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of what is written."""
+        return self.size
+
+    @classmethod
+    def _apply(cls, op: Primitive, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        xs = [x if isinstance(x, Written) else Written(number_tree(x), shape_of(x)) for x in args]
+        if op.numpy is None and op.definition is not None:
+            return op.definition(*xs, **options)
+        return Written(literal(op, tuple(x.tree for x in xs), options, [x.shape for x in xs]), op.shape_rule(*(x.shape for x in xs), **options))
+
+
+def number_tree(x: Any) -> Tree:
+    """A plain number, negative ones too."""
+    c = rational(x)
+    return number(c) if c >= 0 else add([(-1, number(-c))])
+
+
+def literal(op: Primitive, parts: tuple[Tree, ...], options: dict[str, Any], shapes: list[Shape]) -> Tree:
+    """One operation as a tree."""
+    kind = op.name
+    if kind == "add":
+        return _signed([(1, parts[0]), (1, parts[1])])
+    if kind == "subtract":
+        return _signed([(1, parts[0]), (-1, parts[1])])
+    if kind == "negative":
+        return _signed([(-1, parts[0])])
+    if kind == "positive":
+        return parts[0]
+    if kind == "multiply":
+        left = parts[0].parts if parts[0].kind == "multiply" else (parts[0],)
+        return multiply([*left, parts[1]])
+    if kind == "divide":
+        return divide(*parts)
+    if kind == "power_constant":
+        n = rational(options["n"])
+        return power(parts[0], n) if n != Fraction(1, 2) else Tree("power", parts, n, 3)
+    if kind == "matmul":
+        return matmul(*parts)
+    if kind == "transpose":
+        return transpose(parts[0], options.get("axes"))
+    return call(op, parts, options)
+
+
+def _signed(parts: list[tuple[int, Tree]]) -> Tree:
+    """A sum in the order given, sums on the left taken in."""
+    flat: list[tuple[int, Tree]] = []
+    for i, (sign, tree) in enumerate(parts):
+        if i == 0 and sign > 0 and tree.kind == "add":
+            flat.extend(zip(tree.value, tree.parts))
+        else:
+            flat.append((sign, tree))
+    return Tree("add", tuple(t for _, t in flat), tuple(s for s, _ in flat), len(flat) - 1)

@@ -1,0 +1,423 @@
+"""A laid-out formula in three notations: terminal text, LaTeX with the lecture's names, NumPy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.ops import TABLE
+from tinygrad_edu.core.primitive import Primitive
+from tinygrad_edu.rules.expression import COMPARISONS, Atom, Number, strip
+from tinygrad_edu.rules.layout import Tree, Written
+
+# How tightly things hold together.
+SUM, PRODUCT, MATMUL, POWER, WHOLE = range(1, 6)
+SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+GREEK = {
+    "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "kappa", "lambda", "mu",
+    "nu", "xi", "pi", "rho", "sigma", "tau", "phi", "chi", "psi", "omega",
+}  # fmt: skip
+
+
+def decimal(c: Number) -> str:
+    """A number as Python reads it back exactly."""
+    f = Fraction(c)
+    if f.denominator == 1:
+        return str(f.numerator)
+    return repr(float(f))
+
+
+def quotient(c: Number) -> str:
+    """A number as one writes it: 1/3 where a decimal would not end soon."""
+    f = Fraction(c)
+    text = decimal(f)
+    return text if len(text) <= 8 or f.denominator > 999 else f"{f.numerator}/{f.denominator}"
+
+
+class Notation:
+    """Renders trees. A subclass says how each kind looks and how tightly it holds."""
+
+    keepdims = False  # of sums over leading axes: only where the line's shape needs it
+
+    def __init__(self, keepdims: bool = False, array_names: Callable[[Any], str | None] | None = None) -> None:
+        self.keepdims = keepdims
+        self.array_name = array_names or (lambda array: None)
+
+    def __call__(self, tree: Tree, least: int = SUM) -> str:
+        text, holds = getattr(self, tree.kind)(tree)
+        return text if holds >= least else self.bracket(text)
+
+    def bracket(self, text: str) -> str:
+        return f"({text})"
+
+    def value(self, x: Any) -> str:
+        """An option: an axis, a shape, an index."""
+        if isinstance(x, slice):
+            parts = ["" if n is None else self.value(n) for n in (x.start, x.stop)]
+            return ":".join(parts) + (f":{self.value(x.step)}" if x.step is not None else "")
+        if x is Ellipsis:
+            return "..."
+        if x is None:
+            return "None"
+        if isinstance(x, tuple):
+            return f"({', '.join(map(self.value, x))}{',' if len(x) == 1 else ''})"
+        if isinstance(x, np.ndarray):
+            return self.array_name(x) or f"np.array({x.tolist()})"
+        return str(x)
+
+    def index(self, index: Any) -> str:
+        text = self.value(index)
+        return text[1:-1].rstrip(",") if isinstance(index, tuple) and index else text
+
+    def sum_options(self, tree: Tree) -> tuple[str, bool]:
+        """``axis`` as written, and whether the axes stay."""
+        axes, ndim, keep = tree.value
+        stays = keep == "always" or keep == "free" and self.keepdims
+        if len(axes) == ndim:
+            return "", stays
+        places = tuple(sorted(axis + ndim for axis in axes))
+        return str(places[0]) if len(places) == 1 else str(places), stays
+
+
+class NumPy(Notation):
+    """One Python expression that needs only numpy."""
+
+    def number(self, tree: Tree) -> tuple[str, int]:
+        c = Fraction(tree.value)
+        if c.denominator == 1 or float(c) == float(repr(float(c))) and c.denominator > 999 or len(decimal(c)) <= 8:
+            return decimal(c), WHOLE
+        return f"{c.numerator} / {c.denominator}", PRODUCT
+
+    def name(self, tree: Tree) -> tuple[str, int]:
+        return tree.value.name, WHOLE
+
+    def add(self, tree: Tree) -> tuple[str, int]:
+        text = ""
+        for sign, part in zip(tree.value, tree.parts):
+            shown = self(part, SUM if sign > 0 else PRODUCT)
+            text += (" + " if sign > 0 else " - ") + shown if text else ("" if sign > 0 else "-") + shown
+        return text, SUM
+
+    def multiply(self, tree: Tree) -> tuple[str, int]:
+        texts = []
+        for i, part in enumerate(tree.parts):
+            # After a number a matrix product needs no bracket: scaling one of its factors is the same.
+            after_number = i == 1 and tree.parts[0].kind == "number"
+            alone = i == 0 or after_number and part.kind == "matmul" and self._simple(part.parts[0])
+            texts.append(self(part, PRODUCT if alone else POWER))
+        return " * ".join(texts), PRODUCT
+
+    def _simple(self, tree: Tree) -> bool:
+        return tree.kind in ("name", "transpose") or tree.kind == "matmul" and self._simple(tree.parts[0])
+
+    def divide(self, tree: Tree) -> tuple[str, int]:
+        top, bottom = tree.parts
+        return f"{self(top, PRODUCT)} / {self(bottom, POWER)}", PRODUCT
+
+    def power(self, tree: Tree) -> tuple[str, int]:
+        n = Fraction(tree.value)
+        exponent = decimal(n) if n.denominator in (1, 2, 4, 5, 8, 10) else f"({n.numerator} / {n.denominator})"
+        return f"{self(tree.parts[0], WHOLE)}**{exponent}", POWER
+
+    def matmul(self, tree: Tree) -> tuple[str, int]:
+        x, y = tree.parts
+        return f"{self(x, PRODUCT)} @ {self(y, POWER)}", PRODUCT
+
+    def transpose(self, tree: Tree) -> tuple[str, int]:
+        inner = self(tree.parts[0], WHOLE)
+        return (f"{inner}.T" if tree.value is None else f"{inner}.transpose{self.value(tuple(tree.value))}"), WHOLE
+
+    def sum(self, tree: Tree) -> tuple[str, int]:
+        axis, stays = self.sum_options(tree)
+        options = (f", axis={axis}" if axis else "") + (", keepdims=True" if stays else "")
+        return f"np.sum({self(tree.parts[0])}{options})", WHOLE
+
+    def where(self, tree: Tree) -> tuple[str, int]:
+        mask, x, y = tree.parts
+        test = self(mask)
+        test = test[1:-1] if mask.kind == "call" and test.startswith("(") else test
+        return f"np.where({test}, {self(x)}, {self(y)})", WHOLE
+
+    def call(self, tree: Tree) -> tuple[str, int]:
+        op, options = tree.value
+        if op.name == "scatter":
+            return self._scatter(tree.parts[0], options), WHOLE
+        if op.name == "joined":
+            axis = options.get("axis", 0)
+            parts = ", ".join(self(part) for part in tree.parts)
+            return f"np.concatenate([{parts}]{f', axis={axis}' if axis else ''})", WHOLE
+        if op.numpy is None and op.definition is not None:
+            spelled = op.definition(*(Written(part, ()) for part in tree.parts), **options).tree
+            return getattr(self, spelled.kind)(spelled)
+        return fill(op, op.numpy or f"np.{op.name}({{0}})", tree, self, options)
+
+    def _scatter(self, part: Tree, options: dict[str, Any]) -> str:
+        index, shape = options["index"], options["shape"]
+        parts = index if isinstance(index, tuple) else (index,)
+        if all(isinstance(p, slice) and p.step in (None, 1) for p in parts):
+            widths = []
+            for n, p in zip(shape, [*parts, *[slice(None)] * (len(shape) - len(parts))]):
+                start, stop, _ = p.indices(int(n))
+                widths.append((start, int(n) - stop))
+            return f"np.pad({self(part)}, {self.value(tuple(widths) if len(widths) > 1 else widths[0])})"
+        return f"scatter({self(part)}, {self._as_index(index)}, {self.value(tuple(map(int, shape)))})"
+
+    def _as_index(self, index: Any) -> str:
+        if isinstance(index, tuple):
+            return f"({', '.join(map(self._as_index, index))},)"
+        if isinstance(index, slice):
+            return f"slice({index.start}, {index.stop}, {index.step})"
+        return self.value(index)
+
+
+def fill(op: Primitive, template: str, tree: Tree, notation: Notation, options: dict[str, Any]) -> tuple[str, int]:
+    """A call in the operation's own template."""
+    values = {key: notation.value(x) for key, x in options.items()}
+    if "index" in options:
+        values["index"] = notation.index(options["index"])
+    given = [f"{key}={x}" for key, x in values.items() if key != "index" and options[key] not in (None, False)]
+    least = [WHOLE if template.startswith(("{0}.", "{0}[")) else POWER if op.name in COMPARISONS else SUM]
+    texts = [notation(part, *least) for part in tree.parts]
+    if op.name == "relu":
+        given = []
+    declared = {key: notation.value(default) for key, default in _defaults(op).items()}
+    text = template.format(*texts, options="".join(f", {x}" for x in given), **{**declared, **values})
+    return text, WHOLE
+
+
+def _defaults(op: Primitive) -> dict[str, Any]:
+    import inspect
+
+    return {
+        key: p.default
+        for key, p in inspect.signature(op.forward).parameters.items()
+        if p.default is not inspect.Parameter.empty
+    }
+
+
+class Text(NumPy):
+    """For the terminal: the lecture's juxtaposition for matrix products, ∗ element by element."""
+
+    def add(self, tree: Tree) -> tuple[str, int]:
+        text, holds = super().add(tree)
+        return text, holds
+
+    def __call__(self, tree: Tree, least: int = SUM) -> str:
+        text, holds = getattr(self, tree.kind)(tree)
+        return text if holds >= least else self.bracket(text)
+
+    def number(self, tree: Tree) -> tuple[str, int]:
+        text = quotient(tree.value)
+        return text, WHOLE if "/" not in text else PRODUCT
+
+    def multiply(self, tree: Tree) -> tuple[str, int]:
+        texts = [self(part, PRODUCT if i == 0 and part.kind != "divide" else MATMUL) for i, part in enumerate(tree.parts)]
+        return " ∗ ".join(texts), PRODUCT
+
+    def divide(self, tree: Tree) -> tuple[str, int]:
+        top, bottom = tree.parts
+        if bottom.scalar and not top.scalar:
+            # (1/m) in front, as on the board, with the numbers of the numerator in it.
+            parts = top.parts if top.kind == "multiply" else (top,)
+            scalars = [part for part in parts if part.scalar and part.kind in ("number", "name")]
+            others = [part for part in parts if part not in scalars]
+            over = " ∗ ".join(self(part, POWER) for part in scalars) or "1"
+            front = f"({over}/{self(bottom, POWER)})"
+            rest = " ∗ ".join(self(part, MATMUL if len(others) > 1 or part.kind == "add" else PRODUCT) for part in others)
+            return f"{front} {rest}", PRODUCT
+        return f"{self(top, MATMUL if top.kind != 'multiply' else PRODUCT)} / {self(bottom, POWER)}", PRODUCT
+
+    def power(self, tree: Tree) -> tuple[str, int]:
+        n = Fraction(tree.value)
+        base = self(tree.parts[0], WHOLE)
+        if n.denominator == 1:
+            return f"{base}{str(n.numerator).translate(SUPERSCRIPTS)}", POWER
+        return f"{base}^({n.numerator}/{n.denominator})", POWER
+
+    def matmul(self, tree: Tree) -> tuple[str, int]:
+        x, y = tree.parts
+        return f"{self(x, MATMUL)} {self(y, MATMUL)}", MATMUL
+
+    def transpose(self, tree: Tree) -> tuple[str, int]:
+        if tree.value is not None:
+            return super().transpose(tree)
+        return f"{self(tree.parts[0], WHOLE)}ᵀ", WHOLE
+
+    def call(self, tree: Tree) -> tuple[str, int]:
+        op, options = tree.value
+        if op.name in COMPARISONS:
+            x, y = (self(part, POWER) for part in tree.parts)
+            return f"({x} {op.symbol} {y})", WHOLE
+        if op.name == "sigmoid":
+            return f"σ({self(tree.parts[0])})", WHOLE
+        if op.name in ("getitem", "scatter", "joined", "reshape", "clip", "ones") or op.numpy is not None and "options" in op.numpy:
+            return super().call(tree)
+        given = "".join(f", {k}={self.value(v)}" for k, v in options.items() if v is not None)
+        if op.name in ("relu", "leaky_relu"):
+            given = ""
+        shown = {"absolute": "abs", "maximum": "max", "minimum": "min", "relu": "ReLU"}.get(op.name, op.name)
+        if op.numpy is not None and op.numpy.startswith("{0}"):
+            return super().call(tree)
+        return f"{shown}({', '.join(self(part) for part in tree.parts)}{given})", WHOLE
+
+
+class LaTeX(Notation):
+    """LaTeX; a layer's number goes into brackets above, as in the lecture."""
+
+    def bracket(self, text: str) -> str:
+        return rf"\left({text}\right)"
+
+    def number(self, tree: Tree) -> tuple[str, int]:
+        c = Fraction(tree.value)
+        text = quotient(c)
+        if "/" in text:
+            return rf"\frac{{{c.numerator}}}{{{c.denominator}}}", WHOLE
+        mantissa, e, exponent = text.partition("e")
+        return (rf"{mantissa} \cdot 10^{{{int(exponent)}}}", PRODUCT) if e else (text, WHOLE)
+
+    def name(self, tree: Tree) -> tuple[str, int]:
+        text = latex_name(tree.value.name)
+        return text, POWER if "^" in text else WHOLE
+
+    def add(self, tree: Tree) -> tuple[str, int]:
+        text = ""
+        for sign, part in zip(tree.value, tree.parts):
+            shown = self(part, SUM if sign > 0 else PRODUCT)
+            text += (" + " if sign > 0 else " - ") + shown if text else ("" if sign > 0 else "-") + shown
+        return text, SUM
+
+    def multiply(self, tree: Tree) -> tuple[str, int]:
+        texts = []
+        for i, part in enumerate(tree.parts):
+            texts.append(self(part, PRODUCT if i == 0 else MATMUL))
+        return " * ".join(texts), PRODUCT
+
+    def divide(self, tree: Tree) -> tuple[str, int]:
+        top, bottom = tree.parts
+        if bottom.scalar and not top.scalar:
+            parts = top.parts if top.kind == "multiply" else (top,)
+            scalars = [part for part in parts if part.scalar and part.kind in ("number", "name")]
+            others = [part for part in parts if part not in scalars]
+            over = r" \, ".join(self(part) for part in scalars) or "1"
+            rest = " * ".join(self(part, MATMUL if len(others) > 1 or part.kind == "add" else PRODUCT) for part in others)
+            return rf"\frac{{{over}}}{{{self(bottom)}}} {rest}", PRODUCT
+        return rf"\frac{{{self(top)}}}{{{self(bottom)}}}", PRODUCT
+
+    def power(self, tree: Tree) -> tuple[str, int]:
+        n = Fraction(tree.value)
+        exponent = str(n.numerator) if n.denominator == 1 else rf"{n.numerator}/{n.denominator}"
+        return rf"{self(tree.parts[0], WHOLE)}^{{{exponent}}}", POWER
+
+    def matmul(self, tree: Tree) -> tuple[str, int]:
+        x, y = tree.parts
+        return f"{self(x, MATMUL)} {self(y, MATMUL)}", MATMUL
+
+    def transpose(self, tree: Tree) -> tuple[str, int]:
+        part = tree.parts[0]
+        if part.kind == "name":
+            text, _ = self.name(part)
+            if text.endswith("]}"):
+                return text[:-1] + r"\top}", POWER
+        return rf"{self(part, WHOLE)}^{{\top}}", POWER
+
+    def sum(self, tree: Tree) -> tuple[str, int]:
+        axis, stays = self.sum_options(tree)
+        options = (rf",\ \mathrm{{axis}}={axis}" if axis else "") + (r",\ \mathrm{keepdims}=\mathrm{True}" if stays else "")
+        return rf"\operatorname{{np.sum}}\left({self(tree.parts[0])}{options}\right)", WHOLE
+
+    def where(self, tree: Tree) -> tuple[str, int]:
+        mask, x, y = (self(part) for part in tree.parts)
+        return rf"\begin{{cases}}{x} & \text{{if }} {mask}\\ {y} & \text{{otherwise}}\end{{cases}}", SUM
+
+    def call(self, tree: Tree) -> tuple[str, int]:
+        op, options = tree.value
+        texts = [self(part) for part in tree.parts]
+        if op.name == "joined":
+            return rf"\operatorname{{concat}}\left({', '.join(texts)}\right)", WHOLE
+        index = escaped(self.index(options["index"])) if "index" in options else ""
+        if op.name == "getitem":
+            return f"{{{self(tree.parts[0], WHOLE)}}}_{{[{index}]}}", POWER
+        template = op.latex
+        texts = texts if "({0}" in template or "{{{0}}}" in template else [self(part, WHOLE) for part in tree.parts]
+        return template.format(*texts, index=index), POWER
+
+
+def escaped(text: str) -> str:
+    """Text as LaTeX takes it."""
+    return re.sub(r"([#$%&_{}])", r"\\\1", text)
+
+
+def latex_name(name: str) -> str:
+    """A name as the lecture writes it: ``W2`` is W with [2] above, ``w11_2`` has 11 below as well."""
+    if "." in name or "[" in name:
+        return rf"\mathtt{{{escaped(name)}}}"
+    match = re.fullmatch(r"(d?)([A-Za-z]+?)(\d*)(?:_(\d+))?", name)
+    if match is None:
+        return rf"\mathit{{{escaped(name)}}}"
+    d, letters, digits, layer = match.groups()
+    if d and (letters.lower() in GREEK or len(letters) >= 1) and letters:
+        pass
+    elif not letters:
+        d, letters = "", d
+    below, above = (digits, layer) if layer else ("", digits)
+    text = letter(letters)
+    if below:
+        text += f"_{{{below}}}"
+    if above:
+        text += f"^{{[{above}]}}"
+    return d + text
+
+
+def letter(letters: str) -> str:
+    """A letter, a Greek letter by its name, a hat; a longer word in italics."""
+    word = letters.removesuffix("hat") if letters.endswith("hat") and len(letters) > 3 else letters
+    plain = "lambda" if word == "lambd" else word
+    text = rf"\{plain}" if plain in GREEK else plain if len(plain) == 1 else rf"\mathit{{{plain}}}"
+    return rf"\hat{{{text}}}" if word != letters else text
+
+
+def evaluate(tree: Tree, numbers: Callable[[Atom], Any], keepdims: bool) -> Any:
+    """The number a tree stands for, computed as it is written."""
+    kind, value = tree.kind, tree.value
+    if kind == "number":
+        return float(value)
+    if kind == "name":
+        return numbers(value)
+    parts = [evaluate(part, numbers, keepdims) for part in tree.parts]
+    if kind == "add":
+        total = parts[0] if value[0] > 0 else -parts[0]
+        for sign, part in zip(value[1:], parts[1:]):
+            total = total + part if sign > 0 else total - part
+        return total
+    if kind == "multiply":
+        product = parts[0]
+        for part in parts[1:]:
+            product = product * part
+        return product
+    if kind == "divide":
+        return np.divide(*parts)
+    if kind == "power":
+        n = Fraction(value)
+        return np.power(parts[0], int(n) if n.denominator == 1 and n > 0 else float(n))
+    if kind == "matmul":
+        return np.matmul(*parts)
+    if kind == "transpose":
+        return np.transpose(parts[0], value)
+    if kind == "sum":
+        axes, ndim, keep = value
+        stays = keep == "always" or keep == "free" and keepdims
+        axis = None if len(axes) == ndim else tuple(axis + ndim for axis in axes)
+        return np.sum(parts[0], axis=axis, keepdims=stays)
+    if kind == "where":
+        return np.where(np.asarray(parts[0]) != 0, parts[1], parts[2])
+    op, options = value
+    if op.name in TABLE and TABLE[op.name] is op:
+        return op.evaluate(tuple(parts), options)
+    return op.forward(*parts, **options)
+
+
+__all__ = ["LaTeX", "Notation", "NumPy", "Text", "evaluate", "latex_name", "strip"]

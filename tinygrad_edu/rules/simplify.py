@@ -1,0 +1,313 @@
+"""Simplification: what a formula may be replaced by, and whether that reads better.
+
+The definition of a named node is an equation. Where it can be solved for something one would rather
+not see (``A = 1/(1 + exp(-Z))`` for ``exp(Z)``), the solution is tried in a line, and kept if the line
+gets shorter. No rule knows an activation by name. What makes this sound:
+
+- nothing is divided by a mask, nor by anything the line did not divide by before;
+- an atom is replaced only by something of its own shape;
+- a sum that the solution itself mentions is left alone while it is substituted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from tinygrad_edu.core.ops import elementwise, reductions
+from tinygrad_edu.rules.expression import (
+    MOST_TERMS,
+    Algebra,
+    Atom,
+    Monomial,
+    Number,
+    Poly,
+    Spent,
+    rational,
+    strip,
+)
+from tinygrad_edu.rules.layout import Layout
+
+#: How many terms of polynomials one simplification may make before it gives up.
+WORK = 20_000
+#: How deep definitions are opened to prove what a sum is.
+DEPTH_OF_PROOF = 4
+
+
+@dataclass(frozen=True)
+class Relation:
+    """``atom**power = value``, because of what `source` (a named node) is defined as."""
+
+    atom: Atom
+    power: Number
+    value: Poly
+    source: Poly
+    reason: str  # "definition", "virtual", or the fact in words
+
+    @property
+    def frozen(self) -> frozenset[Atom]:
+        """Atoms of the value that hold the atom themselves: not to be substituted into."""
+        return frozenset(a for a in self.value.deep if a is not self.atom and self.atom in a.deep)
+
+
+@dataclass
+class Simplifier:
+    """Simplifies the lines of one derivation."""
+
+    algebra: Algebra
+    layout: Layout
+    definitions: dict[Atom, Poly] = field(default_factory=dict)
+    facts: dict[Atom, Relation] = field(default_factory=dict)
+    _by_atom: dict[Atom, list[Relation]] = field(default_factory=dict)
+    _proved: dict[Atom, Relation | None] = field(default_factory=dict)
+    _denominators: dict[Poly, frozenset[Atom]] = field(default_factory=dict)
+
+    def define(self, atom: Atom, definition: Poly) -> None:
+        """Take the definition of a named node as an equation."""
+        self.definitions[atom] = definition
+        for relation in solutions(self.algebra, self.algebra.of(atom), definition, "definition"):
+            self._by_atom.setdefault(relation.atom, []).append(relation)
+
+    def declare_sum(self, atom: Atom, shape: tuple[int, ...], axis: int, reason: str) -> None:
+        """A declared fact: the sum of a name over an axis (counted from the right) is one."""
+        total = self.algebra.sum(self.algebra.of(atom), shape, [axis])
+        if total.atom is not None and total.atom is not atom:
+            self.facts[total.atom] = Relation(total.atom, 1, self.algebra.one, self.algebra.of(atom), reason)
+
+    # --- the search ----------------------------------------------------------------------------
+
+    def simplify(self, p: Poly) -> tuple[Poly, list[Relation]]:
+        """The shortest form found, and the relations used; `p` itself if the work runs out."""
+        self.algebra.work = WORK
+        used: list[Relation] = []
+        try:
+            best = self.normal(p)
+            cost = self.layout.cost(best)
+            seen = {best}
+            while True:
+                better = None
+                for relation in self._relations(best):
+                    q = self.normal(self.substitute(best, relation))
+                    if q in seen:
+                        continue
+                    seen.add(q)
+                    if not self.denominators(q) <= self.denominators(best):
+                        continue
+                    c = self.layout.cost(q)
+                    if c < cost - 1e-9 and (better is None or c < better[0] - 1e-9):
+                        better = (c, q, relation)
+                if better is None:
+                    return best, used
+                cost, best = better[:2]
+                used.append(better[2])
+        except Spent:
+            return p, used[:0]
+        finally:
+            self.algebra.work = float("inf")
+
+    def normal(self, p: Poly) -> Poly:
+        """Multiplied out where that is short, compound denominators cancelled."""
+        for atom in sorted(p.atoms(), key=lambda a: a.id):
+            if atom.is_base:
+                p = self._opened(p, atom)
+        return self.algebra.cancel(p)
+
+    def _opened(self, p: Poly, atom: Atom) -> Poly:
+        result = self.algebra.zero
+        for mono, c in p.terms.items():
+            powers = dict(mono)
+            e = powers.get(atom, 0)
+            whole = e == int(e) and e > 0
+            if whole and len(atom.args[0].terms) ** int(e) <= MOST_TERMS:
+                del powers[atom]
+                term = self.algebra.poly({tuple(powers.items()): c})
+                for _ in range(int(e)):
+                    term = self.algebra.expanded(term, atom.args[0])
+            else:
+                term = self.algebra.poly({mono: c})
+            result = result + term
+        return result
+
+    def _relations(self, p: Poly) -> Iterator[Relation]:
+        for atom in sorted(p.deep, key=lambda a: a.id):
+            yield from self._by_atom.get(atom, ())
+            if atom.op is reductions.sum:
+                if atom in self.facts:
+                    yield self.facts[atom]
+                else:
+                    proved = self._prove(atom)
+                    if proved is not None:
+                        yield proved
+                inner = atom.args[0].atom
+                if inner is not None and inner.op is elementwise.exp:
+                    yield from self._virtual_softmax(atom, inner)
+            if atom.op is elementwise.exp:
+                yield from self._virtual_sigmoid(atom)
+
+    # --- virtual names -------------------------------------------------------------------------
+
+    def _virtual_sigmoid(self, atom: Atom) -> Iterator[Relation]:
+        algebra, t = self.algebra, self.algebra.of(atom)
+        for sign in (1, -1):
+            u = atom.args[0].scaled(sign)
+            name = algebra.call(elementwise.sigmoid, (u,), {}, atom.shape)
+            definition = t**sign / (algebra.one + t**sign)
+            yield from solutions(algebra, name, definition, "virtual", only=atom)
+
+    def _virtual_softmax(self, total: Atom, inner: Atom) -> Iterator[Relation]:
+        algebra, axes = self.algebra, total.options["axes"]
+        u, ndim = inner.args[0], len(inner.shape)
+        if len(axes) not in (1, ndim):
+            return
+        axis = None if len(axes) == ndim else axes[0] + ndim
+        name = algebra.call(reductions.softmax, (u,), {"axis": axis}, inner.shape)
+        yield Relation(inner, 1, name * algebra.of(total), name, "virtual")
+
+    # --- what sums are -------------------------------------------------------------------------
+
+    def _prove(self, total: Atom) -> Relation | None:
+        """Is this sum of a named quantity a plain number? Open definitions and see."""
+        if total in self._proved:
+            return self._proved[total]
+        self._proved[total] = None
+        inner = total.args[0].atom
+        if inner is None or not (inner in self.definitions or inner.op is reductions.softmax):
+            return None
+        algebra = self.algebra
+        before, algebra.work = algebra.work, WORK / 4
+        p = algebra.of(total)
+        try:
+            for _ in range(DEPTH_OF_PROOF):
+                opened = [a for a in sorted(p.deep, key=lambda a: a.id) if self._definition(a) is not None]
+                if not opened:
+                    break
+                for atom in opened:
+                    definition = self._definition(atom)
+                    assert definition is not None
+                    p = self.substitute(p, Relation(atom, 1, definition, p, ""))
+                p = self.normal(p)
+                for fact in list(self.facts.values()):
+                    p = self.substitute(p, fact)
+                if p.value is not None:
+                    reason = f"its definition adds up to {p.value}"
+                    self._proved[total] = Relation(total, 1, p, algebra.of(inner), reason)
+                    break
+        except Spent:
+            pass
+        finally:
+            algebra.work = before
+        return self._proved[total]
+
+    def _definition(self, atom: Atom) -> Poly | None:
+        if atom.op is reductions.softmax:
+            u, axis = atom.args[0], atom.options["axis"]
+            e = self.algebra.exp(u)
+            axes = range(-len(atom.shape), 0) if axis is None else [axis - len(atom.shape)]
+            return e / self.algebra.sum(e, atom.shape, axes)
+        return self.definitions.get(atom)
+
+    # --- soundness -----------------------------------------------------------------------------
+
+    def denominators(self, p: Poly) -> frozenset[Atom]:
+        """What `p` divides by, at any depth, and that could be zero."""
+        found = self._denominators.get(p)
+        if found is None:
+            found = frozenset(
+                atom for mono in p.terms for atom, e in mono
+                if e < 0 and not atom.positive and not atom.constant and not self._never_zero(atom)
+            ).union(*(self.denominators(arg) for atom in p.atoms() for arg in atom.args))  # fmt: skip
+            self._denominators[p] = found
+        return found
+
+    def _never_zero(self, atom: Atom) -> bool:
+        """Is a compound base a sum of positive things only? A sum over an axis of such?"""
+        if atom.is_base or atom.op is reductions.sum:
+            return all(
+                c > 0 and all(a.positive or a.constant or self._never_zero(a) for a, _ in mono)
+                for mono, c in atom.args[0].terms.items()
+            )
+        return False
+
+    def substitute(self, p: Poly, relation: Relation) -> Poly:
+        """`p` with the relation's atom replaced wherever it occurs to a power that fits."""
+        memo: dict[Poly, Poly] = {}
+        atom_, k, value, frozen = relation.atom, relation.power, relation.value, relation.frozen
+        algebra = self.algebra
+
+        def go(p: Poly) -> Poly:
+            if atom_ not in p.deep:
+                return p
+            if p in memo:
+                return memo[p]
+            result = algebra.zero
+            for mono, c in p.terms.items():
+                kept: list[tuple[Atom, Number]] = []
+                term = algebra.one
+                for atom, e in mono:
+                    if atom is atom_:
+                        n = Fraction(e) / k
+                        if n.denominator == 1:
+                            term = algebra.multiply(term, value ** int(n))
+                        else:
+                            kept.append((atom, e))
+                    elif atom in frozen or atom_ not in atom.deep:
+                        kept.append((atom, e))
+                    else:
+                        args = tuple(map(go, atom.args))
+                        term = algebra.multiply(term, algebra.rebuild(atom, args) ** e)
+                result = result + algebra.multiply(algebra.poly({tuple(kept): c}), term)
+            memo[p] = result
+            return result
+
+        return go(p)
+
+
+def solutions(
+    algebra: Algebra, name: Poly, definition: Poly, reason: str, only: Atom | None = None
+) -> Iterator[Relation]:
+    """``N = (a tᵏ + b)/(c tᵏ + d)`` solved for tᵏ, for every atom t of the definition that allows it."""
+    inside = set(definition.atoms())
+    for atom in list(inside):
+        if atom.is_base:
+            inside |= atom.args[0].atoms()
+    for t in sorted(inside, key=lambda a: a.id) if only is None else [only]:
+        if t.mask or strip(t.shape) != strip(name.shape):
+            continue  # replacing a small thing by a large one would change shapes
+        fraction = _fraction(algebra, definition, t)
+        if fraction is None:
+            continue
+        top, bottom = fraction
+        powers = sorted({dict(mono).get(t, 0) for p in (top, bottom) for mono in p.terms})
+        if len(powers) != 2:
+            continue
+        low, high = powers
+        a, b = _coefficient(algebra, top, t, high), _coefficient(algebra, top, t, low)
+        c, d = _coefficient(algebra, bottom, t, high), _coefficient(algebra, bottom, t, low)
+        down = name * c - a
+        if not down.terms or any(x.mask for x in down.atoms()):
+            continue  # a mask may be zero
+        value = (b - name * d) * down**-1
+        if t in value.atoms():
+            continue
+        yield Relation(t, rational(high - low), algebra.together(value) if len(value.terms) > 1 else value, name, reason)
+
+
+def _fraction(algebra: Algebra, p: Poly, t: Atom) -> tuple[Poly, Poly] | None:
+    """`p` as numerator and denominator, the compound denominator with t in it written out."""
+    holding = [a for a in p.atoms() if a.is_base and a is not t and t in a.args[0].deep]
+    if not holding:
+        return p, algebra.one
+    if len(holding) > 1 or t not in holding[0].args[0].atoms():
+        return None
+    base = holding[0]
+    if any(dict(mono).get(base, 0) not in (0, -1) for mono in p.terms):
+        return None
+    return algebra.over(p, base, 1), base.args[0]
+
+
+def _coefficient(algebra: Algebra, p: Poly, t: Atom, e: Number) -> Poly:
+    found: dict[Monomial, Number] = {
+        tuple(f for f in mono if f[0] is not t): c for mono, c in p.terms.items() if dict(mono).get(t, 0) == e
+    }
+    return algebra.poly(found)
