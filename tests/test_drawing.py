@@ -16,7 +16,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu.core.sweep import reachable
-from tinygrad_edu.drawing import folding, numbers, picture, renderer
+from tinygrad_edu.drawing import boxes, folding, numbers, picture, renderer
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = [
@@ -144,7 +144,7 @@ def test_the_source_is_the_same_every_time_whatever_was_computed_before() -> Non
 
 
 def test_roles_differ_in_fill_and_in_border() -> None:
-    looks = picture.ROLES.values()
+    looks = boxes.ROLES.values()
     assert len({look.fill for look in looks}) == len({look.table for look in looks}) == 5
 
 

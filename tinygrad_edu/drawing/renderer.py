@@ -21,6 +21,9 @@ from tinygrad_edu.core.primitive import GradError
 #: Seconds a layout may take.
 TIMEOUT = 20.0
 
+#: PNG sharp enough for print; a very large picture is scaled down to 60 inches, not to be larger
+#: than memory.
+_OPTIONS = {"png": ("-Gdpi=144", "-Gsize=60,60")}
 _PROGRAM = "graphviz-pure"
 _SYSTEM = "the system's Graphviz (apt install graphviz, brew install graphviz)"
 
@@ -54,7 +57,10 @@ def to_bytes(source: str, format: str) -> bytes:
     try:
         # An argument list, no shell; the text goes in through a pipe, never into a command.
         done = subprocess.run(
-            [program, f"-T{format}"], input=source.encode(), capture_output=True, timeout=TIMEOUT
+            [program, f"-T{format}", *_OPTIONS.get(format, ())],
+            input=source.encode(),
+            capture_output=True,
+            timeout=TIMEOUT,
         )
     except subprocess.TimeoutExpired:
         raise GradError(

@@ -1,0 +1,208 @@
+"""What happens at one operation: its formula, the rule of each input, the numbers it sends back.
+
+The rules are those of the operation itself, run once on text and once on numbers.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_edu.core.operators import Operators
+from tinygrad_edu.core.ops import arithmetic, elementwise
+from tinygrad_edu.core.ops.shaping import sum_to, summed_axes
+from tinygrad_edu.core.primitive import Primitive, Shape, shape
+from tinygrad_edu.core.sweep import fit
+from tinygrad_edu.drawing.text import layer_of, visible
+
+_ELEMENTWISE = (arithmetic.__name__, elementwise.__name__)
+
+#: How tightly a formula holds together: a comparison, a sum, a product, a power, a name.
+_TEST, _SUM, _PRODUCT, _POWER, _NAME = range(5)
+_SIGNS = {
+    "add": ("+", "+", _SUM), "subtract": ("-", "−", _SUM), "multiply": ("*", "∗", _PRODUCT),
+    "matmul": ("@", "", _PRODUCT), "divide": ("/", "/", _PRODUCT), "xdivy": ("/", "/", _PRODUCT),
+    "greater": (">", ">", _TEST), "greater_equal": ("≥", "≥", _TEST), "less": ("<", "<", _TEST),
+    "less_equal": ("≤", "≤", _TEST), "equal": ("=", "=", _TEST), "not_equal": ("≠", "≠", _TEST),
+}  # fmt: skip
+_UNCHANGED = {"broadcast_to", "positive"}  # the shapes beside the formula say what they do
+
+
+class Written(Operators):
+    """A formula as text and as MathML: what an operation, or a rule, is called with to be read."""
+
+    __slots__ = ("_shape", "math", "text", "tight")
+
+    def __init__(self, text: str, math: str, shape: Shape = (), tight: int = _NAME) -> None:
+        self.text = text
+        self.math = math
+        self.tight = tight
+        self._shape = shape
+
+    @property
+    def shape(self) -> Shape:
+        return self._shape
+
+    @classmethod
+    def named(cls, name: str, shape: Shape = ()) -> Written:
+        """A name, with the layer it tells as a superscript in MathML."""
+        found = layer_of(name)
+        letters = f"<mi>{html.escape(visible(found[0] if found else name))}</mi>"
+        return cls(
+            visible(name), f"<msup>{letters}<mn>{found[1]}</mn></msup>" if found else letters, shape
+        )
+
+    @classmethod
+    def constant(cls, x: Any) -> Written:
+        """A number, or an array too large to write down."""
+        if np.ndim(x):
+            return cls("[…]", "<mi>[…]</mi>", np.shape(x))
+        text = f"{float(x):.6g}"
+        return cls(text, f"<mn>{text}</mn>", (), _PRODUCT if text.startswith("-") else _NAME)
+
+    @classmethod
+    def _apply(cls, op: Primitive, args: tuple[Any, ...], options: dict[str, Any]) -> Written:
+        xs = [x if isinstance(x, Written) else cls.constant(x) for x in args]
+        size = op.shape_rule(*(shape(x) for x in args), **options)
+        x = xs[0]
+        if op.name in _SIGNS:
+            return cls._between(op, x, xs[1], size)
+        if op.name in _UNCHANGED:
+            return cls(x.text, x.math, size, x.tight)
+        if op.name == "negative":
+            text, math = x.within(_POWER)
+            return cls(f"-{text}", f"<mo>−</mo>{math}", size, _PRODUCT)
+        if op.name == "power_constant":
+            return cls._power(x, cls.constant(options["n"]), size)
+        if op.name == "power":
+            return cls._power(x, xs[1], size)
+        text, math = x.within(_NAME)
+        if op.name == "transpose":
+            return cls(
+                f"{text}ᵀ", f'<msup><mrow>{math}</mrow><mi mathvariant="normal">T</mi></msup>', size
+            )
+        if op.name == "getitem":
+            return cls(f"{text}[…]", f"<mrow>{math}</mrow><mo>[…]</mo>", size)
+        axis = options.get("axis")
+        if op.name == "sum_to":
+            leading, kept = summed_axes(x.shape, size)
+            axes = (*leading, *kept)
+            axis = None if not size else axes[0] if len(axes) == 1 else axes
+        told = "" if axis is None else f", axis={axis}"
+        called = op.symbol if op.symbol[0].isalpha() and op.symbol[0] not in "ΣΠ" else op.name
+        called = "sum" if op.name == "sum_to" else called
+        inside = "<mo>,</mo>".join(x.math for x in xs) + (f"<mtext>{told}</mtext>" if told else "")
+        return cls(
+            f"{called}({', '.join(x.text for x in xs)}{told})",
+            f"<mi>{html.escape(called)}</mi><mo>(</mo>{inside}<mo>)</mo>",
+            size,
+        )
+
+    @classmethod
+    def _between(cls, op: Primitive, x: Written, y: Written, size: Shape) -> Written:
+        sign, math_sign, tight = _SIGNS[op.name]
+        if op.name == "multiply":
+            for one, other in ((x, y), (y, x)):
+                if one.text == "1":
+                    return cls(other.text, other.math, size, other.tight)
+            if x.text == y.text:
+                return cls._power(x, cls.constant(2), size)
+        associative = sign == "+" or (sign == "*" and "@" not in y.text)
+        left, left_math = x.within(tight)
+        right, right_math = y.within(tight if associative else tight + 1)
+        if sign == "/":
+            math = f"<mfrac><mrow>{x.math}</mrow><mrow>{y.math}</mrow></mfrac>"
+        else:
+            math = f"{left_math}<mo>{html.escape(math_sign)}</mo>{right_math}"
+            if not math_sign:  # a matrix product is written by putting the factors side by side
+                math = f'{left_math}<mspace width="0.25em"/>{right_math}'
+        return cls(f"{left} {sign} {right}", math, size, tight)
+
+    @classmethod
+    def _power(cls, x: Written, n: Written, size: Shape) -> Written:
+        (text, math), (exponent, _) = x.within(_NAME), n.within(_POWER)
+        if "<msup>" in math and x.tight == _NAME:  # (A¹)², not A¹²
+            math = f"<mo>(</mo>{math}<mo>)</mo>"
+        math = f"<msup><mrow>{math}</mrow><mrow>{n.math}</mrow></msup>"
+        return cls(f"{text}**{exponent}", math, size, _POWER)
+
+    def within(self, tight: int) -> tuple[str, str]:
+        """Text and MathML as part of something that holds together as tightly as `tight`."""
+        if self.tight >= tight:
+            return self.text, self.math
+        return f"({self.text})", f"<mo>(</mo>{self.math}<mo>)</mo>"
+
+
+def formula(node: Any, names: Mapping[Any, str]) -> Written:
+    """What `node` was computed by, in the names of its inputs: ``W1 @ X``."""
+    try:
+        return Written._apply(node.op, tuple(_inputs(node, names)), node.options)
+    except (TypeError, ValueError, IndexError, AttributeError):  # no line of text says it
+        return Written.named(node.op.name, node.shape)
+
+
+def _inputs(node: Any, names: Mapping[Any, str]) -> list[Written]:
+    return [
+        Written.named(names[parent], np.shape(x)) if parent in names else Written.constant(x)
+        for parent, x in zip(node.parents, node._inputs)
+    ]
+
+
+class Contribution(NamedTuple):
+    """What one edge sends back: to which input, by which rule, how much (None: not computed)."""
+
+    input: int
+    parent: Any
+    rule: Written
+    amount: Any
+
+
+def contributions(
+    node: Any, names: Mapping[Any, str], gradient_names: Mapping[Any, str]
+) -> list[Contribution]:
+    """One entry for each use of an input that needs a gradient, in the operation's order."""
+    if node.op is None or not node.requires_grad:
+        return []
+    found = []
+    inputs = node._inputs
+    dz = Written.named(gradient_names[node], node.shape)
+    z = Written.named(names[node], node.shape)
+    for k, (rule, parent) in enumerate(zip(node.op.rules, node.parents)):
+        if rule is None or not parent.requires_grad:
+            continue
+        try:
+            said = rule(dz, z, *_inputs(node, names), **node.options)
+            if shape(said) != shape(inputs[k]):
+                said = sum_to(said, shape=shape(inputs[k]))
+        except (TypeError, ValueError, IndexError, AttributeError):  # no line of text says it
+            said = Written.named(f"{dz.text} through {node.op.name}", shape(inputs[k]))
+        if not isinstance(said, Written):
+            said = Written.constant(said)
+        amount = None if node._grad is None else _amount(rule, node._grad, node, inputs, k)
+        found.append(Contribution(k, parent, said, amount))
+    return found
+
+
+def local_derivative(node: Any, k: int) -> Any:
+    """``∂z/∂x`` of an element-wise operation, entry by entry; None where entries are mixed."""
+    if node.op.forward.__module__ not in _ELEMENTWISE or node.op.rules[k] is None:
+        return None
+    one = 1.0 if type(node._data) is float else np.ones_like(node._data)[()]
+    with np.errstate(all="ignore"):
+        return _run(node.op.rules[k], one, node, node._inputs)
+
+
+def _amount(rule: Any, dz: Any, node: Any, inputs: Sequence[Any], k: int) -> Any:
+    with np.errstate(all="ignore"):
+        return fit(_run(rule, dz, node, inputs), inputs[k], node.op)
+
+
+def _run(rule: Any, dz: Any, node: Any, inputs: Sequence[Any]) -> Any:
+    try:
+        return rule(dz, node._data, *inputs, **node.options)
+    except (ArithmeticError, ValueError):  # where Python's floats raise, NumPy's answer inf or nan
+        loud = [np.float64(x) if type(x) is float else x for x in inputs]
+        return rule(np.float64(dz), np.float64(node._data), *loud, **node.options)
