@@ -68,6 +68,9 @@ _ROOMS = {
         "check_gradients", "grad", "hessian", "jacobian", "numerical_gradient", "value_and_grad",
         "vjp",
     ),
+    "tinygrad_edu.rules": (
+        "Derivation", "derive",
+    ),
     "tinygrad_edu.program": (
         "Program", "compile",
     ),
@@ -80,7 +83,7 @@ _ROOMS = {
 }  # fmt: skip
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
-__all__ = [
+__all__ = ["Derivation", "derive",
     "Comparison", "GradError", "Program", "SheetError", "Value", "__version__", "abs", "absolute",
     "add", "arctan", "binary_cross_entropy", "broadcast_to", "check_gradients", "clip", "compare",
     "compile", "concatenate", "cos", "cosh", "cross_entropy", "cumsum", "divide", "dot", "draw",

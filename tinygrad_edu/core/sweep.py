@@ -138,7 +138,7 @@ def added(before: Any, g: Any) -> Any:
     return before + g
 
 
-def fit(g: Any, x: Any, op: Any, dz: Any) -> Any:
+def fit(g: Any, x: Any, op: Any, dz: Any = None) -> Any:
     """A contribution in the shape (broadcasting undone) and dtype of the input it belongs to."""
     if type(g) is np.ndarray and type(x) is np.ndarray:
         if g.shape == x.shape and g.dtype is x.dtype:

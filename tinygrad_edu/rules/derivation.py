@@ -385,7 +385,7 @@ class _Deriving:
         self.raw: dict[Any, Formula] = {}
         seed = Formula(self.algebra, self.algebra.one, ())
         read = lambda node: (self.formula[node], tuple(self.formula[p] for p in node.parents))  # noqa: E731
-        sweep(self.cost, seed, read, self._arrived)
+        sweep(self.cost, seed, read, arrived=self._arrived)
         return self._in_order()
 
     def _fan_out(self) -> dict[Any, int]:
