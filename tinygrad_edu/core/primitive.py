@@ -110,11 +110,12 @@ class Primitive:
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         complete = len(args) == self.n_inputs or self.variadic
-        if not complete or not options.keys() <= self.options:
-            args, options = self._bind(args, options)
-        for key, value in options.items():
-            if type(value) not in _IMMUTABLE:
-                options = {**options, key: self._fixed(key, value)}
+        if options or not complete:
+            if not complete or not options.keys() <= self.options:
+                args, options = self._bind(args, options)
+            for key, value in options.items():
+                if type(value) not in _IMMUTABLE:
+                    options = {**options, key: self._fixed(key, value)}
         for arg in args:
             if isinstance(arg, Traced):
                 return arg._apply(self, args, options)
