@@ -7,6 +7,7 @@ differentiated again: the sweep is run on Values, so higher orders need nothing 
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from tinygrad_edu.core.ops.shaping import reshape, stack
 from tinygrad_edu.core.primitive import GradError
-from tinygrad_edu.core.sweep import sweep
+from tinygrad_edu.core.sweep import reachable, sweep
 from tinygrad_edu.core.value import Value, described, numbers, recorded
 
 Function = Callable[..., Any]
@@ -34,6 +35,15 @@ def as_values(node: Value) -> tuple[Value, tuple[Value, ...]]:
     return node, node.parents
 
 
+class _UnderWay(threading.local):
+    """The leaves of this thread's calls that have not returned: what an inner call may depend on."""
+
+    leaves: frozenset[Value] = frozenset()
+
+
+_under_way = _UnderWay()
+
+
 class _Call:
     """One call of a function on leaves of its own, ready for sweeps."""
 
@@ -42,9 +52,8 @@ class _Call:
     ) -> None:
         self.many = not isinstance(argnums, int)
         picked = argnums if isinstance(argnums, tuple) else (argnums,)
-        self.nested = any(isinstance(arg, Value) for arg in args)
         inner = list(args)
-        self.leaves: list[Value] = []
+        chosen: dict[int, Value] = {}
         for i in picked:
             if not -len(args) <= i < len(args):
                 raise GradError(f"{name}: there is no argument {i}; {len(args)} were given")
@@ -52,10 +61,15 @@ class _Call:
                 leaf = +args[i] if isinstance(args[i], Value) else Value(args[i])
             leaf.name = getattr(args[i], "name", None)
             leaf.requires_grad = True
-            inner[i] = leaf
-            self.leaves.append(leaf)
-        with recorded():  # what is differentiated is recorded, also inside no_grad
-            out = f(*inner, **kwargs)
+            inner[i] = chosen[i % len(args)] = leaf
+        self.leaves = [chosen[i % len(args)] for i in picked]
+        outer = _under_way.leaves
+        _under_way.leaves = outer.union(self.leaves)
+        try:
+            with recorded():  # what is differentiated is recorded, also inside no_grad
+                out = f(*inner, **kwargs)
+        finally:
+            _under_way.leaves = outer
         if not isinstance(out, Value):
             raise TypeError(
                 f"{name}: the function returned {type(out).__name__}, not a Value, so its "
@@ -63,6 +77,10 @@ class _Call:
                 "tinygrad_edu's functions, not .data, .item() or math"
             )
         self.out = out
+        # The function may also use what an outer call differentiates by, from around it.
+        self.nested = any(isinstance(arg, Value) for arg in args) or (
+            bool(outer) and not outer.isdisjoint(reachable(out))
+        )
 
     def pull(self, seed: Any) -> tuple[Any, ...]:
         """The gradients of the chosen arguments, given that of the result."""
@@ -76,7 +94,7 @@ class _Call:
 
     def _finished(self, g: Any, leaf: Value) -> Any:
         if g is None:
-            g = leaf._data * 0.0
+            g = np.zeros_like(leaf._data)[()] if type(leaf._data) is not float else 0.0
         if not self.nested:
             return np.array(g) if type(g) is np.ndarray else g
         return g if isinstance(g, Value) else Value(g, requires_grad=False)
