@@ -141,6 +141,8 @@ class NumPyProtocol:
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if ufunc in QUESTIONS and method == "__call__":
+            if kwargs.get("out") is not None:
+                refuse(ufunc, "does not take out=")
             return ufunc(*map(plain_inputs, inputs), **kwargs)
         table = {"__call__": UFUNCS, "reduce": REDUCTIONS}.get(method, {})
         if ufunc not in table:
@@ -153,6 +155,9 @@ class NumPyProtocol:
         return table[ufunc](*inputs, **kwargs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        others = (*args[1:], *kwargs.values())
+        if func is np.full_like and any(isinstance(x, Traced) for x in others):
+            refuse(func, "cannot fill an array with a Value: that has no rule")
         if func in QUESTIONS:
             return func(*map(plain_inputs, args), **{k: plain_inputs(v) for k, v in kwargs.items()})
         if func not in FUNCTIONS:
