@@ -1,0 +1,182 @@
+"""A recorded graph and its derived gradients as a function another engine compiles and distributes.
+
+The rules of the operations say nothing about numbers, so they run on an engine's arrays as they run
+on NumPy's: what JAX compiles here is this package's backward pass, not JAX's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tinygrad_edu.core.operators import Operators
+from tinygrad_edu.core.ops.shaping import summed_axes
+from tinygrad_edu.core.primitive import GradError, Primitive, Shape
+from tinygrad_edu.core.sweep import reachable, sweep
+from tinygrad_edu.core.value import Value
+
+Program = Callable[..., tuple[Any, dict[str, Any]]]
+
+
+def export(cost: Value, engine: str = "jax") -> Program:
+    """The graph of `cost` as a function of its leaves: ``f(W1=…, X=…) -> (cost, {"W1": dW1, …})``.
+
+    Gradients are those of the named leaves that need one. A name that is left out keeps its
+    recorded numbers. The function is made of pure array operations: ``jax.jit`` compiles it, and an
+    X that is sharded over devices along its examples makes training data parallel. Another number
+    of examples than the recorded one is fine, unless the graph itself reshapes to a fixed size.
+
+    JAX computes in float32 unless ``jax.config.update("jax_enable_x64", True)`` is set.
+
+    Raises ImportError without JAX; GradError for an unknown engine, a cost that is not a single
+    number, and leaves without a name or with the same one.
+    """
+    if engine != "jax":
+        raise GradError(f"export: the engine is 'jax', not {engine!r}")
+    if cost.shape != ():
+        raise GradError(f"export: the cost has shape {cost.shape}; it must be a single number")
+    try:
+        import jax.numpy as jnp
+    except ImportError:
+        raise ImportError("exporting to JAX needs it: pip install jax jaxlib") from None
+    order = reachable(cost, every=True)[::-1]
+    leaves: dict[str, Value] = {}
+    for node in order:
+        if node.op is None and node.name is None and node.requires_grad:
+            raise GradError(
+                f"export: a leaf of shape {node.shape} needs a gradient and has no name; "
+                "tg.name_values(W1=W1, …) gives it one"
+            )
+        if node.op is None and node.name is not None:
+            if node.name in leaves:
+                raise GradError(f"export: two leaves are called {node.name}")
+            leaves[node.name] = node
+
+    def program(**numbers: Any) -> tuple[Any, dict[str, Any]]:
+        unknown = set(numbers) - set(leaves)
+        if unknown:
+            raise TypeError(
+                f"the graph has no leaf {', '.join(sorted(unknown))}; it has {', '.join(leaves)}"
+            )
+        held: dict[Any, Any] = {}
+        for node in order:
+            if node.op is not None:
+                held[node] = node.op(*(held[parent] for parent in node.parents), **node.options)
+            elif node.name is not None:
+                held[node] = JaxArray(jnp.asarray(numbers.get(node.name, node._data)))
+            else:
+                held[node] = node._data
+        z = held[cost]
+        gradients = sweep(
+            cost,
+            JaxArray(jnp.ones_like(z.array)),
+            lambda n: (held[n], [held[p] for p in n.parents]),
+        )
+        wanted = {name: leaf for name, leaf in leaves.items() if leaf.requires_grad}
+        return z.array, {
+            name: jnp.zeros(leaf.shape) if gradients.get(leaf) is None else bare(gradients[leaf])
+            for name, leaf in wanted.items()
+        }
+
+    return program
+
+
+class JaxArray(Operators):
+    """An array of JAX that this package's operations and rules can be run on."""
+
+    __slots__ = ("array",)
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+
+    @property
+    def shape(self) -> Shape:
+        return tuple(self.array.shape)
+
+    @classmethod
+    def _apply(cls, op: Primitive, args: tuple[Any, ...], options: dict[str, Any]) -> JaxArray:
+        import jax
+        import jax.numpy as jnp
+
+        own = IN_JAX.get(op.name)
+        if own is not None:
+            return cls(own(jax, *map(bare, args), **options))
+        if hasattr(jnp, op.name):  # most operations have NumPy's name, and so JAX's
+            return cls(getattr(jnp, op.name)(*map(bare, args), **options))
+        if op.definition is not None:
+            z = op.definition(*args, **options)
+            return z if isinstance(z, cls) else cls(jnp.asarray(z))
+        raise GradError(f"export: {op} has no counterpart in JAX")
+
+
+def bare(x: Any) -> Any:
+    """The engine's own array."""
+    return x.array if isinstance(x, JaxArray) else x
+
+
+def _mask(name: str) -> Callable[..., Any]:
+    """A comparison as 0.0 and 1.0 in the inputs' own type, so that masks can be computed with."""
+
+    def compare(jax: Any, x: Any, y: Any) -> Any:
+        return getattr(jax.numpy, name)(x, y).astype(jax.numpy.result_type(x, y))
+
+    return compare
+
+
+def _sum_to(jax: Any, x: Any, shape: Shape) -> Any:
+    lead, kept = summed_axes(tuple(x.shape), tuple(shape))
+    return jax.numpy.sum(x, axis=lead + kept, keepdims=True).reshape(shape)
+
+
+def _leaky(jax: Any, x: Any, slope: float = 0.01, at_zero: float = 1) -> Any:
+    return jax.numpy.where(x >= 0, x, slope * x)
+
+
+def _xdivy(jax: Any, x: Any, y: Any) -> Any:
+    return jax.numpy.where(x == 0, 0.0, x / jax.numpy.where(x == 0, 1.0, y))
+
+
+def _norm(jax: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    return jax.numpy.sqrt(jax.numpy.sum(x * x, axis=axis, keepdims=keepdims))
+
+
+def _softmax_loss(jax: Any, z: Any, y: Any, axis: int = 0) -> Any:
+    return -jax.numpy.sum(y * jax.nn.log_softmax(z, axis=axis), axis=axis)
+
+
+def _logistic_loss(jax: Any, z: Any, y: Any, axis: int | None = None) -> Any:
+    loss = jax.nn.softplus(z) - y * z
+    return loss if axis is None else jax.numpy.sum(loss, axis=axis)
+
+
+def _bernoulli_loss(jax: Any, a: Any, y: Any, axis: int | None = None) -> Any:
+    loss = -(jax.scipy.special.xlogy(y, a) + jax.scipy.special.xlogy(1 - y, 1 - a))
+    return loss if axis is None else jax.numpy.sum(loss, axis=axis)
+
+
+#: Operations whose name or form in JAX is another than NumPy's; the first argument is the module.
+IN_JAX: dict[str, Callable[..., Any]] = {
+    **{
+        name: _mask(name)
+        for name in ("greater", "greater_equal", "less", "less_equal", "equal", "not_equal")
+    },
+    "power_constant": lambda jax, x, n: x**n,
+    "where": lambda jax, c, x, y: jax.numpy.where(jax.numpy.asarray(c) != 0, x, y),
+    "sigmoid": lambda jax, x: jax.nn.sigmoid(x),
+    "softplus": lambda jax, x: jax.nn.softplus(x),
+    "relu": lambda jax, x, at_zero=1: jax.numpy.maximum(x, 0),
+    "leaky_relu": _leaky,
+    "xlogy": lambda jax, x, y: jax.scipy.special.xlogy(x, y),
+    "xdivy": _xdivy,
+    "sum_to": _sum_to,
+    "getitem": lambda jax, x, index: x[index],
+    "scatter": lambda jax, x, index, shape: jax.numpy.zeros(shape, x.dtype).at[index].add(x),
+    "joined": lambda jax, *xs, axis=0: jax.numpy.concatenate(xs, axis=axis),
+    "norm": _norm,
+    "logsumexp": lambda jax, x, **axes: jax.nn.logsumexp(x, **axes),
+    "softmax": lambda jax, x, axis=None: jax.nn.softmax(x, axis=axis),
+    "log_softmax": lambda jax, x, axis=None: jax.nn.log_softmax(x, axis=axis),
+    "softmax_loss": _softmax_loss,
+    "logistic_loss": _logistic_loss,
+    "bernoulli_loss": _bernoulli_loss,
+}
