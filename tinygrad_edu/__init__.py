@@ -61,6 +61,9 @@ if TYPE_CHECKING:
     from tinygrad_edu.drawing import (
         draw, render,
     )  # fmt: skip
+    from tinygrad_edu.nn.export import (
+        export,
+    )  # fmt: skip
 
 __version__ = "0.1.0"
 
@@ -83,6 +86,9 @@ _ROOMS = {
     "tinygrad_edu.drawing": (
         "draw", "render",
     ),
+    "tinygrad_edu.nn.export": (
+        "export",
+    ),
 }  # fmt: skip
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
@@ -90,13 +96,13 @@ __all__ = [
     "Comparison", "Derivation", "GradError", "Program", "SheetError", "Value", "__version__",
     "abs", "absolute", "add", "arctan", "binary_cross_entropy", "broadcast_to", "check_gradients",
     "clip", "compare", "compile", "concatenate", "cos", "cosh", "cross_entropy", "cumsum",
-    "derive", "divide", "dot", "draw", "equal", "exp", "expand_dims", "expm1", "grad", "greater",
-    "greater_equal", "hessian", "hstack", "jacobian", "leaky_relu", "less", "less_equal",
-    "load_sheet", "log", "log10", "log1p", "log2", "log_softmax", "logsumexp", "matmul", "max",
-    "maximum", "mean", "mean_squared_error", "min", "minimum", "moveaxis", "multiply",
-    "name_values", "negative", "no_grad", "norm", "not_equal", "numerical_gradient", "one_hot",
-    "outer", "power", "prod", "ravel", "relu", "render", "reshape", "sigmoid", "sign", "sin",
-    "sinh", "softmax", "softplus", "sqrt", "squeeze", "stack", "std", "subtract", "sum",
+    "derive", "divide", "dot", "draw", "equal", "exp", "expand_dims", "expm1", "export", "grad",
+    "greater", "greater_equal", "hessian", "hstack", "jacobian", "leaky_relu", "less",
+    "less_equal", "load_sheet", "log", "log10", "log1p", "log2", "log_softmax", "logsumexp",
+    "matmul", "max", "maximum", "mean", "mean_squared_error", "min", "minimum", "moveaxis",
+    "multiply", "name_values", "negative", "no_grad", "norm", "not_equal", "numerical_gradient",
+    "one_hot", "outer", "power", "prod", "ravel", "relu", "render", "reshape", "sigmoid", "sign",
+    "sin", "sinh", "softmax", "softplus", "sqrt", "squeeze", "stack", "std", "subtract", "sum",
     "swapaxes", "tan", "tanh", "transpose", "value_and_grad", "var", "vjp", "vstack", "where",
     "xlogy",
 ]  # fmt: skip
