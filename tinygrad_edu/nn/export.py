@@ -67,11 +67,11 @@ def export(cost: Value, engine: str = "jax") -> Program:
             else:
                 held[node] = node._data
         z = held[cost]
-        gradients = sweep(
-            cost,
-            JaxArray(jnp.ones_like(z.array)),
-            lambda n: (held[n], [held[p] for p in n.parents]),
-        )
+
+        def read(node: Value) -> tuple[Any, tuple[Any, ...]]:
+            return held[node], tuple(held[parent] for parent in node.parents)
+
+        gradients = sweep(cost, JaxArray(jnp.ones_like(z.array)), read)
         wanted = {name: leaf for name, leaf in leaves.items() if leaf.requires_grad}
         return z.array, {
             name: jnp.zeros(leaf.shape) if gradients.get(leaf) is None else bare(gradients[leaf])
