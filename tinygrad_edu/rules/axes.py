@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -73,25 +74,26 @@ class Axes:
 
     def likeliest(self, axes: set[Axis]) -> Axis | None:
         """Of several axes the one that examples lie along: biases are repeated over it, most nodes have it."""
-        ranked = sorted(
-            axes, key=lambda a: (-self.repeated.get(a, 0), -len(self.members[a]), a)
-        )
+        ranked = sorted(axes, key=lambda a: (-self.repeated.get(a, 0), -len(self.members[a]), a))
         return ranked[0] if ranked else None
 
     # --- m -------------------------------------------------------------------------------------
 
-    def divisors(self) -> dict[Any, tuple[Axis, int]]:
-        """Constants that are the length of an axis summed over: each with the axis and a factor."""
-        found: dict[Any, tuple[Axis, int]] = {}
+    def divisors(self) -> dict[Any, tuple[Axis, Fraction, int]]:
+        """Constants that stand for the length n of an axis summed over: ``factor * n**±1``."""
+        found: dict[Any, tuple[Axis, Fraction, int]] = {}
         for node in self.nodes:
             for constant, summed in self._division(node):
                 c = float(constant._data)
-                for factor, power in ((1, 1), (2, 1), (1, -1), (2, -1)):
-                    n = c if power > 0 else 1 / c if c else 0
-                    fits = {a for a in summed if math.isclose(n, factor * self.length(a), rel_tol=1e-12)}
-                    axis = self.likeliest(fits)
-                    if axis is not None and constant not in found:
-                        found[constant] = (axis, factor * power)
+                if not c or constant in found:
+                    continue
+                for times, power in ((1, 1), (2, 1), (1, -1), (2, -1)):
+                    n = abs(c**power) / times
+                    axis = self.likeliest({a for a in summed if math.isclose(n, self.length(a))})
+                    if axis is not None:
+                        factor = Fraction(times) ** power * (1 if c > 0 else -1)
+                        found[constant] = (axis, factor, power)
+                        break
         return found
 
     def _division(self, node: Any) -> Iterator[tuple[Any, set[Axis]]]:
@@ -117,7 +119,11 @@ class Axes:
                 continue
             if op.name in ("sum", "mean", "sum_to"):
                 [x] = at.parents
-                gone = axes_of(len(x.shape), at.options.get("axis")) if op.name != "sum_to" else range(x.ndim)
+                gone = (
+                    axes_of(len(x.shape), at.options.get("axis"))
+                    if op.name != "sum_to"
+                    else range(x.ndim)
+                )
                 axes |= {self.find((x._created, i)) for i in gone if x.shape[i] != 1}
             elif op.name in ("multiply", "divide"):
                 if all(p.shape != () for p in at.parents):
@@ -130,7 +136,9 @@ class Axes:
                     stack.append(parent)
         return axes
 
-    def examples(self, cost: Any, divisors: dict[Any, tuple[Axis, int]], m: Any = None) -> Axis | None:
+    def examples(
+        self, cost: Any, divisors: dict[Any, tuple[Axis, Fraction, int]], m: Any = None
+    ) -> Axis | None:
         """The axis of the examples: what the cost is a mean over. None if it is no mean.
 
         Raises GradError where `m` is given and no axis the cost sums over is that long.
@@ -148,7 +156,16 @@ class Axes:
         while stack:
             node = stack.pop()
             op = node.op
-            if op is None or op.name not in ("add", "subtract", "negative", "positive", "multiply", "divide", "mean", "sum"):
+            if op is None or op.name not in (
+                "add",
+                "subtract",
+                "negative",
+                "positive",
+                "multiply",
+                "divide",
+                "mean",
+                "sum",
+            ):
                 continue
             if op.name == "mean":
                 [x] = node.parents
@@ -180,7 +197,9 @@ def _leaves(node: Any) -> list[Any]:
     return found
 
 
-def _repeated(large: tuple[int, ...], small: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _repeated(
+    large: tuple[int, ...], small: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
     if len(small) > len(large):
         return (), ()
     return shaping.summed_axes(large, small)
@@ -218,7 +237,9 @@ def same_axes(node: Any) -> Iterator[tuple[tuple[Any, int], tuple[Any, int]]]:
         axis = options.get("axis", 0)
         if axis is not None:
             for x in parents:
-                yield from (((node, i), (x, i)) for i in range(len(shape)) if i != axis % len(shape))
+                yield from (
+                    ((node, i), (x, i)) for i in range(len(shape)) if i != axis % len(shape)
+                )
     elif op.name == "softmax_loss":
         z, y = parents
         axis = options.get("axis", 0) % len(z.shape)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import keyword
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core.operators import is_number
 from tinygrad_edu.core.ops import linalg
 from tinygrad_edu.core.primitive import GradError, Shape
 from tinygrad_edu.core.sweep import reachable, sweep
 from tinygrad_edu.rules.axes import Axes
-from tinygrad_edu.rules.expression import Algebra, Atom, Formula, Poly, Size, Spent, strip
+from tinygrad_edu.rules.expression import Algebra, Atom, Formula, Poly, Size, Spent, rational, strip
 from tinygrad_edu.rules.layout import Layout, Tree, literal, name, number_tree
 from tinygrad_edu.rules.notation import LaTeX, NumPy, Text, evaluate, latex_name
 from tinygrad_edu.rules.simplify import Relation, Simplifier
@@ -180,15 +179,17 @@ class _Deriving:
         self.simplifier = Simplifier(self.algebra, self.layout)
         self.node_of: dict[str, Any] = {}
         self.name_of: dict[Any, str] = {}
-        self.arrays: dict[str, Any] = {}  # names of unnamed constant arrays, and of given index arrays
+        self.arrays: dict[
+            str, Any
+        ] = {}  # names of unnamed constant arrays, and of given index arrays
         self._index_names = {k: v for k, v in names.items() if isinstance(v, np.ndarray)}
         self._choose_names(names)
         self.facts = {self._node(key): fact for key, fact in facts.items()}
         self.size_symbols: dict[Any, Poly] = {}
         self.size_sources: dict[str, str] = {}  # "m": "X.shape[1]"
         self.formula: dict[Any, Formula] = {}
-        self.given: list[tuple[Atom, Any]] = []
-        self.auto_named: list[Any] = []
+        self.given: dict[Atom, Any] = {}
+        self.auto_named: dict[Any, None] = {}
         self._name_sizes(m)
         self._lift()
 
@@ -203,7 +204,8 @@ class _Deriving:
             if not text:
                 if node.op is None and not node.requires_grad and node.shape:
                     text = next(
-                        (k for k, v in self._index_names.items() if np.array_equal(v, node._data)), None
+                        (k for k, v in self._index_names.items() if np.array_equal(v, node._data)),
+                        None,
                     )
                 if not text:
                     continue
@@ -243,7 +245,9 @@ class _Deriving:
                 )
             return self.node_of[key]
         if key not in set(self.nodes):
-            raise GradError(f"derive: {getattr(key, 'name', None) or key!r} is not in the cost's graph")
+            raise GradError(
+                f"derive: {getattr(key, 'name', None) or key!r} is not in the cost's graph"
+            )
         return key
 
     # --- lengths -------------------------------------------------------------------------------
@@ -251,8 +255,8 @@ class _Deriving:
     def _name_sizes(self, m: Any) -> None:
         """What lengths are called: m or N where the graph divides by them, else ``X.shape[0]``."""
         algebra = self.algebra
-        for constant, (axis, factor) in self.divisors.items():
-            if constant in self.name_of and factor == 1 and axis not in self.size_symbols:
+        for constant, (axis, factor, power) in self.divisors.items():
+            if constant in self.name_of and factor == power == 1 and axis not in self.size_symbols:
                 atom = algebra.name(self.name_of[constant], (), positive=True, constant=True)
                 self.size_symbols[axis] = algebra.of(atom)
         if self.example_axis is not None and self.example_axis not in self.size_symbols:
@@ -264,7 +268,9 @@ class _Deriving:
             )
         for axis, symbol in self.size_symbols.items():
             assert symbol.atom is not None
-            self.size_sources[symbol.atom.name] = self._length_of(axis) or str(self.axes.length(axis))
+            self.size_sources[symbol.atom.name] = self._length_of(axis) or str(
+                self.axes.length(axis)
+            )
 
     def _length_of(self, axis: Any) -> str | None:
         """``X.shape[1]``: the first named quantity with the axis, given ones first."""
@@ -303,7 +309,7 @@ class _Deriving:
             shape = self.shape(node)
             if node not in self.name_of and self._deserves_a_name(node, formula.poly, nonlinear):
                 self._name(node, self._fresh("t"))
-                self.auto_named.append(node)
+                self.auto_named[node] = None
             if node in self.name_of and node is not self.cost:
                 atom = self.algebra.name(self.name_of[node], shape)
                 if formula.poly.atom is not None and formula.poly.atom.positive:
@@ -316,10 +322,9 @@ class _Deriving:
     def _leaf(self, node: Any) -> Formula:
         algebra, shape = self.algebra, self.shape(node)
         divisor = self.divisors.get(node)
-        if divisor is not None and (node not in self.name_of or divisor[1] == 1):
-            axis, factor = divisor
-            symbol = self.size(axis).symbol
-            poly = symbol.scaled(factor) if factor > 0 else symbol.scaled(-factor) ** -1
+        if divisor is not None and (node not in self.name_of or divisor[1] == divisor[2] == 1):
+            axis, factor, power = divisor
+            poly = (self.size(axis).symbol ** power).scaled(rational(factor))
             return Formula(algebra, poly, shape)
         if node not in self.name_of and not node.requires_grad:
             data = np.asarray(node._data)
@@ -330,9 +335,10 @@ class _Deriving:
         constant = not node.requires_grad and node.shape == ()
         fact = self.facts.get(node, ("", None))[0]
         positive = constant and float(node._data) > 0
-        atom = algebra.name(self.name_of[node], shape, mask=fact == "binary", positive=positive, constant=constant)
-        if (atom, node) not in self.given:
-            self.given.append((atom, node))
+        atom = algebra.name(
+            self.name_of[node], shape, mask=fact == "binary", positive=positive, constant=constant
+        )
+        self.given.setdefault(atom, node)
         self._declare(node, atom, shape)
         return Formula(algebra, algebra.of(atom), shape)
 
@@ -359,7 +365,16 @@ class _Deriving:
             "add", "subtract", "negative", "positive", "matmul", "sum", "mean", "reshape", "transpose",
             "getitem", "joined", "sum_to", "broadcast_to",
         }  # fmt: skip
-        return {p for node in self.nodes if node.op is not None and node.op.name not in linear for p in node.parents}
+        found = set()
+        for node in self.nodes:
+            if node.op is None or node.op.name in linear:
+                continue
+            if node.op.name in ("multiply", "divide") and not all(
+                p.requires_grad for p in node.parents
+            ):
+                continue
+            found |= set(node.parents)
+        return found
 
     def _deserves_a_name(self, node: Any, poly: Poly, nonlinear: set[Any]) -> bool:
         """An unnamed pre-activation would be written twice; a deep nest could not be read."""
@@ -378,8 +393,14 @@ class _Deriving:
         self.every = every
         for node in self.wanted or ():
             if not node.requires_grad:
-                raise GradError(f"derive: {self.name_of.get(node, 'a node')} needs no gradient (requires_grad=False)")
-        self.children: dict[Any, list[Any]] = {}
+                raise GradError(
+                    f"derive: {self.name_of.get(node, 'a node')} needs no gradient (requires_grad=False)"
+                )
+        self.has_parameters = any(
+            n.op is None and n.requires_grad and self._is_parameter(n)
+            for n in self.nodes
+            if n in self.name_of
+        )
         self.fans_out = self._fan_out()
         self.found: list[_Line] = []
         self.raw: dict[Any, Formula] = {}
@@ -401,12 +422,16 @@ class _Deriving:
                 seen.add(p)
                 if p not in self.name_of:
                     stack.extend(p.parents)
-            count[node] = len({p for p in seen if p in self.name_of})
+            count[node] = sum(p.op is not None or self._wants(p) for p in seen if p in self.name_of)
         return count
 
     def _arrived(self, node: Any, dz: Formula) -> Formula:
         """A node's gradient is complete: give it a line if it is worth one, and let its name flow on."""
-        if node not in self.name_of or node is self.cost and not (self.wanted and node in self.wanted):
+        if (
+            node not in self.name_of
+            or node is self.cost
+            and not (self.wanted and node in self.wanted)
+        ):
             return dz
         scaled = self._is_scaled(node)
         poly = dz.poly
@@ -443,18 +468,32 @@ class _Deriving:
         """Does a leaf get a line? Asked for; else parameters: not data that has the examples' axis."""
         if self.wanted is not None:
             return leaf in self.wanted
-        if self.every:
-            return True
+        return (
+            self.every
+            or not self._is_target(leaf)
+            and (self._is_parameter(leaf) or not self.has_parameters)
+        )
+
+    def _is_target(self, leaf: Any) -> bool:
+        """Given data of a declared kind, or what the lecture calls Y."""
+        return leaf in self.facts or self.name_of[leaf] in ("Y", "y")
+
+    def _is_parameter(self, leaf: Any) -> bool:
+        """Neither a target nor data along the examples' axis."""
         is_data = self.example_axis is not None and self.example_axis in self.axes.of(leaf)
-        return not is_data and leaf not in self.facts and self.name_of[leaf] not in ("Y", "y")
+        return not is_data and not self._is_target(leaf)
 
     def _may_have_line(self, node: Any) -> bool:
         if self.wanted is not None:
             return node in self.wanted
-        if self.every or node in self.auto_named:
+        if self.every:
             return True
+        if node in self.auto_named:
+            return self.fans_out[node] > 1
         definition = self.simplifier.definitions.get(self.algebra.name(self.name_of[node], ()))
-        holds_product = definition is not None and any(a.op is linalg.matmul for a in definition.deep)
+        holds_product = definition is not None and any(
+            a.op is linalg.matmul for a in definition.deep
+        )
         return holds_product or self.fans_out[node] > 1
 
     def _worth_a_line(self, node: Any, poly: Poly) -> bool:
@@ -462,8 +501,9 @@ class _Deriving:
             return True
         definition = self.simplifier.definitions[self.algebra.name(self.name_of[node], ())]
         holds_product = any(a.op is linalg.matmul for a in definition.deep)
-        tree = self.layout.arrange(poly)
-        return poly.atom is None and poly.value is None and (holds_product or tree.cost > 3)
+        if poly.atom is not None or all(atom.constant for atom in poly.atoms()):
+            return False
+        return holds_product or self.layout.cost(poly) > 3
 
     def _line(self, node: Any, text: str, poly: Poly, scaled: bool, used: list[Relation]) -> _Line:
         try:
@@ -489,7 +529,9 @@ class _Deriving:
 
     def _in_order(self) -> list[_Line]:
         """Backward order, a parameter right after the last gradient it is computed from."""
-        place = {line.name: i for i, line in enumerate(x for x in self.found if x.node.op is not None)}
+        place = {
+            line.name: i for i, line in enumerate(x for x in self.found if x.node.op is not None)
+        }
         first_use: dict[Any, tuple[int, int]] = {}
         for node in self.nodes:
             for i, parent in enumerate(node.parents):
@@ -518,7 +560,11 @@ class _Deriving:
                 env: dict[str, Any] = {text: data[node] for text, node in self.node_of.items()}
                 env |= self._lengths(env)
                 found = [(line, self._evaluated(line, env)) for line in lines]
-            if not all(np.all(np.isfinite(truth[line.node])) for line in lines if truth[line.node] is not None):
+            if not all(
+                np.all(np.isfinite(truth[line.node]))
+                for line in lines
+                if truth[line.node] is not None
+            ):
                 continue
             for line, value in found:
                 want = truth[line.node]
@@ -557,6 +603,8 @@ class _Deriving:
         rules = [self._rule(line) for line in lines]
         definitions = []
         for node in self.auto_named:
+            if not any(_mentions(rule.numpy, self.name_of[node]) for rule in rules):
+                continue
             right = Text(array_names=self._array_name)(self._forward(node))
             definitions.append(f"{self.name_of[node]} = {right}")
         derivation = Derivation(rules, self.convention, self.name_of[self.cost], definitions)
@@ -574,7 +622,10 @@ class _Deriving:
         if line.suffix == "reshape":
             python, text = f"np.reshape({python}, {of}.shape)", f"reshape({text}, {of}.shape)"
         elif line.suffix:
-            python, text = f"np.broadcast_to({python}, {of}.shape)", f"broadcast({text}, {of}.shape)"
+            python, text = (
+                f"np.broadcast_to({python}, {of}.shape)",
+                f"broadcast({text}, {of}.shape)",
+            )
         left = latex_name(line.name)
         return Rule(
             name=line.name, of=of, shape=tuple(int(n) for n in line.node.shape),
@@ -602,7 +653,12 @@ class _Deriving:
                     data = np.asarray(at._data)
                     trees[at] = number_tree(float(data.flat[0])) if data.size else number_tree(0)
             elif all(p in trees for p in at.parents):
-                trees[at] = literal(at.op, tuple(trees[p] for p in at.parents), at.options, [p.shape for p in at.parents])
+                trees[at] = literal(
+                    at.op,
+                    tuple(trees[p] for p in at.parents),
+                    at.options,
+                    [p.shape for p in at.parents],
+                )
             else:
                 stack.extend(p for p in at.parents if p not in trees)
                 continue
@@ -617,26 +673,32 @@ class _Deriving:
         cost = self.name_of[self.cost]
         names: list[str] = []
         defaults: list[str] = []
-        for atom, node in self.given:
-            if atom.name in names or any(d.startswith(f"{atom.name}=") for d in defaults):
-                continue
+        for atom, node in self.given.items():
             if atom.constant:
                 defaults.append(f"{atom.name}={float(node._data)!r}")
             else:
                 names.append(atom.name)
-        indices = [k for k in self._index_names if any(f"{k}]" in r.numpy or f"{k}," in r.numpy for r in rules)]
+        indices = [
+            k
+            for k in self._index_names
+            if any(f"{k}]" in r.numpy or f"{k}," in r.numpy for r in rules)
+        ]
         for k in indices:
             if k not in names:
                 names.append(k)
         shapes = ", ".join(
-            f"{text} {tuple(map(int, self.node_of[text].shape))}" for text in names if text in self.node_of
+            f"{text} {tuple(map(int, self.node_of[text].shape))}"
+            for text in names
+            if text in self.node_of
         )
         lines = [f"def gradients({', '.join([*names, *defaults])}):"]
         lines.append(f'    """The cost {cost} and its derivatives; {shapes}."""')
         body: list[str] = []
         for node in self.nodes:
             if node in self.name_of and node.op is not None:
-                body.append(f"{self.name_of[node]} = {NumPy(array_names=self._array_name)(self._forward(node))}")
+                body.append(
+                    f"{self.name_of[node]} = {NumPy(array_names=self._array_name)(self._forward(node))}"
+                )
         body += [rule.numpy for rule in rules]
         for text, source in self.size_sources.items():
             if text != source and any(_mentions(line, text) for line in body):
@@ -646,7 +708,9 @@ class _Deriving:
         lines.append(f"    return {cost}, {{{result}}}")
         source = "import numpy as np\n\n\n" + "\n".join(lines) + "\n"
         if "scatter(" in source:
-            source = source.replace("import numpy as np\n\n\n", f"import numpy as np\n\n\n{SCATTER}\n\n", 1)
+            source = source.replace(
+                "import numpy as np\n\n\n", f"import numpy as np\n\n\n{SCATTER}\n\n", 1
+            )
         return source
 
 
@@ -659,8 +723,6 @@ SCATTER = '''def scatter(x, index, shape):
 
 
 def _mentions(line: str, text: str) -> bool:
-    import re
-
     return re.search(rf"(?<![\w.]){re.escape(text)}(?!\w)", line) is not None
 
 
@@ -684,7 +746,10 @@ def _depth(poly: Poly) -> int:
 
 
 def fresh_numbers(
-    nodes: list[Any], facts: Mapping[Any, tuple[str, int | None]], rng: np.random.Generator, attempt: int
+    nodes: list[Any],
+    facts: Mapping[Any, tuple[str, int | None]],
+    rng: np.random.Generator,
+    attempt: int,
 ) -> dict[Any, Any]:
     """New numbers of the same kind for every leaf: zero biases and dead units hide mistakes."""
     numbers: dict[Any, Any] = {}
@@ -706,7 +771,11 @@ def fresh_numbers(
         elif attempt >= 4:
             new = data * (1 + 0.05 * rng.standard_normal(data.shape)) if attempt == 4 else data
         elif np.all(data > 0) and data.size:
-            new = rng.uniform(0.3, 0.9, data.shape) if np.all(data < 1) else data * rng.uniform(0.8, 1.2, data.shape)
+            new = (
+                rng.uniform(0.3, 0.9, data.shape)
+                if np.all(data < 1)
+                else data * rng.uniform(0.8, 1.2, data.shape)
+            )
         elif attempt % 2:
             new = rng.uniform(0.4, 1.2, data.shape)
         else:
@@ -726,4 +795,4 @@ def _run(nodes: list[Any], numbers: dict[Any, Any]) -> dict[Any, Any] | None:
     return data
 
 
-__all__ = ["Derivation", "Fraction", "Rule", "derive", "is_number"]
+__all__ = ["Derivation", "Rule", "derive"]

@@ -35,7 +35,19 @@ class Spent(Exception):
 class Atom:
     """What the algebra does not look into: a name, an operation on formulas, a compound base."""
 
-    __slots__ = ("args", "constant", "deep", "id", "key", "mask", "name", "op", "options", "positive", "shape")
+    __slots__ = (
+        "args",
+        "constant",
+        "deep",
+        "id",
+        "key",
+        "mask",
+        "name",
+        "op",
+        "options",
+        "positive",
+        "shape",
+    )
 
     id: int
     op: Primitive | None  # None: a name, or (with an argument) the base of a power
@@ -129,11 +141,12 @@ def broadcast(shapes: Iterable[Shape]) -> Shape:
 class Poly:
     """A sum of terms; interned, immutable. `shape`: of its atoms together, leading ones left out."""
 
-    __slots__ = ("algebra", "deep", "id", "shape", "terms")
+    __slots__ = ("algebra", "deep", "full", "id", "shape", "terms")
 
     algebra: Algebra
     terms: dict[Monomial, Number]
     shape: Shape
+    full: Shape  # with the leading ones that its atoms have when written down
     deep: frozenset[Atom]
     id: int
 
@@ -245,11 +258,14 @@ class Algebra:
             poly = self._polys[key] = Poly()
             poly.algebra, poly.id, poly.terms = self, len(self._polys), terms
             atoms = poly.atoms()
-            poly.shape = strip(broadcast(atom.shape for atom in sorted(atoms, key=lambda a: a.id)))
+            poly.full = broadcast(atom.shape for atom in sorted(atoms, key=lambda a: a.id))
+            poly.shape = strip(poly.full)
             poly.deep = frozenset().union(*(atom.deep for atom in atoms))
         return poly
 
-    def _atom(self, op: Primitive | None, args: tuple[Poly, ...], options: Any, shape: Shape) -> Atom:
+    def _atom(
+        self, op: Primitive | None, args: tuple[Poly, ...], options: Any, shape: Shape
+    ) -> Atom:
         key = (op, args, _hashable(options))
         atom = self._atoms.get(key)
         if atom is None:
@@ -264,7 +280,12 @@ class Algebra:
         return atom
 
     def name(
-        self, name: str, shape: Shape, mask: bool = False, positive: bool = False, constant: bool = False
+        self,
+        name: str,
+        shape: Shape,
+        mask: bool = False,
+        positive: bool = False,
+        constant: bool = False,
     ) -> Atom:
         """The atom of a name; its shape and nature are those it was first given."""
         key = (None, (), name)
@@ -386,7 +407,11 @@ class Algebra:
                 shared = dict(mono)
             else:
                 powers = dict(mono)
-                shared = {a: min(e, powers[a]) for a, e in shared.items() if a in powers and e * powers[a] > 0}
+                shared = {
+                    a: min(e, powers[a])
+                    for a, e in shared.items()
+                    if a in powers and e * powers[a] > 0
+                }
         # Powers that occur on one side only still have a common part if they are negative: t + 1/t.
         assert shared is not None
         lowest: dict[Atom, Number] = dict(shared)
@@ -396,12 +421,13 @@ class Algebra:
                     lowest[atom] = min(lowest.get(atom, 0), e)
         if only_positive:
             lowest = {a: e for a, e in lowest.items() if a.positive}
-        lowest = {a: e for a, e in lowest.items() if not a.mask or all(a in dict(m) for m in p.terms)}
+        lowest = {
+            a: e for a, e in lowest.items() if not a.mask or all(a in dict(m) for m in p.terms)
+        }
         c: Number = 1
         if not only_positive:
             c = _number_content(p.terms.values())
-            if p.terms[min(p.terms, key=_term_order)] < 0:
-                c = -c
+            c *= natural_sign(p)
         mono = tuple(sorted(((a, e) for a, e in lowest.items() if e), key=_by_id))
         if not mono and c == 1:
             return self.one, p
@@ -457,7 +483,9 @@ class Algebra:
         while again:
             again = False
             for atom, n in sorted(self.denominators(p).items(), key=lambda x: x[0].id):
-                mine = self.poly({m: c for m, c in p.terms.items() if any(a is atom and e < 0 for a, e in m)})
+                mine = self.poly(
+                    {m: c for m, c in p.terms.items() if any(a is atom and e < 0 for a, e in m)}
+                )
                 for part in (mine, p) if mine is not p else (p,):
                     if len(part.terms) * len(atom.args[0].terms) ** n > 4 * MOST_TERMS:
                         continue
@@ -469,7 +497,9 @@ class Algebra:
                         divided = self.divide(numerator, atom.args[0]) if k < n else None
                     if k:
                         rest = p - part
-                        p = rest + self.expanded(numerator, self.of(atom, k - n) if k < n else self.one)
+                        p = rest + self.expanded(
+                            numerator, self.of(atom, k - n) if k < n else self.one
+                        )
                         again = True
                         break
                 if again:
@@ -516,7 +546,9 @@ class Algebra:
 
     # --- operations ----------------------------------------------------------------------------
 
-    def call(self, op: Primitive, args: tuple[Poly, ...], options: dict[str, Any], shape: Shape) -> Poly:
+    def call(
+        self, op: Primitive, args: tuple[Poly, ...], options: dict[str, Any], shape: Shape
+    ) -> Poly:
         """An operation the algebra does not look into."""
         return self.of(self._atom(op, args, options, shape))
 
@@ -525,7 +557,9 @@ class Algebra:
         if not u.terms:
             return self.one
         lead = u.terms[min(u.terms, key=_term_order)]
-        return self.power(self.call(elementwise.exp, (u.scaled(rational(1 / Fraction(lead))),), {}, u.shape), lead)
+        return self.power(
+            self.call(elementwise.exp, (u.scaled(rational(1 / Fraction(lead))),), {}, u.shape), lead
+        )
 
     def compare(self, op: Primitive, x: Poly, y: Poly) -> Poly:
         """A mask; ``x < y`` is written ``y > x``."""
@@ -573,7 +607,7 @@ class Algebra:
         return self._sum_of(self.poly({inside: 1}), over)
 
     def _sum_of(self, p: Poly, over: tuple[int, ...]) -> Poly:
-        kept = tuple(1 if i - len(p.shape) in over else n for i, n in enumerate(p.shape))
+        kept = tuple(1 if i - len(p.full) in over else n for i, n in enumerate(p.full))
         return self.call(reductions.sum, (p,), {"axes": over}, kept)
 
     def matmul(self, x: Formula, y: Formula) -> Poly:
@@ -606,7 +640,9 @@ class Algebra:
         single = tuple(f for f in mono if not strip(f[0].shape))
         other = tuple(f for f in mono if strip(f[0].shape))
         if len(rest.terms) == 1 and not other:
-            return content * rest if not strip(rest.shape) else content, rest if strip(rest.shape) else self.one
+            return content * rest if not strip(rest.shape) else content, rest if strip(
+                rest.shape
+            ) else self.one
         return self.poly({single: c}), self.poly({other: 1}) * rest
 
     def transpose(self, x: Formula, axes: Any) -> Poly:
@@ -629,7 +665,9 @@ class Algebra:
         if p.value is not None:
             return c * p
         shape = shaping.transpose.shape_rule(x.shape, axes=axes)
-        return c * self.call(shaping.transpose, (self.filled(p, x.shape),), {"axes": axes, "shape": x.shape}, shape)
+        return c * self.call(
+            shaping.transpose, (self.filled(p, x.shape),), {"axes": axes, "shape": x.shape}, shape
+        )
 
     def reshape(self, x: Formula, shape: Shape) -> Poly:
         """Another shape; leading ones make no difference, moved ones are moved atom by atom."""
@@ -661,10 +699,14 @@ class Algebra:
                     new[j] = old[i]
                 p = self.of(atom)
                 if strip(old) != strip(tuple(new)):
-                    if atom.op is shaping.reshape and strip(atom.options["old"]) == strip(tuple(new)):
+                    if atom.op is shaping.reshape and strip(atom.options["old"]) == strip(
+                        tuple(new)
+                    ):
                         p = atom.args[0]
                     else:
-                        p = self.call(shaping.reshape, (p,), {"shape": tuple(new), "old": old}, tuple(new))
+                        p = self.call(
+                            shaping.reshape, (p,), {"shape": tuple(new), "old": old}, tuple(new)
+                        )
                 term = term * self.power(p, e)
             result = result + term
         return result
@@ -705,6 +747,12 @@ def _number_content(numbers: Iterable[Number]) -> Number:
     return rational(Fraction(top, bottom))
 
 
+def natural_sign(p: Poly) -> int:
+    """1 where p reads as one would write it: ``1 - A``, and what was computed minus what was given."""
+    lead = min(p.terms, key=lambda mono: (len(mono), [(-atom.id, e) for atom, e in reversed(mono)]))
+    return 1 if p.terms[lead] > 0 else -1
+
+
 def _term_order(mono: Monomial) -> Any:
     return [(atom.id, e) for atom, e in mono]
 
@@ -727,7 +775,9 @@ def _ones(shape: Any) -> Any:
 
 
 #: Ones where a matrix product needs them written out.
-ONES = Primitive(_ones, (), shape=lambda *, shape: tuple(shape), numpy="np.ones({shape})", latex=r"\mathbf{{1}}")
+ONES = Primitive(
+    _ones, (), shape=lambda *, shape: tuple(shape), numpy="np.ones({shape})", latex=r"\mathbf{{1}}"
+)
 ONES.name = "ones"
 
 
@@ -752,7 +802,10 @@ class Formula(Operators):
     @classmethod
     def _apply(cls, op: Primitive, args: tuple[Any, ...], options: dict[str, Any]) -> Formula:
         algebra = next(x.algebra for x in args if isinstance(x, Formula))
-        xs = [x if isinstance(x, Formula) else Formula(algebra, algebra.number(x), shape_of(x)) for x in args]
+        xs = [
+            x if isinstance(x, Formula) else Formula(algebra, algebra.number(x), shape_of(x))
+            for x in args
+        ]
         shapes = [x.shape for x in xs]
         handle = _HANDLERS.get(op.name)
         if handle is not None and TABLE.get(op.name) is op:
@@ -767,7 +820,10 @@ class Formula(Operators):
                 return Formula(algebra, p, shape)
             polys = (p,)
         if len(strip(shape)) or op.name in LINEAR or any(strip(s) for s in shapes):
-            polys = tuple(algebra.filled(p, s) if op.name not in _ELEMENTWISE else p for p, s in zip(polys, shapes))
+            polys = tuple(
+                algebra.filled(p, s) if op.name not in _ELEMENTWISE else p
+                for p, s in zip(polys, shapes)
+            )
         own = broadcast([p.shape for p in polys]) if op.name in _ELEMENTWISE else shape
         extra = {**options, "shapes": tuple(shapes)}
         return Formula(algebra, c * algebra.call(op, polys, extra, own), shape)
@@ -847,7 +903,9 @@ _HANDLERS: dict[str, Callable[[Algebra, list[Formula], dict[str, Any]], Formula]
     "where": _where,
     "sum": _sum,
     "sum_to": _sum_to,
-    "broadcast_to": lambda algebra, xs, options: Formula(algebra, xs[0].poly, tuple(options["shape"])),
+    "broadcast_to": lambda algebra, xs, options: Formula(
+        algebra, xs[0].poly, tuple(options["shape"])
+    ),
     "reshape": _reshape,
     "transpose": lambda algebra, xs, options: Formula(
         algebra,

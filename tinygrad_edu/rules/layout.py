@@ -15,7 +15,18 @@ from tinygrad_edu.core.operators import Operators
 from tinygrad_edu.core.ops import TABLE, linalg, reductions, shaping
 from tinygrad_edu.core.primitive import Primitive, Shape
 from tinygrad_edu.core.primitive import shape as shape_of
-from tinygrad_edu.rules.expression import Algebra, Atom, Monomial, Number, Poly, _varies, rational, strip
+from tinygrad_edu.rules.expression import (
+    COMPARISONS,
+    Algebra,
+    Atom,
+    Monomial,
+    Number,
+    Poly,
+    _varies,
+    natural_sign,
+    rational,
+    strip,
+)
 
 #: Above this many terms only the flat form and common factors are tried.
 MANY_TERMS = 12
@@ -26,7 +37,14 @@ class Tree:
 
     __slots__ = ("cost", "kind", "parts", "scalar", "value")
 
-    def __init__(self, kind: str, parts: tuple[Tree, ...] = (), value: Any = None, cost: float = 0, scalar: bool = True) -> None:
+    def __init__(
+        self,
+        kind: str,
+        parts: tuple[Tree, ...] = (),
+        value: Any = None,
+        cost: float = 0,
+        scalar: bool = True,
+    ) -> None:
         self.kind = kind
         self.parts = parts
         self.value = value
@@ -41,7 +59,9 @@ def number(c: Number) -> Tree:
 
 def name(atom: Atom) -> Tree:
     """A name; what it stands for is found by it."""
-    return Tree("name", value=atom, cost=1.5 + 2.5 * atom.name.count("."), scalar=not strip(atom.shape))
+    return Tree(
+        "name", value=atom, cost=1.5 + 2.5 * atom.name.count("."), scalar=not strip(atom.shape)
+    )
 
 
 def _bracketed(tree: Tree, *kinds: str) -> float:
@@ -91,7 +111,13 @@ def matmul(x: Tree, y: Tree) -> Tree:
 
 def transpose(x: Tree, axes: Any = None) -> Tree:
     """A transpose."""
-    return Tree("transpose", (x,), axes, 2 + _bracketed(x, "add", "multiply", "divide", "matmul"), scalar=False)
+    return Tree(
+        "transpose",
+        (x,),
+        axes,
+        2 + _bracketed(x, "add", "multiply", "divide", "matmul"),
+        scalar=False,
+    )
 
 
 def reduced(x: Tree, axes: tuple[int, ...], ndim: int, keep: str, to_scalar: bool = False) -> Tree:
@@ -100,24 +126,30 @@ def reduced(x: Tree, axes: tuple[int, ...], ndim: int, keep: str, to_scalar: boo
     `keep`: ``always`` the summed axes stay with length 1, ``never``, or ``free``: they are leading
     ones, which only the line as a whole may need.
     """
-    cost = 4 + (0 if len(axes) == ndim and keep != "always" else 4) + (4 if keep == "always" else 0)
-    return Tree("sum", (x,), (axes, ndim, keep), cost, scalar=to_scalar)
+    cost = 4 + (0 if to_scalar and keep != "always" else 4) + (4 if keep == "always" else 0)
+    tree = Tree("sum", (x,), (axes, ndim, keep), cost)
+    tree.scalar = to_scalar
+    return tree
 
 
 def where(mask: Tree, x: Tree, y: Tree) -> Tree:
     """A choice by a mask. It reads better than the same in products, and is counted so."""
-    return Tree("where", (mask, x, y), cost=3, scalar=False)
+    return Tree("where", (mask, x, y), cost=1, scalar=False)
 
 
 def call(op: Primitive, parts: tuple[Tree, ...], options: dict[str, Any]) -> Tree:
     """Any other operation."""
+    if op.name in COMPARISONS:
+        return Tree("call", parts, (op, options), 3, scalar=False)
     return Tree("call", parts, (op, options), 3 + len(parts) + 4 * len(options), scalar=False)
 
 
 class Layout:
     """Lays polynomials out; remembers what it has laid out. `first` ranks names in products."""
 
-    def __init__(self, algebra: Algebra, is_gradient: Callable[[Atom], bool] = lambda atom: False) -> None:
+    def __init__(
+        self, algebra: Algebra, is_gradient: Callable[[Atom], bool] = lambda atom: False
+    ) -> None:
         self.algebra = algebra
         self.is_gradient = is_gradient
         self._known: dict[Poly, Tree] = {}
@@ -162,17 +194,26 @@ class Layout:
         if op is shaping.reshape:
             inner = atom.args[0].atom
             if inner is not None and inner.op is reductions.sum:
-                axes, ndim = inner.options["axes"], len(inner.args[0].shape)
-                left = [n for i, n in enumerate(inner.args[0].shape) if i - ndim not in axes]
-                if strip(tuple(left)) == strip(options["shape"]) and len(inner.args[0].shape) == len(options["old"]):
+                axes, full = inner.options["axes"], inner.args[0].full
+                left = [n for i, n in enumerate(full) if i - len(full) not in axes]
+                if strip(tuple(left)) == strip(options["shape"]):
                     return self._reduced(inner, keep="never")
         given = {k: v for k, v in options.items() if k not in ("shapes", "old")}
+        if op is shaping.getitem:
+            given["index"] = _open_ended(given["index"], options["shapes"][0])
         return call(op, tuple(self.arrange(p) for p in atom.args), given)
 
     def _reduced(self, atom: Atom, keep: str | None) -> Tree:
-        axes, ndim = atom.options["axes"], len(atom.args[0].shape)
-        if keep is None:
-            keep = "free" if sorted(axes) == list(range(-ndim, -ndim + len(axes))) else "always"
+        axes, full = atom.options["axes"], atom.args[0].full
+        ndim = len(full)
+        if (
+            keep is None
+        ):  # nothing but axes of length 1 before the last one summed: they need not stay
+            keep = (
+                "free"
+                if all(a in axes or full[a] == 1 for a in range(-ndim, max(axes)))
+                else "always"
+            )
         return reduced(self.arrange(atom.args[0]), tuple(axes), ndim, keep, not strip(atom.shape))
 
     # --- products ------------------------------------------------------------------------------
@@ -182,8 +223,15 @@ class Layout:
         top: list[Tree] = []
         bottom: list[Tree] = []
         f = abs(Fraction(c))
-        decimal = f.denominator > 100 or (f.numerator != 1 and f.denominator not in (1, 2, 3, 4, 6, 8))
-        if decimal:
+        ends = 10**6 % f.denominator == 0  # as a decimal
+        if (
+            not mono
+            or f.denominator > 100
+            or ends
+            and f.denominator > 8
+            or ends
+            and f.numerator != 1 != f.denominator
+        ):
             top.append(number(rational(f)))
         else:
             if f.numerator != 1:
@@ -208,7 +256,11 @@ class Layout:
                 bottoms.append(tree.parts[1])
                 tree = tree.parts[0]
             tops.extend(tree.parts if tree.kind == "multiply" else (tree,))
-        downs = [part for tree in bottoms for part in (tree.parts if tree.kind == "multiply" else (tree,))]
+        downs = [
+            part
+            for tree in bottoms
+            for part in (tree.parts if tree.kind == "multiply" else (tree,))
+        ]
         tops = [tree for tree in tops if tree.kind != "number" or tree.value != 1]
         tops.sort(key=self._rank)
         downs.sort(key=self._rank)
@@ -264,11 +316,15 @@ class Layout:
         shared = self._shared(p)
         if shared:
             return self._with_factor(p, shared, 1)
-        forms = [self._flat(p)]
+        forms: list[Tree] = []
         if (joined := self._joined(p)) is not None:
-            forms.append(self.arrange(joined) if len(joined.terms) < len(p.terms) else self._flat(joined))
+            forms.append(
+                self.arrange(joined) if len(joined.terms) < len(p.terms) else self._flat(joined)
+            )
         # A factor that is a single number is worth its place in front even if some terms lack it.
-        down = {a: e for mono in p.terms for a, e in mono if e < 0 and not strip(a.shape) and a.is_name}
+        down = {
+            a: e for mono in p.terms for a, e in mono if e < 0 and not strip(a.shape) and a.is_name
+        }
         c = self._number_content(p)
         if down or c != 1:
             forms.append(self._with_factor(p, down, c))
@@ -278,6 +334,7 @@ class Layout:
             forms += self._factored(p)
             forms += self._split_by_mask(p)
             forms += self._collected(p)
+        forms.append(self._flat(p))  # last: where it is no shorter, factors in front read better
         return min(forms, key=lambda tree: tree.cost)
 
     def _flat_single(self, p: Poly) -> Tree:
@@ -295,7 +352,11 @@ class Layout:
         shared = dict(next(monos))
         for mono in monos:
             powers = dict(mono)
-            shared = {a: (min if e > 0 else max)(e, powers[a]) for a, e in shared.items() if a in powers and e * powers[a] > 0}
+            shared = {
+                a: (min if e > 0 else max)(e, powers[a])
+                for a, e in shared.items()
+                if a in powers and e * powers[a] > 0
+            }
             if not shared:
                 break
         return shared
@@ -357,26 +418,29 @@ class Layout:
         return forms
 
     def _of_two(self, p: Poly, q: Poly) -> Tree:
-        x, y = self.arrange(p), self.arrange(q)
-        sign = 1
-        trees = []
-        for tree, poly in ((x, p), (y, q)):
-            if tree.kind == "add" and (all(s < 0 for s in tree.value) or self._leads_negative(tree)):
-                flipped = self.arrange(poly.scaled(-1))
-                if flipped.cost <= tree.cost:
-                    tree, sign = flipped, -sign
-            trees.append(tree)
-        return add([(sign, self.product(trees, []))])
-
-    def _leads_negative(self, tree: Tree) -> bool:
-        return tree.value[0] < 0
+        signs = [natural_sign(p), natural_sign(q)]
+        if signs[0] * signs[1] < 0:
+            # One minus is left: better Y - A than a minus in front of everything.
+            i = (
+                0
+                if () not in p.terms and len(p.terms) > 1
+                else 1
+                if () not in q.terms and len(q.terms) > 1
+                else None
+            )
+            if i is not None:
+                signs[i] = -signs[i]
+        x, y = self.arrange(p.scaled(signs[0])), self.arrange(q.scaled(signs[1]))
+        return add([(signs[0] * signs[1], self.product([x, y], []))])
 
     def _multiple(self, shared: dict[Atom, Number], atom: Atom) -> Poly:
         powers = {**shared, atom: shared.get(atom, 0) + 1}
         return self.algebra.poly({tuple(sorted(powers.items(), key=lambda f: f[0].id)): 1})
 
     def _quotient(self, p: Poly, shared: dict[Atom, Number]) -> Poly:
-        inverse = self.algebra.poly({tuple((a, -e) for a, e in sorted(shared.items(), key=lambda f: f[0].id)): 1})
+        inverse = self.algebra.poly(
+            {tuple((a, -e) for a, e in sorted(shared.items(), key=lambda f: f[0].id)): 1}
+        )
         if any(a.mask for a in shared):
             return p
         return p * inverse
@@ -433,7 +497,13 @@ class Layout:
                         rest = tuple(f for f in mono if f[0] is not atom)
                         one[rest] = one.get(rest, 0) + c
                 if zero:
-                    forms.append(where(self.atom(atom), self.arrange(self.algebra.poly(one)), self.arrange(self.algebra.poly(zero))))
+                    forms.append(
+                        where(
+                            self.atom(atom),
+                            self.arrange(self.algebra.poly(one)),
+                            self.arrange(self.algebra.poly(zero)),
+                        )
+                    )
         return forms
 
     def _joined(self, p: Poly) -> Poly | None:
@@ -445,11 +515,15 @@ class Layout:
                     continue
                 rest = mono[:i] + mono[i + 1 :]
                 if atom.op is reductions.sum:
-                    groups.setdefault((rest, "sum", tuple(atom.options["axes"]), len(atom.args[0].shape)), []).append((atom, c))
+                    groups.setdefault(
+                        (rest, "sum", tuple(atom.options["axes"]), len(atom.args[0].shape)), []
+                    ).append((atom, c))
                     break
                 if atom.op is linalg.matmul:
                     for side in (0, 1):
-                        groups.setdefault((rest, side, atom.args[side], atom.options["shapes"]), []).append((atom, c))
+                        groups.setdefault(
+                            (rest, side, atom.args[side], atom.options["shapes"]), []
+                        ).append((atom, c))
         used: set[tuple[Monomial, Atom]] = set()
         result, changed = p, False
         for key, members in groups.items():
@@ -466,7 +540,10 @@ class Layout:
             first = members[0][0]
             if how == "sum":
                 # Not `Algebra.sum`, which would take it apart again.
-                if any(all(not _varies(a.shape, axis) for axis in key[2] for a, _ in m) for m in inside.terms):
+                if any(
+                    all(not _varies(a.shape, axis) for axis in key[2] for a, _ in m)
+                    for m in inside.terms
+                ):
                     return None
                 together = self.algebra.call(reductions.sum, (inside,), first.options, first.shape)
             else:
@@ -474,6 +551,19 @@ class Layout:
                 together = self.algebra.call(linalg.matmul, args, first.options, first.shape)
             result = result + self.algebra.poly({rest: 1}) * together
         return result if changed else None
+
+
+def _open_ended(index: Any, shape: Shape) -> Any:
+    """An index as one writes it: ``[:3]``, ``[3:]``."""
+    parts = index if isinstance(index, tuple) else (index,)
+    if not all(isinstance(part, slice) for part in parts):
+        return index
+    new = tuple(
+        slice(part.start or None, None if part.stop == n else part.stop, part.step)
+        if part.step in (None, 1) else part
+        for part, n in zip(parts, shape)
+    )  # fmt: skip
+    return new if isinstance(index, tuple) else new[0]
 
 
 class Written(Operators):
@@ -495,7 +585,10 @@ class Written(Operators):
         xs = [x if isinstance(x, Written) else Written(number_tree(x), shape_of(x)) for x in args]
         if op.numpy is None and op.definition is not None:
             return op.definition(*xs, **options)
-        return Written(literal(op, tuple(x.tree for x in xs), options, [x.shape for x in xs]), op.shape_rule(*(x.shape for x in xs), **options))
+        return Written(
+            literal(op, tuple(x.tree for x in xs), options, [x.shape for x in xs]),
+            op.shape_rule(*(x.shape for x in xs), **options),
+        )
 
 
 def number_tree(x: Any) -> Tree:
@@ -504,7 +597,9 @@ def number_tree(x: Any) -> Tree:
     return number(c) if c >= 0 else add([(-1, number(-c))])
 
 
-def literal(op: Primitive, parts: tuple[Tree, ...], options: dict[str, Any], shapes: list[Shape]) -> Tree:
+def literal(
+    op: Primitive, parts: tuple[Tree, ...], options: dict[str, Any], shapes: list[Shape]
+) -> Tree:
     """One operation as a tree."""
     kind = op.name
     if kind == "add":

@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygrad_edu.core.ops import TABLE
 from tinygrad_edu.core.primitive import Primitive
-from tinygrad_edu.rules.expression import COMPARISONS, Atom, Number, strip
+from tinygrad_edu.rules.expression import COMPARISONS, Atom, Number, Size, strip
 from tinygrad_edu.rules.layout import Tree, Written
 
 # How tightly things hold together.
@@ -43,8 +43,14 @@ class Notation:
 
     keepdims = False  # of sums over leading axes: only where the line's shape needs it
 
-    def __init__(self, keepdims: bool = False, array_names: Callable[[Any], str | None] | None = None) -> None:
+    def __init__(
+        self,
+        keepdims: bool = False,
+        array_names: Callable[[Any], str | None] | None = None,
+        sizes: bool = False,
+    ) -> None:
         self.keepdims = keepdims
+        self.sizes = sizes  # lengths by what they are called, not by the number they are here
         self.array_name = array_names or (lambda array: None)
 
     def __call__(self, tree: Tree, least: int = SUM) -> str:
@@ -56,6 +62,8 @@ class Notation:
 
     def value(self, x: Any) -> str:
         """An option: an axis, a shape, an index."""
+        if isinstance(x, Size) and self.sizes and x.symbol.atom is not None:
+            return x.symbol.atom.name
         if isinstance(x, slice):
             parts = ["" if n is None else self.value(n) for n in (x.start, x.stop)]
             return ":".join(parts) + (f":{self.value(x.step)}" if x.step is not None else "")
@@ -77,7 +85,7 @@ class Notation:
         """``axis`` as written, and whether the axes stay."""
         axes, ndim, keep = tree.value
         stays = keep == "always" or keep == "free" and self.keepdims
-        if len(axes) == ndim:
+        if tree.scalar and (not stays or len(axes) == ndim > 1):
             return "", stays
         places = tuple(sorted(axis + ndim for axis in axes))
         return str(places[0]) if len(places) == 1 else str(places), stays
@@ -88,7 +96,7 @@ class NumPy(Notation):
 
     def number(self, tree: Tree) -> tuple[str, int]:
         c = Fraction(tree.value)
-        if c.denominator == 1 or float(c) == float(repr(float(c))) and c.denominator > 999 or len(decimal(c)) <= 8:
+        if c.denominator == 1 or c.denominator > 999 or len(decimal(c)) <= 8:
             return decimal(c), WHOLE
         return f"{c.numerator} / {c.denominator}", PRODUCT
 
@@ -99,7 +107,11 @@ class NumPy(Notation):
         text = ""
         for sign, part in zip(tree.value, tree.parts):
             shown = self(part, SUM if sign > 0 else PRODUCT)
-            text += (" + " if sign > 0 else " - ") + shown if text else ("" if sign > 0 else "-") + shown
+            text += (
+                (" + " if sign > 0 else " - ") + shown
+                if text
+                else ("" if sign > 0 else "-") + shown
+            )
         return text, SUM
 
     def multiply(self, tree: Tree) -> tuple[str, int]:
@@ -112,7 +124,11 @@ class NumPy(Notation):
         return " * ".join(texts), PRODUCT
 
     def _simple(self, tree: Tree) -> bool:
-        return tree.kind in ("name", "transpose") or tree.kind == "matmul" and self._simple(tree.parts[0])
+        return (
+            tree.kind in ("name", "transpose")
+            or tree.kind == "matmul"
+            and self._simple(tree.parts[0])
+        )
 
     def divide(self, tree: Tree) -> tuple[str, int]:
         top, bottom = tree.parts
@@ -120,7 +136,11 @@ class NumPy(Notation):
 
     def power(self, tree: Tree) -> tuple[str, int]:
         n = Fraction(tree.value)
-        exponent = decimal(n) if n.denominator in (1, 2, 4, 5, 8, 10) else f"({n.numerator} / {n.denominator})"
+        exponent = (
+            decimal(n)
+            if n.denominator in (1, 2, 4, 5, 8, 10)
+            else f"({n.numerator} / {n.denominator})"
+        )
         return f"{self(tree.parts[0], WHOLE)}**{exponent}", POWER
 
     def matmul(self, tree: Tree) -> tuple[str, int]:
@@ -129,7 +149,11 @@ class NumPy(Notation):
 
     def transpose(self, tree: Tree) -> tuple[str, int]:
         inner = self(tree.parts[0], WHOLE)
-        return (f"{inner}.T" if tree.value is None else f"{inner}.transpose{self.value(tuple(tree.value))}"), WHOLE
+        return (
+            f"{inner}.T"
+            if tree.value is None
+            else f"{inner}.transpose{self.value(tuple(tree.value))}"
+        ), WHOLE
 
     def sum(self, tree: Tree) -> tuple[str, int]:
         axis, stays = self.sum_options(tree)
@@ -144,6 +168,8 @@ class NumPy(Notation):
 
     def call(self, tree: Tree) -> tuple[str, int]:
         op, options = tree.value
+        if op.name == "reshape" and sum(n != 1 for n in options["shape"]) == 1:
+            options = {"shape": tuple(1 if n == 1 else -1 for n in options["shape"])}
         if op.name == "scatter":
             return self._scatter(tree.parts[0], options), WHOLE
         if op.name == "joined":
@@ -164,7 +190,7 @@ class NumPy(Notation):
                 start, stop, _ = p.indices(int(n))
                 widths.append((start, int(n) - stop))
             return f"np.pad({self(part)}, {self.value(tuple(widths) if len(widths) > 1 else widths[0])})"
-        return f"scatter({self(part)}, {self._as_index(index)}, {self.value(tuple(map(int, shape)))})"
+        return f"scatter({self(part)}, {self._as_index(index)}, {self.value(tuple(shape))})"
 
     def _as_index(self, index: Any) -> str:
         if isinstance(index, tuple):
@@ -174,18 +200,28 @@ class NumPy(Notation):
         return self.value(index)
 
 
-def fill(op: Primitive, template: str, tree: Tree, notation: Notation, options: dict[str, Any]) -> tuple[str, int]:
+def fill(
+    op: Primitive, template: str, tree: Tree, notation: Notation, options: dict[str, Any]
+) -> tuple[str, int]:
     """A call in the operation's own template."""
     values = {key: notation.value(x) for key, x in options.items()}
     if "index" in options:
         values["index"] = notation.index(options["index"])
-    given = [f"{key}={x}" for key, x in values.items() if key != "index" and options[key] not in (None, False)]
-    least = [WHOLE if template.startswith(("{0}.", "{0}[")) else POWER if op.name in COMPARISONS else SUM]
+    given = [
+        f"{key}={x}"
+        for key, x in values.items()
+        if key != "index" and options[key] is not None and options[key] is not False
+    ]
+    least = [
+        WHOLE if template.startswith(("{0}.", "{0}[")) else POWER if op.name in COMPARISONS else SUM
+    ]
     texts = [notation(part, *least) for part in tree.parts]
     if op.name == "relu":
         given = []
     declared = {key: notation.value(default) for key, default in _defaults(op).items()}
-    text = template.format(*texts, options="".join(f", {x}" for x in given), **{**declared, **values})
+    text = template.format(
+        *texts, options="".join(f", {x}" for x in given), **{**declared, **values}
+    )
     return text, WHOLE
 
 
@@ -197,6 +233,18 @@ def _defaults(op: Primitive) -> dict[str, Any]:
         for key, p in inspect.signature(op.forward).parameters.items()
         if p.default is not inspect.Parameter.empty
     }
+
+
+def is_given(tree: Tree) -> bool:
+    """Made of plain numbers and given ones such as m only?"""
+    return tree.kind == "number" or tree.kind == "name" and tree.value.constant or (
+        tree.kind in ("add", "multiply", "power", "divide") and all(map(is_given, tree.parts))
+    )  # fmt: skip
+
+
+def in_front(top: Tree, bottom: Tree) -> bool:
+    """Does a quotient read better as ``(1/m) …``?"""
+    return is_given(bottom) and not is_given(top) and (top.kind != "name" or not top.scalar)
 
 
 class Text(NumPy):
@@ -215,21 +263,30 @@ class Text(NumPy):
         return text, WHOLE if "/" not in text else PRODUCT
 
     def multiply(self, tree: Tree) -> tuple[str, int]:
-        texts = [self(part, PRODUCT if i == 0 and part.kind != "divide" else MATMUL) for i, part in enumerate(tree.parts)]
+        texts = [
+            self(part, PRODUCT if i == 0 and part.kind != "divide" else MATMUL)
+            for i, part in enumerate(tree.parts)
+        ]
         return " ∗ ".join(texts), PRODUCT
 
     def divide(self, tree: Tree) -> tuple[str, int]:
         top, bottom = tree.parts
-        if bottom.scalar and not top.scalar:
+        if in_front(top, bottom):
             # (1/m) in front, as on the board, with the numbers of the numerator in it.
             parts = top.parts if top.kind == "multiply" else (top,)
-            scalars = [part for part in parts if part.scalar and part.kind in ("number", "name")]
+            scalars = [part for part in parts if is_given(part)]
             others = [part for part in parts if part not in scalars]
             over = " ∗ ".join(self(part, POWER) for part in scalars) or "1"
             front = f"({over}/{self(bottom, POWER)})"
-            rest = " ∗ ".join(self(part, MATMUL if len(others) > 1 or part.kind == "add" else PRODUCT) for part in others)
+            rest = " ∗ ".join(
+                self(part, MATMUL if len(others) > 1 or part.kind == "add" else PRODUCT)
+                for part in others
+            )
             return f"{front} {rest}", PRODUCT
-        return f"{self(top, MATMUL if top.kind != 'multiply' else PRODUCT)} / {self(bottom, POWER)}", PRODUCT
+        return (
+            f"{self(top, MATMUL if top.kind != 'multiply' else PRODUCT)} / {self(bottom, POWER)}",
+            PRODUCT,
+        )
 
     def power(self, tree: Tree) -> tuple[str, int]:
         n = Fraction(tree.value)
@@ -254,12 +311,18 @@ class Text(NumPy):
             return f"({x} {op.symbol} {y})", WHOLE
         if op.name == "sigmoid":
             return f"σ({self(tree.parts[0])})", WHOLE
-        if op.name in ("getitem", "scatter", "joined", "reshape", "clip", "ones") or op.numpy is not None and "options" in op.numpy:
+        if (
+            op.name in ("getitem", "scatter", "joined", "reshape", "clip", "ones")
+            or op.numpy is not None
+            and "options" in op.numpy
+        ):
             return super().call(tree)
         given = "".join(f", {k}={self.value(v)}" for k, v in options.items() if v is not None)
         if op.name in ("relu", "leaky_relu"):
             given = ""
-        shown = {"absolute": "abs", "maximum": "max", "minimum": "min", "relu": "ReLU"}.get(op.name, op.name)
+        shown = {"absolute": "abs", "maximum": "max", "minimum": "min", "relu": "ReLU"}.get(
+            op.name, op.name
+        )
         if op.numpy is not None and op.numpy.startswith("{0}"):
             return super().call(tree)
         return f"{shown}({', '.join(self(part) for part in tree.parts)}{given})", WHOLE
@@ -287,7 +350,11 @@ class LaTeX(Notation):
         text = ""
         for sign, part in zip(tree.value, tree.parts):
             shown = self(part, SUM if sign > 0 else PRODUCT)
-            text += (" + " if sign > 0 else " - ") + shown if text else ("" if sign > 0 else "-") + shown
+            text += (
+                (" + " if sign > 0 else " - ") + shown
+                if text
+                else ("" if sign > 0 else "-") + shown
+            )
         return text, SUM
 
     def multiply(self, tree: Tree) -> tuple[str, int]:
@@ -298,12 +365,15 @@ class LaTeX(Notation):
 
     def divide(self, tree: Tree) -> tuple[str, int]:
         top, bottom = tree.parts
-        if bottom.scalar and not top.scalar:
+        if in_front(top, bottom):
             parts = top.parts if top.kind == "multiply" else (top,)
-            scalars = [part for part in parts if part.scalar and part.kind in ("number", "name")]
+            scalars = [part for part in parts if is_given(part)]
             others = [part for part in parts if part not in scalars]
             over = r" \, ".join(self(part) for part in scalars) or "1"
-            rest = " * ".join(self(part, MATMUL if len(others) > 1 or part.kind == "add" else PRODUCT) for part in others)
+            rest = " * ".join(
+                self(part, MATMUL if len(others) > 1 or part.kind == "add" else PRODUCT)
+                for part in others
+            )
             return rf"\frac{{{over}}}{{{self(bottom)}}} {rest}", PRODUCT
         return rf"\frac{{{self(top)}}}{{{self(bottom)}}}", PRODUCT
 
@@ -326,12 +396,17 @@ class LaTeX(Notation):
 
     def sum(self, tree: Tree) -> tuple[str, int]:
         axis, stays = self.sum_options(tree)
-        options = (rf",\ \mathrm{{axis}}={axis}" if axis else "") + (r",\ \mathrm{keepdims}=\mathrm{True}" if stays else "")
+        options = (rf",\ \mathrm{{axis}}={axis}" if axis else "") + (
+            r",\ \mathrm{keepdims}=\mathrm{True}" if stays else ""
+        )
         return rf"\operatorname{{np.sum}}\left({self(tree.parts[0])}{options}\right)", WHOLE
 
     def where(self, tree: Tree) -> tuple[str, int]:
         mask, x, y = (self(part) for part in tree.parts)
-        return rf"\begin{{cases}}{x} & \text{{if }} {mask}\\ {y} & \text{{otherwise}}\end{{cases}}", SUM
+        return (
+            rf"\begin{{cases}}{x} & \text{{if }} {mask}\\ {y} & \text{{otherwise}}\end{{cases}}",
+            SUM,
+        )
 
     def call(self, tree: Tree) -> tuple[str, int]:
         op, options = tree.value
@@ -342,7 +417,13 @@ class LaTeX(Notation):
         if op.name == "getitem":
             return f"{{{self(tree.parts[0], WHOLE)}}}_{{[{index}]}}", POWER
         template = op.latex
-        texts = texts if "({0}" in template or "{{{0}}}" in template else [self(part, WHOLE) for part in tree.parts]
+        if op.name in COMPARISONS:
+            return template.format(*(self(part, PRODUCT) for part in tree.parts)), WHOLE
+        texts = (
+            texts
+            if "({0}" in template or "{{{0}}}" in template
+            else [self(part, WHOLE) for part in tree.parts]
+        )
         return template.format(*texts, index=index), POWER
 
 
@@ -410,7 +491,7 @@ def evaluate(tree: Tree, numbers: Callable[[Atom], Any], keepdims: bool) -> Any:
     if kind == "sum":
         axes, ndim, keep = value
         stays = keep == "always" or keep == "free" and keepdims
-        axis = None if len(axes) == ndim else tuple(axis + ndim for axis in axes)
+        axis = None if tree.scalar and not stays else tuple(axis + ndim for axis in axes)
         return np.sum(parts[0], axis=axis, keepdims=stays)
     if kind == "where":
         return np.where(np.asarray(parts[0]) != 0, parts[1], parts[2])

@@ -45,6 +45,10 @@ class Relation:
     source: Poly
     reason: str  # "definition", "virtual", or the fact in words
 
+    #: Where the definition multiplies by a mask, nothing can be divided by it: then the atom is
+    #: replaced only in products that hold these factors too.
+    along: Monomial = ()
+
     @property
     def frozen(self) -> frozenset[Atom]:
         """Atoms of the value that hold the atom themselves: not to be substituted into."""
@@ -61,19 +65,24 @@ class Simplifier:
     facts: dict[Atom, Relation] = field(default_factory=dict)
     _by_atom: dict[Atom, list[Relation]] = field(default_factory=dict)
     _proved: dict[Atom, Relation | None] = field(default_factory=dict)
+    _normal: dict[Poly, Poly] = field(default_factory=dict)
     _denominators: dict[Poly, frozenset[Atom]] = field(default_factory=dict)
 
     def define(self, atom: Atom, definition: Poly) -> None:
         """Take the definition of a named node as an equation."""
         self.definitions[atom] = definition
         for relation in solutions(self.algebra, self.algebra.of(atom), definition, "definition"):
-            self._by_atom.setdefault(relation.atom, []).append(relation)
+            # What was given stays: W2 reads better than z2/a1.
+            if not relation.atom.is_name or relation.atom in self.definitions:
+                self._by_atom.setdefault(relation.atom, []).append(relation)
 
     def declare_sum(self, atom: Atom, shape: tuple[int, ...], axis: int, reason: str) -> None:
         """A declared fact: the sum of a name over an axis (counted from the right) is one."""
         total = self.algebra.sum(self.algebra.of(atom), shape, [axis])
         if total.atom is not None and total.atom is not atom:
-            self.facts[total.atom] = Relation(total.atom, 1, self.algebra.one, self.algebra.of(atom), reason)
+            self.facts[total.atom] = Relation(
+                total.atom, 1, self.algebra.one, self.algebra.of(atom), reason
+            )
 
     # --- the search ----------------------------------------------------------------------------
 
@@ -107,11 +116,36 @@ class Simplifier:
             self.algebra.work = float("inf")
 
     def normal(self, p: Poly) -> Poly:
-        """Multiplied out where that is short, compound denominators cancelled."""
+        """Multiplied out where that is short, compound denominators cancelled; inside its atoms too."""
+        done = self._normal.get(p)
+        if done is not None:
+            return done
+        q = p
+        if any(atom.args for atom in q.atoms()):
+            q = self._inside_normal(q)
+            for atom in sorted(q.atoms(), key=lambda a: a.id):
+                if atom.is_base:
+                    q = self._opened(q, atom)
+            q = self.algebra.cancel(q)
+        self._normal[p] = self._normal[q] = q
+        return q
+
+    def _inside_normal(self, p: Poly) -> Poly:
+        changed: dict[Atom, Poly] = {}
         for atom in sorted(p.atoms(), key=lambda a: a.id):
-            if atom.is_base:
-                p = self._opened(p, atom)
-        return self.algebra.cancel(p)
+            args = tuple(self.normal(arg) for arg in atom.args)
+            if args != atom.args:
+                changed[atom] = self.algebra.rebuild(atom, args)
+        if not changed:
+            return p
+        result = self.algebra.zero
+        for mono, c in p.terms.items():
+            term = self.algebra.poly({tuple(f for f in mono if f[0] not in changed): c})
+            for atom, e in mono:
+                if atom in changed:
+                    term = self.algebra.multiply(term, changed[atom] ** e)
+            result = result + term
+        return result
 
     def _opened(self, p: Poly, atom: Atom) -> Poly:
         result = self.algebra.zero
@@ -179,7 +213,9 @@ class Simplifier:
         p = algebra.of(total)
         try:
             for _ in range(DEPTH_OF_PROOF):
-                opened = [a for a in sorted(p.deep, key=lambda a: a.id) if self._definition(a) is not None]
+                opened = [
+                    a for a in sorted(p.deep, key=lambda a: a.id) if self._definition(a) is not None
+                ]
                 if not opened:
                     break
                 for atom in opened:
@@ -233,7 +269,7 @@ class Simplifier:
         """`p` with the relation's atom replaced wherever it occurs to a power that fits."""
         memo: dict[Poly, Poly] = {}
         atom_, k, value, frozen = relation.atom, relation.power, relation.value, relation.frozen
-        algebra = self.algebra
+        algebra, along = self.algebra, set(relation.along)
 
         def go(p: Poly) -> Poly:
             if atom_ not in p.deep:
@@ -244,8 +280,13 @@ class Simplifier:
             for mono, c in p.terms.items():
                 kept: list[tuple[Atom, Number]] = []
                 term = algebra.one
+                fits = not along or along <= set(mono) and (atom_, k) in mono
+                if fits:
+                    mono = tuple(f for f in mono if f not in along)
                 for atom, e in mono:
-                    if atom is atom_:
+                    if atom is atom_ and not fits:
+                        kept.append((atom, e))
+                    elif atom is atom_:
                         n = Fraction(e) / k
                         if n.denominator == 1:
                             term = algebra.multiply(term, value ** int(n))
@@ -268,6 +309,15 @@ def solutions(
 ) -> Iterator[Relation]:
     """``N = (a tᵏ + b)/(c tᵏ + d)`` solved for tᵏ, for every atom t of the definition that allows it."""
     inside = set(definition.atoms())
+    if len(definition.terms) == 1:
+        [(mono, number)] = definition.terms.items()
+        masks = tuple(f for f in mono if f[0].mask)
+        rest = [f for f in mono if not f[0].mask]
+        if masks and len(rest) == 1 and strip(rest[0][0].shape) == strip(name.shape):
+            yield Relation(
+                *rest[0], name.scaled(rational(1 / Fraction(number))), name, reason, masks
+            )
+            return
     for atom in list(inside):
         if atom.is_base:
             inside |= atom.args[0].atoms()
@@ -290,7 +340,13 @@ def solutions(
         value = (b - name * d) * down**-1
         if t in value.atoms():
             continue
-        yield Relation(t, rational(high - low), algebra.together(value) if len(value.terms) > 1 else value, name, reason)
+        yield Relation(
+            t,
+            rational(high - low),
+            algebra.together(value) if len(value.terms) > 1 else value,
+            name,
+            reason,
+        )
 
 
 def _fraction(algebra: Algebra, p: Poly, t: Atom) -> tuple[Poly, Poly] | None:
@@ -308,6 +364,8 @@ def _fraction(algebra: Algebra, p: Poly, t: Atom) -> tuple[Poly, Poly] | None:
 
 def _coefficient(algebra: Algebra, p: Poly, t: Atom, e: Number) -> Poly:
     found: dict[Monomial, Number] = {
-        tuple(f for f in mono if f[0] is not t): c for mono, c in p.terms.items() if dict(mono).get(t, 0) == e
+        tuple(f for f in mono if f[0] is not t): c
+        for mono, c in p.terms.items()
+        if dict(mono).get(t, 0) == e
     }
     return algebra.poly(found)

@@ -1,0 +1,156 @@
+"""The rules derived from a graph: the lecture's lines, from any way of writing the net."""
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+
+M, N0, N1, N2 = 5, 3, 4, 2
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+TANH = {
+    "np.tanh": np.tanh,
+    "four exponentials": lambda z: (np.exp(z) - np.exp(-z)) / (np.exp(z) + np.exp(-z)),
+    "two sigmoids": lambda z: 2 * tg.sigmoid(2 * z) - 1,
+}
+SIGMOID = {
+    "spelled out": lambda z: 1 / (1 + np.exp(-z)),
+    "e/(1+e)": lambda z: np.exp(z) / (1 + np.exp(z)),
+    "operation": tg.sigmoid,
+}
+COST = {
+    "sum / m": lambda a, y: -np.sum(y * np.log(a) + (1 - y) * np.log(1 - a)) / M,
+    "1/m *": lambda a, y: -(1 / M) * np.sum(y * np.log(a) + (1 - y) * np.log(1 - a)),
+    "mean of sums": lambda a, y: np.mean(
+        np.sum(-(y * np.log(a) + (1 - y) * np.log(1 - a)), axis=0)
+    ),
+    "operation": lambda a, y: tg.mean(tg.binary_cross_entropy(a, y)),
+}
+
+
+def lecture_net(rng, g=np.tanh, sigma=tg.sigmoid, cost=COST["sum / m"], product=np.matmul, n2=N2):
+    """The lecture's net; the cost, with every quantity named."""
+    X = tg.Value(rng.standard_normal((N0, M)), requires_grad=False)
+    Y = tg.Value(rng.integers(0, 2, (n2, M)), requires_grad=False)
+    W1, b1 = tg.Value(rng.standard_normal((N1, N0))), tg.Value(rng.standard_normal((N1, 1)))
+    W2, b2 = tg.Value(rng.standard_normal((n2, N1))), tg.Value(rng.standard_normal((n2, 1)))
+    Z1 = product(W1, X) + b1
+    A1 = g(Z1)
+    Z2 = product(W2, A1) + b2
+    A2 = sigma(Z2)
+    J = cost(A2, Y)
+    tg.name_values(X=X, Y=Y, W1=W1, b1=b1, W2=W2, b2=b2, Z1=Z1, A1=A1, Z2=Z2, A2=A2, J=J)
+    return J
+
+
+LECTURE = """\
+dZ2 = A2 − Y
+dW2 = (1/m) dZ2 A1ᵀ
+db2 = (1/m) np.sum(dZ2, axis=1, keepdims=True)
+dZ1 = W2ᵀ dZ2 ∗ (1 − A1²)
+dW1 = (1/m) dZ1 Xᵀ
+db1 = (1/m) np.sum(dZ1, axis=1, keepdims=True)"""
+
+CALCULUS = """\
+dZ2 = (1/m) (A2 − Y)
+dW2 = dZ2 A1ᵀ
+db2 = np.sum(dZ2, axis=1, keepdims=True)
+dZ1 = W2ᵀ dZ2 ∗ (1 − A1²)
+dW1 = dZ1 Xᵀ
+db1 = np.sum(dZ1, axis=1, keepdims=True)"""
+
+
+def named_nodes(cost):
+    from tinygrad_edu.core.sweep import reachable
+
+    return {node.name: node for node in reachable(cost, every=True) if node.name}
+
+
+def assert_source_equals_gradients(d, cost, m=M):
+    """Run the emitted function on the graph's own numbers; compare with `.grad`."""
+    cost.backward()
+    nodes = named_nodes(cost)
+    scope = {}
+    exec(d.to_numpy(), scope)
+    names = scope["gradients"].__code__.co_varnames[: scope["gradients"].__code__.co_argcount]
+    given = {name: nodes[name].data for name in names if name in nodes}
+    J, found = scope["gradients"](**given)
+    assert J == pytest.approx(cost.item(), rel=1e-10)
+    assert list(found) == [rule.name for rule in d.rules]
+    for rule in d.rules:
+        truth = np.asarray(nodes[rule.of].grad) * (m if rule.scale else 1)
+        assert np.shape(found[rule.name]) == truth.shape
+        np.testing.assert_allclose(found[rule.name], truth, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("tanh", TANH)
+@pytest.mark.parametrize("sigmoid", SIGMOID)
+def test_the_six_lines_come_out_however_the_activations_are_spelled(rng, tanh, sigmoid):
+    J = lecture_net(rng, TANH[tanh], SIGMOID[sigmoid])
+    d = tg.derive(J)
+    assert str(d) == LECTURE
+    assert d.convention == "lecture"
+    assert_source_equals_gradients(d, J)
+
+
+@pytest.mark.parametrize("cost", COST)
+@pytest.mark.parametrize("product", [np.dot, np.matmul, lambda x, y: x @ y])
+def test_the_six_lines_come_out_however_the_cost_is_spelled(rng, cost, product):
+    J = lecture_net(rng, cost=COST[cost], product=product)
+    assert str(tg.derive(J)) == LECTURE
+    d = tg.derive(J, convention="calculus")
+    assert str(d) == CALCULUS
+    assert_source_equals_gradients(d, J)
+
+
+def test_one_output_unit_gives_the_same_lines(rng):
+    J = lecture_net(rng, n2=1)
+    d = tg.derive(J)
+    assert str(d) == LECTURE
+    assert_source_equals_gradients(d, J)
+
+
+def test_a_cost_from_logits_names_the_sigmoid_it_needs(rng):
+    X, Y = rng.standard_normal((3, 5)), rng.integers(0, 2, (2, 5))
+    W, b = tg.Value(rng.standard_normal((2, 3)), "W"), tg.Value(np.zeros((2, 1)), "b")
+    Z = W @ X + b
+    Z.name = "Z"
+    J = tg.mean(tg.binary_cross_entropy(Z, Y, from_logits=True))
+    d = tg.derive(J, names={"X": X, "Y": Y})
+    assert d["Z"].text == "dZ = σ(Z) − Y"
+    assert d["Z"].numpy == "dZ = 1 / (1 + np.exp(-Z)) - Y"
+
+
+def test_deriving_leaves_no_trace_in_the_graph(rng):
+    J = lecture_net(rng)
+    tg.derive(J)
+    assert all(node.grad is None for node in named_nodes(J).values())
+
+
+def test_wrt_gives_exactly_what_was_asked_for(rng):
+    J = lecture_net(rng)
+    d = tg.derive(J, wrt=["W1", "A1"])
+    assert [rule.name for rule in d.rules] == ["dA1", "dW1"]
+    [rule] = tg.derive(J, wrt="W1").rules
+    assert rule.text == "dW1 = (1/m) (W2ᵀ (A2 − Y) ∗ (1 − A1²)) Xᵀ"
+    assert rule.numpy == "dW1 = W2.T @ (A2 - Y) * (1 - A1**2) @ X.T / m"
+
+
+def test_every_gives_a_line_for_every_named_quantity(rng):
+    d = tg.derive(lecture_net(rng), every=True)
+    assert {rule.of for rule in d.rules} == {"A2", "Z2", "W2", "b2", "A1", "Z1", "W1", "b1"}
+
+
+@pytest.mark.parametrize(
+    "wrong, error", [({"wrt": "Q"}, "Q"), ({"convention": "x"}, "convention"), ({"m": 7}, "m=7")]
+)
+def test_what_cannot_be_derived_is_explained(rng, wrong, error):
+    with pytest.raises(tg.GradError, match=error):
+        tg.derive(lecture_net(rng), **wrong)
+    with pytest.raises(tg.GradError, match="shape"):
+        tg.derive(tg.Value(np.ones(3)) * 2)
