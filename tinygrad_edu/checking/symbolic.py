@@ -1,0 +1,339 @@
+"""Gradients of a sheet's quantities as formulas in the learner's names.
+
+The sweep is the one of the engine, run on formulas; where the learner has a gradient above, its name
+stands for all that came before it. Every intermediate formula is replaced by the shortest known one
+of the same value (`Lab.simplest`), so that ``A * exp(-Z) / (1 + exp(-Z))`` becomes ``A * (1 - A)``.
+What comes out is checked against the true gradient before anybody sees it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.checking import vocabulary
+from tinygrad_edu.checking.formula import Expr
+from tinygrad_edu.checking.lab import Lab, equal
+from tinygrad_edu.checking.sheet import Key
+from tinygrad_edu.core.operators import Operators
+from tinygrad_edu.core.ops.shaping import summed_axes
+from tinygrad_edu.core.primitive import Primitive, Shape, shape
+from tinygrad_edu.core.sweep import reachable, sweep
+from tinygrad_edu.core.value import Value
+
+_INFIX = {
+    "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "matmul": "@", "greater": ">",
+    "greater_equal": ">=", "less": "<", "less_equal": "<=", "equal": "==", "not_equal": "!=",
+    "power": "**",
+}  # fmt: skip
+
+
+#: Constants in front pass through these unchanged.
+_LINEAR = frozenset(
+    {"sum", "mean", "transpose", "reshape", "broadcast_to", "sum_to", "getitem", "negative"}
+)
+_BILINEAR = frozenset({"multiply", "matmul"})
+
+
+class Line(Operators):
+    """A formula as something the engine's rules can be run on: ``constant * expr``."""
+
+    __slots__ = ("_shape", "constant", "expr", "lab")
+
+    def __init__(self, lab: Lab, expr: Expr, shape: Shape, constant: float = 1.0) -> None:
+        self.lab, self.expr, self._shape, self.constant = lab, expr, shape, constant
+
+    @property
+    def shape(self) -> Shape:
+        return self._shape
+
+    def written(self, factor: float = 1.0) -> Expr:
+        """`factor` times this formula, as a sheet would write it."""
+        constant = self.constant * factor
+        if constant == 0:
+            return self.lab.formulas.number(0)
+        if self.expr.op == "number":
+            constant *= self.expr.extra
+            number = self.lab.scalar(constant, any_number=True)
+            return number or self.lab.formulas.number(constant)
+        return self.lab.times(constant, self.expr) or self.lab.formulas.make(
+            "*", self.lab.formulas.number(float(f"{constant:.12g}")), self.expr
+        )
+
+    @classmethod
+    def _apply(cls, op: Primitive, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        lab = next(a.lab for a in args if isinstance(a, Line))
+        new = op.shape_rule(*(shape(a) for a in args), **options)
+        lines = [a if isinstance(a, Line) else _constant(lab, a) for a in args]
+        constant = 1.0
+        if op.name in _LINEAR or op.name in _BILINEAR:
+            for line in lines:
+                constant *= line.constant
+            exprs = [line.expr for line in lines]
+            if op.name == "negative":
+                return Line(lab, exprs[0], new, -constant)
+        elif op.name == "divide" and lines[1].constant:
+            constant = lines[0].constant / lines[1].constant
+            exprs = [line.expr for line in lines]
+        elif op.name in ("add", "subtract"):
+            return _added(lab, op.name, lines, new)
+        else:
+            exprs = [line.written() for line in lines]
+        if constant == 0:
+            return Line(lab, lab.formulas.number(1), new, 0.0)
+        e = _written(lab, op, exprs, options, lines, new)
+        factor, e = lab.simplest(e)
+        return Line(lab, e, new, constant * factor)
+
+
+def _added(lab: Lab, name: str, lines: list[Line], new: Shape) -> Line:
+    """A sum of two formulas, the constant they share taken out."""
+    a, b = lines
+    second = b.constant if name == "add" else -b.constant
+    if a.constant == 0 or second == 0:
+        kept, constant = (b, second) if a.constant == 0 else (a, a.constant)
+        return Line(lab, kept.expr, new, constant)
+    if abs(abs(a.constant) - abs(second)) < 1e-12 * abs(second):
+        first, other, constant = a.expr, b.expr, a.constant
+        sign = second / a.constant
+        if a.constant < 0 < second:
+            first, other, constant, sign = b.expr, a.expr, second, -1.0
+        e = lab.formulas.make("+" if sign > 0 else "-", first, other)
+    else:
+        constant = 1.0
+        left, right = a, Line(lab, b.expr, b.shape, abs(second))
+        e = lab.formulas.make("+" if second > 0 else "-", left.written(), right.written())
+    factor, e = lab.simplest(e)
+    return Line(lab, e, new, constant * factor)
+
+
+def _constant(lab: Lab, x: Any) -> Line:
+    """A number or array as the sheet calls it."""
+    if np.ndim(x) == 0:
+        return Line(lab, lab.formulas.number(1), (), float(x))
+    for key, known in lab.points[0].plain.items():
+        if isinstance(known, np.ndarray) and known.shape == np.shape(x) and np.array_equal(known, x):
+            return Line(lab, lab.name(key), np.shape(x))
+    return Line(lab, _opaque(lab), np.shape(x))
+
+
+def _opaque(lab: Lab) -> Expr:
+    """A formula that cannot be written; nothing made of it has a value."""
+    return lab.formulas.make("name", extra=("?", -2))
+
+
+def _written(
+    lab: Lab, op: Primitive, x: list[Expr], options: dict[str, Any], args: Any, new: Shape
+) -> Expr:
+    """An operation of the table as a sheet would write it."""
+    make, number, call = lab.formulas.make, lab.formulas.number, lab.formulas.call
+    name = op.name
+    if name == "multiply":
+        return _product(lab, x[0], x[1])
+    if name == "divide":
+        return x[0] if _is(x[1], 1) else make("/", *x)
+    if name in _INFIX:
+        return make(_INFIX[name], *x)
+    if name == "power_constant":
+        return make("**", x[0], number(options["n"]))
+    if name in ("sum", "mean", "max", "min", "prod"):
+        given = {}
+        if options.get("axis") is not None:
+            given["axis"] = _axis(lab, options["axis"])
+        if options.get("keepdims"):
+            given["keepdims"] = number(True)
+        return call(name, x[0], **given)
+    if name == "transpose":
+        if options.get("axes") is not None:
+            return call("transpose", x[0], _axis(lab, tuple(options["axes"])))
+        return _transposed(lab, x[0])
+    if name == "reshape":
+        sizes = [number(int(n)) for n in new]
+        return make("method", x[0], make("tuple", *sizes), extra=("reshape", ()))
+    if name == "broadcast_to":
+        return x[0]
+    if name == "sum_to":
+        return _summed(lab, x[0], shape(args[0]), new)
+    if name == "getitem":
+        index = options["index"]
+        parts = index if isinstance(index, tuple) else (index,)
+        return make("index", x[0], *(_index(lab, part) for part in parts))
+    if name in vocabulary.FUNCTIONS:
+        given = {
+            k: number(v) if np.ndim(v) == 0 and v is not None else number(None)
+            for k, v in options.items()
+            if v is not None and k != "at_zero"
+        }
+        return call({"absolute": "abs"}.get(name, name), *x, **given)
+    return _opaque(lab)
+
+
+def _is(e: Expr, n: float) -> bool:
+    return e.op == "number" and e.extra == n and not isinstance(e.extra, bool)
+
+
+def _product(lab: Lab, a: Expr, b: Expr) -> Expr:
+    make = lab.formulas.make
+    if _is(a, 1) or _is(b, 1):
+        return b if _is(a, 1) else a
+    if a is b:
+        return make("**", a, lab.formulas.number(2))
+    if b.op == "/" and _is(b.args[0], 1):
+        return make("/", a, b.args[1])
+    if a.op == "/" and _is(a.args[0], 1):
+        return make("/", b, a.args[1])
+    return make("*", a, b)
+
+
+def _transposed(lab: Lab, e: Expr) -> Expr:
+    """``(A @ B).T`` as ``B.T @ A.T``."""
+    if e.op == "attribute" and e.extra == "T":
+        return e.args[0]
+    if e.op == "@":
+        return lab.formulas.make("@", _transposed(lab, e.args[1]), _transposed(lab, e.args[0]))
+    return lab.formulas.make("attribute", e, extra="T")
+
+
+def _axis(lab: Lab, axis: Any) -> Expr:
+    if isinstance(axis, tuple):
+        return lab.formulas.make("tuple", *(lab.formulas.number(int(a)) for a in axis))
+    return lab.formulas.number(int(axis))
+
+
+def _index(lab: Lab, part: Any) -> Expr:
+    number = lab.formulas.number
+    if isinstance(part, slice):
+        return lab.formulas.make(
+            "slice", *(number(p) for p in (part.start, part.stop, part.step))
+        )
+    if part is None or part is Ellipsis or isinstance(part, (int, np.integer)):
+        return number(part if part is None or part is Ellipsis else int(part))
+    return _constant(lab, np.asarray(part)).expr
+
+
+def _summed(lab: Lab, e: Expr, old: Shape, new: Shape) -> Expr:
+    """Broadcasting undone, in NumPy's words."""
+    value = lab.value(e)
+    actual = np.shape(value) if value is not None else old
+    lead, kept = summed_axes(old, new)
+    formulas = lab.formulas
+    repeated = 1
+    if len(actual) == len(old):
+        for axis in lead + kept:
+            if actual[axis] == 1:
+                repeated *= old[axis]
+        axes = [a for a in (*lead, *kept) if actual[a] != 1]
+    else:
+        return _opaque(lab)
+    if axes:
+        given: dict[str, Expr] = {}
+        if len(axes) < len(old) or new:
+            given["axis"] = _axis(lab, axes[0] if len(axes) == 1 else tuple(axes))
+        if not lead and new:
+            given["keepdims"] = formulas.number(True)
+        elif lead and kept:
+            given["keepdims"] = formulas.number(True)
+        e = formulas.call("sum", e, **given)
+        if lead and kept:
+            sizes = [formulas.number(int(n)) for n in new]
+            e = formulas.make("method", e, formulas.make("tuple", *sizes), extra=("reshape", ()))
+    return lab.times(float(repeated), e) or e
+
+
+class _Node:
+    """A stand-in for a node of the forward graph: the same operation, formulas instead of numbers."""
+
+    __slots__ = ("_created", "line", "op", "options", "parents", "requires_grad")
+
+    def __init__(self, op: Any, parents: tuple[_Node, ...], created: float, line: Line | None) -> None:
+        self.op, self.parents, self._created, self.line = op, parents, created, line
+        self.options: dict[str, Any] = {}
+        self.requires_grad = True
+
+
+class _Gate:
+    """Not an operation: where the gradient from above is replaced by the learner's name for it."""
+
+    name = "gate"
+
+    def __init__(self, rule: Any) -> None:
+        self.rules = (rule,)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def derive(lab: Lab, above: dict[Key, tuple[Expr, float]]) -> dict[Key, Line]:
+    """A formula for ``∂J/∂Q`` of every forward name, in terms of the gradients `above`.
+
+    `above` maps a quantity to the formula of its gradient and the factor its convention puts in
+    front. Only formulas whose value is right at every point are returned.
+    """
+    values = lab.points[0].graph.values
+    keys = {id(v): k for k, v in values.items() if isinstance(v, Value)}
+    cost = lab.points[0].graph.cost
+    exposed: dict[Value, _Node] = {}  # what a consumer of the node sees: the gate, if there is one
+    for node in reversed(reachable(cost, every=True)):
+        key = keys.get(id(node))
+        parents = tuple(exposed[p] for p in node.parents)
+        link = lab.link_to(key) if key is not None else None
+        if key is not None and key[0] != "?":
+            line: Line | None = Line(lab, lab.name(key), node.shape)
+        elif node.op is None:
+            line = _constant(lab, node._data)
+        else:
+            line = None
+        own = _Node(node.op, parents, node._created, line)
+        own.options, own.requires_grad = node.options, node.requires_grad
+        if link is not None and link.forms:
+            derivative = _form(lab, link.forms[0], node.shape)
+            before = exposed[values[link.before]]
+            own.parents, own.options = (before,), {}
+            own.op = _Gate(lambda dz, z, x, derivative=derivative: dz * derivative)
+        if own.line is None:
+            inputs = [p.line for p in parents]
+            assert node.op is not None
+            try:
+                made = node.op(*inputs, **node.options)
+            except (ValueError, TypeError, IndexError):
+                made = Line(lab, _opaque(lab), node.shape)
+            own.line = made if isinstance(made, Line) else Line(lab, _opaque(lab), node.shape)
+        exposed[node] = own
+        if key in above and node is not cost:
+            e, factor = above[key]
+            symbol = Line(lab, e, node.shape, 1.0 / factor)
+            gate = _Node(
+                _Gate(lambda dz, z, x, symbol=symbol: symbol), (own,), node._created + 0.5, own.line
+            )
+            gate.requires_grad = node.requires_grad
+            exposed[node] = gate
+
+    def read(node: _Node) -> tuple[Any, tuple[Any, ...]]:
+        return node.line, tuple(p.line for p in node.parents)
+
+    seed = Line(lab, lab.formulas.number(1), cost.shape)
+    found: dict[Key, Line] = {}
+    try:
+        swept = sweep(exposed[cost], seed, read)
+    except (ValueError, TypeError, IndexError, KeyError):
+        return found
+    for node, seen in exposed.items():
+        key = keys.get(id(node))
+        g = swept.get(seen)
+        if key is None or not isinstance(g, Line):
+            continue
+        e = g.written()
+        if all(_right(lab, e, key, i) for i in range(len(lab.points))):
+            found[key] = g
+    return found
+
+
+def _right(lab: Lab, e: Expr, key: Key, point: int) -> bool:
+    return equal(lab.value(e, point), lab.points[point].gradient(key))
+
+
+def _form(lab: Lab, form: Expr, shape: Shape) -> Line:
+    if form.op == "number":
+        return Line(lab, lab.formulas.number(1), shape, float(form.extra))
+    return Line(lab, form, shape)
