@@ -1,0 +1,130 @@
+"""The layout of the project: who may import whom, what is public, what lies where."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tinygrad_edu as tg
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "tinygrad_edu"
+
+#: The stairs: a room may import what stands on a lower step. Neighbours on one step do not import
+#: each other, except that rules, a lower landing of the fourth step, may be used by the others.
+STEPS = {
+    "core": 0, "calculus": 1, "rules": 2, "program": 3, "checking": 3, "drawing": 3, "nn": 3,
+    "lecture": 4, "cli": 5, "__main__": 6,
+}  # fmt: skip
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room_of(module: str) -> str:
+    """``tinygrad_edu.core.ops.linalg`` is in the room core; the contents page in none."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else ""
+
+
+def imported_by(file: Path) -> set[str]:
+    """The rooms a file imports, wherever the import stands.
+
+    The contents page counts where it is imported as the file is: a method that calls ``tg.draw`` for
+    its reader needs no room of drawings.
+    """
+    rooms = set()
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: a relative import"
+            modules = [node.module or ""]
+            if node.module == "tinygrad_edu":
+                modules = [
+                    f"tinygrad_edu.{alias.name}" if alias.name in STEPS else "tinygrad_edu"
+                    for alias in node.names
+                ]
+        else:
+            continue
+        found = {room_of(name) for name in modules if name.split(".")[0] == "tinygrad_edu"}
+        rooms |= found if node in tree.body else found - {""}
+    return rooms
+
+
+@pytest.mark.parametrize("file", FILES, ids=[str(f.relative_to(PACKAGE)) for f in FILES])
+def test_imports_go_down_the_stairs(file):
+    room = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    if room == "__init__":
+        return
+    for other in imported_by(file) - {room}:
+        assert STEPS.get(other, STEPS["nn"]) < STEPS[room], f"{room} imports {other or 'all rooms'}"
+
+
+def test_every_room_has_a_step():
+    rooms = {
+        path.name.removesuffix(".py") for path in PACKAGE.iterdir() if path.suffix in ("", ".py")
+    }
+    assert rooms - {"__init__", "__pycache__"} <= set(STEPS)
+
+
+def test_the_contents_page_is_sorted_and_complete():
+    assert tg.__all__ == sorted(tg.__all__)
+    assert len(tg.__all__) == len(set(tg.__all__))
+    for name in tg.__all__:
+        assert getattr(tg, name) is not None
+    assert dir(tg) == tg.__all__
+
+
+def test_what_a_file_declares_public_exists():
+    for file in FILES:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        for node in tree.body:
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+                listed = ast.literal_eval(node.value)
+                assert listed == sorted(listed), file
+
+
+def test_importing_the_package_imports_nothing_but_numpy():
+    code = (
+        "import sys, numpy; before = set(sys.modules); import tinygrad_edu; "
+        "print(sorted({m.split('.')[0] for m in set(sys.modules) - before}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(ast.literal_eval(done.stdout)) - set(sys.stdlib_module_names)
+    assert loaded == {"tinygrad_edu"}
+
+
+def test_every_public_function_says_what_it_does():
+    for file in FILES:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        assert ast.get_docstring(tree), f"{file} has no docstring"
+        for node in tree.body:
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
+                assert ast.get_docstring(node), f"{file}: {node.name} has no docstring"
+
+
+def test_the_top_level_holds_what_a_reader_expects():
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    )  # fmt: skip
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    assert {line.split("/")[0] for line in listed.stdout.splitlines()} <= {
+        ".ci", ".gitignore", "LICENSE", "README.md", "examples", "pyproject.toml", "tests",
+        "tinygrad_edu",
+    }  # fmt: skip
+
+
+def test_no_file_is_heavy():
+    for path in [
+        *PACKAGE.rglob("*"),
+        *(ROOT / "examples").rglob("*"),
+        *(ROOT / "tests").rglob("*"),
+    ]:
+        if path.is_file() and "__pycache__" not in path.parts:
+            assert path.stat().st_size < 300_000, path
