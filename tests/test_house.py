@@ -33,8 +33,8 @@ def room_of(module: str) -> str:
 def imported_by(file: Path) -> set[str]:
     """The rooms a file imports, wherever the import stands.
 
-    The contents page counts where it is imported as the file is: a method that calls ``tg.draw`` for
-    its reader needs no room of drawings.
+    The contents page counts where it is imported with the file: a method may call ``tg.draw`` as
+    its reader would.
     """
     rooms = set()
     tree = ast.parse(file.read_text(encoding="utf-8"))
