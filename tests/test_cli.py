@@ -13,6 +13,7 @@ from tinygrad_edu import cli
 from tinygrad_edu.core.ops import TABLE
 
 needs_sheets = pytest.mark.skipif("load_sheet" not in tg.__all__, reason="no sheets yet")
+needs_checks = pytest.mark.skipif("check_sheet" not in tg.__all__, reason="no checks yet")
 needs_rules = pytest.mark.skipif("derive" not in tg.__all__, reason="no rules yet")
 
 RIGHT = """
@@ -114,7 +115,7 @@ def test_a_terminal_without_the_letters_still_gets_the_tables(monkeypatch):
     assert "dW1" in done.stdout
 
 
-@needs_sheets
+@needs_checks
 @pytest.mark.parametrize("command", [("check",), ("derive",), ("draw", "-o", "x.svg")])
 def test_a_sheet_that_does_not_exist_is_named(command):
     done = run(*command, "no such.sheet")
@@ -122,7 +123,7 @@ def test_a_sheet_that_does_not_exist_is_named(command):
     assert done.stderr == "tinygrad-edu: no such.sheet: No such file or directory\n"
 
 
-@needs_sheets
+@needs_checks
 def test_new_prints_a_sheet_that_is_right(tmp_path):
     sheet = run("new").stdout
     done = run("check", "-", stdin=sheet)
@@ -130,7 +131,7 @@ def test_new_prints_a_sheet_that_is_right(tmp_path):
     assert done.stdout.count("correct") == 6
 
 
-@needs_sheets
+@needs_checks
 def test_check_exits_with_0_1_or_2(sheets):
     right, wrong, broken = sheets
     assert run("check", right).returncode == 0
@@ -141,7 +142,7 @@ def test_check_exits_with_0_1_or_2(sheets):
     assert done.stdout.count("correct") == 3  # the others are still judged
 
 
-@needs_sheets
+@needs_checks
 def test_check_prints_json(sheets):
     done = run("check", *sheets, "--json")
     right, wrong, broken = json.loads(done.stdout)
@@ -152,7 +153,7 @@ def test_check_prints_json(sheets):
     assert broken["error"]
 
 
-@needs_sheets
+@needs_checks
 def test_check_writes_a_page(sheets, tmp_path):
     run("check", sheets[1], "--html", tmp_path / "report.html")
     assert "dW" in (tmp_path / "report.html").read_text(encoding="utf-8")
