@@ -60,14 +60,12 @@ def parser() -> argparse.ArgumentParser:
     )
     derive.add_argument("sheet", metavar="SHEET", help="a sheet; - is standard input")
     derive.add_argument(
-        "--as",
-        dest="form",
-        choices=("text", "latex", "numpy"),
-        default="text",
-        help="how to write them",
+        "--as", dest="form", choices=("text", "latex", "numpy"), default="text", help="the notation"
     )
-    derive.add_argument("--wrt", metavar="Z2,W2,b2", help="only these, in this order")
-    derive.add_argument("--convention", choices=CONVENTIONS, default="auto", help="the scale of dZ")
+    derive.add_argument("--wrt", metavar="Z2,W2,b2", help="only these")
+    derive.add_argument(
+        "--convention", choices=CONVENTIONS[1:], default="lecture", help="the scale of dZ"
+    )
     derive.set_defaults(run=_derive)
 
     draw = commands.add_parser("draw", help="draw the graph of a sheet's forward lines")
