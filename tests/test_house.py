@@ -80,15 +80,6 @@ def test_the_contents_page_is_sorted_and_complete():
     assert dir(tg) == tg.__all__
 
 
-def test_what_a_file_declares_public_exists():
-    for file in FILES:
-        tree = ast.parse(file.read_text(encoding="utf-8"))
-        for node in tree.body:
-            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
-                listed = ast.literal_eval(node.value)
-                assert listed == sorted(listed), file
-
-
 def test_importing_the_package_imports_nothing_but_numpy():
     code = (
         "import sys, numpy; before = set(sys.modules); import tinygrad_edu; "
