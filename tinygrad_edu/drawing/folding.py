@@ -32,13 +32,13 @@ class Group:
 def owners(nodes: Sequence[Any], names: dict[Any, str]) -> dict[Any, str]:
     """The layer (``layer 2``) or prefix (``encoder``) of each node whose name or use tells it.
 
-    A number is a layer where both something computed and something given carry it: ``x1`` and
-    ``x2`` alone are no layers. What has no name belongs where it is used.
+    A number is a layer where both something computed and something learned carry it; inputs such
+    as ``x1`` and ``x2`` are in none. What has no name belongs where it is used.
     """
-    told = {node: layer_of(name) for node, name in names.items()}
-    given = {found[1] for node, found in told.items() if found and node.op is None}
+    told = {node: layer_of(name) for node, name in names.items() if node.op or node.requires_grad}
+    learned = {found[1] for node, found in told.items() if found and node.op is None}
     computed = {found[1] for node, found in told.items() if found and node.op is not None}
-    layers = given & computed
+    layers = learned & computed
     prefixes = {node: _PREFIX.match(name) for node, name in names.items()}
     shared = Counter(found[1] for found in prefixes.values() if found)
     owner: dict[Any, str] = {}

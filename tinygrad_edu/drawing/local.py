@@ -197,7 +197,7 @@ def local_derivative(node: Any, k: int) -> Any:
 
 def _amount(rule: Any, dz: Any, node: Any, inputs: Sequence[Any], k: int) -> Any:
     with np.errstate(all="ignore"):
-        return fit(_run(rule, dz, node, inputs), inputs[k], node.op)
+        return fit(_run(rule, dz, node, inputs), inputs[k], node.op, dz)
 
 
 def _run(rule: Any, dz: Any, node: Any, inputs: Sequence[Any]) -> Any:
