@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import functools
 import math
 from typing import Any
 
@@ -25,9 +24,11 @@ def axes_of(ndim: int, axis: Any) -> tuple[int, ...]:
     return tuple(sorted(a % ndim for a in (axis if isinstance(axis, tuple) else (axis,))))
 
 
-@functools.lru_cache(maxsize=4096)
 def reduced_shape(old: Shape, *, axis: Any = None, keepdims: bool = False, **_: Any) -> Shape:
     """The shape left when `axis` is reduced away, or kept with length 1."""
+    if type(axis) is int and old:
+        axis %= len(old)
+        return old[:axis] + ((1,) if keepdims else ()) + old[axis + 1 :]
     gone = axes_of(len(old), axis)
     return tuple(1 if a in gone else n for a, n in enumerate(old) if keepdims or a not in gone)
 
@@ -46,12 +47,10 @@ def _twice_over(n: int) -> float:
 
 def count(x: Any, axis: Any) -> int:
     """How many numbers of `x` go into one number of its reduction over `axis`."""
-    return _count(shape(x), axis)
-
-
-@functools.lru_cache(maxsize=4096)
-def _count(old: Shape, axis: Any) -> int:
-    return math.prod(old[a] for a in axes_of(len(old), axis))
+    old = shape(x)
+    if axis is None:
+        return math.prod(old)
+    return math.prod([old[a] for a in axes_of(len(old), axis)])
 
 
 @primitive(
