@@ -223,6 +223,24 @@ def test_an_error_within_a_step_leaves_everything_as_it_was():
     assert training.position.step == 0
 
 
+def test_a_run_that_is_killed_goes_on_from_the_last_step_saved(tmp_path):
+    path, whole, again = tmp_path / "run.npz", a_net(), a_net()
+    history = run(whole)
+
+    class Killed(Exception):
+        pass
+
+    def die(run):
+        if run.position.step == 13:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run(a_net(), checkpoint=path, save_every=4, callbacks=[die])
+    assert "12" in str(np.load(path)["run"])
+    assert run(again, checkpoint=path, resume=True) == history
+    assert same(whole.state(), again.state())
+
+
 def test_a_checkpoint_that_fails_leaves_the_old_one(tmp_path, monkeypatch):
     path = tmp_path / "net.npz"
     net = a_net()

@@ -259,6 +259,7 @@ def fit(
     clip: float | None = None,
     callbacks: Sequence[Callback] = (),
     checkpoint: str | os.PathLike[str] | None = None,
+    save_every: int | None = None,
     resume: bool = False,
     progress: bool | None = None,
 ) -> History:
@@ -274,9 +275,10 @@ def fit(
 
     `callbacks` are called with the `Run` (``run.net``, ``run.history``, ``run.gradients``) after
     every step, and once more after every epoch, with ``run.epoch_ended``; ``run.stop = True`` ends
-    the training. `checkpoint`: a file written after every epoch and on Ctrl-C; with ``resume=True``
-    training goes on from it, if it exists, to the result it would have had. `progress`: a bar with
-    cost and accuracy on standard error; by default where that is a terminal.
+    the training. `checkpoint`: a file written after every epoch, after every `save_every` steps and
+    on Ctrl-C; with ``resume=True`` training goes on from it, if it exists, to the result it would
+    have had. `progress`: a bar with cost and accuracy on standard error, by default where that is a
+    terminal.
 
     Raises GradError for data that does not fit the network or a checkpoint of another run.
 
@@ -320,6 +322,9 @@ def fit(
                 for x, y in itertools.islice(batches(run.position.epoch), done, None):
                     run.step(x, y)
                     _tell(tellers, run)
+                    if checkpoint is not None and save_every:
+                        if run.position.step % save_every == 0:
+                            run.save(checkpoint, data)
                     if run.stop:
                         break
                 else:
