@@ -111,6 +111,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name == "nn":
         return importlib.import_module("tinygrad_edu.nn")
+    if name == "nn":  # the one room whose names stay in it: tg.nn.Dense
+        return importlib.import_module("tinygrad_edu.nn")
     if name not in _ROOM_OF:
         raise AttributeError(f"module 'tinygrad_edu' has no attribute {name!r}")
     value = getattr(importlib.import_module(_ROOM_OF[name]), name)
