@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from tinygrad_edu.calculus import (
         check_gradients, grad, hessian, jacobian, numerical_gradient, value_and_grad, vjp,
     )  # fmt: skip
+    from tinygrad_edu.core.debug import debug_nans
     from tinygrad_edu.rules import (
         Derivation, derive,
     )  # fmt: skip
@@ -74,6 +75,9 @@ _ROOMS = {
         "check_gradients", "grad", "hessian", "jacobian", "numerical_gradient", "value_and_grad",
         "vjp",
     ),
+    "tinygrad_edu.core.debug": (
+        "debug_nans",
+    ),
     "tinygrad_edu.rules": (
         "Derivation", "derive",
     ),
@@ -96,7 +100,7 @@ __all__ = [
     "Comparison", "Derivation", "GradError", "Program", "SheetError", "Value", "__version__",
     "abs", "absolute", "add", "arctan", "binary_cross_entropy", "broadcast_to", "check_gradients",
     "clip", "compare", "compile", "concatenate", "cos", "cosh", "cross_entropy", "cumsum",
-    "derive", "divide", "dot", "draw", "equal", "exp", "expand_dims", "expm1", "export", "grad",
+    "debug_nans",    "derive", "divide", "dot", "draw", "equal", "exp", "expand_dims", "expm1", "export", "grad",
     "greater", "greater_equal", "hessian", "hstack", "jacobian", "leaky_relu", "less",
     "less_equal", "load_sheet", "log", "log10", "log1p", "log2", "log_softmax", "logsumexp",
     "matmul", "max", "maximum", "mean", "mean_squared_error", "min", "minimum", "moveaxis",
