@@ -15,7 +15,7 @@ from tinygrad_edu.core.primitive import GradError, Shape
 from tinygrad_edu.core.sweep import reachable, sweep
 from tinygrad_edu.rules.axes import Axes
 from tinygrad_edu.rules.expression import Algebra, Atom, Formula, Poly, Size, Spent, rational, strip
-from tinygrad_edu.rules.layout import Layout, Tree, literal, name, number_tree
+from tinygrad_edu.rules.layout import Layout, Tree, keeping, literal, name, number_tree
 from tinygrad_edu.rules.notation import LaTeX, NumPy, Text, evaluate, latex_name
 from tinygrad_edu.rules.simplify import Relation, Simplifier
 
@@ -149,7 +149,6 @@ class _Line:
     name: str
     poly: Poly
     tree: Tree
-    keepdims: bool
     scaled: bool
     used: list[Relation]
     suffix: str = ""  # ".reshape(b.shape)" and the like, for the rare shape that needs it
@@ -510,22 +509,18 @@ class _Deriving:
             tree = self.layout.arrange(poly)
         except Spent:
             tree = self.layout.plain(poly)
-        line = _Line(node, text, poly, tree, False, scaled, used)
+        line = _Line(node, text, poly, tree, scaled, used)
         self._fit(line)
         return line
 
     def _fit(self, line: _Line) -> None:
         """Make the line's own shape the gradient's: keep summed axes, reshape or repeat."""
-        want = tuple(int(n) for n in line.node.shape)
-        zeros = lambda atom: np.zeros(tuple(map(int, atom.shape)))  # noqa: E731
-        with np.errstate(all="ignore"):
-            for keepdims in (False, True):
-                if np.shape(evaluate(line.tree, zeros, keepdims)) == want:
-                    line.keepdims = keepdims
-                    return
-            have = np.shape(evaluate(line.tree, zeros, True))
-        line.keepdims = True
-        line.suffix = "reshape" if strip(have) == strip(want) else "broadcast"
+        want = line.node.shape
+        for form in (line.tree, keeping(line.tree)):
+            if tuple(form.shape) == want:
+                line.tree = form
+                return
+        line.suffix = "reshape" if strip(form.shape) == strip(want) else "broadcast"
 
     def _in_order(self) -> list[_Line]:
         """Backward order, a parameter right after the last gradient it is computed from."""
@@ -576,7 +571,7 @@ class _Deriving:
                     return f"{line.name} came out with shape {np.shape(value)} instead of {np.shape(want)}"
                 scale = max(float(np.max(np.abs(want), initial=0)), 1e-3)
                 if not np.all(np.abs(value - want) <= 1e-7 * scale):
-                    return f"{NumPy(line.keepdims)(line.tree)} is not the gradient {line.name}"
+                    return f"{NumPy()(line.tree)} is not the gradient {line.name}"
             return None
         return None
 
@@ -588,7 +583,7 @@ class _Deriving:
         return lengths
 
     def _evaluated(self, line: _Line, env: dict[str, Any]) -> Any:
-        value = evaluate(line.tree, lambda atom: env[atom.name], line.keepdims)
+        value = evaluate(line.tree, lambda atom: env[atom.name])
         if line.suffix == "reshape":
             value = np.reshape(value, line.node.shape)
         elif line.suffix:
@@ -616,9 +611,9 @@ class _Deriving:
 
     def _rule(self, line: _Line) -> Rule:
         of = self.name_of[line.node]
-        python = NumPy(line.keepdims, self._array_name)(line.tree)
-        text = Text(line.keepdims, self._array_name)(line.tree)
-        latex = LaTeX(line.keepdims, self._array_name)(line.tree)
+        python = NumPy(self._array_name)(line.tree)
+        text = Text(self._array_name)(line.tree)
+        latex = LaTeX(self._array_name)(line.tree)
         if line.suffix == "reshape":
             python, text = f"np.reshape({python}, {of}.shape)", f"reshape({text}, {of}.shape)"
         elif line.suffix:
@@ -653,12 +648,7 @@ class _Deriving:
                     data = np.asarray(at._data)
                     trees[at] = number_tree(float(data.flat[0])) if data.size else number_tree(0)
             elif all(p in trees for p in at.parents):
-                trees[at] = literal(
-                    at.op,
-                    tuple(trees[p] for p in at.parents),
-                    at.options,
-                    [p.shape for p in at.parents],
-                )
+                trees[at] = literal(at.op, tuple(trees[p] for p in at.parents), at.options)
             else:
                 stack.extend(p for p in at.parents if p not in trees)
                 continue
@@ -702,7 +692,9 @@ class _Deriving:
         body += [rule.numpy for rule in rules]
         for text, source in self.size_sources.items():
             if text != source and any(_mentions(line, text) for line in body):
-                lines.append(f"    {text} = {source}")
+                of = source.partition(".")[0]
+                computed = [i for i, line in enumerate(body) if line.startswith(f"{of} = ")]
+                body.insert(computed[0] + 1 if computed else 0, f"{text} = {source}")
         lines += [f"    {line}" for line in body]
         result = ", ".join(f'"{rule.name}": {rule.name}' for rule in rules)
         lines.append(f"    return {cost}, {{{result}}}")

@@ -666,7 +666,7 @@ class Algebra:
             return c * p
         shape = shaping.transpose.shape_rule(x.shape, axes=axes)
         return c * self.call(
-            shaping.transpose, (self.filled(p, x.shape),), {"axes": axes, "shape": x.shape}, shape
+            shaping.transpose, (self.filled(p, x.shape),), {"axes": axes, "shapes": (x.shape,)}, shape
         )
 
     def reshape(self, x: Formula, shape: Shape) -> Poly:
@@ -680,10 +680,10 @@ class Algebra:
             return c * p
         atom = p.atom
         if atom is not None and atom.op is shaping.reshape:
-            inner = Formula(self, atom.args[0], atom.options["old"])
+            inner = Formula(self, atom.args[0], atom.options["shapes"][0])
             return c * self.reshape(inner, shape)
         p = self.filled(p, x.shape)
-        return c * self.call(shaping.reshape, (p,), {"shape": shape, "old": x.shape}, shape)
+        return c * self.call(shaping.reshape, (p,), {"shape": shape, "shapes": (x.shape,)}, shape)
 
     def _realigned(self, x: Formula, shape: Shape) -> Poly:
         """`x` with axes of length 1 put in or taken out."""
@@ -699,13 +699,13 @@ class Algebra:
                     new[j] = old[i]
                 p = self.of(atom)
                 if strip(old) != strip(tuple(new)):
-                    if atom.op is shaping.reshape and strip(atom.options["old"]) == strip(
+                    if atom.op is shaping.reshape and strip(atom.options["shapes"][0]) == strip(
                         tuple(new)
                     ):
                         p = atom.args[0]
                     else:
                         p = self.call(
-                            shaping.reshape, (p,), {"shape": tuple(new), "old": old}, tuple(new)
+                            shaping.reshape, (p,), {"shape": tuple(new), "shapes": (old,)}, tuple(new)
                         )
                 term = term * self.power(p, e)
             result = result + term
@@ -724,9 +724,9 @@ class Algebra:
             x, y = (Formula(self, p, s) for p, s in zip(args, options["shapes"]))
             return self.matmul(x, y)
         if op is shaping.transpose:
-            return self.transpose(Formula(self, args[0], options["shape"]), options["axes"])
+            return self.transpose(Formula(self, args[0], options["shapes"][0]), options["axes"])
         if op is shaping.reshape:
-            return self.reshape(Formula(self, args[0], options["old"]), options["shape"])
+            return self.reshape(Formula(self, args[0], options["shapes"][0]), options["shape"])
         if op.name in COMPARISONS:
             return self.compare(op, *args)
         if "shapes" in options:
@@ -806,27 +806,31 @@ class Formula(Operators):
             x if isinstance(x, Formula) else Formula(algebra, algebra.number(x), shape_of(x))
             for x in args
         ]
-        shapes = [x.shape for x in xs]
         handle = _HANDLERS.get(op.name)
         if handle is not None and TABLE.get(op.name) is op:
             return handle(algebra, xs, options)
         if op.definition is not None and op.name not in KEPT_WHOLE:
             return op.definition(*xs, **options)  # type: ignore[no-any-return]
-        shape = op.shape_rule(*shapes, **options)
-        c, polys = algebra.one, tuple(x.poly for x in xs)
-        if op.name in LINEAR and len(xs) == 1:
-            c, p = algebra.scalars(xs[0])
-            if not p.terms:
-                return Formula(algebra, p, shape)
-            polys = (p,)
-        if len(strip(shape)) or op.name in LINEAR or any(strip(s) for s in shapes):
-            polys = tuple(
-                algebra.filled(p, s) if op.name not in _ELEMENTWISE else p
-                for p, s in zip(polys, shapes)
-            )
-        own = broadcast([p.shape for p in polys]) if op.name in _ELEMENTWISE else shape
-        extra = {**options, "shapes": tuple(shapes)}
-        return Formula(algebra, c * algebra.call(op, polys, extra, own), shape)
+        return _opaque(algebra, op, xs, options)
+
+
+def _opaque(
+    algebra: Algebra, op: Primitive, xs: list[Formula], options: dict[str, Any]
+) -> Formula:
+    """An operation as an atom, constant factors taken out where it is linear."""
+    shapes = tuple(x.shape for x in xs)
+    shape = op.shape_rule(*shapes, **options)
+    c, polys = algebra.one, tuple(x.poly for x in xs)
+    if op.name in LINEAR and len(xs) == 1:
+        c, p = algebra.scalars(xs[0])
+        if not p.terms:
+            return Formula(algebra, p, shape)
+        polys = (p,)
+    if op.name in ELEMENTWISE:
+        own = broadcast([p.shape for p in polys])
+    else:
+        own, polys = shape, tuple(algebra.filled(p, s) for p, s in zip(polys, shapes))
+    return Formula(algebra, c * algebra.call(op, polys, {**options, "shapes": shapes}, own), shape)
 
 
 def _binary(combine: Callable[[Poly, Poly], Poly]) -> Callable[..., Formula]:
@@ -881,13 +885,27 @@ def _reshape(algebra: Algebra, xs: list[Formula], options: dict[str, Any]) -> Fo
     return Formula(algebra, algebra.reshape(xs[0], shape), shape)
 
 
+def _indexing(op: Primitive) -> Callable[..., Formula]:
+    """Indexing, or its inverse; of everything it is nothing."""
+
+    def handle(algebra: Algebra, xs: list[Formula], options: dict[str, Any]) -> Formula:
+        shape = op.shape_rule(xs[0].shape, **options)
+        parts = options["index"] if isinstance(options["index"], tuple) else (options["index"],)
+        large = xs[0].shape if op is shaping.getitem else shape
+        if all(isinstance(p, slice) and p.indices(int(n)) == (0, n, 1) for p, n in zip(parts, large)):
+            return Formula(algebra, xs[0].poly, large)
+        return _opaque(algebra, op, xs, options)
+
+    return handle
+
+
 def _comparison(op: Primitive) -> Callable[..., Formula]:
     return lambda algebra, xs, options: Formula(
         algebra, algebra.compare(op, xs[0].poly, xs[1].poly), broadcast((xs[0].shape, xs[1].shape))
     )
 
 
-_ELEMENTWISE = {
+ELEMENTWISE = {
     name for name, op in TABLE.items() if op.__module__.endswith(("arithmetic", "elementwise"))
 }
 
@@ -907,6 +925,8 @@ _HANDLERS: dict[str, Callable[[Algebra, list[Formula], dict[str, Any]], Formula]
         algebra, xs[0].poly, tuple(options["shape"])
     ),
     "reshape": _reshape,
+    "getitem": _indexing(shaping.getitem),
+    "scatter": _indexing(shaping.scatter),
     "transpose": lambda algebra, xs, options: Formula(
         algebra,
         algebra.transpose(xs[0], options.get("axes")),

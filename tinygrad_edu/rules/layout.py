@@ -14,15 +14,16 @@ from typing import Any
 from tinygrad_edu.core.operators import Operators
 from tinygrad_edu.core.ops import TABLE, linalg, reductions, shaping
 from tinygrad_edu.core.primitive import Primitive, Shape
-from tinygrad_edu.core.primitive import shape as shape_of
 from tinygrad_edu.rules.expression import (
     COMPARISONS,
+    ELEMENTWISE,
     Algebra,
     Atom,
     Monomial,
     Number,
     Poly,
     _varies,
+    broadcast,
     natural_sign,
     rational,
     strip,
@@ -33,39 +34,44 @@ MANY_TERMS = 12
 
 
 class Tree:
-    """Something written down. `kind` says what `parts` are; `value` holds the rest."""
+    """Something written down. `kind` says what `parts` are; `value` holds the rest.
 
-    __slots__ = ("cost", "kind", "parts", "scalar", "value")
+    `shape` is what NumPy makes of it as it is written.
+    """
+
+    __slots__ = ("cost", "kind", "parts", "shape", "value")
 
     def __init__(
-        self,
-        kind: str,
-        parts: tuple[Tree, ...] = (),
-        value: Any = None,
-        cost: float = 0,
-        scalar: bool = True,
+        self, kind: str, parts: tuple[Tree, ...], shape: Shape, value: Any = None, cost: float = 0
     ) -> None:
         self.kind = kind
         self.parts = parts
+        self.shape = shape
         self.value = value
-        self.cost = cost + sum(part.cost for part in parts)
-        self.scalar = scalar and all(part.scalar for part in parts)
+        self.cost: float = cost + sum(part.cost for part in parts)
+
+    @property
+    def scalar(self) -> bool:
+        """Is it a single number, whatever brackets it may have?"""
+        return not strip(self.shape)
 
 
 def number(c: Number) -> Tree:
     """A plain number."""
-    return Tree("number", value=c, cost=1 if Fraction(c).denominator == 1 else 1.5)
+    return Tree("number", (), (), c, 1 if Fraction(c).denominator == 1 else 1.5)
 
 
 def name(atom: Atom) -> Tree:
     """A name; what it stands for is found by it."""
-    return Tree(
-        "name", value=atom, cost=1.5 + 2.5 * atom.name.count("."), scalar=not strip(atom.shape)
-    )
+    return Tree("name", (), atom.shape, atom, 1.5 + 2.5 * atom.name.count("."))
 
 
 def _bracketed(tree: Tree, *kinds: str) -> float:
     return 2 if tree.kind in kinds else 0
+
+
+def _element_wise(parts: Iterable[Tree]) -> Shape:
+    return broadcast(part.shape for part in parts)
 
 
 def add(parts: list[tuple[int, Tree]]) -> Tree:
@@ -73,9 +79,15 @@ def add(parts: list[tuple[int, Tree]]) -> Tree:
     parts = sorted(parts, key=lambda part: part[0] < 0)
     if len(parts) == 1 and parts[0][0] > 0:
         return parts[0][1]
-    cost = len(parts) - 1 + (parts[0][0] < 0)
+    return signed(parts)
+
+
+def signed(parts: list[tuple[int, Tree]]) -> Tree:
+    """A sum of signed parts in the order given."""
+    cost: float = len(parts) - 1 + (parts[0][0] < 0)
     cost += sum(_bracketed(tree, "add") for sign, tree in parts if sign < 0)
-    return Tree("add", tuple(tree for _, tree in parts), tuple(sign for sign, _ in parts), cost)
+    trees = tuple(tree for _, tree in parts)
+    return Tree("add", trees, _element_wise(trees), tuple(sign for sign, _ in parts), cost)
 
 
 def multiply(parts: list[Tree]) -> Tree:
@@ -84,13 +96,16 @@ def multiply(parts: list[Tree]) -> Tree:
         return parts[0]
     cost = len(parts) - 1 + sum(_bracketed(part, "add") for part in parts)
     cost += sum(_bracketed(part, "matmul", "divide") for part in parts[1:])
-    return Tree("multiply", tuple(parts), cost=cost)
+    return Tree("multiply", tuple(parts), _element_wise(parts), None, cost)
 
 
 def divide(top: Tree, bottom: Tree) -> Tree:
     """A quotient."""
-    cost = 1 + _bracketed(top, "add") + _bracketed(bottom, "add", "multiply", "divide", "matmul")
-    return Tree("divide", (top, bottom), cost=cost)
+    cost = 1 + _bracketed(top, "add") + _bracketed(bottom, *COMPOUND)
+    return Tree("divide", (top, bottom), _element_wise((top, bottom)), None, cost)
+
+
+COMPOUND = ("add", "multiply", "divide", "matmul")
 
 
 def power(base: Tree, n: Number) -> Tree:
@@ -99,49 +114,66 @@ def power(base: Tree, n: Number) -> Tree:
         return base
     if n == Fraction(1, 2):
         return call(TABLE["sqrt"], (base,), {})
-    cost = 2 + _bracketed(base, "add", "multiply", "divide", "matmul") + (n != int(n))
-    return Tree("power", (base,), n, cost)
+    return Tree("power", (base,), base.shape, n, 2 + _bracketed(base, *COMPOUND) + (n != int(n)))
 
 
 def matmul(x: Tree, y: Tree) -> Tree:
     """A matrix product."""
-    cost = 1 + _bracketed(x, "add") + _bracketed(y, "add", "multiply", "divide", "matmul")
-    return Tree("matmul", (x, y), cost=cost, scalar=False)
+    cost = 1 + _bracketed(x, "add") + _bracketed(y, *COMPOUND)
+    return Tree("matmul", (x, y), linalg.matmul.shape_rule(x.shape, y.shape), None, cost)
 
 
 def transpose(x: Tree, axes: Any = None) -> Tree:
     """A transpose."""
-    return Tree(
-        "transpose",
-        (x,),
-        axes,
-        2 + _bracketed(x, "add", "multiply", "divide", "matmul"),
-        scalar=False,
-    )
+    shape = shaping.transpose.shape_rule(x.shape, axes=axes)
+    return Tree("transpose", (x,), shape, axes, 2 + _bracketed(x, *COMPOUND))
 
 
-def reduced(x: Tree, axes: tuple[int, ...], ndim: int, keep: str, to_scalar: bool = False) -> Tree:
-    """A sum over axes counted from the right, of something with `ndim` axes.
-
-    `keep`: ``always`` the summed axes stay with length 1, ``never``, or ``free``: they are leading
-    ones, which only the line as a whole may need.
-    """
-    cost = 4 + (0 if to_scalar and keep != "always" else 4) + (4 if keep == "always" else 0)
-    tree = Tree("sum", (x,), (axes, ndim, keep), cost)
-    tree.scalar = to_scalar
-    return tree
+def reduced(x: Tree, places: tuple[int, ...], keepdims: bool, free: bool = False) -> Tree:
+    """A sum over axes. `free`: whether these stay makes no difference but to the shape."""
+    scalar = all(n == 1 for i, n in enumerate(x.shape) if i not in places)
+    shape = reductions.reduced_shape(x.shape, axis=places, keepdims=keepdims)
+    if scalar and not keepdims:
+        shape = ()
+    cost = 4 + 4 * keepdims + 4 * (not scalar or keepdims)
+    return Tree("sum", (x,), shape, (places, keepdims, free), cost)
 
 
 def where(mask: Tree, x: Tree, y: Tree) -> Tree:
     """A choice by a mask. It reads better than the same in products, and is counted so."""
-    return Tree("where", (mask, x, y), cost=1, scalar=False)
+    return Tree("where", (mask, x, y), _element_wise((mask, x, y)), None, 1)
 
 
 def call(op: Primitive, parts: tuple[Tree, ...], options: dict[str, Any]) -> Tree:
     """Any other operation."""
-    if op.name in COMPARISONS:
-        return Tree("call", parts, (op, options), 3, scalar=False)
-    return Tree("call", parts, (op, options), 3 + len(parts) + 4 * len(options), scalar=False)
+    cost = 3 if op.name in COMPARISONS else 3 + len(parts) + 4 * len(options)
+    shape = op.shape_rule(*(part.shape for part in parts), **options)
+    return Tree("call", parts, shape, (op, options), cost)
+
+
+def keeping(tree: Tree) -> Tree:
+    """The same with the summed axes of its own sums kept."""
+    if tree.kind == "sum" and tree.value[2]:
+        return reduced(tree.parts[0], tree.value[0], keepdims=True)
+    element_wise = tree.kind in ("add", "multiply", "divide", "power", "where") or (
+        tree.kind == "call" and tree.value[0].name in ELEMENTWISE
+    )
+    if not element_wise:
+        return tree
+    parts = tuple(map(keeping, tree.parts))
+    changed = sum(part.cost for part in parts) - sum(part.cost for part in tree.parts)
+    cost = tree.cost + changed - sum(part.cost for part in parts)
+    return Tree(tree.kind, parts, _element_wise(parts), tree.value, cost)
+
+
+def shaped(tree: Tree, shape: Shape) -> Tree:
+    """A tree with exactly this shape, for operations that look at axes."""
+    for form in (tree, keeping(tree)):
+        if tuple(form.shape) == tuple(shape):
+            return form
+    same = strip(tree.shape) == strip(shape) and tree.shape != ()
+    op = shaping.reshape if same else shaping.broadcast_to
+    return call(op, (tree,), {"shape": shape})
 
 
 class Layout:
@@ -186,35 +218,33 @@ class Layout:
         if op is None:
             return self.arrange(atom.args[0])
         if op is reductions.sum:
-            return self._reduced(atom, keep=None)
-        if op is linalg.matmul:
-            return matmul(*(self.arrange(p) for p in atom.args))
-        if op is shaping.transpose:
-            return transpose(self.arrange(atom.args[0]), options["axes"])
+            return self._reduced(atom)
         if op is shaping.reshape:
             inner = atom.args[0].atom
             if inner is not None and inner.op is reductions.sum:
-                axes, full = inner.options["axes"], inner.args[0].full
-                left = [n for i, n in enumerate(full) if i - len(full) not in axes]
-                if strip(tuple(left)) == strip(options["shape"]):
-                    return self._reduced(inner, keep="never")
-        given = {k: v for k, v in options.items() if k not in ("shapes", "old")}
+                tree = self._reduced(inner)
+                gone = reduced(tree.parts[0], tree.value[0], keepdims=False)
+                if strip(gone.shape) == strip(options["shape"]):
+                    return gone
+        trees = [self.arrange(p) for p in atom.args]
+        if op.name not in ELEMENTWISE and trees:
+            trees = [shaped(tree, s) for tree, s in zip(trees, options["shapes"])]
+        if op is linalg.matmul:
+            return matmul(*trees)
+        if op is shaping.transpose:
+            return transpose(*trees, options["axes"])
+        given = {key: value for key, value in options.items() if key != "shapes"}
         if op is shaping.getitem:
             given["index"] = _open_ended(given["index"], options["shapes"][0])
-        return call(op, tuple(self.arrange(p) for p in atom.args), given)
+        return call(op, tuple(trees), given)
 
-    def _reduced(self, atom: Atom, keep: str | None) -> Tree:
+    def _reduced(self, atom: Atom) -> Tree:
         axes, full = atom.options["axes"], atom.args[0].full
         ndim = len(full)
-        if (
-            keep is None
-        ):  # nothing but axes of length 1 before the last one summed: they need not stay
-            keep = (
-                "free"
-                if all(a in axes or full[a] == 1 for a in range(-ndim, max(axes)))
-                else "always"
-            )
-        return reduced(self.arrange(atom.args[0]), tuple(axes), ndim, keep, not strip(atom.shape))
+        # Nothing but axes of length 1 before the last one summed: they need not stay.
+        free = all(a in axes or full[a] == 1 for a in range(-ndim, max(axes)))
+        places = tuple(sorted(axis + ndim for axis in axes))
+        return reduced(shaped(self.arrange(atom.args[0]), full), places, not free, free)
 
     # --- products ------------------------------------------------------------------------------
 
@@ -404,7 +434,7 @@ class Layout:
                 shared = self._shared(with_x)
                 q = self._quotient(with_x, shared) if shared else with_x
                 rest = self.algebra.divide(without, q)
-                if rest is not None:
+                if rest is not None and len(rest.terms) < len(p.terms) - 1:
                     forms.append(self._of_two(q, self._multiple(shared, atom) + rest))
         for atom in sorted(p.atoms(), key=lambda a: a.id):
             if atom.mask or any(e != int(e) for mono in p.terms for a, e in mono if a is atom):
@@ -412,7 +442,7 @@ class Layout:
             x = self.algebra.of(atom)
             for factor in (one - x * x, one - x, one + x):
                 rest = self.algebra.divide(p, factor)
-                if rest is not None:
+                if rest is not None and len(rest.terms) < len(p.terms):
                     forms.append(self._of_two(factor, rest))
                     break
         return forms
@@ -472,7 +502,8 @@ class Layout:
         for atom in best:
             mine = {m: c for m, c in p.terms.items() if any(a is atom for a, _ in m)}
             rest = self.algebra.poly({m: c for m, c in p.terms.items() if m not in mine})
-            forms.append(self._sum_of_two(self.algebra.poly(mine), rest))
+            if rest.terms:
+                forms.append(self._sum_of_two(self.algebra.poly(mine), rest))
         return forms
 
     def _sum_of_two(self, p: Poly, q: Poly) -> Tree:
@@ -567,28 +598,24 @@ def _open_ended(index: Any, shape: Shape) -> Any:
 
 
 class Written(Operators):
-    """An operation written down as it stands, without any algebra: forward lines, definitions."""
+    """An operation written down as it stands, without any algebra; it has no shape to look at."""
 
-    __slots__ = ("size", "tree")
+    __slots__ = ("tree",)
 
-    def __init__(self, tree: Tree, shape: Shape) -> None:
+    def __init__(self, tree: Tree) -> None:
         self.tree = tree
-        self.size = shape
 
     @property
     def shape(self) -> Shape:
         """The shape of what is written."""
-        return self.size
+        return self.tree.shape
 
     @classmethod
     def _apply(cls, op: Primitive, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        xs = [x if isinstance(x, Written) else Written(number_tree(x), shape_of(x)) for x in args]
+        xs = [x if isinstance(x, Written) else Written(number_tree(x)) for x in args]
         if op.numpy is None and op.definition is not None:
             return op.definition(*xs, **options)
-        return Written(
-            literal(op, tuple(x.tree for x in xs), options, [x.shape for x in xs]),
-            op.shape_rule(*(x.shape for x in xs), **options),
-        )
+        return Written(literal(op, tuple(x.tree for x in xs), options))
 
 
 def number_tree(x: Any) -> Tree:
@@ -597,9 +624,7 @@ def number_tree(x: Any) -> Tree:
     return number(c) if c >= 0 else add([(-1, number(-c))])
 
 
-def literal(
-    op: Primitive, parts: tuple[Tree, ...], options: dict[str, Any], shapes: list[Shape]
-) -> Tree:
+def literal(op: Primitive, parts: tuple[Tree, ...], options: dict[str, Any]) -> Tree:
     """One operation as a tree."""
     kind = op.name
     if kind == "add":
@@ -617,7 +642,7 @@ def literal(
         return divide(*parts)
     if kind == "power_constant":
         n = rational(options["n"])
-        return power(parts[0], n) if n != Fraction(1, 2) else Tree("power", parts, n, 3)
+        return power(parts[0], n) if n != Fraction(1, 2) else Tree("power", parts, parts[0].shape, n, 3)
     if kind == "matmul":
         return matmul(*parts)
     if kind == "transpose":
@@ -627,10 +652,6 @@ def literal(
 
 def _signed(parts: list[tuple[int, Tree]]) -> Tree:
     """A sum in the order given, sums on the left taken in."""
-    flat: list[tuple[int, Tree]] = []
-    for i, (sign, tree) in enumerate(parts):
-        if i == 0 and sign > 0 and tree.kind == "add":
-            flat.extend(zip(tree.value, tree.parts))
-        else:
-            flat.append((sign, tree))
-    return Tree("add", tuple(t for _, t in flat), tuple(s for s, _ in flat), len(flat) - 1)
+    (sign, first), *rest = parts
+    flat = list(zip(first.value, first.parts)) if sign > 0 and first.kind == "add" else [(sign, first)]
+    return signed([*flat, *rest])

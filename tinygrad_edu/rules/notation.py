@@ -41,15 +41,11 @@ def quotient(c: Number) -> str:
 class Notation:
     """Renders trees. A subclass says how each kind looks and how tightly it holds."""
 
-    keepdims = False  # of sums over leading axes: only where the line's shape needs it
-
     def __init__(
         self,
-        keepdims: bool = False,
         array_names: Callable[[Any], str | None] | None = None,
         sizes: bool = False,
     ) -> None:
-        self.keepdims = keepdims
         self.sizes = sizes  # lengths by what they are called, not by the number they are here
         self.array_name = array_names or (lambda array: None)
 
@@ -83,12 +79,11 @@ class Notation:
 
     def sum_options(self, tree: Tree) -> tuple[str, bool]:
         """``axis`` as written, and whether the axes stay."""
-        axes, ndim, keep = tree.value
-        stays = keep == "always" or keep == "free" and self.keepdims
-        if tree.scalar and (not stays or len(axes) == ndim > 1):
-            return "", stays
-        places = tuple(sorted(axis + ndim for axis in axes))
-        return str(places[0]) if len(places) == 1 else str(places), stays
+        places, keepdims, _ = tree.value
+        whole = len(places) == len(tree.parts[0].shape) > 1
+        if whole or not tree.shape:
+            return "", keepdims
+        return str(places[0]) if len(places) == 1 else str(places), keepdims
 
 
 class NumPy(Notation):
@@ -177,7 +172,7 @@ class NumPy(Notation):
             parts = ", ".join(self(part) for part in tree.parts)
             return f"np.concatenate([{parts}]{f', axis={axis}' if axis else ''})", WHOLE
         if op.numpy is None and op.definition is not None:
-            spelled = op.definition(*(Written(part, ()) for part in tree.parts), **options).tree
+            spelled = op.definition(*(Written(part) for part in tree.parts), **options).tree
             return getattr(self, spelled.kind)(spelled)
         return fill(op, op.numpy or f"np.{op.name}({{0}})", tree, self, options)
 
@@ -461,14 +456,14 @@ def letter(letters: str) -> str:
     return rf"\hat{{{text}}}" if word != letters else text
 
 
-def evaluate(tree: Tree, numbers: Callable[[Atom], Any], keepdims: bool) -> Any:
+def evaluate(tree: Tree, numbers: Callable[[Atom], Any]) -> Any:
     """The number a tree stands for, computed as it is written."""
     kind, value = tree.kind, tree.value
     if kind == "number":
         return float(value)
     if kind == "name":
         return numbers(value)
-    parts = [evaluate(part, numbers, keepdims) for part in tree.parts]
+    parts = [evaluate(part, numbers) for part in tree.parts]
     if kind == "add":
         total = parts[0] if value[0] > 0 else -parts[0]
         for sign, part in zip(value[1:], parts[1:]):
@@ -489,10 +484,8 @@ def evaluate(tree: Tree, numbers: Callable[[Atom], Any], keepdims: bool) -> Any:
     if kind == "transpose":
         return np.transpose(parts[0], value)
     if kind == "sum":
-        axes, ndim, keep = value
-        stays = keep == "always" or keep == "free" and keepdims
-        axis = None if tree.scalar and not stays else tuple(axis + ndim for axis in axes)
-        return np.sum(parts[0], axis=axis, keepdims=stays)
+        places, keepdims, _ = value
+        return np.sum(parts[0], axis=places if tree.shape else None, keepdims=keepdims)
     if kind == "where":
         return np.where(np.asarray(parts[0]) != 0, parts[1], parts[2])
     op, options = value

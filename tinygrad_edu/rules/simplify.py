@@ -195,7 +195,8 @@ class Simplifier:
         if len(axes) not in (1, ndim):
             return
         axis = None if len(axes) == ndim else axes[0] + ndim
-        name = algebra.call(reductions.softmax, (u,), {"axis": axis}, inner.shape)
+        options = {"axis": axis, "shapes": (inner.shape,)}
+        name = algebra.call(reductions.softmax, (u,), options, inner.shape)
         yield Relation(inner, 1, name * algebra.of(total), name, "virtual")
 
     # --- what sums are -------------------------------------------------------------------------
