@@ -15,7 +15,7 @@ from tinygrad_edu.core.primitive import GradError, Shape
 from tinygrad_edu.core.sweep import reachable, sweep
 from tinygrad_edu.rules.axes import Axes
 from tinygrad_edu.rules.expression import Algebra, Atom, Formula, Poly, Size, Spent, rational, strip
-from tinygrad_edu.rules.layout import Layout, Tree, keeping, literal, name, number_tree
+from tinygrad_edu.rules.layout import Layout, Tree, keeping, literal, name, number_tree, shaped
 from tinygrad_edu.rules.notation import LaTeX, NumPy, Text, evaluate, latex_name
 from tinygrad_edu.rules.simplify import Relation, Simplifier
 
@@ -521,6 +521,8 @@ class _Deriving:
                 line.tree = form
                 return
         line.suffix = "reshape" if strip(form.shape) == strip(want) else "broadcast"
+        if line.suffix == "broadcast" and len(form.shape) > len(want):
+            line.tree = shaped(line.tree, strip(form.shape))
 
     def _in_order(self) -> list[_Line]:
         """Backward order, a parameter right after the last gradient it is computed from."""
@@ -614,7 +616,9 @@ class _Deriving:
         python = NumPy(self._array_name)(line.tree)
         text = Text(self._array_name)(line.tree)
         latex = LaTeX(self._array_name)(line.tree)
-        if line.suffix == "reshape":
+        if line.suffix and not line.node.shape:
+            python, text = f"np.reshape({python}, ())", f"reshape({text}, ())"
+        elif line.suffix == "reshape":
             python, text = f"np.reshape({python}, {of}.shape)", f"reshape({text}, {of}.shape)"
         elif line.suffix:
             python, text = (

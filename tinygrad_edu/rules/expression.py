@@ -266,7 +266,7 @@ class Algebra:
     def _atom(
         self, op: Primitive | None, args: tuple[Poly, ...], options: Any, shape: Shape
     ) -> Atom:
-        key = (op, args, _hashable(options))
+        key = (op, args, hashable(options))
         atom = self._atoms.get(key)
         if atom is None:
             atom = self._atoms[key] = Atom()
@@ -603,10 +603,11 @@ class Algebra:
     def _sum_atom(self, inside: Monomial, shape: Shape, over: tuple[int, ...]) -> Poly:
         if len(inside) == 1 and inside[0][1] == 1 and inside[0][0].op is reductions.sum:
             inner = inside[0][0]
-            return self._sum_of(inner.args[0], tuple(sorted({*over, *inner.options["axes"]})))
-        return self._sum_of(self.poly({inside: 1}), over)
+            return self.sum_whole(inner.args[0], tuple(sorted({*over, *inner.options["axes"]})))
+        return self.sum_whole(self.poly({inside: 1}), over)
 
-    def _sum_of(self, p: Poly, over: tuple[int, ...]) -> Poly:
+    def sum_whole(self, p: Poly, over: tuple[int, ...]) -> Poly:
+        """A sum not taken apart term by term: of one term, or where it reads better whole."""
         kept = tuple(1 if i - len(p.full) in over else n for i, n in enumerate(p.full))
         return self.call(reductions.sum, (p,), {"axes": over}, kept)
 
@@ -757,16 +758,18 @@ def _term_order(mono: Monomial) -> Any:
     return [(atom.id, e) for atom, e in mono]
 
 
-def _hashable(x: Any) -> Any:
+def hashable(x: Any) -> Any:
     """An option as something to look up by: arrays by their contents."""
+    if isinstance(x, Size):
+        return (int(x), x.symbol.id)
     if isinstance(x, np.ndarray):
         return (x.shape, x.dtype.str, x.tobytes())
     if isinstance(x, slice):
         return ("slice", x.start, x.stop, x.step)
     if isinstance(x, dict):
-        return tuple((key, _hashable(value)) for key, value in x.items())
+        return tuple((key, hashable(value)) for key, value in x.items())
     if isinstance(x, (tuple, list)):
-        return tuple(map(_hashable, x))
+        return tuple(map(hashable, x))
     return x
 
 

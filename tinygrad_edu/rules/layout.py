@@ -23,6 +23,7 @@ from tinygrad_edu.rules.expression import (
     Number,
     Poly,
     _varies,
+    hashable,
     broadcast,
     natural_sign,
     rational,
@@ -31,6 +32,11 @@ from tinygrad_edu.rules.expression import (
 
 #: Above this many terms only the flat form and common factors are tried.
 MANY_TERMS = 12
+
+
+MIRRORED = {
+    "greater": "less", "greater_equal": "less_equal", "equal": "equal", "not_equal": "not_equal",
+}  # fmt: skip
 
 
 class Tree:
@@ -171,9 +177,12 @@ def shaped(tree: Tree, shape: Shape) -> Tree:
     for form in (tree, keeping(tree)):
         if tuple(form.shape) == tuple(shape):
             return form
-    same = strip(tree.shape) == strip(shape) and tree.shape != ()
-    op = shaping.reshape if same else shaping.broadcast_to
-    return call(op, (tree,), {"shape": shape})
+    bare = strip(tree.shape)
+    if bare == strip(shape) and tree.shape:
+        return call(shaping.reshape, (tree,), {"shape": shape})
+    if len(tree.shape) > len(shape):
+        tree = call(shaping.reshape, (tree,), {"shape": bare})
+    return call(shaping.broadcast_to, (tree,), {"shape": shape})
 
 
 class Layout:
@@ -234,6 +243,8 @@ class Layout:
         if op is shaping.transpose:
             return transpose(*trees, options["axes"])
         given = {key: value for key, value in options.items() if key != "shapes"}
+        if op.name in MIRRORED and trees[0].kind == "number":  # Z > 0, not 0 < Z
+            return call(TABLE[MIRRORED[op.name]], (trees[1], trees[0]), given)
         if op is shaping.getitem:
             given["index"] = _open_ended(given["index"], options["shapes"][0])
         return call(op, tuple(trees), given)
@@ -546,9 +557,9 @@ class Layout:
                     continue
                 rest = mono[:i] + mono[i + 1 :]
                 if atom.op is reductions.sum:
-                    groups.setdefault(
-                        (rest, "sum", tuple(atom.options["axes"]), len(atom.args[0].shape)), []
-                    ).append((atom, c))
+                    axes, full = tuple(atom.options["axes"]), atom.args[0].full
+                    lengths = tuple(hashable(full[axis]) for axis in axes)
+                    groups.setdefault((rest, "sum", axes, lengths), []).append((atom, c))
                     break
                 if atom.op is linalg.matmul:
                     for side in (0, 1):
@@ -568,6 +579,8 @@ class Layout:
                 used.add((rest, atom))
                 inside = inside + atom.args[0 if how == "sum" else 1 - how].scaled(c)
                 result = result - self.algebra.poly({rest: c}) * self.algebra.of(atom)
+            if not inside.terms:
+                continue
             first = members[0][0]
             if how == "sum":
                 # Not `Algebra.sum`, which would take it apart again.
@@ -576,7 +589,7 @@ class Layout:
                     for m in inside.terms
                 ):
                     return None
-                together = self.algebra.call(reductions.sum, (inside,), first.options, first.shape)
+                together = self.algebra.sum_whole(inside, key[2])
             else:
                 args = (key[2], inside) if how == 0 else (inside, key[2])
                 together = self.algebra.call(linalg.matmul, args, first.options, first.shape)
@@ -647,6 +660,8 @@ def literal(op: Primitive, parts: tuple[Tree, ...], options: dict[str, Any]) -> 
         return matmul(*parts)
     if kind == "transpose":
         return transpose(parts[0], options.get("axes"))
+    if kind == "where":
+        return where(*parts)
     return call(op, parts, options)
 
 

@@ -96,8 +96,8 @@ class Simplifier:
             seen = {best}
             while True:
                 better = None
-                for relation in self._relations(best):
-                    q = self.normal(self.substitute(best, relation))
+                for relation, inside in self._trials(best):
+                    q = self.normal(self.substitute(best, relation, inside))
                     if q in seen:
                         continue
                     seen.add(q)
@@ -114,6 +114,15 @@ class Simplifier:
             return p, used[:0]
         finally:
             self.algebra.work = float("inf")
+
+    def _trials(self, p: Poly) -> Iterator[tuple[Relation, bool]]:
+        """Each relation, applied everywhere; and outside of calls only, where that is not the same."""
+        for relation in self._relations(p):
+            yield relation, True
+            if relation.reason == "virtual" and any(
+                relation.atom in a.deep for a in p.atoms() if a.op is not None and a is not relation.atom
+            ):
+                yield relation, False
 
     def normal(self, p: Poly) -> Poly:
         """Multiplied out where that is short, compound denominators cancelled; inside its atoms too."""
@@ -266,8 +275,11 @@ class Simplifier:
             )
         return False
 
-    def substitute(self, p: Poly, relation: Relation) -> Poly:
-        """`p` with the relation's atom replaced wherever it occurs to a power that fits."""
+    def substitute(self, p: Poly, relation: Relation, inside: bool = True) -> Poly:
+        """`p` with the relation's atom replaced wherever it occurs to a power that fits.
+
+        `inside`: the arguments of calls too, not only products, sums and denominators.
+        """
         memo: dict[Poly, Poly] = {}
         atom_, k, value, frozen = relation.atom, relation.power, relation.value, relation.frozen
         algebra, along = self.algebra, set(relation.along)
@@ -293,7 +305,7 @@ class Simplifier:
                             term = algebra.multiply(term, value ** int(n))
                         else:
                             kept.append((atom, e))
-                    elif atom in frozen or atom_ not in atom.deep:
+                    elif atom in frozen or atom_ not in atom.deep or not (inside or atom.is_base):
                         kept.append((atom, e))
                     else:
                         args = tuple(map(go, atom.args))
