@@ -2,6 +2,10 @@
 
 from tinygrad_edu.checking.comparison import Comparison, compare
 from tinygrad_edu.checking.formula import SheetError
+from tinygrad_edu.checking.report import Batch, SheetReport, check_sheet, check_sheets
 from tinygrad_edu.checking.sheet import Sheet, load_sheet
 
-__all__ = ["Comparison", "Sheet", "SheetError", "compare", "load_sheet"]
+__all__ = [
+    "Batch", "Comparison", "Sheet", "SheetError", "SheetReport", "check_sheet", "check_sheets",
+    "compare", "load_sheet",
+]  # fmt: skip

@@ -75,7 +75,9 @@ def distance(a: list[str], b: list[str]) -> int:
 class Words:
     """What edits of one line may use: see the module."""
 
-    def __init__(self, lab: Lab, rule: Expr | None, visible: set[Key], line: Expr, extra: list[Expr]):
+    def __init__(
+        self, lab: Lab, rules: list[Expr], visible: set[Key], line: Expr, own: list[Expr]
+    ) -> None:
         self.lab = lab
         formulas = lab.formulas
         self.arrays: list[Expr] = []
@@ -98,21 +100,21 @@ class Words:
         ]
         pieces: list[Expr] = []
         self.terms: list[Expr] = []
-        if rule is not None:
+        for rule in rules:
             for _, e in nodes(rule):
                 value = lab.value(e)
                 if isinstance(value, np.ndarray) or (is_scalar(value) and lab.depends(e)):
                     pieces.append(e)
                 if e.op in ("*", "/"):
                     pieces.extend(subproducts(lab, e))
-            self.terms = [e for e in summands(lab, rule)]
-        for e in extra:
-            pieces.append(e)
+            self.terms += summands(lab, rule)
+        pieces += own
         for _, e in nodes(line):
             if isinstance(lab.value(e), np.ndarray) and e is not line:
                 pieces.append(e)
         self.factors = _unique([*self.forms, *pieces, *self.arrays])
-        self.ours = set(self.factors)
+        #: Formulas the sheet itself contains, or that its rules are made of.
+        self.known = {sub for word in self.factors for _, sub in nodes(word)} | lab.written
 
     def transposes(self) -> list[Expr]:
         """The matrices among the names, transposed."""
@@ -211,9 +213,9 @@ class Search:
         line: Expr,
         target: Callable[[int], Any],
         words: Words,
-        rule: Expr | None,
+        rules: list[Expr],
     ) -> None:
-        self.lab, self.line, self.words, self.rule = lab, line, words, rule
+        self.lab, self.line, self.words, self.rules = lab, line, words, rules
         self.formulas = lab.formulas
         self.targets = [np.asarray(target(i), float) for i in range(len(lab.points))]
         first = self.targets[0]
@@ -257,10 +259,9 @@ class Search:
                 self.hits.append(edit)
         if not self.hits or min(self._rough(edit) for edit in self.hits) > 4:
             self._pairs()
-        if self.rule is not None:
-            for e in _unique([self.rule]):
-                if self.right(e):
-                    self.hits.append(Edit(e, "rule", (self.line,), (e,)))
+        for e in _unique(self.rules):
+            if self.right(e):
+                self.hits.append(Edit(e, "rule", (self.line,), (e,)))
         return self.hits
 
     def _rough(self, edit: Edit) -> int:
@@ -382,7 +383,7 @@ class Search:
             other = "minimum" if e.function == "maximum" else "maximum"
             yield Edit(make(e.op, *e.args, extra=(other, e.extra[1])), "function", (e,))
         if e.op == "call" and len(e.args) == 1 and e.function is not None:
-            for other in ("tanh", "exp", "log", "sqrt", "square", "sigmoid", "abs", "sign"):
+            for other in ("tanh", "exp", "log", "sqrt", "square", "sigmoid"):
                 if other != e.function:
                     yield Edit(make("call", *e.args, extra=(other, ())), "function", (e,))
         if e.op == "call" and len(e.args) == 3 and e.function == "where":
@@ -524,8 +525,6 @@ class Search:
                     over = product(self.lab, [*spine(e), (scalar, -1)])
                     inverse = make("/", one, scalar)
                     yield Edit(over, "insert factor", (), (inverse,))
-            if self.lab.scalars and e.op != "name":
-                pass
 
     def _renamings(self, e: Expr) -> Iterator[Edit]:
         if e.op == "name":
@@ -742,10 +741,13 @@ def _likeness(value: Any, target: Any) -> float:
 
 def unnatural(e: Expr, line: Expr, words: Words) -> float:
     """How unlike anything a person would write a right formula is, in tokens."""
+    lab = words.lab
     penalty = 0.0
-    before = {sub for _, sub in nodes(line)}
+    before = {sub for _, sub in nodes(line)} | words.known
     for _, sub in nodes(e):
-        if sub in before or sub in words.ours:
+        if sub.op in ("*", "/"):
+            penalty += _cancelling(lab, sub, before)
+        if sub in before:
             continue
         if sub.op in ("+", "-") and sub.args[0] is sub.args[1]:
             penalty += 3
@@ -754,19 +756,68 @@ def unnatural(e: Expr, line: Expr, words: Words) -> float:
             for a in sub.args
         ):
             penalty += 3
-        if sub.op == "/" and isinstance(words.lab.value(sub.args[1]), np.ndarray):
+        if sub.op == "/" and isinstance(lab.value(sub.args[1]), np.ndarray):
             penalty += 2
-        if sub.op in ("neg",) and sub.args[0].op in ("neg", "number"):
+        if sub.op == "neg":
             penalty += 1.5
+            if sub.args[0].op in ("neg", "number"):
+                penalty += 1.5
         if sub.op == "number" and isinstance(sub.extra, float):
             penalty += 1
         if sub.op == "name" and sub.extra[0].startswith("?"):
             penalty += 50
         if sub.op == "@" and any(a.op == "number" for a in sub.args):
             penalty += 5
-        if sub.op == "**" and is_scalar(words.lab.value(sub.args[0])) and not words.lab.depends(sub):
+        if sub.op == "**" and is_scalar(lab.value(sub.args[0])) and not lab.depends(sub):
             penalty += 1
+        if sub.op == "call" and len(sub.args) == 1 and sub.function in ("exp", "log", "tanh", "sqrt"):
+            penalty += 4  # a function of something nobody mentioned
+        if sub.op in ("+", "-"):
+            terms = _terms(sub)
+            penalty += 3 * (len(terms) - len(set(terms)))
     return penalty
+
+
+def _cancelling(lab: Lab, e: Expr, before: set[Expr]) -> float:
+    """A product in which two factors cancel, or one stands twice, though the line had no such pair."""
+    if e in before:
+        return 0.0
+    factors = [(f, p) for f, p in flat(e) if f.op != "number"]
+    penalty = 0.0
+    for (f, p), (g, q) in itertools.combinations(factors, 2):
+        if f is g:
+            penalty += 5 if p != q else 3
+        elif isinstance(lab.value(f), np.ndarray) and isinstance(lab.value(g), np.ndarray):
+            a, b = lab.value(f), lab.value(g)
+            if a.shape == b.shape and a.dtype.kind == b.dtype.kind == "f":
+                with np.errstate(all="ignore"):
+                    one = a * b if p == q else a / b
+                if np.allclose(one, 1.0, equal_nan=False):
+                    penalty += 8
+    return penalty
+
+
+def _terms(e: Expr) -> list[Expr]:
+    terms: list[Expr] = []
+    while e.op in ("+", "-"):
+        terms.append(e.args[1])
+        e = e.args[0]
+    return [*terms, e]
+
+
+def cost_of(edit: Edit, d: int, line: Expr, words: Words) -> float:
+    """What an edit costs: its distance in tokens, and more the less natural it is.
+
+    Leaving something out is one step, however long what is left out.
+    """
+    cost = float(d)
+    if edit.kind in ("delete factor", "delete term") and edit.first is None:
+        cost = min(cost, 2.0 * max(len(edit.removed), 1) + 0.1 * d)
+    if edit.kind == "function":
+        cost += 1.5
+    if edit.first is not None:
+        cost += 1.5
+    return cost + unnatural(edit.expr, line, words)
 
 
 def choose(
@@ -783,7 +834,7 @@ def choose(
         seen.add(edit.expr)
         text = show(edit.expr, spelling)
         d = distance(was, tokens(text))
-        cost = d + unnatural(edit.expr, line, words) + (0.5 if edit.first else 0.0)
+        cost = cost_of(edit, d, line, words)
         if best is None or (cost, i) < best[:2]:
             best = (cost, i, Correction(edit, text, d))
     return None if best is None else best[2]

@@ -67,6 +67,8 @@ class Lab:
         self.links = self._links()
         self._by_after = {link.after: link for link in self.links}
         self._register_forward()
+        #: Every formula of the forward lines.
+        self.written = {e for s in self.sheet.forward for _, e in nodes(s.expr)}
 
     # --- values --------------------------------------------------------------------------------
 

@@ -1,0 +1,182 @@
+"""The diagnosis of wrong lines: which mistake, the smallest correction, and a sentence about it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinygrad_edu.checking import correction, symbolic
+from tinygrad_edu.checking.correction import Correction, Search, Words, choose, visible_keys
+from tinygrad_edu.checking.formula import Expr, nodes, show
+from tinygrad_edu.checking.lab import Lab
+from tinygrad_edu.checking.naming import Namer
+from tinygrad_edu.checking.rows import Diagnosis
+from tinygrad_edu.checking.sheet import Key, Statement
+from tinygrad_edu.checking.verdict import Judged, Judgement, names_in
+
+
+def diagnose(judged: Judged) -> dict[str, Diagnosis]:
+    """A diagnosis for every wrong claim of a judged sheet."""
+    wrong = [j for j in judged.judgements.values() if j.verdict == "wrong" and j.truth is not None]
+    if not wrong:
+        return {}
+    with np.errstate(all="ignore"):
+        lab = Lab(judged)
+        namer = Namer(lab)
+        return {j.claim.name: _at_least_something(lab, namer, j) for j in wrong}
+
+
+def _at_least_something(lab: Lab, namer: Namer, judgement: Judgement) -> Diagnosis:
+    """The diagnosis; a formula so odd that naming it fails still gets its verdict."""
+    try:
+        return _diagnosed(lab, namer, judgement)
+    except (ValueError, TypeError, LookupError, ArithmeticError):
+        return Diagnosis("other", namer._shapes(judgement.claim.last.expr, judgement), None)
+
+
+def derived_rules(lab: Lab, before: Statement | None) -> dict[Key, symbolic.Line]:
+    """The rules for all quantities, in terms of the gradients claimed above a statement."""
+    above: dict[Key, tuple[Expr, float]] = {}
+    for statement in lab.sheet.backward:
+        if statement is before:
+            break
+        claim = lab.judged.final.get(statement.key)
+        if claim is not None:
+            truth = lab.judged.judgements[claim.name].truth
+            if truth is not None:
+                above[truth[0]] = (lab.name(statement.key), truth[1])
+    return symbolic.derive(lab, above)
+
+
+def _diagnosed(lab: Lab, namer: Namer, judgement: Judgement) -> Diagnosis:
+    statement = judgement.claim.last
+    assert judgement.truth is not None
+    rules = _rules(lab, judgement, statement)
+    found, line = _correct(lab, judgement, statement, rules)
+    mistake, explanation = namer.name(
+        judgement, line, found.edit if found else None, statement
+    )
+    if mistake == "updated_weights" and found is not None and namer._updated(line, statement, judgement):
+        return Diagnosis(mistake, explanation, one_line(statement))
+    if rules and (found is None or found.edit.expr is not rules[0]):
+        explanation += f" The rule: {statement.name} = {show(rules[0])}."
+    text = None if found is None else f"{statement.name} = {found.text}"
+    return Diagnosis(mistake, explanation, text)
+
+
+def _rules(lab: Lab, judgement: Judgement, statement: Statement) -> list[Expr]:
+    """Formulas of the right gradient: in terms of the gradients above, and softmax's own."""
+    assert judgement.truth is not None
+    key, factor = judgement.truth
+    derived = derived_rules(lab, statement)
+    line = derived.get(key)
+    rules = [] if line is None else [line.written(factor)]
+    rules = _softmax_rules(lab, key, factor, derived) + rules
+    return rules
+
+
+def _softmax_rules(
+    lab: Lab, key: Key, factor: float, derived: dict[Key, symbolic.Line]
+) -> list[Expr]:
+    """``p * (dp - sum(dp * p))`` where a forward name p is positive and sums to one along an axis."""
+    make, number, call = lab.formulas.make, lab.formulas.number, lab.formulas.call
+    found = []
+    for other in lab.forward_keys:
+        p = lab.points[0].plain[other]
+        if other not in derived or not isinstance(p, np.ndarray) or not lab._computed(other):
+            continue
+        if p.shape != np.shape(lab.points[0].gradient(key)) or not np.all(p >= 0):
+            continue
+        axes = [None] if np.isclose(p.sum(), 1.0) else [
+            a for a in range(p.ndim) if p.shape[a] > 1 and np.allclose(p.sum(axis=a), 1.0)
+        ]  # fmt: skip
+        for axis in axes:
+            options = {} if axis is None else {"axis": number(axis), "keepdims": number(True)}
+            name, above = lab.name(other), derived[other]
+            total = call("sum", make("*", above.expr, name), **options)
+            rule = make("*", name, make("-", above.expr, total))
+            written = lab.times(factor * above.constant, rule)
+            if written is not None:
+                found.append(written)
+            # against a target: p * sum(y) - y
+            for given in lab.sheet.givens:
+                y = lab.formulas.name(given, 0)
+                if np.shape(lab.value(y)) == p.shape:
+                    summed = make("*", name, call("sum", y, **options))
+                    for constant in (1.0, *(1.0 / n for n in p.shape)):
+                        e = lab.times(constant, make("-", summed, y))
+                        if e is not None:
+                            found.append(e)
+    right = []
+    for e in found:
+        if all(
+            correction.equal(lab.value(e, i), lab.truth(key, factor, i))
+            for i in range(len(lab.points))
+        ):
+            right.append(e)
+    right.sort(key=correction.size)
+    return right[:2]
+
+
+def _correct(
+    lab: Lab, judgement: Judgement, statement: Statement, rules: list[Expr]
+) -> tuple[Correction | None, Expr]:
+    """The smallest correction of a line; where none is near, of the line with its steps put in."""
+    assert judgement.truth is not None
+    truth = judgement.truth
+    visible = visible_keys(lab, statement)
+    own = _own_words(lab, statement, visible)
+    best: tuple[float, Correction, Expr] | None = None
+    for line in _versions(lab, judgement, statement):
+        words = Words(lab, rules, visible, line, own)
+        search = Search(lab, line, lambda i: lab.truth(*truth, i), words, rules)
+        chosen = choose(search.run(), statement, line, words)
+        if chosen is None:
+            continue
+        cost = correction.cost_of(chosen.edit, chosen.distance, line, words)
+        if best is None or cost < best[0]:
+            best = (cost, chosen, line)
+        if best[0] <= 6 or chosen.edit.kind != "rule":
+            break
+    if best is None:
+        return None, statement.expr
+    return best[1], best[2]
+
+
+def _versions(lab: Lab, judgement: Judgement, statement: Statement) -> list[Expr]:
+    """The line as it stands, and with earlier steps of the same claim and scratch lines put in."""
+    definitions = {}
+    for other in lab.sheet.backward:
+        if other is statement:
+            break
+        if other.key not in lab.judged.final and other.plain:
+            definitions[lab.name(other.key)] = other.expr
+    inlined = statement.expr
+    for _ in range(6):
+        new = lab.formulas.substituted(inlined, definitions)
+        if new is inlined or correction.size(new) > 60:
+            break
+        inlined = new
+    return [statement.expr] if inlined is statement.expr else [statement.expr, inlined]
+
+
+def _own_words(lab: Lab, statement: Statement, visible: set[Key]) -> list[Expr]:
+    """Parts of the learner's other lines that mean something here."""
+    found = []
+    for other in lab.sheet.backward:
+        if other is statement or correction.size(other.expr) > 40:
+            continue
+        for path, e in nodes(other.expr):
+            if path and e.op not in ("name", "number") and names_in(e) <= visible:
+                if isinstance(lab.value(e), np.ndarray):
+                    found.append(e)
+    return found[:60]
+
+
+def one_line(statement: Statement) -> str:
+    """A statement as ``NAME = expression``, also where it was written otherwise."""
+    if statement.plain:
+        text = statement.text
+        if ":" in text.split("=", 1)[0]:
+            return f"{statement.name} = {text.split('=', 1)[1].strip()}"
+        return text
+    return f"{statement.name} = {show(statement.expr, statement.reader.spelling)}"

@@ -1,0 +1,320 @@
+"""Sheets judged, with everything there is to say: as objects, tables, JSON and a page of HTML."""
+
+from __future__ import annotations
+
+import html
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.checking import rows as table
+from tinygrad_edu.checking.diagnosis import derived_rules, diagnose, one_line
+from tinygrad_edu.checking.formula import SheetError, show
+from tinygrad_edu.checking.lab import Lab
+from tinygrad_edu.checking.rows import STYLES, Row
+from tinygrad_edu.checking.sheet import Sheet, load_sheet
+from tinygrad_edu.checking.truth import Replay, largest_error
+from tinygrad_edu.checking.verdict import Judged, Judgement, judge
+from tinygrad_edu.core.value import Value
+
+#: How many entries of a claim the central difference is computed for.
+CHECKED_ENTRIES = 8
+
+
+@dataclass(frozen=True)
+class SheetReport:
+    """A sheet judged: see `check_sheet`.
+
+    `rows` has a `Row` per claim, in the sheet's order; `error` says why a sheet could not be read,
+    and then there are no rows. ``str`` is a table with reasons and corrections underneath.
+    """
+
+    sheet: str
+    cost: str | None = None
+    convention: str | None = None
+    m: int | None = None
+    rows: list[Row] = field(default_factory=list)
+    error: str | None = None
+    remarks: list[str] = field(default_factory=list)
+    source: str = ""
+    judged: Judged | None = field(default=None, repr=False)
+
+    @property
+    def ok(self) -> bool:
+        """Was the sheet read, and is no line of it wrong or built on a wrong one?"""
+        return self.error is None and all(row.ok for row in self.rows)
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as plain JSON values."""
+        return {
+            "sheet": self.sheet,
+            "cost": self.cost,
+            "convention": self.convention,
+            "ok": self.ok,
+            "error": self.error,
+            "rules": [row.to_json() for row in self.rows],
+        }
+
+    @property
+    def title(self) -> str:
+        """What was judged, and in which scale."""
+        if self.error is not None:
+            return f"{self.sheet}: cannot be read"
+        scale = f"lecture's scale, m = {self.m}" if self.convention == "lecture" else "calculus' scale"
+        return f"{self.sheet}: {scale}"
+
+    def __rich__(self) -> Any:
+        from rich.console import Group
+        from rich.text import Text
+
+        if self.error is not None:
+            return Text(f"{self.title}\n{self.error}", "red")
+        said = [*table.remarks(self.rows), *self.remarks]
+        return Group(table.rich_table(self.title, self.rows), *map(_remark, said))
+
+    def __str__(self) -> str:
+        return table.text_of(self)
+
+    def _repr_html_(self) -> str:
+        if self.error is not None:
+            return f"<p>{html.escape(self.title)}<br>{html.escape(self.error)}</p>"
+        return table.html_table(self.title, self.rows)
+
+    def rules(self) -> dict[str, str]:
+        """The derived rule for every claim that has one, in the learner's own names."""
+        if self.judged is None:
+            return {}
+        with np.errstate(all="ignore"):
+            lab = Lab(self.judged)
+            found = {}
+            for name, judgement in self.judged.judgements.items():
+                if judgement.truth is None:
+                    continue
+                line = derived_rules(lab, judgement.claim.last).get(judgement.truth[0])
+                if line is not None:
+                    found[name] = f"{name} = {show(line.written(judgement.truth[1]))}"
+        return found
+
+    def to_html(self, picture: str = "") -> str:
+        """One self-contained page: the sheet with verdicts in the margin, reasons, derived rules.
+
+        `picture`: an SVG of the graph to put below, as text.
+        """
+        return _page(self, picture)
+
+
+def _remark(text: str) -> Any:
+    from rich.text import Text
+
+    style = "green" if text.startswith("    correct:") else ""
+    return Text(text, style)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Several sheets judged: `reports` in the order given, a summary as ``str``."""
+
+    reports: list[SheetReport]
+
+    @property
+    def ok(self) -> bool:
+        """Is every sheet readable and right?"""
+        return all(report.ok for report in self.reports)
+
+    @property
+    def exit_code(self) -> int:
+        """0 all right, 1 some line wrong, 2 some sheet unreadable."""
+        if any(report.error is not None for report in self.reports):
+            return 2
+        return 0 if self.ok else 1
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """One object per sheet."""
+        return [report.to_json() for report in self.reports]
+
+    def __rich__(self) -> Any:
+        from rich.table import Table
+        from rich.text import Text
+
+        summary = Table(title="summary", title_justify="left", title_style="bold")
+        for name in ("sheet", "right", "follows", "wrong", "mistakes"):
+            summary.add_column(name, justify="left" if name in ("sheet", "mistakes") else "right")
+        for report in self.reports:
+            if report.error is not None:
+                summary.add_row(Text(report.sheet), "", "", "", Text("cannot be read", "red"))
+                continue
+            counts = [sum(r.verdict == v for r in report.rows) for v in ("follows", "wrong")]
+            said = [f"{r.name}: {r.diagnosis.mistake}" for r in report.rows if r.diagnosis]
+            summary.add_row(
+                Text(report.sheet), str(sum(r.ok for r in report.rows)), *map(str, counts),
+                Text(", ".join(said)),
+            )  # fmt: skip
+        return summary
+
+    def __str__(self) -> str:
+        return table.text_of(self, width=140)
+
+
+def check_sheet(
+    path: str | os.PathLike[str] | Sheet,
+    data: str | Path | Mapping[str, Any] | None = None,
+    convention: str = "auto",
+) -> SheetReport:
+    """Judge every claim of a sheet, given the true values above it; diagnose the wrong ones.
+
+    `path`: a file, "-" for standard input, or a `Sheet`. `data`: numbers for what is given (see
+    `load_sheet`). Verdicts are confirmed on fresh numbers of the declared kinds. *correct*; *follows*:
+    would be right if the lines above it were; *wrong*, with the kind of mistake, the smallest
+    correction and a sentence; *unchecked*: the cost does not depend on it.
+
+    Raises SheetError for what is not a sheet, GradError where the convention does not exist.
+    """
+    sheet = path if isinstance(path, Sheet) else load_sheet(os.fspath(path), data)
+    judged, remarks = judge(sheet, convention)
+    diagnoses = diagnose(judged)
+    replay = Replay(judged.points[0].graph.cost)
+    rows = [
+        replace(_row(judged, judgement, replay), diagnosis=diagnoses.get(judgement.claim.name))
+        for judgement in judged.judgements.values()
+    ]
+    rows.sort(key=lambda row: row.line or 0)
+    return SheetReport(
+        sheet.name, sheet.cost_name, judged.convention,
+        judged.examples.m if judged.examples else None, rows, None, remarks, sheet.source, judged,
+    )  # fmt: skip
+
+
+def check_sheets(
+    paths: Iterable[str | os.PathLike[str]],
+    data: str | Path | Mapping[str, Any] | None = None,
+    convention: str = "auto",
+) -> Batch:
+    """Judge several sheets; one that cannot be read is reported with its error, the others go on."""
+    reports = []
+    for path in paths:
+        try:
+            reports.append(check_sheet(path, data, convention))
+        except (SheetError, OSError) as error:
+            reports.append(SheetReport(str(path), error=str(error)))
+    return Batch(reports)
+
+
+def _row(judged: Judged, judgement: Judgement, replay: Replay) -> Row:
+    claim = judgement.claim
+    statement = claim.last
+    value = judged.points[0].run[statement.key]
+    row = Row(
+        name=claim.name,
+        of=claim.of,
+        verdict=judgement.verdict,
+        shape=None if value is None else tuple(np.shape(value)),
+        expected_shape=None,
+        note=judgement.note,
+        formula=one_line(statement),
+        line=statement.line,
+    )
+    if judgement.truth is None:
+        return row
+    key, factor = judgement.truth
+    node = judged.points[0].graph.values[key]
+    assert isinstance(node, Value)
+    row = replace(row, expected_shape=tuple(node.shape))
+    if value is None or np.shape(value) != node.shape:
+        reason = judged.points[0].failures.get(statement.expr)
+        if value is None and reason is not None and row.note is None:
+            row = replace(row, note=str(reason))
+        return row
+    truth = judged.truth_at(0, judgement.truth)
+    chosen = np.random.default_rng(0).permutation(node.size)[:CHECKED_ENTRIES]
+    entries = sorted(int(i) for i in chosen)
+    numeric = factor * replay.difference(node, entries)
+    size = float(np.max(np.abs(truth), initial=0.0))
+    worst = float(np.max(np.abs(np.ravel(np.asarray(value, float))[entries] - numeric), initial=0.0))
+    note = row.note
+    if judgement.verdict == "correct" and note is None and judged.points[0].at_kink[node].any():
+        note = "some numbers lie on a kink, where the derivative is a matter of convention"
+    return replace(
+        row,
+        note=note,
+        max_error=largest_error(value, truth),
+        numerical_error=worst / size if size else worst,
+    )
+
+
+_STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#1f2328}
+table.sheet{border-collapse:collapse;width:100%;font:13px/1.6 ui-monospace,monospace}
+table.sheet td{padding:0 .6rem;white-space:pre-wrap;vertical-align:top}
+table.sheet td.n{color:#8c959f;text-align:right;user-select:none}
+table.sheet td.v{white-space:nowrap}
+tr.wrong td.code{background:#ffebe9}tr.follows td.code{background:#ddf4ff}
+.why{font:14px/1.5 system-ui,sans-serif;padding:.4rem 0 .8rem;border-left:3px solid #cf222e;padding-left:.8rem}
+ins{background:#abf2bc;text-decoration:none}code{font:13px ui-monospace,monospace}
+figure{overflow:auto;margin:1rem 0}
+"""
+
+
+def _page(report: SheetReport, picture: str) -> str:
+    """The report as a page: every text of the sheet is escaped."""
+    escape = html.escape
+    title = escape(report.title)
+    if report.error is not None:
+        body = f"<p>{escape(report.error)}</p>"
+    else:
+        by_line: dict[int, list[Row]] = {}
+        for row in report.rows:
+            by_line.setdefault(row.line or 0, []).append(row)
+        lines = []
+        for number, text in enumerate(report.source.splitlines(), 1):
+            here = by_line.get(number, [])
+            verdict = here[0].verdict if here else ""
+            mark = " ".join(f"{STYLES[r.verdict][0]} {escape(r.verdict)}" for r in here)
+            colour = STYLES[verdict][2] if verdict else "inherit"
+            lines.append(
+                f'<tr class="{verdict}"><td class="n">{number}</td><td class="code">{escape(text)}</td>'
+                f'<td class="v" style="color:{colour}">{mark}</td></tr>'
+            )
+            for row in here:
+                if row.note:
+                    lines.append(f'<tr><td></td><td class="why" colspan="2">{escape(row.note)}</td></tr>')
+                if row.diagnosis is not None:
+                    d = row.diagnosis
+                    correction = (
+                        f"<br><code>{_marked(row.formula or '', d.correction)}</code>"
+                        if d.correction else ""
+                    )  # fmt: skip
+                    lines.append(
+                        f'<tr><td></td><td class="why" colspan="2"><b>{escape(d.mistake)}</b>: '
+                        f"{escape(d.explanation)}{correction}</td></tr>"
+                    )
+        rules = "".join(f"<li><code>{escape(text)}</code></li>" for text in report.rules().values())
+        remarks = "".join(f"<p>{escape(text)}</p>" for text in report.remarks)
+        figure = f"<h2>The graph</h2><figure>{picture}</figure>" if picture else ""
+        body = (
+            f'<table class="sheet">{"".join(lines)}</table>{remarks}'
+            f"<h2>The derived rules</h2><ul>{rules}</ul>{figure}"
+        )
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f"<style>{_STYLE}</style></head><body><h1>{title}</h1>{body}</body></html>"
+    )
+
+
+def _marked(formula: str, correction: str) -> str:
+    """The correction with what is new in it marked."""
+    import difflib
+    import re
+
+    def cut(text: str) -> list[str]:
+        return re.findall(r"\w+|\s+|\*\*|\S", text)
+
+    old, new = cut(formula), cut(correction)
+    parts = []
+    for what, _, _, start, end in difflib.SequenceMatcher(None, old, new, False).get_opcodes():
+        text = html.escape("".join(new[start:end]))
+        parts.append(text if what == "equal" or not text else f"<ins>{text}</ins>")
+    return "".join(parts)
