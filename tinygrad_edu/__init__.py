@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from tinygrad_edu.calculus import (
         check_gradients, grad, hessian, jacobian, numerical_gradient, value_and_grad, vjp,
     )  # fmt: skip
-    from tinygrad_edu.core.debug import debug_nans
     from tinygrad_edu.rules import (
         Derivation, derive,
     )  # fmt: skip
@@ -57,13 +56,17 @@ if TYPE_CHECKING:
         Program, compile,
     )  # fmt: skip
     from tinygrad_edu.checking import (
-        Comparison, SheetError, compare, load_sheet,
+        Batch, Comparison, SheetError, SheetReport, check_sheet, check_sheets, compare,
+        load_sheet,
     )  # fmt: skip
     from tinygrad_edu.drawing import (
         draw, render,
     )  # fmt: skip
     from tinygrad_edu.nn.export import (
         export,
+    )  # fmt: skip
+    from tinygrad_edu.core.debug import (
+        debug_nans,
     )  # fmt: skip
 
 __version__ = "0.1.0"
@@ -75,9 +78,6 @@ _ROOMS = {
         "check_gradients", "grad", "hessian", "jacobian", "numerical_gradient", "value_and_grad",
         "vjp",
     ),
-    "tinygrad_edu.core.debug": (
-        "debug_nans",
-    ),
     "tinygrad_edu.rules": (
         "Derivation", "derive",
     ),
@@ -85,7 +85,8 @@ _ROOMS = {
         "Program", "compile",
     ),
     "tinygrad_edu.checking": (
-        "Comparison", "SheetError", "compare", "load_sheet",
+        "Batch", "Comparison", "SheetError", "SheetReport", "check_sheet", "check_sheets",
+        "compare", "load_sheet",
     ),
     "tinygrad_edu.drawing": (
         "draw", "render",
@@ -93,21 +94,24 @@ _ROOMS = {
     "tinygrad_edu.nn.export": (
         "export",
     ),
+    "tinygrad_edu.core.debug": (
+        "debug_nans",
+    ),
 }  # fmt: skip
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
-    "Comparison", "Derivation", "GradError", "Program", "SheetError", "Value", "__version__",
-    "abs", "absolute", "add", "arctan", "binary_cross_entropy", "broadcast_to", "check_gradients",
-    "clip", "compare", "compile", "concatenate", "cos", "cosh", "cross_entropy", "cumsum",
-    "debug_nans", "derive", "divide", "dot", "draw", "equal", "exp", "expand_dims", "expm1",
-    "export", "grad",
-    "greater", "greater_equal", "hessian", "hstack", "jacobian", "leaky_relu", "less",
-    "less_equal", "load_sheet", "log", "log10", "log1p", "log2", "log_softmax", "logsumexp",
-    "matmul", "max", "maximum", "mean", "mean_squared_error", "min", "minimum", "moveaxis",
-    "multiply", "name_values", "negative", "no_grad", "norm", "not_equal", "numerical_gradient",
-    "one_hot", "outer", "power", "prod", "ravel", "relu", "render", "reshape", "sigmoid", "sign",
-    "sin", "sinh", "softmax", "softplus", "sqrt", "squeeze", "stack", "std", "subtract", "sum",
+    "Batch", "Comparison", "Derivation", "GradError", "Program", "SheetError", "SheetReport",
+    "Value", "__version__", "abs", "absolute", "add", "arctan", "binary_cross_entropy",
+    "broadcast_to", "check_gradients", "check_sheet", "check_sheets", "clip", "compare",
+    "compile", "concatenate", "cos", "cosh", "cross_entropy", "cumsum", "debug_nans", "derive",
+    "divide", "dot", "draw", "equal", "exp", "expand_dims", "expm1", "export", "grad", "greater",
+    "greater_equal", "hessian", "hstack", "jacobian", "leaky_relu", "less", "less_equal",
+    "load_sheet", "log", "log10", "log1p", "log2", "log_softmax", "logsumexp", "matmul", "max",
+    "maximum", "mean", "mean_squared_error", "min", "minimum", "moveaxis", "multiply",
+    "name_values", "negative", "no_grad", "norm", "not_equal", "numerical_gradient", "one_hot",
+    "outer", "power", "prod", "ravel", "relu", "render", "reshape", "sigmoid", "sign", "sin",
+    "sinh", "softmax", "softplus", "sqrt", "squeeze", "stack", "std", "subtract", "sum",
     "swapaxes", "tan", "tanh", "transpose", "value_and_grad", "var", "vjp", "vstack", "where",
     "xlogy",
 ]  # fmt: skip
