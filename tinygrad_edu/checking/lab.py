@@ -262,7 +262,7 @@ class Lab:
         values = []
         for point in self.points:
             n, p = point.graph.values[after], point.graph.values[keys[0]]
-            g = sweep(n, np.ones(n.shape) if n.shape else 1.0).get(p)
+            g = sweep(n, np.ones(n.shape) if n.shape else 1.0, wrt=frozenset([p])).get(p)
             if g is None:
                 return []
             values.append(np.broadcast_to(np.asarray(g), n.shape) if n.shape else float(g))

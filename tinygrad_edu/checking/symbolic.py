@@ -241,29 +241,6 @@ def _summed(lab: Lab, e: Expr, old: Shape, new: Shape) -> Expr:
     return lab.times(float(repeated), e) or e
 
 
-class _Node:
-    """A stand-in for a node of the forward graph: the same operation, formulas instead of numbers."""
-
-    __slots__ = ("_created", "line", "op", "options", "parents", "requires_grad")
-
-    def __init__(self, op: Any, parents: tuple[_Node, ...], created: float, line: Line | None) -> None:
-        self.op, self.parents, self._created, self.line = op, parents, created, line
-        self.options: dict[str, Any] = {}
-        self.requires_grad = True
-
-
-class _Gate:
-    """Not an operation: where the gradient from above is replaced by the learner's name for it."""
-
-    name = "gate"
-
-    def __init__(self, rule: Any) -> None:
-        self.rules = (rule,)
-
-    def __str__(self) -> str:
-        return self.name
-
-
 def derive(lab: Lab, above: dict[Key, tuple[Expr, float]]) -> dict[Key, Line]:
     """A formula for ``∂J/∂Q`` of every forward name, in terms of the gradients `above`.
 
@@ -273,60 +250,50 @@ def derive(lab: Lab, above: dict[Key, tuple[Expr, float]]) -> dict[Key, Line]:
     values = lab.points[0].graph.values
     keys = {id(v): k for k, v in values.items() if isinstance(v, Value)}
     cost = lab.points[0].graph.cost
-    exposed: dict[Value, _Node] = {}  # what a consumer of the node sees: the gate, if there is one
+    lines: dict[Value, Line] = {}
     for node in reversed(reachable(cost, every=True)):
+        lines[node] = _line(lab, node, keys.get(id(node)), lines)
+    found: dict[Key, Line] = {}
+
+    def arrived(node: Value, dz: Any) -> Any:
         key = keys.get(id(node))
-        parents = tuple(exposed[p] for p in node.parents)
-        link = lab.link_to(key) if key is not None else None
-        if key is not None and key[0] != "?":
-            line: Line | None = Line(lab, lab.name(key), node.shape)
-        elif node.op is None:
-            line = _constant(lab, node._data)
-        else:
-            line = None
-        own = _Node(node.op, parents, node._created, line)
-        own.options, own.requires_grad = node.options, node.requires_grad
-        if link is not None and link.forms:
-            derivative = _form(lab, link.forms[0], node.shape)
-            before = exposed[values[link.before]]
-            own.parents, own.options = (before,), {}
-            own.op = _Gate(lambda dz, z, x, derivative=derivative: dz * derivative)
-        if own.line is None:
-            inputs = [p.line for p in parents]
-            assert node.op is not None
-            try:
-                made = node.op(*inputs, **node.options)
-            except (ValueError, TypeError, IndexError):
-                made = Line(lab, _opaque(lab), node.shape)
-            own.line = made if isinstance(made, Line) else Line(lab, _opaque(lab), node.shape)
-        exposed[node] = own
+        if key is None or not isinstance(dz, Line):
+            return dz
+        found[key] = dz
         if key in above and node is not cost:
             e, factor = above[key]
-            symbol = Line(lab, e, node.shape, 1.0 / factor)
-            gate = _Node(
-                _Gate(lambda dz, z, x, symbol=symbol: symbol), (own,), node._created + 0.5, own.line
-            )
-            gate.requires_grad = node.requires_grad
-            exposed[node] = gate
+            dz = Line(lab, e, node.shape, 1.0 / factor)
+        link = lab.link_to(key)
+        if link is not None and link.forms:
+            # So that what the rules make of it below is recognised by its value.
+            _ = dz * _form(lab, link.forms[0], node.shape)
+        return dz
 
-    def read(node: _Node) -> tuple[Any, tuple[Any, ...]]:
-        return node.line, tuple(p.line for p in node.parents)
+    def read(node: Value) -> tuple[Any, tuple[Any, ...]]:
+        return lines[node], tuple(lines[p] for p in node.parents)
 
-    seed = Line(lab, lab.formulas.number(1), cost.shape)
-    found: dict[Key, Line] = {}
     try:
-        swept = sweep(exposed[cost], seed, read)
-    except (ValueError, TypeError, IndexError, KeyError):
-        return found
-    for node, seen in exposed.items():
-        key = keys.get(id(node))
-        g = swept.get(seen)
-        if key is None or not isinstance(g, Line):
-            continue
-        e = g.written()
-        if all(_right(lab, e, key, i) for i in range(len(lab.points))):
-            found[key] = g
-    return found
+        sweep(cost, Line(lab, lab.formulas.number(1), cost.shape), read, arrived=arrived)
+    except (ValueError, TypeError, LookupError, ArithmeticError):
+        pass  # an operation that cannot be written: what came before it stands
+    return {
+        key: line
+        for key, line in found.items()
+        if all(_right(lab, line.written(), key, i) for i in range(len(lab.points)))
+    }
+
+
+def _line(lab: Lab, node: Value, key: Key | None, lines: dict[Value, Line]) -> Line:
+    """A node of the forward graph as the sheet would write it."""
+    if key is not None:
+        return Line(lab, lab.name(key), node.shape)
+    if node.op is None:
+        return _constant(lab, node._data)
+    try:
+        made = node.op(*(lines[p] for p in node.parents), **node.options)
+    except (ValueError, TypeError, LookupError, ArithmeticError):
+        made = None
+    return made if isinstance(made, Line) else Line(lab, _opaque(lab), node.shape)
 
 
 def _right(lab: Lab, e: Expr, key: Key, point: int) -> bool:
