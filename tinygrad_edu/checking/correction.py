@@ -210,6 +210,7 @@ class Search:
     def __init__(
         self,
         lab: Lab,
+        statement: Statement,
         line: Expr,
         target: Callable[[int], Any],
         words: Words,
@@ -217,13 +218,19 @@ class Search:
     ) -> None:
         self.lab, self.line, self.words, self.rules = lab, line, words, rules
         self.formulas = lab.formulas
+        self.spelling = statement.reader.spelling
+        own = line is statement.expr and statement.plain
+        self.was = tokens(
+            statement.text.split("=", 1)[1] if own else show(line, self.spelling)
+        )
         self.targets = [np.asarray(target(i), float) for i in range(len(lab.points))]
         first = self.targets[0]
         self.shape = first.shape
         self.top = int(np.argmax(np.abs(first))) if first.size else 0
         self.expected = float(first.flat[self.top]) if first.size else 0.0
         self.tried: dict[Expr, bool] = {}
-        self.hits: list[Edit] = []
+        #: The lowest cost so far, and the correction that has it.
+        self.best: tuple[float, Correction | None] = (float("inf"), None)
 
     # --- trying --------------------------------------------------------------------------------
 
@@ -246,26 +253,43 @@ class Search:
             return False
         return all(equal(self.lab.value(e, i), t) for i, t in enumerate(self.targets))
 
-    def run(self) -> list[Edit]:
-        """Edits that make the line right; single ones, else pairs, else the derived rule."""
+    def run(self) -> Correction | None:
+        """The nearest correction: single edits, in stages, else pairs, else the derived rule."""
         budget = MOST_SINGLE
-        for edit in self.singles(self.line):
-            if edit.expr in self.tried:
-                continue
-            budget -= 1
-            if budget < 0:
+        for enough, edits in self._stages():
+            for edit in edits:
+                if edit.expr in self.tried:
+                    continue
+                budget -= 1
+                if budget < 0:
+                    break
+                if self.right(edit.expr):
+                    self._hit(edit)
+            if self.best[0] <= enough or budget < 0:
                 break
-            if self.right(edit.expr):
-                self.hits.append(edit)
-        if not self.hits or min(self._rough(edit) for edit in self.hits) > 4:
+        if self.best[0] > 5:
             self._pairs()
         for e in _unique(self.rules):
             if self.right(e):
-                self.hits.append(Edit(e, "rule", (self.line,), (e,)))
-        return self.hits
+                self._hit(Edit(e, "rule", (self.line,), (e,)))
+        return self.best[1]
 
-    def _rough(self, edit: Edit) -> int:
-        return abs(size(edit.expr) - size(self.line)) + sum(map(size, edit.added))
+    def _stages(self) -> Iterator[tuple[float, Iterator[Edit]]]:
+        """Ever larger sets of edits, each with the cost at which it is not worth going on.
+
+        No edit is nearer than one token, so what costs no more than three is near enough.
+        """
+        places = [(path, e) for path, e in nodes(self.line) if self._editable(self.line, path)]
+        yield 3.0, self.small(self.line, places)
+        yield 3.5, self._grafted(self.line, places)
+        yield 4.0, self._inserted(self.line, places)
+
+    def _hit(self, edit: Edit) -> None:
+        text = show(edit.expr, self.spelling)
+        d = distance(self.was, tokens(text))
+        cost = cost_of(edit, d, self.line, self.words)
+        if cost < self.best[0]:
+            self.best = (cost, Correction(edit, text, d))
 
     # --- single edits --------------------------------------------------------------------------
 
@@ -273,8 +297,14 @@ class Search:
         """Every formula one edit away, the small ones first."""
         places = [(path, e) for path, e in nodes(root) if self._editable(root, path)]
         yield from self.small(root, places)
+        yield from self._grafted(root, places)
+        yield from self._inserted(root, places)
+
+    def _grafted(self, root: Expr, places: list[tuple[Path, Expr]]) -> Iterator[Edit]:
         for path, e in places:
             yield from self._at(root, path, self._grafts(root, path, e))
+
+    def _inserted(self, root: Expr, places: list[tuple[Path, Expr]]) -> Iterator[Edit]:
         for path, e in places:
             yield from self._at(root, path, self._insertions(root, path, e))
 
@@ -639,7 +669,7 @@ class Search:
             edit
             for edit in itertools.islice(_distinct(self.small(self.line)), 600)
         ]
-        if len(self.hits) > 0 and min(self._rough(edit) for edit in self.hits) <= 6:
+        if self.best[0] <= 8:
             return
         product_nodes = [
             path
@@ -656,8 +686,8 @@ class Search:
                     budget -= 1
                     e = self.formulas.replaced(once, path, outer.expr)
                     if budget > 0 and e not in self.tried and self.right(e):
-                        self.hits.append(replace(outer, expr=e, path=path, first=inner))
-        if self.hits and min(self._rough(edit) for edit in self.hits) <= 6:
+                        self._hit(replace(outer, expr=e, path=path, first=inner))
+        if self.best[0] <= 8:
             return
         target = self.targets[0]
         scored = []
@@ -674,7 +704,7 @@ class Search:
                 if budget < 0:
                     return
                 if self.right(second.expr):
-                    self.hits.append(replace(second, first=first))
+                    self._hit(replace(second, first=first))
 
     def _complete(self, edit: Edit, value: Any) -> None:
         """One factor or one term more at the root, found by its value."""
@@ -713,7 +743,7 @@ class Search:
 
     def _second(self, first: Edit, new: Expr, kind: str, added: Expr) -> None:
         if new not in self.tried and self.right(new):
-            self.hits.append(Edit(new, kind, (), (added,), (), first))
+            self._hit(Edit(new, kind, (), (added,), (), first))
 
 
 def _node(root: Expr, path: Path) -> Expr:
@@ -818,33 +848,6 @@ def cost_of(edit: Edit, d: int, line: Expr, words: Words) -> float:
     if edit.first is not None:
         cost += 1.5
     return cost + unnatural(edit.expr, line, words)
-
-
-def choose(
-    hits: list[Edit], statement: Statement, line: Expr, words: Words
-) -> Correction | None:
-    """The nearest of the right formulas, in the learner's own spelling."""
-    spelling = statement.reader.spelling
-    was = tokens(show(line, spelling) if line is not statement.expr else _right_side(statement))
-    best: tuple[float, int, Correction] | None = None
-    seen: set[Expr] = set()
-    for i, edit in enumerate(hits):
-        if edit.expr in seen:
-            continue
-        seen.add(edit.expr)
-        text = show(edit.expr, spelling)
-        d = distance(was, tokens(text))
-        cost = cost_of(edit, d, line, words)
-        if best is None or (cost, i) < best[:2]:
-            best = (cost, i, Correction(edit, text, d))
-    return None if best is None else best[2]
-
-
-def _right_side(statement: Statement) -> str:
-    """The learner's own text right of the equals sign."""
-    if not statement.plain:
-        return show(statement.expr, statement.reader.spelling)
-    return statement.text.split("=", 1)[1].strip()
 
 
 def visible_keys(lab: Lab, statement: Statement) -> set[Key]:

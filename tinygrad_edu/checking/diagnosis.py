@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinygrad_edu.checking import correction, symbolic
-from tinygrad_edu.checking.correction import Correction, Search, Words, choose, visible_keys
+from tinygrad_edu.checking.correction import Correction, Search, Words, visible_keys
 from tinygrad_edu.checking.formula import Expr, nodes, show
 from tinygrad_edu.checking.lab import Lab
 from tinygrad_edu.checking.naming import Namer
@@ -128,11 +128,11 @@ def _correct(
     best: tuple[float, Correction, Expr] | None = None
     for line in _versions(lab, judgement, statement):
         words = Words(lab, rules, visible, line, own)
-        search = Search(lab, line, lambda i: lab.truth(*truth, i), words, rules)
-        chosen = choose(search.run(), statement, line, words)
+        search = Search(lab, statement, line, lambda i: lab.truth(*truth, i), words, rules)
+        chosen = search.run()
         if chosen is None:
             continue
-        cost = correction.cost_of(chosen.edit, chosen.distance, line, words)
+        cost = search.best[0]
         if best is None or cost < best[0]:
             best = (cost, chosen, line)
         if best[0] <= 6 or chosen.edit.kind != "rule":
