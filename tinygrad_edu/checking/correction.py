@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -32,16 +32,25 @@ _TOKEN = re.compile(r"\d+\.?\d*(?:e[-+]?\d+)?|\.\d+|\w+|\*\*|//|[<>=!]=|\S")
 Path = tuple[int, ...]
 
 
-@dataclass(frozen=True)
 class Edit:
-    """A changed formula, and what was changed: `removed` gave way to `added` at `path`."""
+    """A changed formula, and what was changed: `removed` gave way to `added` at `path`.
 
-    expr: Expr
-    kind: str
-    removed: tuple[Expr, ...] = ()
-    added: tuple[Expr, ...] = ()
-    path: Path = ()
-    first: Edit | None = None  # the edit before this one, of a pair
+    `first` is the edit before this one, of a pair.
+    """
+
+    __slots__ = ("added", "expr", "first", "kind", "path", "removed")
+
+    def __init__(
+        self,
+        expr: Expr,
+        kind: str,
+        removed: tuple[Expr, ...] = (),
+        added: tuple[Expr, ...] = (),
+        path: Path = (),
+        first: Edit | None = None,
+    ) -> None:
+        self.expr, self.kind, self.removed, self.added = expr, kind, removed, added
+        self.path, self.first = path, first
 
 
 @dataclass(frozen=True)
@@ -100,6 +109,8 @@ class Words:
         ]
         pieces: list[Expr] = []
         self.terms: list[Expr] = []
+        #: The derivatives of activations and the parts of the rule: what two factors may give way to.
+        self.strong: list[Expr] = []
         for rule in rules:
             for _, e in nodes(rule):
                 value = lab.value(e)
@@ -108,6 +119,7 @@ class Words:
                 if e.op in ("*", "/"):
                     pieces.extend(subproducts(lab, e))
             self.terms += summands(lab, rule)
+        self.strong = [e for e in _unique([*self.forms, *pieces]) if e.op != "name"]
         pieces += own
         for _, e in nodes(line):
             if isinstance(lab.value(e), np.ndarray) and e is not line:
@@ -267,7 +279,10 @@ class Search:
                     self._hit(edit)
             if self.best[0] <= enough or budget < 0:
                 break
-        if self.best[0] > 5:
+        best = self.best[1]
+        if best is None or self.best[0] > max(5.0, best.distance + 0.5) or (
+            best.edit.kind == "graft" and best.distance > 8
+        ):
             self._pairs()
         for e in _unique(self.rules):
             if self.right(e):
@@ -322,8 +337,10 @@ class Search:
             yield from self._at(root, path, self._renamings(e))
 
     def _at(self, root: Expr, path: Path, edits: Iterable[Edit]) -> Iterator[Edit]:
+        rebuilt = self.formulas.rebuilder(root, path)
         for edit in edits:
-            yield replace(edit, expr=self.formulas.replaced(root, path, edit.expr), path=path)
+            edit.expr, edit.path = rebuilt(edit.expr), path
+            yield edit
 
     def _editable(self, root: Expr, path: Path) -> bool:
         """Is this a place for arrays and numbers, not an axis, a shape or an index?"""
@@ -400,7 +417,8 @@ class Search:
                 if p > 0 and q > 0 and i > 0:
                     for edit in self.products(make("*", a, b)):
                         joined = [*factors[:i], (edit.expr, 1), *factors[i + 2 :]]
-                        yield replace(edit, expr=product(self.lab, joined))
+                        edit.expr = product(self.lab, joined)
+                        yield edit
             other = "/" if e.op == "*" else "*"
             yield Edit(make(other, *e.args), "operator", (e.args[1],))
             if e.op == "/":
@@ -590,15 +608,13 @@ class Search:
                 for gone in itertools.combinations(range(len(factors)), n):
                     if n == len(factors):
                         continue
-                    if n == 3 and len(factors) > 5:
+                    if n == 3 and gone[2] - gone[0] > 2:
                         continue
                     lost = tuple(factors[i][0] for i in gone)
                     at = gone[0]
                     rest = [f for i, f in enumerate(factors) if i not in gone]
                     at = min(at, len(rest))
-                    for word in self.words.factors:
-                        if n > 1 and word.op == "name":
-                            continue
+                    for word in self.words.factors if n == 1 else self.words.strong:
                         mine = [(f, p) for f, p in spine(word)]
                         new = product(self.lab, [*rest[:at], *mine, *rest[at:]])
                         yield Edit(new, "graft", lost, (word,))
@@ -656,11 +672,12 @@ class Search:
         """Two edits: any one, then what is still missing at the root; then two small ones."""
         seen: set[Expr] = set()
         firsts: list[Edit] = []
-        for edit in self.singles(self.line):
+        places = [(path, e) for path, e in nodes(self.line) if self._editable(self.line, path)]
+        for edit in itertools.chain(self.small(self.line), self._grafted(self.line, places)):
             if edit.expr in seen:
                 continue
             seen.add(edit.expr)
-            if len(seen) > MOST_SINGLE:
+            if len(seen) > MOST_SINGLE // 2:
                 break
             value = self.lab.value(edit.expr)
             if isinstance(value, (np.ndarray, float, np.number)) and np.shape(value) == self.shape:
@@ -686,7 +703,7 @@ class Search:
                     budget -= 1
                     e = self.formulas.replaced(once, path, outer.expr)
                     if budget > 0 and e not in self.tried and self.right(e):
-                        self._hit(replace(outer, expr=e, path=path, first=inner))
+                        self._hit(Edit(e, outer.kind, outer.removed, outer.added, path, inner))
         if self.best[0] <= 8:
             return
         target = self.targets[0]
@@ -704,7 +721,8 @@ class Search:
                 if budget < 0:
                     return
                 if self.right(second.expr):
-                    self._hit(replace(second, first=first))
+                    second.first = first
+                    self._hit(second)
 
     def _complete(self, edit: Edit, value: Any) -> None:
         """One factor or one term more at the root, found by its value."""

@@ -115,16 +115,25 @@ class Formulas:
         """A function call; the function is one of `vocabulary.FUNCTIONS`."""
         return self.make("call", *args, *options.values(), extra=(function, tuple(options)))
 
-    def replaced(self, root: Expr, path: Sequence[int], new: Expr) -> Expr:
-        """`root` with the node at `path` (argument numbers from the root down) replaced."""
-        chain = [root]
+    def rebuilder(self, root: Expr, path: Sequence[int]) -> Callable[[Expr], Expr]:
+        """What puts another node at `path` (argument numbers from the root down) of `root`."""
+        steps = []
         for i in path:
-            chain.append(chain[-1].args[i])
-        for parent, i in zip(reversed(chain[:-1]), reversed(path), strict=True):
-            new = self.make(
-                parent.op, *parent.args[:i], new, *parent.args[i + 1 :], extra=parent.extra
-            )
-        return new
+            steps.append((root.op, root.args[:i], root.args[i + 1 :], root.extra))
+            root = root.args[i]
+        steps.reverse()
+        make = self.make
+
+        def rebuilt(new: Expr) -> Expr:
+            for op, before, after, extra in steps:
+                new = make(op, *before, new, *after, extra=extra)
+            return new
+
+        return rebuilt
+
+    def replaced(self, root: Expr, path: Sequence[int], new: Expr) -> Expr:
+        """`root` with the node at `path` replaced."""
+        return self.rebuilder(root, path)(new)
 
     def substituted(self, root: Expr, mapping: Mapping[Expr, Expr]) -> Expr:
         """`root` with every node in `mapping` replaced."""
@@ -405,6 +414,9 @@ def _fresh(e: Expr, spelling: Mapping[Expr, str]) -> str:
 # --- computing --------------------------------------------------------------------------------
 
 
+_UNKNOWN = object()
+
+
 class Evaluator:
     """Computes formulas, on arrays or on Values; each node once.
 
@@ -456,7 +468,13 @@ class Evaluator:
             if value is None:
                 raise Uncomputable(f"{e.extra[0]} has no value: its own line fails", e)
             return value
-        args = [self.value(a) for a in e.args]
+        values = self.values
+        args = []
+        for a in e.args:
+            value = values.get(a, _UNKNOWN)
+            if value is _UNKNOWN or type(value) is Uncomputable:
+                value = self.value(a)
+            args.append(value)
         return vocabulary.apply(op, e.extra, args, self.budget)
 
 

@@ -354,6 +354,9 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
     ">": _greater, ">=": _greater_equal, "<": _less, "<=": _less_equal, "==": _equal,
     "!=": _not_equal,
 }  # fmt: skip
+#: Arithmetic that arrays of floats need no care with while they are small.
+_PLAIN = {"+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide}
+_SMALL = 10_000
 _PRODUCTS = frozenset({"dot", "matmul"})
 #: How much dearer than an addition.
 _DEAR = {"exp": 8, "log": 8, "tanh": 12, "**": 12, "power": 12, "softmax": 16, "sigmoid": 12}
@@ -372,6 +375,14 @@ def prefix(name: str) -> str:
 
 def apply(op: str, extra: Any, args: list[Any], budget: Budget) -> Any:
     """The result of one operation of a formula; may raise what NumPy raises for misfits."""
+    plain = _PLAIN.get(op)
+    if plain is not None:
+        x, y = args
+        if type(x) is type(y) is np.ndarray and x.dtype == y.dtype == np.float64:
+            if x.size * y.size <= _SMALL:
+                budget.left -= x.size * y.size
+                result = plain(x, y)
+                return result if result.ndim else result[()]
     if op in _OPERATORS:
         result = _operate(op, args, budget)
     elif op in ("call", "method"):
@@ -444,6 +455,14 @@ def _account(name: str, args: list[Any], budget: Budget) -> None:
         outer = _size(a[:-1]) * (_size(b) // max(inner, 1) if b else 1)
         budget.spend(outer, max(inner, 1))
         return
+    if len(args) == 2:
+        x, y = args
+        entries = (x.size if isinstance(x, (Value, np.ndarray)) else 1) * (
+            y.size if isinstance(y, (Value, np.ndarray)) else 1
+        )
+        if entries <= _SMALL:
+            budget.left -= entries
+            return
     shapes = [shape_of(a) for a in args if isinstance(a, (Value, np.ndarray))]
     if len(shapes) > 1 and name not in ("concatenate", "vstack", "hstack", "stack"):
         try:
