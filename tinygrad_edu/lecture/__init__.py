@@ -43,7 +43,8 @@ def show(
     """Show the sections named, all of them if none is; pictures go to the folder `out`.
 
     Returns the rows that should match and do not, each with its section: none when all is well.
-    Raises GradError for an unknown section, OSError where `out` cannot be written to.
+    Raises GradError for an unknown section or a picture that cannot be drawn, OSError where `out`
+    cannot be written to.
     """
     chosen = list(sections) or list(SECTIONS)
     for key in chosen:
@@ -62,5 +63,6 @@ def show(
         except GradError as error:  # a rule that cannot even be run is a row that does not match
             report.fail(f"stops: {error}")
             report.say(f"stops: {error}")
+        report.write_pictures()
     report.end(chosen)
     return report.failures

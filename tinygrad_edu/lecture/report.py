@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 import tinygrad_edu as tg
-from tinygrad_edu.drawing import render
+from tinygrad_edu.drawing import draw
 
 TOLERANCE = 1e-9  # by hand and automatic differ by rounding only
 
@@ -29,6 +29,7 @@ class Report:
         self.out = out
         self.failures: list[str] = []
         self._section = ""
+        self._pictures: list[tuple[Path, Any]] = []
 
     def section(self, key: str, title: str, says: str) -> None:
         """Begin a section: its heading and what it shows."""
@@ -93,12 +94,16 @@ class Report:
         self.console.print(f"{what}: {says}", highlight=False)
 
     def picture(self, name: str, cost: tg.Value) -> None:
-        """The graph of `cost`, with its gradients, as an SVG in the folder."""
-        if self.out is None:
-            return
-        path = self.out / f"{self._section}_{name}.svg"
-        render(cost, path)
-        self.say(f"picture: {path}")
+        """The graph of `cost` with its gradients of this moment, for the folder."""
+        if self.out is not None:
+            self._pictures.append((self.out / f"{self._section}_{name}.svg", draw(cost)))
+
+    def write_pictures(self) -> None:
+        """Write the section's pictures. Raises GradError where they cannot be drawn, OSError too."""
+        for path, picture in self._pictures:
+            picture.render(outfile=path)
+            self.say(f"picture: {path}")
+        self._pictures.clear()
 
     def end(self, sections: Sequence[str]) -> None:
         """The last lines: what does not match, or that all does."""
