@@ -70,6 +70,13 @@ def test_the_lecture_exits_with_1_and_names_the_rows_when_a_rule_is_wrong(monkey
     assert "S7 one example, tanh in layer 1: dZ1" in capsys.readouterr().out
 
 
+def test_without_a_renderer_the_lecture_says_what_to_install(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("tinygrad_edu.drawing.renderer.system_dot", lambda: None)
+    monkeypatch.setattr("tinygrad_edu.drawing.renderer.pip_dot", lambda: None)
+    assert cli.main(["lecture", "S7", "--out", str(tmp_path)]) == 2
+    assert "pip install" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "arguments, says",
     [

@@ -99,7 +99,7 @@ class Report:
             self._pictures.append((self.out / f"{self._section}_{name}.svg", draw(cost)))
 
     def write_pictures(self) -> None:
-        """Write the section's pictures. Raises GradError where they cannot be drawn, OSError too."""
+        """Write the section's pictures; raises GradError or OSError where that cannot be done."""
         for path, picture in self._pictures:
             picture.render(outfile=path)
             self.say(f"picture: {path}")
