@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import tinygrad_edu as tg
 from tinygrad_edu import GradError, __version__
@@ -122,37 +123,32 @@ def _lecture(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    results, pages, code = [], [], 0
-    for path in arguments.sheets:
-        try:
-            result = tg.check_sheet(path, data=arguments.data, convention=arguments.convention)
-        except (GradError, OSError) as error:
-            print(f"tinygrad-edu: {_said(error)}", file=sys.stderr)
-            results.append({"sheet": path, "ok": False, "error": _said(error), "rules": []})
-            code = 2
-            continue
-        results.append(result.to_json())
-        pages.append(result._repr_html_())
-        code = max(code, 0 if result.ok else 1)
-        if not arguments.json:
-            print(result)
+    batch = tg.check_sheets(arguments.sheets, arguments.data, arguments.convention)
     if arguments.json:
-        print(json.dumps(results, indent=1, ensure_ascii=False))
+        print(json.dumps(batch.to_json(), indent=1, ensure_ascii=False))
+    else:
+        _print(*batch.reports, *([batch] if len(batch.reports) > 1 else []))
     if arguments.html:
-        page = "<!doctype html><meta charset=utf-8><title>tinygrad-edu check</title>"
-        arguments.html.write_text(page + "\n".join(pages), encoding="utf-8")
-    return code
+        pages = "\n".join(report.to_html() for report in batch.reports)
+        arguments.html.write_text(pages, encoding="utf-8")
+    return batch.exit_code
+
+
+def _print(*tables: Any) -> None:
+    from rich.console import Console
+
+    # Away from a terminal rich assumes 80 columns, too few for the tables.
+    console = Console(width=None if sys.stdout.isatty() else 100)
+    for table in tables:
+        console.print(table)
 
 
 def _derive(arguments: argparse.Namespace) -> int:
     sheet = tg.load_sheet(arguments.sheet)
     wrt = arguments.wrt.split(",") if arguments.wrt else None
     rules = tg.derive(sheet.cost, wrt=wrt, convention=arguments.convention)
-    print(
-        {"text": str, "latex": tg.Derivation.to_latex, "numpy": tg.Derivation.to_numpy}[
-            arguments.form
-        ](rules)
-    )
+    forms = {"text": str, "latex": tg.Derivation.to_latex, "numpy": tg.Derivation.to_numpy}
+    print(forms[arguments.form](rules))
     return 0
 
 
