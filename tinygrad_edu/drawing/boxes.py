@@ -125,13 +125,14 @@ class Drawing:
         Where an unnamed value's gradient is just handed on (``W1 @ X`` in ``Z1 = W1 @ X + b1``), it
         keeps the name it came with: so the rule for W1 reads ``dZ1 @ Xᵀ``, as on paper.
         """
-        self.called = dict(self.names)
-        for node in self.alone:
-            if node not in self.called and (
-                node.op is not None or node.shape or node.requires_grad
-            ):
-                self.called[node] = f"v{self.number[node]}"
-        self.gradient = {node: f"d{name}" for node, name in self.called.items()}
+        self.called: dict[Any, local.Written] = {}
+        for node in self.nodes:
+            name, layered = self.names.get(node), self._layer(node) is not None
+            if name is None and (node.op is not None or node.shape or node.requires_grad):
+                name = f"v{self.number[node]}"
+            if name is not None:
+                self.called[node] = local.Written.named(name, self._shape(node), layered)
+        self.gradient = {node: written.gradient() for node, written in self.called.items()}
         self.back: dict[Any, list[local.Contribution]] = {}
         self.arriving: dict[Any, list[Any]] = {}
         if not self.backward or self.operations > RULES:
@@ -143,9 +144,24 @@ class Drawing:
                 if (
                     sent.parent not in self.names
                     and self.uses[sent.parent] == 1
-                    and sent.rule.text == self.gradient[node]
+                    and sent.rule.text == self.gradient[node].text
+                    and sent.rule.shape == self._shape(sent.parent)
                 ):
-                    self.gradient[sent.parent] = sent.rule.text
+                    self.gradient[sent.parent] = sent.rule
+
+    def _layer(self, node: Any) -> tuple[str, int] | None:
+        """The letters and the layer of a node whose name tells its layer."""
+        found = layer_of(self.names.get(node))
+        return found if found and self.owner.get(node) == f"layer {found[1]}" else None
+
+    def _shape(self, node: Any) -> Any:
+        return np.shape(self.recorded[node])
+
+    def sent(self, node: Any) -> list[local.Contribution]:
+        """What `node` sends back to each of its inputs."""
+        if node not in self.back:
+            self.back[node] = local.contributions(node, self.called, self.gradient)
+        return self.back[node]
 
     # --- boxes ---------------------------------------------------------------------------------
 
@@ -186,14 +202,13 @@ class Drawing:
         """What stands at the head of a node's box: ``Z¹``; without a name ``v6 = W1 @ X``."""
         name = self.names.get(node)
         if name is not None:
-            found = layer_of(name)
-            if found and self.owner.get(node) == f"layer {found[1]}":
-                return superscripted(*found)
-            return name
-        if node.op is None:
-            return self.called.get(node, "")
-        text = local.formula(node, self.called).text
-        return f"{self.called[node]} = {text}" if len(text) <= 24 else self.called[node]
+            found = self._layer(node)
+            return superscripted(*found) if found else name
+        if node not in self.called:
+            return ""
+        called = self.called[node].text
+        text = "" if node.op is None else local.formula(node, self.called).text
+        return f"{called} = {text}" if 0 < len(text) <= 24 else called
 
     def _box(self, node: Any) -> str:
         role = ROLES[role_of(node, self.root)]
@@ -288,7 +303,7 @@ class Drawing:
                 if alone and source[0] == "n":
                     if parent.op is None and self.uses[parent] > OFTEN:
                         source = f"r{n}_{k}"
-                        text = markup(self.called.get(parent, "")) or numbers.html_like(
+                        text = markup(self.heading(parent)) or numbers.html_like(
                             self.recorded[parent]
                         )
                         lines.append(

@@ -47,13 +47,17 @@ class Written(Operators):
         return self._shape
 
     @classmethod
-    def named(cls, name: str, shape: Shape = ()) -> Written:
-        """A name, with the layer it tells as a superscript in MathML."""
-        found = layer_of(name)
-        letters = f"<mi>{html.escape(visible(found[0] if found else name))}</mi>"
-        return cls(
-            visible(name), f"<msup>{letters}<mn>{found[1]}</mn></msup>" if found else letters, shape
-        )
+    def named(cls, name: str, shape: Shape = (), layered: bool = False) -> Written:
+        """A name; `layered`: with the layer it tells as a superscript in MathML."""
+        found = layer_of(name) if layered else None
+        math = f"<mi>{html.escape(visible(found[0] if found else name))}</mi>"
+        if found:
+            math = f"<msup>{math}<mn>{found[1]}</mn></msup>"
+        return cls(visible(name), math, shape)
+
+    def gradient(self) -> Written:
+        """The name of its gradient: ``dZ1`` of ``Z1``."""
+        return Written(f"d{self.text}", f"<mrow><mi>d</mi>{self.math}</mrow>", self.shape)
 
     @classmethod
     def constant(cls, x: Any) -> Written:
@@ -136,7 +140,7 @@ class Written(Operators):
         return f"({self.text})", f"<mo>(</mo>{self.math}<mo>)</mo>"
 
 
-def formula(node: Any, names: Mapping[Any, str]) -> Written:
+def formula(node: Any, names: Mapping[Any, Written]) -> Written:
     """What `node` was computed by, in the names of its inputs: ``W1 @ X``."""
     try:
         return Written._apply(node.op, tuple(_inputs(node, names)), node.options)
@@ -144,9 +148,9 @@ def formula(node: Any, names: Mapping[Any, str]) -> Written:
         return Written.named(node.op.name, node.shape)
 
 
-def _inputs(node: Any, names: Mapping[Any, str]) -> list[Written]:
+def _inputs(node: Any, names: Mapping[Any, Written]) -> list[Written]:
     return [
-        Written.named(names[parent], np.shape(x)) if parent in names else Written.constant(x)
+        names[parent] if parent in names else Written.constant(x)
         for parent, x in zip(node.parents, node._inputs)
     ]
 
@@ -161,15 +165,14 @@ class Contribution(NamedTuple):
 
 
 def contributions(
-    node: Any, names: Mapping[Any, str], gradient_names: Mapping[Any, str]
+    node: Any, names: Mapping[Any, Written], gradients: Mapping[Any, Written]
 ) -> list[Contribution]:
     """One entry for each use of an input that needs a gradient, in the operation's order."""
     if node.op is None or not node.requires_grad:
         return []
     found = []
     inputs = node._inputs
-    dz = Written.named(gradient_names[node], node.shape)
-    z = Written.named(names[node], node.shape)
+    dz, z = gradients[node], names[node]
     for k, (rule, parent) in enumerate(zip(node.op.rules, node.parents)):
         if rule is None or not parent.requires_grad:
             continue

@@ -14,6 +14,7 @@ from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.drawing import boxes, renderer
 from tinygrad_edu.drawing.expand import expanded
+from tinygrad_edu.drawing.page import page
 
 #: More values than this are folded unless ``max_nodes`` says otherwise.
 MAX_NODES = 200
@@ -156,19 +157,39 @@ def _picture(body: Iterable[str], rankdir: str) -> Picture:
     return picture
 
 
-def render(cost: Value, path: str | os.PathLike[str], **options: Any) -> Path:
-    """Write the picture of a graph to a file, by suffix: svg, png, pdf or dot. Returns its path.
+def render(
+    cost: Value, path: str | os.PathLike[str], title: str | None = None, **options: Any
+) -> Path:
+    """Write a graph to a file, by suffix: svg, png, pdf, dot, or html. Returns its path.
 
+    ``.html`` is a page to step through, forward and backward, with `title` as its heading.
     `options` are those of `draw`. The file is written whole or not at all.
 
-    Raises GradError for another suffix and where the picture cannot be drawn, FileNotFoundError
-    where the folder does not exist.
+    Raises GradError for another suffix and where the graph cannot be drawn, FileNotFoundError where
+    the folder does not exist.
     """
     path = Path(path)
     format = path.suffix[1:].lower()
-    if format not in ("svg", "png", "pdf", "dot"):
-        raise GradError(f"render: the suffix of {path.name!r} must be .svg, .png, .pdf or .dot")
+    if format not in ("svg", "png", "pdf", "dot", "html"):
+        raise GradError(f"render: the suffix of {path.name!r} must be .svg .png .pdf .dot or .html")
+    if format == "html":
+        return renderer.write(path, step_through(cost, title, **options).encode())
     picture = draw(cost, **options)
     if format == "dot":
         return renderer.write(path, picture.source.encode())
     return Path(picture.render(outfile=path, format=format))
+
+
+def step_through(
+    cost: Value,
+    title: str | None = None,
+    show: str = "both",
+    names: Mapping[str, Any] | None = None,
+    max_nodes: int | None = MAX_NODES,
+    expand: bool = False,
+    verdicts: Mapping[str, str] | None = None,
+) -> str:
+    """The text of the step-through page; the options are those of `draw`."""
+    nodes, found = _graph(cost, show, names, max_nodes, expand)
+    drawing = boxes.Drawing(nodes, show, found, max_nodes, verdicts, ids=True)
+    return page(drawing, _drawn(drawing, legend=False).source, title)
