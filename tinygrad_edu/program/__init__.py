@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tinygrad_edu.core.value import Value
-from tinygrad_edu.program.program import Program, compile_graph
+from tinygrad_edu.program.compiling import compile_graph
+from tinygrad_edu.program.program import Program
 
 __all__ = ["Program", "compile"]
 
@@ -30,4 +31,4 @@ def compile(cost: Value, names: Mapping[str, Any] | None = None) -> Program:
     >>> program(w=3.0, x=7.0)
     (24.0, {'w': 8.0, 'x': 3.0})
     """
-    return compile_graph(cost, names)
+    return compile_graph(cost, names or {})

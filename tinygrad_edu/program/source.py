@@ -6,7 +6,6 @@ transpose, a slice, a shape) costs nothing while the program runs: it is taken o
 
 from __future__ import annotations
 
-import keyword
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from tinygrad_edu.core.ops import arithmetic as ar
 from tinygrad_edu.core.ops import elementwise as el
 from tinygrad_edu.core.primitive import Primitive, primitive
 from tinygrad_edu.program.lowering import copysign, finite, top
+from tinygrad_edu.program.names import Names, number
 from tinygrad_edu.program.symbol import Symbol, needed
 
 #: Constants up to this many numbers are printed in the source; larger ones are handed over with it.
@@ -96,7 +96,7 @@ class _Writer:
         self.imports: list[str] = []
         self.constants: list[Any] = []
         self.text: dict[Symbol, str] = {}  # how a Symbol is read
-        self.taken = {"np", "program", "constants", "TABLE"}
+        self.names = Names(["np", "program", "constants", "float", "TABLE", *TABLE])
         self.root: dict[Symbol, Symbol] = {}  # whose memory a Symbol looks at
         self.fixed: dict[
             Symbol, str
@@ -105,10 +105,9 @@ class _Writer:
         self.free: list[tuple[str, np.dtype[Any], int]] = []
         self.blocks: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {}
         self.looks: dict[str, str] = {}
-        self.numbers: dict[str, int] = {}
         self.calls = self.views = self.unshared = 0
         for x in arguments:
-            self.text[x] = self.name(x.name or "x")
+            self.text[x] = self.names.name(x.name or "x")
         self.parameters = [self.text[x] for x in arguments]
         dtypes = {x.name or "": x.dtype for x in arguments}
         outputs = self._own(gradients, dtypes)
@@ -130,36 +129,15 @@ class _Writer:
             outputs[key] = g
         return outputs
 
-    # --- names -----------------------------------------------------------------------------------
-
-    def fresh(self, stem: str) -> str:
-        """``t1``, ``t2``, …: the next of its stem."""
-        self.numbers[stem] = self.numbers.get(stem, 0) + 1
-        return self.name(f"{stem}{self.numbers[stem]}")
-
-    def name(self, wanted: str) -> str:
-        """An identifier as near to `wanted` as Python allows, not used before."""
-        text = "".join(c if ("a" + c).isidentifier() and c.isascii() else "_" for c in wanted)
-        if not text.isidentifier() or keyword.iskeyword(text) or text.startswith("__"):
-            text = f"v_{text}"
-        unique, n = text, 1
-        while unique in self.taken:
-            n += 1
-            unique = f"{text}_{n}"
-        self.taken.add(unique)
-        return unique
-
     def result_name(self, s: Symbol) -> str:
-        return self.name(s.name) if s.name else self.fresh("t")
+        return self.names.name(s.name) if s.name else self.names.fresh("t")
 
     def constant(self, s: Symbol) -> str:
         """A constant as it is written: a number in place, an array by a name above the function."""
         value = s.value
         if not s.shape:
-            text = repr(float(value))
-            text = text if math.isfinite(value) else f"float({text!r})"
-            return text if s.weak else f"np.{s.dtype}({text})"
-        name = self.name(s.name) if s.name else self.fresh("c")
+            return number(value) if s.weak else f"np.{s.dtype}({number(float(value))})"
+        name = self.names.name(s.name) if s.name else self.names.fresh("c")
         dtype = "" if s.dtype == np.float64 else f", np.{s.dtype}"
         first = value.flat[0] if value.size else 0.0
         if value.size and np.all(value == first):
@@ -225,7 +203,7 @@ class _Writer:
             block = min(fitting, key=lambda b: b[2])
             self.free.remove(block)
         else:
-            block = (self.fresh("memory"), s.dtype, s.size)
+            block = (self.names.fresh("memory"), s.dtype, s.size)
             self.blocks[block[0]] = (s.dtype, s.shape)
             dtype = "" if s.dtype == np.float64 else f", np.{s.dtype}"
             self.above.append(f"{block[0]} = np.empty({s.shape}{dtype})")
@@ -244,7 +222,7 @@ class _Writer:
 
     def view_above(self, expression: str, stem: str) -> str:
         if expression not in self.looks:
-            self.looks[expression] = self.name(stem)
+            self.looks[expression] = self.names.name(stem)
             self.above.append(f"{self.looks[expression]} = {expression}")
         return self.looks[expression]
 
@@ -333,7 +311,7 @@ class _Writer:
             return ":".join(parts) + ("" if index.step is None else f":{index.step}")
         if isinstance(index, (np.ndarray, list)):
             array = np.asarray(index)
-            name = self.fresh("index")
+            name = self.names.fresh("index")
             small = array.size <= _PRINTED
             dtype = ", int" if array.size == 0 else ""
             what = f"np.array({array.tolist()!r}{dtype})" if small else self.handed_over(array)
@@ -347,7 +325,6 @@ class _Writer:
         options = "".join(f", {k}={v!r}" for k, v in s.options.items())
         if TABLE.get(s.op.name) is s.op:
             line = f"{s.op.name} = TABLE[{s.op.name!r}].forward"
-            self.taken.add(s.op.name)
             if line not in self.imports:
                 self.imports.append(line)
             self.body.append(f"{name} = {s.op.name}({', '.join(args)}{options})")

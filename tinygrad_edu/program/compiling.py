@@ -1,0 +1,291 @@
+"""From a recorded graph to a program, by one of three routes.
+
+Arrays become one line for each operation that is left. Single numbers are rolled up into arrays
+where many are computed alike, and stay straight-line Python where they are not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.ops import shaping
+from tinygrad_edu.core.primitive import GradError
+from tinygrad_edu.core.sweep import reachable, sweep
+from tinygrad_edu.core.value import Value
+from tinygrad_edu.program import floats, source
+from tinygrad_edu.program.arguments import Argument, Listed, Scalars
+from tinygrad_edu.program.lowering import lowered
+from tinygrad_edu.program.program import Instance, Program
+from tinygrad_edu.program.rolling import can_roll, rolled
+from tinygrad_edu.program.symbol import Symbol, Table
+
+#: An argument and the leaves it holds: one, or an array of single numbers.
+Slot = tuple[Argument, "np.ndarray[Any, Any]"]
+
+
+def compile_graph(cost: Value, names: Mapping[str, Any]) -> Program:
+    """See `tinygrad_edu.compile`."""
+    if not isinstance(cost, Value):
+        raise TypeError(
+            f"compile: a Value is needed, the cost of a graph, not {type(cost).__name__}"
+        )
+    if cost.shape != ():
+        raise GradError(
+            f"compile: the cost has shape {cost.shape}; only a single number has a gradient "
+            "without more. Reduce it (tg.mean, tg.sum)"
+        )
+    if not cost.requires_grad:
+        raise GradError("compile: the cost was computed from nothing that needs a gradient")
+    with _no_collection():
+        nodes = reachable(cost, every=True)[::-1]
+        slots, titles = _named(nodes, names)
+        # What a list holds besides is an argument without influence: its gradient is zero.
+        present = set(nodes)
+        nodes = [x for _, held in slots for x in held.flat if x not in present] + nodes
+        if not can_roll(nodes):
+            return _array_program(cost, nodes, slots, titles)
+        program = _rolled_program(cost, nodes, slots)
+        program = program or _float_program(cost, nodes, slots, titles)
+        return program or _array_program(cost, nodes, slots, titles)
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """No search for cyclic garbage while many small objects are made, none of them in a cycle."""
+    on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if on:
+            gc.enable()
+
+
+def _named(nodes: Sequence[Value], names: Mapping[str, Any]) -> tuple[list[Slot], dict[Value, str]]:
+    """The arguments, and a title for every node that has one."""
+    present = set(nodes)
+    titles = {node: node.name for node in nodes if node.name is not None}
+    slots: dict[str, Slot] = {}
+    held: set[Value] = set()
+    for name, what in names.items():
+        if isinstance(what, Value):
+            if what in present:
+                titles[what] = name
+            continue
+        leaves = _table_of_leaves(what, present)
+        if leaves is not None and held.isdisjoint(leaves.flat):
+            default = np.array([leaf._data for leaf in leaves.flat]).reshape(leaves.shape)
+            needs = any(leaf.requires_grad for leaf in leaves.flat)
+            slots[name] = Argument(name, default, needs), leaves
+            held.update(leaves.flat)
+    unnamed = []
+    for node in nodes:
+        if node.op is not None or node in held:
+            continue
+        if node in titles:
+            _add(slots, titles[node], node)
+        elif node.requires_grad:
+            unnamed.append(node)
+    number = 0
+    for node in unnamed:
+        while f"arg{number}" in slots:
+            number += 1
+        _add(slots, f"arg{number}", node)
+    return list(slots.values()), titles
+
+
+def _add(slots: dict[str, Slot], name: str, leaf: Value) -> None:
+    if name in slots:
+        raise GradError(
+            f"compile: two leaves are called {name}. Arguments need names of their own: "
+            "use tg.name_values, or names=locals()"
+        )
+    slots[name] = Argument(name, leaf._data, leaf.requires_grad), _objects([leaf], ())
+
+
+def _table_of_leaves(what: Any, present: set[Value]) -> np.ndarray[Any, Any] | None:
+    """A list, or lists of lists, of single-number leaves, some in the graph, as an array."""
+    shape = []
+    level = [what]
+    while level and all(type(x) in (list, tuple) for x in level):
+        lengths = {len(x) for x in level}
+        if len(lengths) > 1:
+            return None
+        shape.append(lengths.pop())
+        level = [y for x in level for y in x]
+    fits = [isinstance(x, Value) and x.op is None and type(x._data) is float for x in level]
+    if not shape or not all(fits) or len(set(level)) < len(level) or present.isdisjoint(level):
+        return None
+    return _objects(level, tuple(shape))
+
+
+def _objects(leaves: Sequence[Value], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    """Leaves in an array, one by one: a Value is not itself taken for an array."""
+    array = np.empty(len(leaves), object)
+    for i, leaf in enumerate(leaves):
+        array[i] = leaf
+    return array.reshape(shape)
+
+
+def _symbols(
+    nodes: Sequence[Value], known: dict[Value, Symbol], titles: Mapping[Value, str], table: Table
+) -> dict[Value, Symbol]:
+    """Each recorded node as a Symbol, oldest first; `known` holds the arguments."""
+    for node in nodes:
+        if node in known:
+            continue
+        if node.op is None:
+            known[node] = table.symbol(node._data)
+            continue
+        s = table.apply(node.op, tuple([known[x] for x in node.parents]), node.options)
+        if s.name is None and not s.constant:
+            s.name = titles.get(node)
+        known[node] = s
+    return known
+
+
+def _backward(root: Symbol, wanted: Sequence[Symbol], table: Table) -> list[Symbol]:
+    """The gradients of `wanted`: the one sweep there is, run on Symbols."""
+    found = sweep(root, table.symbol(root.dtype.type(1)), read=lambda s: (s, s.parents))
+    for s, g in found.items():
+        if g is not None and s.name is not None and g.name is None and g.op is not None:
+            g.name = f"d{s.name}"
+    missing = [s for s in wanted if found.get(s) is None]
+    found.update((s, table.symbol(np.zeros(s.shape, s.dtype))) for s in missing)
+    return [found[s] for s in wanted]
+
+
+def _finished(
+    root: Symbol,
+    arguments: Sequence[tuple[Argument | Scalars, Symbol]],
+    table: Table,
+    story: Sequence[str],
+) -> Program:
+    """The program of arrays for a cost and its arguments."""
+    wanted = [(a, s) for a, s in arguments if a.requires_grad]
+    gradients = _backward(root, [s for _, s in wanted], table)
+    asked = table.asked
+    new = lowered([root, *gradients, *(s for _, s in arguments)])
+    table.close()
+    listing = source.written(
+        new[1 + len(wanted) :], new[0], {a.name: g for (a, _), g in zip(wanted, new[1:])}
+    )
+    new[0].table.close()
+    told = [
+        *story,
+        f"{asked} operations on arrays were asked for, those of the backward pass included. "
+        f"{listing.calls} calls to NumPy are left: what was the same is computed once, what "
+        "depends on constants only was computed now, what no gradient needs is gone.",
+        f"{listing.views} transposes, slices and shapes only look at memory.",
+        f"Results share {_bytes(listing.memory)} of memory; each in memory of its own would take "
+        f"{_bytes(listing.unshared)}.",
+    ]
+    code = compile(listing.source, "<program>", "exec")
+    make = functools.partial(Instance, code, listing)
+    return Program([a for a, _ in arguments], listing.source, make, "\n".join(told))
+
+
+def _array_program(
+    cost: Value, nodes: Sequence[Value], slots: Sequence[Slot], titles: Mapping[Value, str]
+) -> Program:
+    """A line for each operation that is left of the graph and its backward pass."""
+    table = Table()
+    arguments = []
+    known: dict[Value, Symbol] = {}
+    for argument, leaves in slots:
+        s = table.argument(argument.name, argument.shape, argument.dtype, argument.requires_grad)
+        arguments.append((argument, s))
+        if not leaves.shape:
+            known[leaves.item()] = s
+        else:
+            known.update((leaf, shaping.getitem(s, index=i)) for i, leaf in np.ndenumerate(leaves))
+    root = _symbols(nodes, known, titles, table)[cost]
+    story = [f"{sum(v.op is not None for v in nodes)} operations were recorded."]
+    return _finished(root, arguments, table, story)
+
+
+def _rolled_program(cost: Value, nodes: Sequence[Value], slots: Sequence[Slot]) -> Program | None:
+    """Single numbers computed alike, as arrays; None where too few are."""
+    table = Table()
+    arguments: list[tuple[Any, Symbol, Any]] = []
+    for key, needs in (("parameters", True), ("given", False)):
+        single = [(a, leaf) for a, leaf in slots if not a.shape and a.requires_grad is needs]
+        if len(single) > 1:
+            while any(a.name == key for a, _ in slots):
+                key += "_"
+            leaves = _objects([leaf.item() for _, leaf in single], (len(single),))
+            scalars = Scalars(key, [a for a, _ in single])
+            s = table.argument(key, scalars.shape, scalars.default.dtype, needs)
+            arguments.append((scalars, s, leaves))
+    together = {leaf for _, _, leaves in arguments for leaf in leaves.flat}
+    for argument, leaves in slots:
+        if leaves.item(0) not in together:
+            s = table.argument(
+                argument.name, argument.shape, argument.dtype, argument.requires_grad
+            )
+            arguments.append((argument, s, leaves))
+    found = rolled(nodes, cost, arguments, table)
+    if found is None:
+        return None
+    root, roller = found
+    recorded = sum(v.op is not None for v in nodes)
+    story = [
+        f"{recorded} operations on single numbers were recorded: {roller.groups} on arrays.",
+        *roller.story,
+    ]
+    return _finished(root, [(a, s) for a, s, _ in arguments], table, story)
+
+
+def _float_program(
+    cost: Value, nodes: Sequence[Value], slots: Sequence[Slot], titles: Mapping[Value, str]
+) -> Program | None:
+    """Straight-line Python; None where an operation has no form on floats."""
+    table = Table()
+    known: dict[Value, Symbol] = {}
+    listed: list[tuple[Listed, list[Symbol]]] = []
+    for argument, leaves in slots:
+        symbols = []
+        for leaf in leaves.flat:
+            name = argument.name if not argument.shape else ""
+            s = table.argument(name, (), argument.dtype, argument.requires_grad)
+            known[leaf] = s
+            symbols.append(s)
+        listed.append((Listed(argument), symbols))
+    root = _symbols(nodes, known, titles, table)[cost]
+    flat = [s for _, symbols in listed for s in symbols]
+    wanted = [s for s in flat if s.requires_grad]
+    gradients = _backward(root, wanted, table)
+    new = lowered([root, *gradients, *flat])
+    table.close()
+    if not floats.can_write(new):
+        return None
+    gradient = dict(zip(wanted, new[1:]))
+    now = dict(zip(flat, new[1 + len(wanted) :]))
+    text = floats.written(
+        {a.name: [now[s] for s in symbols] for a, symbols in listed},
+        new[0],
+        {a.name: [gradient[s] for s in symbols] for a, symbols in listed if a.requires_grad},
+    )
+    new[0].table.close()
+    make = functools.partial(floats.Lines, compile(text, "<program>", "exec"))
+    recorded = sum(v.op is not None for v in nodes)
+    story = (
+        f"{recorded} operations on single numbers were recorded. Too few are computed alike for "
+        "arrays to pay: the program is straight-line Python on floats. What was the same is "
+        "computed once, what depends on constants only was computed now, what no gradient needs "
+        "is gone."
+    )
+    return Program([a for a, _ in listed], text, make, story)
+
+
+def _bytes(n: int) -> str:
+    for unit, size in (("MB", 1 << 20), ("KB", 1 << 10)):
+        if n >= size:
+            return f"{n / size:.1f} {unit}"
+    return f"{n} bytes"

@@ -1,0 +1,144 @@
+"""From Symbols that are single numbers to straight-line Python, where arrays are not worth it.
+
+What is used once is written where it is used, so that ``tanh(w * x + b)`` stays one line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.ops import arithmetic as ar
+from tinygrad_edu.core.ops import elementwise as el
+from tinygrad_edu.core.primitive import Primitive
+from tinygrad_edu.program.lowering import copysign
+from tinygrad_edu.program.names import Names, number
+from tinygrad_edu.program.symbol import Symbol, needed
+
+#: Longer expressions get a line and a name of their own.
+_LONGEST = 60
+
+#: How an operation on floats is written, and how tightly that binds.
+_FORMS: dict[Primitive, tuple[str, int]] = {
+    ar.add: ("{} + {}", 1), ar.subtract: ("{} - {}", 1), ar.multiply: ("{} * {}", 2),
+    ar.divide: ("{} / {}", 2), ar.negative: ("-{}", 3),
+    ar.maximum: ("larger({}, {})", 4), ar.minimum: ("smaller({}, {})", 4),
+    ar.where: ("({1} if {0} else {2})", 4), ar.power_constant: ("pow({}, {n})", 4),
+    ar.greater: ("float({} > {})", 4), ar.greater_equal: ("float({} >= {})", 4),
+    ar.less: ("float({} < {})", 4), ar.less_equal: ("float({} <= {})", 4),
+    ar.equal: ("float({} == {})", 4), ar.not_equal: ("float({} != {})", 4),
+    el.power: ("pow({}, {})", 4), copysign: ("copysign({}, {})", 4), el.absolute: ("fabs({})", 4),
+    el.arctan: ("atan({})", 4),
+    **{op: (f"{op.name}({{}})", 4) for op in (
+        el.exp, el.expm1, el.log, el.log1p, el.log2, el.log10, el.sqrt, el.sin, el.cos, el.tan,
+        el.sinh, el.cosh, el.tanh,
+    )},
+}  # fmt: skip
+
+_DEFINED = {
+    "larger": "def larger(x, y):\n    return x if x >= y or x != x else y\n",
+    "smaller": "def smaller(x, y):\n    return x if x <= y or x != x else y\n",
+}
+_MATH = (
+    "atan copysign cos cosh exp expm1 fabs log log10 log1p log2 pow sin sinh sqrt tan tanh".split()
+)
+
+#: NumPy's functions by the names of `math`, and its numbers for Python's.
+_NUMPY = {
+    name: getattr(np, {"atan": "arctan", "fabs": "abs", "pow": "power"}.get(name, name))
+    for name in _MATH
+} | {"float": np.float64}
+
+
+def can_write(outputs: Sequence[Symbol]) -> bool:
+    """Is everything a float, computed by operations that have a form here?"""
+    return all(s.weak and (s.op is None or s.op in _FORMS) for s in needed(outputs))
+
+
+def written(
+    arguments: Mapping[str, Sequence[Symbol]], cost: Symbol, gradients: Mapping[str, list[Symbol]]
+) -> str:
+    """The program that computes `cost` and `gradients`. Arguments are lists of numbers."""
+    names = Names(["program", "float", *_MATH, *_DEFINED])
+    text: dict[Symbol, str] = {}
+    binds: dict[Symbol, int] = {}  # how tightly a text binds, if it is not a name
+    parameters = []
+    body = []
+    for key, symbols in arguments.items():
+        parameters.append(names.name(key))
+        if len(symbols) == 1:
+            text[symbols[0]] = parameters[-1]
+        else:
+            text.update((s, f"{parameters[-1]}[{k}]") for k, s in enumerate(symbols))
+    results = [cost, *(g for part in gradients.values() for g in part)]
+    order = needed(results)
+    uses = dict.fromkeys(results, 2)  # what is handed out has a line of its own
+    for s in order:
+        for x in s.parents:
+            uses[x] = uses.get(x, 0) + 1
+    for s in order:
+        if s.op is None:
+            if s.constant:
+                text[s] = number(s.value)
+            continue
+        form, tight = _FORMS[s.op]
+        args = [text[x] for x in s.parents]
+        if tight < 4:
+            # The order of what is written is the order of what was recorded: never regrouped.
+            limits = [tight, tight + 1]
+            for k, x in enumerate(s.parents):
+                if binds.get(x, 4) < limits[k]:
+                    args[k] = f"({args[k]})"
+        line = form.format(*args, **s.options)
+        if uses[s] == 1 and len(line) <= _LONGEST and s.name is None:
+            text[s], binds[s] = line, tight
+        else:
+            text[s] = names.name(s.name) if s.name else names.fresh("t")
+            body.append(f"{text[s]} = {line}")
+    found = ", ".join(
+        f"{key!r}: "
+        + (f"[{', '.join(text[g] for g in part)}]" if len(part) != 1 else text[part[0]])
+        for key, part in gradients.items()
+    )
+    body.append(f"return {text[cost]}, {{{found}}}")
+    used = set(re.findall(r"\b(\w+)\(", "\n".join(body)))
+    above = (
+        [f"from math import {', '.join(n for n in _MATH if n in used)}\n"]
+        if used & set(_MATH)
+        else []
+    )
+    above += [f"\n{source}" for name, source in _DEFINED.items() if name in used]
+    lines = [
+        *above,
+        "",
+        f"def program({', '.join(parameters)}):",
+        *(f"    {line}" for line in body),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+class Lines:
+    """A program on floats, ready to run; where floats raise, it answers as NumPy does."""
+
+    def __init__(self, code: Any) -> None:
+        self._quick: dict[str, Any] = {"__name__": "program"}
+        exec(code, self._quick)  # our own text: every name in it was made or checked by `names`
+        self._careful: dict[str, Any] = {"__name__": "program"}
+        exec(code, self._careful)
+        self._careful.update(_NUMPY)
+
+    def run(self, *numbers: Any) -> tuple[Any, dict[str, Any]]:
+        """Cost and gradients."""
+        try:
+            return self._quick["program"](*numbers)
+        except (ArithmeticError, ValueError):
+            loud = [np.float64(x) if type(x) is float else [*map(np.float64, x)] for x in numbers]
+            return self._careful["program"](*loud)
+
+    def free(self) -> bool:
+        """Nothing it hands out is used again."""
+        return True
