@@ -173,6 +173,9 @@ def test_wherever_ctrl_c_strikes_a_step_has_happened_whole_or_not_at_all():
     training.end_epoch()
     ended = all_of(training)
 
+    # What puts things back is not interrupted in its turn.
+    uninterrupted = ("whole", "restore", "cut", "_switched")
+
     def interrupted_at(line):
         """The state after an interrupt at the n-th line; None when there are fewer."""
         training, countdown = fresh(), line
@@ -181,8 +184,7 @@ def test_wherever_ctrl_c_strikes_a_step_has_happened_whole_or_not_at_all():
             nonlocal countdown
             if "tinygrad_edu" not in frame.f_code.co_filename:
                 return None
-            # Nothing in Python can make the exit of a `with` itself uninterruptible.
-            if event == "line" and frame.f_code.co_name not in ("whole", "restore", "cut", "__exit__"):
+            if event == "line" and frame.f_code.co_name not in uninterrupted:
                 countdown -= 1
                 if countdown == 0:
                     raise KeyboardInterrupt

@@ -30,10 +30,22 @@ class _Recording(threading.local):
     """Whether this thread records what it computes."""
 
     on = True
-    before: Any = None  # of every no_grad around, innermost first: (on, those further out)
 
 
 _recording = _Recording()
+
+
+def _switched(on: bool) -> Iterator[None]:
+    """Record or not until closed. A generator, because a dropped one closes itself: Ctrl-C between
+    the body of a `with` and its exit must not leave the switch as it was inside."""
+    before, _recording.on = _recording.on, on
+    try:
+        yield
+    finally:
+        _recording.on = before
+
+
+recorded = contextlib.contextmanager(functools.partial(_switched, True))
 
 
 class no_grad(contextlib.ContextDecorator):
@@ -46,12 +58,16 @@ class no_grad(contextlib.ContextDecorator):
     False
     """
 
+    def __init__(self) -> None:
+        self._open: dict[int, list[Any]] = {}  # by thread: one object may serve several
+
     def __enter__(self) -> None:
-        _recording.before = (_recording.on, _recording.before)
-        _recording.on = False
+        switch = _switched(False)
+        next(switch)
+        self._open.setdefault(threading.get_ident(), []).append(switch)
 
     def __exit__(self, *exc: object) -> None:
-        _recording.on, _recording.before = _recording.before
+        self._open[threading.get_ident()].pop().close()
 
     def __call__(self, func: Any) -> Any:
         """Decorate a function; a generator function is refused, its body would run later."""
@@ -64,16 +80,6 @@ class no_grad(contextlib.ContextDecorator):
                 return func(*args, **kwargs)
 
         return without_recording
-
-
-@contextlib.contextmanager
-def recorded() -> Iterator[None]:
-    """Record what this thread computes, whatever was said outside."""
-    before, _recording.on = _recording.on, True
-    try:
-        yield
-    finally:
-        _recording.on = before
 
 
 def numbers(data: Any, what: str = "Value") -> Any:
