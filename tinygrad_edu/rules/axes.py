@@ -89,7 +89,10 @@ class Axes:
                     continue
                 for times, power in ((1, 1), (2, 1), (1, -1), (2, -1)):
                     n = abs(c**power) / times
-                    axis = self.likeliest({a for a in summed if math.isclose(n, self.length(a))})
+                    fits = {a for a in summed if math.isclose(n, self.length(a))}
+                    if n == 2:  # more often the 2 of a square than a length
+                        fits = {a for a in fits if self.repeated.get(a)}
+                    axis = self.likeliest(fits)
                     if axis is not None:
                         factor = Fraction(times) ** power * (1 if c > 0 else -1)
                         found[constant] = (axis, factor, power)
@@ -103,38 +106,10 @@ class Axes:
         x, y = node.parents
         for scale, summed in ((y, x), (x, y)) if node.op.name == "multiply" else ((y, x),):
             if scale.shape == () and not scale.requires_grad:
-                axes = self.summed(summed)
+                axes = self._summed(summed)
                 if axes:
                     for leaf in _leaves(scale):
                         yield leaf, axes
-
-    def summed(self, node: Any) -> set[Axis]:
-        """The axes summed over on the way to `node`, through operations that only scale and add."""
-        axes: set[Axis] = set()
-        stack, seen = [node], {node}
-        while stack:
-            at = stack.pop()
-            op = at.op
-            if op is None:
-                continue
-            if op.name in ("sum", "mean", "sum_to"):
-                [x] = at.parents
-                gone = (
-                    axes_of(len(x.shape), at.options.get("axis"))
-                    if op.name != "sum_to"
-                    else range(x.ndim)
-                )
-                axes |= {self.find((x._created, i)) for i in gone if x.shape[i] != 1}
-            elif op.name in ("multiply", "divide"):
-                if all(p.shape != () for p in at.parents):
-                    continue
-            elif op.name not in ("add", "subtract", "negative", "positive", "reshape"):
-                continue
-            for parent in at.parents:
-                if parent not in seen:
-                    seen.add(parent)
-                    stack.append(parent)
-        return axes
 
     def examples(
         self, cost: Any, divisors: dict[Any, tuple[Axis, Fraction, int]], m: Any = None
@@ -146,42 +121,52 @@ class Axes:
         if m is not None:
             n = int(m._data if hasattr(m, "_data") else m)
             fits = {a for a in self.members if self.length(a) == n}
-            within = fits & self.summed(cost)
+            within = fits & self._summed(cost)
             axis = self.likeliest(within or fits)
             if axis is None:
                 raise GradError(f"derive: m={n}, but no axis in this graph has {n} entries")
             return axis
         axes: set[Axis] = set()
-        stack, seen = [cost], {cost}
-        while stack:
-            node = stack.pop()
-            op = node.op
-            if op is None or op.name not in (
-                "add",
-                "subtract",
-                "negative",
-                "positive",
-                "multiply",
-                "divide",
-                "mean",
-                "sum",
-            ):
-                continue
-            if op.name == "mean":
+        for node in self._scaled_and_added(cost):
+            if node.op.name == "mean":
                 [x] = node.parents
                 gone = axes_of(len(x.shape), node.options.get("axis"))
                 best = self.likeliest({self.find((x._created, i)) for i in gone if x.shape[i] != 1})
                 axes |= {best} if best is not None else set()
-            if node.shape == ():
-                for parent in node.parents:
-                    for leaf in _leaves(parent):
-                        if op.name in ("multiply", "divide") and leaf in divisors:
-                            axes.add(divisors[leaf][0])
+            elif node.op.name in ("multiply", "divide"):
+                leaves = [leaf for parent in node.parents for leaf in _leaves(parent)]
+                axes |= {divisors[leaf][0] for leaf in leaves if leaf in divisors}
+        return self.likeliest(axes)
+
+    def _summed(self, node: Any) -> set[Axis]:
+        """The axes summed over on the way to `node`, through operations that only scale and add."""
+        axes: set[Axis] = set()
+        for at in self._scaled_and_added(node):
+            if at.op.name in ("sum", "mean"):
+                [x] = at.parents
+                gone = axes_of(len(x.shape), at.options.get("axis"))
+                axes |= {self.find((x._created, i)) for i in gone if x.shape[i] != 1}
+        return axes
+
+    def _scaled_and_added(self, root: Any) -> Iterator[Any]:
+        """The operations from `root` down that only scale, sum up, or add single numbers."""
+        stack, seen = [root], {root}
+        while stack:
+            node = stack.pop()
+            name = node.op.name if node.op is not None else ""
+            if name in ("add", "subtract"):
+                goes_on = node.shape == ()
+            elif name in ("multiply", "divide"):
+                goes_on = any(p.shape == () for p in node.parents)
+            else:
+                goes_on = name in ("sum", "mean", "negative", "positive", "reshape")
+            if not goes_on:
+                continue
+            yield node
             for parent in node.parents:
                 if parent not in seen:
                     seen.add(parent)
                     stack.append(parent)
-        return self.likeliest(axes)
 
 
 def _leaves(node: Any) -> list[Any]:

@@ -23,6 +23,10 @@ from tinygrad_edu.rules.simplify import Relation, Simplifier
 DEEPEST = 12
 
 
+#: An unnamed one of these, of something that had to be given a name, gets one too.
+ACTIVATIONS = {"tanh", "sigmoid", "relu", "leaky_relu", "softmax", "softplus"}
+
+
 @dataclass(frozen=True)
 class Rule:
     """One derived line. `numpy` is a Python statement; `why` tells where the line comes from."""
@@ -174,7 +178,9 @@ class _Deriving:
         self.convention = convention if self.example_axis is not None else "calculus"
         self.algebra = Algebra(exact_ties)
         self.gradients: dict[Atom, Any] = {}
-        self.layout = Layout(self.algebra, lambda atom: atom in self.gradients)
+        self.layout = Layout(
+            self.algebra, lambda atom: atom in self.gradients, lambda atom: atom in self.given
+        )
         self.simplifier = Simplifier(self.algebra, self.layout)
         self.node_of: dict[str, Any] = {}
         self.name_of: dict[Any, str] = {}
@@ -379,6 +385,10 @@ class _Deriving:
         """An unnamed pre-activation would be written twice; a deep nest could not be read."""
         if node is self.cost or not node.shape:
             return False
+        if node.op.name in ("mean", "var", "std", "norm") and node.requires_grad:
+            return True
+        if node.op.name in ACTIVATIONS and node.parents[0] in self.auto_named:
+            return True
         holds_product = any(a.op is linalg.matmul for a in poly.atoms())
         if holds_product and node in nonlinear and node.requires_grad:
             return True
@@ -400,7 +410,7 @@ class _Deriving:
             for n in self.nodes
             if n in self.name_of
         )
-        self.fans_out = self._fan_out()
+        self.targets = self._targets()
         self.found: list[_Line] = []
         self.raw: dict[Any, Formula] = {}
         seed = Formula(self.algebra, self.algebra.one, ())
@@ -408,21 +418,27 @@ class _Deriving:
         sweep(self.cost, seed, read, arrived=self._arrived)
         return self._in_order()
 
-    def _fan_out(self) -> dict[Any, int]:
-        """How many named quantities each node is computed from directly, through unnamed ones."""
-        count = {}
+    def _targets(self) -> dict[Any, set[Any]]:
+        """For each node the lines its gradient flows into: it is worth its own if these are several."""
+        targets: dict[Any, set[Any]] = {}
         for node in self.nodes:
-            seen: set[Any] = set()
-            stack = list(node.parents)
-            while stack:
-                p = stack.pop()
-                if p in seen or not p.requires_grad:
-                    continue
-                seen.add(p)
-                if p not in self.name_of:
-                    stack.extend(p.parents)
-            count[node] = sum(p.op is not None or self._wants(p) for p in seen if p in self.name_of)
-        return count
+            found: set[Any] = set()
+            for p in node.parents:
+                if p.requires_grad:
+                    found |= {p} if self._is_target_line(p, targets[p]) else targets[p]
+            targets[node] = found
+        return targets
+
+    def _is_target_line(self, node: Any, targets: set[Any]) -> bool:
+        if node not in self.name_of:
+            return False
+        if node.op is None:
+            return self._wants(node)
+        return self._holds_product(node) or len(targets) > 1
+
+    def _holds_product(self, node: Any) -> bool:
+        definition = self.simplifier.definitions.get(self.algebra.name(self.name_of[node], ()))
+        return definition is not None and any(a.op is linalg.matmul for a in definition.deep)
 
     def _arrived(self, node: Any, dz: Formula) -> Formula:
         """A node's gradient is complete: give it a line if it is worth one, and let its name flow on."""
@@ -487,22 +503,17 @@ class _Deriving:
             return node in self.wanted
         if self.every:
             return True
-        if node in self.auto_named:
-            return self.fans_out[node] > 1
-        definition = self.simplifier.definitions.get(self.algebra.name(self.name_of[node], ()))
-        holds_product = definition is not None and any(
-            a.op is linalg.matmul for a in definition.deep
-        )
-        return holds_product or self.fans_out[node] > 1
+        several = len(self.targets[node]) > 1
+        return several or (self._holds_product(node) and node not in self.auto_named)
 
     def _worth_a_line(self, node: Any, poly: Poly) -> bool:
         if self.wanted is not None or self.every:
             return True
-        definition = self.simplifier.definitions[self.algebra.name(self.name_of[node], ())]
-        holds_product = any(a.op is linalg.matmul for a in definition.deep)
-        if poly.atom is not None or all(atom.constant for atom in poly.atoms()):
+        if poly.atom is not None and poly.atom.is_name:
             return False
-        return holds_product or self.layout.cost(poly) > 3
+        if all(atom.constant for atom in poly.atoms()):
+            return False
+        return self._holds_product(node) or self.layout.cost(poly) > 3
 
     def _line(self, node: Any, text: str, poly: Poly, scaled: bool, used: list[Relation]) -> _Line:
         try:
@@ -600,7 +611,8 @@ class _Deriving:
         rules = [self._rule(line) for line in lines]
         definitions = []
         for node in self.auto_named:
-            if not any(_mentions(rule.numpy, self.name_of[node]) for rule in rules):
+            text = self.name_of[node]
+            if not any(rule.of == text or _mentions(rule.numpy, text) for rule in rules):
                 continue
             right = Text(array_names=self._array_name)(self._forward(node))
             definitions.append(f"{self.name_of[node]} = {right}")

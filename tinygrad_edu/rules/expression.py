@@ -68,6 +68,11 @@ class Atom:
     def is_name(self) -> bool:
         return self.op is None and not self.args
 
+    @property
+    def is_single(self) -> bool:
+        """A single number; not what the user holds as a (1, 1) array."""
+        return not (self.shape if self.is_name else strip(self.shape))
+
     def __repr__(self) -> str:
         if self.is_name:
             return self.name
@@ -102,6 +107,13 @@ class Size(int):
 
     def __sub__(self, other: Any) -> Any:
         return self._with(other, int(self) - other, lambda a, b: a - b)
+
+
+    def __truediv__(self, other: Any) -> Any:
+        return Formula(self.symbol.algebra, self.symbol, ()) / other
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return other / Formula(self.symbol.algebra, self.symbol, ())
 
 
 def rational(x: Any) -> Number:
@@ -556,6 +568,10 @@ class Algebra:
         """``exp(u)``; ``exp(c u)`` is kept as ``exp(u)**c``, so that e⁻ᶻ and e²ᶻ are powers of eᶻ."""
         if not u.terms:
             return self.one
+        for mono, c in u.terms.items():  # exp(x + c log y) = exp(x) y**c
+            if len(mono) == 1 and mono[0][1] == 1 and mono[0][0].op is elementwise.log:
+                rest = self.exp(u - self.poly({mono: c}))
+                return rest * self.power(mono[0][0].args[0], c)
         lead = u.terms[min(u.terms, key=_term_order)]
         return self.power(
             self.call(elementwise.exp, (u.scaled(rational(1 / Fraction(lead))),), {}, u.shape), lead
@@ -632,18 +648,18 @@ class Algebra:
         return p * self.call(ONES, (), {"shape": shape}, shape)
 
     def scalars(self, x: Formula) -> tuple[Poly, Poly]:
-        """``x = c * rest`` with all factors that are single numbers in c."""
+        """``x = c * rest`` with the number and all factors that are single numbers in c."""
         p = x.poly
         if not p.terms:
             return self.one, p
-        content, rest = self.content(p)
-        [(mono, c)] = content.terms.items()
-        single = tuple(f for f in mono if not strip(f[0].shape))
-        other = tuple(f for f in mono if strip(f[0].shape))
-        if len(rest.terms) == 1 and not other:
-            return content * rest if not strip(rest.shape) else content, rest if strip(
-                rest.shape
-            ) else self.one
+        if len(p.terms) == 1:
+            [(mono, c)] = p.terms.items()
+            rest = self.one
+        else:
+            content, rest = self.content(p)
+            [(mono, c)] = content.terms.items()
+        single = tuple(f for f in mono if f[0].is_single)
+        other = tuple(f for f in mono if not f[0].is_single)
         return self.poly({single: c}), self.poly({other: 1}) * rest
 
     def transpose(self, x: Formula, axes: Any) -> Poly:

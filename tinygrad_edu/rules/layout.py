@@ -186,13 +186,20 @@ def shaped(tree: Tree, shape: Shape) -> Tree:
 
 
 class Layout:
-    """Lays polynomials out; remembers what it has laid out. `first` ranks names in products."""
+    """Lays polynomials out; remembers what it has laid out.
+
+    In a product gradients come before what was given, and that before what was computed.
+    """
 
     def __init__(
-        self, algebra: Algebra, is_gradient: Callable[[Atom], bool] = lambda atom: False
+        self,
+        algebra: Algebra,
+        is_gradient: Callable[[Atom], bool] = lambda atom: False,
+        is_given: Callable[[Atom], bool] = lambda atom: False,
     ) -> None:
         self.algebra = algebra
         self.is_gradient = is_gradient
+        self.is_given = is_given
         self._known: dict[Poly, Tree] = {}
         self._atoms: dict[Atom, Tree] = {}
 
@@ -265,14 +272,8 @@ class Layout:
         bottom: list[Tree] = []
         f = abs(Fraction(c))
         ends = 10**6 % f.denominator == 0  # as a decimal
-        if (
-            not mono
-            or f.denominator > 100
-            or ends
-            and f.denominator > 8
-            or ends
-            and f.numerator != 1 != f.denominator
-        ):
+        simple = f.denominator == 1 or (f.numerator == 1 and f.denominator in (2, 4, 8))
+        if not mono or f.denominator > 100 or (ends and not simple):
             top.append(number(rational(f)))
         else:
             if f.numerator != 1:
@@ -316,7 +317,9 @@ class Layout:
             return 1
         if kind == "name":
             atom = tree.value
-            return 2 if self.is_gradient(atom) else 5 if atom.mask else 3.2 if tree.scalar else 3.5
+            if atom.mask or self.is_gradient(atom):
+                return 5 if atom.mask else 2
+            return 3.2 if atom.constant else 3.4 if self.is_given(atom) else 3.5
         if kind == "power":
             return 3.6
         if kind == "add":
@@ -525,7 +528,7 @@ class Layout:
                 parts.extend(zip(tree.value, tree.parts))
             else:
                 parts.append((1, tree))
-        return add(parts)
+        return add(sorted(parts, key=lambda part: not _holds_product(part[1])))
 
     def _split_by_mask(self, p: Poly) -> list[Tree]:
         """``where(mask, p at 1, p at 0)`` for a comparison."""
@@ -595,6 +598,10 @@ class Layout:
                 together = self.algebra.call(linalg.matmul, args, first.options, first.shape)
             result = result + self.algebra.poly({rest: 1}) * together
         return result if changed else None
+
+
+def _holds_product(tree: Tree) -> bool:
+    return tree.kind == "matmul" or (tree.kind == "multiply" and tree.parts[0].kind == "matmul")
 
 
 def _open_ended(index: Any, shape: Shape) -> Any:

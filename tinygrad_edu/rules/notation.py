@@ -207,10 +207,8 @@ def fill(
         for key, x in values.items()
         if key != "index" and options[key] is not None and options[key] is not False
     ]
-    least = [
-        WHOLE if template.startswith(("{0}.", "{0}[")) else POWER if op.name in COMPARISONS else SUM
-    ]
-    texts = [notation(part, *least) for part in tree.parts]
+    least = WHOLE if template.startswith(("{0}.", "{0}[")) else SUM
+    texts = [notation(part, least) for part in tree.parts]
     if op.name == "relu":
         given = []
     declared = {key: notation.value(default) for key, default in _defaults(op).items()}

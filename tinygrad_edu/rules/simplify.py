@@ -45,8 +45,8 @@ class Relation:
     source: Poly
     reason: str  # "definition", "virtual", or the fact in words
 
-    #: Where the definition multiplies by a mask, nothing can be divided by it: then the atom is
-    #: replaced only in products that hold these factors too.
+    #: The atom is replaced only in products that hold these factors too, and with them: where the
+    #: definition multiplies by a mask nothing can be divided by, or dividing would only lengthen.
     along: Monomial = ()
 
     @property
@@ -65,6 +65,7 @@ class Simplifier:
     facts: dict[Atom, Relation] = field(default_factory=dict)
     _by_atom: dict[Atom, list[Relation]] = field(default_factory=dict)
     _proved: dict[Atom, Relation | None] = field(default_factory=dict)
+    _products: dict[Atom, list[Relation]] = field(default_factory=dict)
     _normal: dict[Poly, Poly] = field(default_factory=dict)
     _denominators: dict[Poly, frozenset[Atom]] = field(default_factory=dict)
 
@@ -72,8 +73,9 @@ class Simplifier:
         """Take the definition of a named node as an equation."""
         self.definitions[atom] = definition
         for relation in solutions(self.algebra, self.algebra.of(atom), definition, "definition"):
-            # What was given stays: W2 reads better than z2/a1.
-            if not relation.atom.is_name or relation.atom in self.definitions:
+            # A given factor stays: W2 reads better than z2/a1.
+            given = relation.atom.is_name and relation.atom not in self.definitions
+            if not given or len(definition.terms) > 1:
                 self._by_atom.setdefault(relation.atom, []).append(relation)
 
     def declare_sum(self, atom: Atom, shape: tuple[int, ...], axis: int, reason: str) -> None:
@@ -187,6 +189,8 @@ class Simplifier:
                     yield from self._virtual_softmax(atom, inner)
             if atom.op is elementwise.exp:
                 yield from self._virtual_sigmoid(atom)
+            if atom.op is elementwise.sigmoid:
+                yield from self._products_with(atom)
 
     # --- virtual names -------------------------------------------------------------------------
 
@@ -197,6 +201,25 @@ class Simplifier:
             name = algebra.call(elementwise.sigmoid, (u,), {}, atom.shape)
             definition = t**sign / (algebra.one + t**sign)
             yield from solutions(algebra, name, definition, "virtual", only=atom)
+
+    def _products_with(self, virtual: Atom) -> Iterator[Relation]:
+        """Named products with a virtual name in them: ``A = Z * sigmoid(Z)``."""
+        if virtual not in self._products:
+            self._products[virtual] = []
+            e = self.algebra.exp(virtual.args[0]).atoms()
+            for atom, definition in self.definitions.items():
+                if not e & definition.atoms() or len(definition.terms) > 1:
+                    continue
+                for relation in self._virtual_sigmoid(next(iter(e))):
+                    found = self.normal(self.substitute(definition, relation))
+                    [(mono, c), *more] = found.terms.items()
+                    if not more and (virtual, 1) in mono and len(mono) == 2:
+                        along = tuple(f for f in mono if f[0] is not virtual)
+                        source = self.algebra.of(atom)
+                        value = source.scaled(rational(1 / Fraction(c)))
+                        product = Relation(virtual, 1, value, source, "definition", along)
+                        self._products[virtual].append(product)
+        yield from self._products[virtual]
 
     def _virtual_softmax(self, total: Atom, inner: Atom) -> Iterator[Relation]:
         algebra, axes = self.algebra, total.options["axes"]
@@ -282,7 +305,7 @@ class Simplifier:
         """
         memo: dict[Poly, Poly] = {}
         atom_, k, value, frozen = relation.atom, relation.power, relation.value, relation.frozen
-        algebra, along = self.algebra, set(relation.along)
+        algebra, along = self.algebra, relation.along
 
         def go(p: Poly) -> Poly:
             if atom_ not in p.deep:
@@ -293,11 +316,10 @@ class Simplifier:
             for mono, c in p.terms.items():
                 kept: list[tuple[Atom, Number]] = []
                 term = algebra.one
-                fits = not along or along <= set(mono) and (atom_, k) in mono
-                if fits:
-                    mono = tuple(f for f in mono if f not in along)
+                if along and (rest := _without(mono, relation)) is not None:
+                    mono, term = rest, value
                 for atom, e in mono:
-                    if atom is atom_ and not fits:
+                    if atom is atom_ and along:
                         kept.append((atom, e))
                     elif atom is atom_:
                         n = Fraction(e) / k
@@ -315,6 +337,19 @@ class Simplifier:
             return result
 
         return go(p)
+
+
+def _without(mono: Monomial, relation: Relation) -> Monomial | None:
+    """The product without what the relation replaces in it; None if it does not hold that."""
+    powers = dict(mono)
+    for atom, e in ((relation.atom, relation.power), *relation.along):
+        held = powers.get(atom, 0)
+        if not (held >= e > 0 or held <= e < 0):
+            return None
+        powers[atom] = held - e
+    if any(atom.mask for atom, _ in relation.along) and powers[relation.atom]:
+        return None  # the mask stands for all its powers
+    return tuple(f for f in powers.items() if f[1])
 
 
 def solutions(
