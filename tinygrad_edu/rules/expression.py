@@ -109,12 +109,6 @@ class Size(int):
         return self._with(other, int(self) - other, lambda a, b: a - b)
 
 
-    def __truediv__(self, other: Any) -> Any:
-        return Formula(self.symbol.algebra, self.symbol, ()) / other
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return other / Formula(self.symbol.algebra, self.symbol, ())
-
 
 def rational(x: Any) -> Number:
     """A number as an exact fraction: 1/3 where it is that, else the decimal as it is written."""

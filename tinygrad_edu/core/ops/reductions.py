@@ -42,7 +42,7 @@ def spread(reduced: Any, x: Any, axis: Any, keepdims: bool) -> Any:
 
 def _twice_over(n: int) -> float:
     """2 / n, infinite where no degree of freedom is left, as NumPy's var and std are."""
-    return 2.0 / n if n > 0 else math.inf
+    return 2.0 * n**-1 if n > 0 else math.inf  # in this form a named length stays named
 
 
 def count(x: Any, axis: Any) -> int:
