@@ -109,7 +109,6 @@ class Size(int):
         return self._with(other, int(self) - other, lambda a, b: a - b)
 
 
-
 def rational(x: Any) -> Number:
     """A number as an exact fraction: 1/3 where it is that, else the decimal as it is written."""
     if isinstance(x, (int, np.integer)):
@@ -524,30 +523,39 @@ class Algebra:
             powers = dict(mono)
             other = tuple(f for f in mono if f[0] not in known)
             parts.setdefault(other, {})[tuple([powers.get(a, 0) for a in atoms])] = c
-        divisor = {tuple([dict(m).get(a, 0) for a in atoms]): c for m, c in d.terms.items()}
+        # In whole numbers: a primitive divisor that divides over the fractions does so over these.
+        unit = _number_content(d.terms.values(), always=True)
+        scale = math.lcm(*(Fraction(c).denominator for c in p.terms.values()))
+        divisor = {
+            tuple([dict(m).get(a, 0) for a in atoms]): int(Fraction(c) / unit)
+            for m, c in d.terms.items()
+        }
         top = max(divisor)
         quotient: dict[Monomial, Number] = {}
-        for other, rest in parts.items():
-            if len(rest) < 2 and len(divisor) > 1:
-                return None
-            for _ in range(MOST_TERMS):
-                if not rest:
-                    break
+        for other, fractions in parts.items():
+            rest = {powers: int(c * scale) for powers, c in fractions.items()}
+            lowest, highest = _span(rest)
+            low, high = _span(divisor)
+            while rest:
                 lead = max(rest)
-                c = Fraction(rest[lead]) / divisor[top]
+                c, remainder = divmod(rest[lead], divisor[top])
                 step = tuple([x - y for x, y in zip(lead, top)])
-                for powers_, k in divisor.items():
-                    at = tuple([x + y for x, y in zip(step, powers_)])
+                # What is missing below or above could never come.
+                if remainder or any(
+                    s < a - b or s > x - y
+                    for s, a, b, x, y in zip(step, lowest, low, highest, high)
+                ):
+                    return None
+                self.work -= len(divisor)
+                for shift, k in divisor.items():
+                    at = tuple([x + y for x, y in zip(step, shift)])
                     left = rest.get(at, 0) - c * k
                     if left:
                         rest[at] = left
                     else:
-                        rest.pop(at, None)
-                factors = tuple((a, e) for a, e in zip(atoms, step) if e)
-                mono = times(other, factors)
-                quotient[mono] = rational(quotient.get(mono, 0) + c)
-            if rest:
-                return None
+                        del rest[at]
+                mono = times(other, tuple((a, e) for a, e in zip(atoms, step) if e))
+                quotient[mono] = rational(quotient.get(mono, 0) + Fraction(c, scale) / unit)
         return self.poly(quotient)
 
     # --- operations ----------------------------------------------------------------------------
@@ -677,7 +685,10 @@ class Algebra:
             return c * p
         shape = shaping.transpose.shape_rule(x.shape, axes=axes)
         return c * self.call(
-            shaping.transpose, (self.filled(p, x.shape),), {"axes": axes, "shapes": (x.shape,)}, shape
+            shaping.transpose,
+            (self.filled(p, x.shape),),
+            {"axes": axes, "shapes": (x.shape,)},
+            shape,
         )
 
     def reshape(self, x: Formula, shape: Shape) -> Poly:
@@ -716,7 +727,10 @@ class Algebra:
                         p = atom.args[0]
                     else:
                         p = self.call(
-                            shaping.reshape, (p,), {"shape": tuple(new), "shapes": (old,)}, tuple(new)
+                            shaping.reshape,
+                            (p,),
+                            {"shape": tuple(new), "shapes": (old,)},
+                            tuple(new),
                         )
                 term = term * self.power(p, e)
             result = result + term
@@ -747,12 +761,18 @@ class Algebra:
         return self.call(op, args, options, atom.shape)
 
 
-def _number_content(numbers: Iterable[Number]) -> Number:
-    """The largest number that divides all; 1 if decimals are among them."""
+def _span(powers: Iterable[tuple[Number, ...]]) -> tuple[list[Number], list[Number]]:
+    """The lowest and the highest power of each atom."""
+    columns = list(zip(*powers))
+    return [min(column) for column in columns], [max(column) for column in columns]
+
+
+def _number_content(numbers: Iterable[Number], always: bool = False) -> Number:
+    """The largest number that divides all; 1 if decimals are among them, unless `always`."""
     top = bottom = 0
     for c in numbers:
         f = Fraction(c)
-        if f.denominator > 1000:
+        if f.denominator > 1000 and not always:
             return 1
         top, bottom = math.gcd(top, f.numerator), math.lcm(bottom or 1, f.denominator)
     return rational(Fraction(top, bottom))
@@ -827,9 +847,7 @@ class Formula(Operators):
         return _opaque(algebra, op, xs, options)
 
 
-def _opaque(
-    algebra: Algebra, op: Primitive, xs: list[Formula], options: dict[str, Any]
-) -> Formula:
+def _opaque(algebra: Algebra, op: Primitive, xs: list[Formula], options: dict[str, Any]) -> Formula:
     """An operation as an atom, constant factors taken out where it is linear."""
     shapes = tuple(x.shape for x in xs)
     shape = op.shape_rule(*shapes, **options)
@@ -905,7 +923,9 @@ def _indexing(op: Primitive) -> Callable[..., Formula]:
         shape = op.shape_rule(xs[0].shape, **options)
         parts = options["index"] if isinstance(options["index"], tuple) else (options["index"],)
         large = xs[0].shape if op is shaping.getitem else shape
-        if all(isinstance(p, slice) and p.indices(int(n)) == (0, n, 1) for p, n in zip(parts, large)):
+        if all(
+            isinstance(p, slice) and p.indices(int(n)) == (0, n, 1) for p, n in zip(parts, large)
+        ):
             return Formula(algebra, xs[0].poly, large)
         return _opaque(algebra, op, xs, options)
 

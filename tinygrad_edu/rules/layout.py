@@ -454,7 +454,11 @@ class Layout:
             if atom.mask or any(e != int(e) for mono in p.terms for a, e in mono if a is atom):
                 continue
             x = self.algebra.of(atom)
-            for factor in (one - x * x, one - x, one + x):
+            at_one, at_minus_one = _vanishes_at(p, atom, 1), _vanishes_at(p, atom, -1)
+            if not at_one and not at_minus_one:
+                continue
+            both = at_one and at_minus_one
+            for factor in (one - x * x,) if both else (one - x,) if at_one else (one + x,):
                 rest = self.algebra.divide(p, factor)
                 if rest is not None and len(rest.terms) < len(p.terms):
                     forms.append(self._of_two(factor, rest))
@@ -600,6 +604,16 @@ class Layout:
         return result if changed else None
 
 
+def _vanishes_at(p: Poly, atom: Atom, sign: int) -> bool:
+    """Is the polynomial zero where the atom is 1 (or −1)?"""
+    values: dict[Monomial, Number] = {}
+    for mono, c in p.terms.items():
+        rest = tuple(f for f in mono if f[0] is not atom)
+        odd = len(rest) < len(mono) and dict(mono)[atom] % 2
+        values[rest] = values.get(rest, 0) + (c * sign if odd else c)
+    return not any(values.values())
+
+
 def _holds_product(tree: Tree) -> bool:
     return tree.kind == "matmul" or (tree.kind == "multiply" and tree.parts[0].kind == "matmul")
 
@@ -662,7 +676,11 @@ def literal(op: Primitive, parts: tuple[Tree, ...], options: dict[str, Any]) -> 
         return divide(*parts)
     if kind == "power_constant":
         n = rational(options["n"])
-        return power(parts[0], n) if n != Fraction(1, 2) else Tree("power", parts, parts[0].shape, n, 3)
+        return (
+            power(parts[0], n)
+            if n != Fraction(1, 2)
+            else Tree("power", parts, parts[0].shape, n, 3)
+        )
     if kind == "matmul":
         return matmul(*parts)
     if kind == "transpose":
@@ -675,5 +693,7 @@ def literal(op: Primitive, parts: tuple[Tree, ...], options: dict[str, Any]) -> 
 def _signed(parts: list[tuple[int, Tree]]) -> Tree:
     """A sum in the order given, sums on the left taken in."""
     (sign, first), *rest = parts
-    flat = list(zip(first.value, first.parts)) if sign > 0 and first.kind == "add" else [(sign, first)]
+    flat = (
+        list(zip(first.value, first.parts)) if sign > 0 and first.kind == "add" else [(sign, first)]
+    )
     return signed([*flat, *rest])

@@ -122,7 +122,9 @@ class Simplifier:
         for relation in self._relations(p):
             yield relation, True
             if relation.reason == "virtual" and any(
-                relation.atom in a.deep for a in p.atoms() if a.op is not None and a is not relation.atom
+                relation.atom in a.deep
+                for a in p.atoms()
+                if a.op is not None and a is not relation.atom
             ):
                 yield relation, False
 
