@@ -108,6 +108,9 @@ class Size(int):
     def __sub__(self, other: Any) -> Any:
         return self._with(other, int(self) - other, lambda a, b: a - b)
 
+    def __pow__(self, n: Any, modulo: Any = None) -> Any:
+        return Formula(self.symbol.algebra, self.symbol**n, ())
+
 
 def rational(x: Any) -> Number:
     """A number as an exact fraction: 1/3 where it is that, else the decimal as it is written."""
