@@ -103,7 +103,7 @@ class Words:
         self.forms = [
             form
             for link in lab.links
-            if link.before in visible and link.after in visible
+            if link.before in visible and (link.after is None or link.after in visible)
             for form in link.forms
             if form.op != "number" and lab.depends(form)
         ]
@@ -296,7 +296,7 @@ class Search:
         """
         places = [(path, e) for path, e in nodes(self.line) if self._editable(self.line, path)]
         yield 3.0, self.small(self.line, places)
-        yield 3.5, self._grafted(self.line, places)
+        yield 2.5, self._grafted(self.line, places)
         yield 4.0, self._inserted(self.line, places)
 
     def _hit(self, edit: Edit) -> None:
@@ -686,7 +686,7 @@ class Search:
             edit
             for edit in itertools.islice(_distinct(self.small(self.line)), 600)
         ]
-        if self.best[0] <= 8:
+        if self.best[0] <= 5:
             return
         product_nodes = [
             path
@@ -704,7 +704,7 @@ class Search:
                     e = self.formulas.replaced(once, path, outer.expr)
                     if budget > 0 and e not in self.tried and self.right(e):
                         self._hit(Edit(e, outer.kind, outer.removed, outer.added, path, inner))
-        if self.best[0] <= 8:
+        if self.best[0] <= 5:
             return
         target = self.targets[0]
         scored = []

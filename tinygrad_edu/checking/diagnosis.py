@@ -33,8 +33,8 @@ def _at_least_something(lab: Lab, namer: Namer, judgement: Judgement) -> Diagnos
         return Diagnosis("other", namer._shapes(judgement.claim.last.expr, judgement), None)
 
 
-def derived_rules(lab: Lab, before: Statement | None) -> dict[Key, symbolic.Line]:
-    """The rules for all quantities, in terms of the gradients claimed above a statement."""
+def gradients_above(lab: Lab, before: Statement) -> dict[Key, tuple[Expr, float]]:
+    """What is claimed above a statement: quantity, the learner's name, the factor of its scale."""
     above: dict[Key, tuple[Expr, float]] = {}
     for statement in lab.sheet.backward:
         if statement is before:
@@ -44,7 +44,12 @@ def derived_rules(lab: Lab, before: Statement | None) -> dict[Key, symbolic.Line
             truth = lab.judged.judgements[claim.name].truth
             if truth is not None:
                 above[truth[0]] = (lab.name(statement.key), truth[1])
-    return symbolic.derive(lab, above)
+    return above
+
+
+def derived_rules(lab: Lab, before: Statement) -> dict[Key, symbolic.Line]:
+    """The rules for all quantities, in terms of the gradients claimed above a statement."""
+    return symbolic.derive(lab, gradients_above(lab, before))
 
 
 def _diagnosed(lab: Lab, namer: Namer, judgement: Judgement) -> Diagnosis:
@@ -70,8 +75,10 @@ def _rules(lab: Lab, judgement: Judgement, statement: Statement) -> list[Expr]:
     derived = derived_rules(lab, statement)
     line = derived.get(key)
     rules = [] if line is None else [line.written(factor)]
-    rules = _softmax_rules(lab, key, factor, derived) + rules
-    return rules
+    for other, (name, scale) in gradients_above(lab, statement).items():
+        if other in derived:
+            derived[other] = symbolic.Line(lab, name, derived[other].shape, 1.0 / scale)
+    return _softmax_rules(lab, key, factor, derived) + rules
 
 
 def _softmax_rules(

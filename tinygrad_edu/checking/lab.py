@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.checking.formula import Evaluator, Expr, nodes
+from tinygrad_edu.checking.formula import Evaluator, Expr, Uncomputable, nodes
 from tinygrad_edu.checking.sheet import Key
 from tinygrad_edu.checking.truth import TOLERANCE
 from tinygrad_edu.checking.verdict import Judged
 from tinygrad_edu.checking.vocabulary import Budget
 from tinygrad_edu.core.ops import arithmetic, elementwise
-from tinygrad_edu.core.sweep import sweep
+from tinygrad_edu.core.sweep import reachable, sweep
 from tinygrad_edu.core.value import Value
 
 ELEMENTWISE = frozenset(
@@ -35,10 +35,15 @@ _TIGHT = 1e-7
 
 @dataclass(frozen=True)
 class Link:
-    """``N = g(P)``, element by element: `after` is N, `before` P, `forms` ways to write g'(P)."""
+    """``N = g(P)``, element by element.
+
+    `before` is P; `after` is N, None where it has no name of its own; `result` is N as a formula,
+    `forms` are ways to write g'(P).
+    """
 
     before: Key
-    after: Key
+    after: Key | None
+    result: Expr
     forms: tuple[Expr, ...]
     values: tuple[Any, ...]  # g' at each point
     masking: bool  # g is a ReLU of some kind
@@ -65,7 +70,7 @@ class Lab:
         self.by_value: dict[Any, list[Expr]] = {}
         self.scalars = self._scalars()
         self.links = self._links()
-        self._by_after = {link.after: link for link in self.links}
+        self._by_after = {link.after: link for link in self.links if link.after is not None}
         self._register_forward()
         #: Every formula of the forward lines.
         self.written = {e for s in self.sheet.forward for _, e in nodes(s.expr)}
@@ -225,56 +230,64 @@ class Lab:
     # --- links ---------------------------------------------------------------------------------
 
     def _links(self) -> list[Link]:
-        found = []
+        found: list[Link] = []
         for statement in self.sheet.forward:
-            links = self._link(statement.key)
-            found.extend(links)
+            value = self.points[0].graph.values.get(statement.key)
+            if not isinstance(value, Value) or not value.requires_grad:
+                continue
+            stack = [statement.expr]
+            while stack:
+                e = stack.pop()
+                if e.op in ("name", "number"):
+                    continue
+                after = statement.key if e is statement.expr else None
+                link = self._link(e, after, value.shape)
+                if link is None or not link.forms and not link.masking:
+                    stack.extend(e.args)
+                if link is not None and (link.forms or after is not None):
+                    found.append(link)
         return found
 
-    def _link(self, after: Key) -> list[Link]:
-        """The links into a forward name: the named quantities it is an element-wise function of."""
-        node = self.points[0].graph.values[after]
-        if not isinstance(node, Value) or not node.requires_grad:
-            return []
-        stack, before, masking, seen = list(node.parents), [], node.op in _MASKING, {node}
-        if node.op not in ELEMENTWISE:
-            return []
-        while stack:
-            parent = stack.pop()
-            if parent in seen or not parent.requires_grad:
-                continue
-            seen.add(parent)
-            if parent.name is not None:
-                before.append(parent)
-            elif parent.op not in ELEMENTWISE or parent.shape != node.shape:
-                return []
-            else:
-                masking = masking or parent.op in _MASKING
-                stack.extend(parent.parents)
-        computed = [p for p in before if p.op is not None]
-        if len(computed) == 1:
-            before = computed  # A = relu(Z) * D: a function of Z; D is a given mask
-        if len(before) != 1 or before[0].shape != node.shape:
-            return []
-        keys = [k for k, v in self.points[0].graph.values.items() if v is before[0]]
-        if not keys:
-            return []
-        values = []
-        for point in self.points:
-            n, p = point.graph.values[after], point.graph.values[keys[0]]
-            g = sweep(n, np.ones(n.shape) if n.shape else 1.0, wrt=frozenset([p])).get(p)
+    def _link(self, e: Expr, after: Key | None, shape: tuple[int, ...]) -> Link | None:
+        """A formula as a link, if it is a function of one named quantity element by element."""
+        values = self.points[0].graph.values
+        names = {sub.extra for _, sub in nodes(e) if sub.op == "name"}
+        read = [k for k in names if isinstance(values.get(k), Value) and values[k].requires_grad]
+        computed = [k for k in read if values[k].op is not None]
+        before = computed if after is not None and len(computed) == 1 else read
+        if len(before) != 1 or (after is None and not _curved(e)):
+            return None
+        key = before[0]
+        if after is None and np.shape(self.points[0].plain[key]) != shape:
+            return None  # the loss is no activation
+        slopes, masking = [], False
+        for i, point in enumerate(self.points):
+            p = Value(point.plain[key])
+            try:
+                n = Evaluator({**point.plain, key: p}).value(e)
+            except Uncomputable:
+                return None
+            if not isinstance(n, Value) or n.shape != p.shape or not n.requires_grad:
+                return None
+            if i == 0:
+                made = [node for node in reachable(n) if node is not p]
+                if any(node.op not in ELEMENTWISE or node.shape != n.shape for node in made):
+                    return None
+                masking = any(node.op in _MASKING for node in made)
+            g = sweep(n, np.ones(n.shape) if n.shape else 1.0).get(p)
             if g is None:
-                return []
-            values.append(np.broadcast_to(np.asarray(g), n.shape) if n.shape else float(g))
-        forms = tuple(self._derivative_forms(keys[0], after, values, masking))
-        return [Link(keys[0], after, forms, tuple(values), masking)]
+                return None
+            slopes.append(np.broadcast_to(np.asarray(g), n.shape) if n.shape else float(g))
+        result = self.name(after) if after is not None else e
+        forms = tuple(self._derivative_forms(key, result, slopes, masking))
+        return Link(key, after, result, forms, tuple(slopes), masking)
 
     def _derivative_forms(
-        self, before: Key, after: Key, values: list[Any], masking: bool
+        self, before: Key, n: Expr, values: list[Any], masking: bool
     ) -> list[Expr]:
         """Ways to write a derivative that is known by its values: by fitting it in N and P."""
         make, number = self.formulas.make, self.formulas.number
-        n, p = self.name(after), self.name(before)
+        p = self.name(before)
         candidates: list[Expr] = []
         zero, one = number(0), number(1)
         d = np.concatenate([np.ravel(v) for v in values])
@@ -398,6 +411,13 @@ class Lab:
     def link_to(self, after: Key) -> Link | None:
         """The link that ends in a name."""
         return self._by_after.get(after)
+
+
+def _curved(e: Expr) -> bool:
+    """Is a formula more than sums and constant multiples?"""
+    return any(
+        sub.op in ("call", "method", "**", "/", ">", ">=", "<", "<=") for _, sub in nodes(e)
+    )
 
 
 def is_scalar(value: Any) -> bool:

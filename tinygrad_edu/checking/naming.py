@@ -149,6 +149,8 @@ class Namer:
         if key in self.matrices:
             return Role("weight", key)
         value = self.lab.points[0].graph.values[key]
+        if isinstance(value, Value) and value not in self.lab.points[0].reached:
+            return Role("gradient" if self._is_gradient_like(self.lab.name(key)) else "scratch", key)
         if isinstance(value, Value) and value.op is None and key not in self.operands:
             return Role("given", key)
         return Role("forward", key)
@@ -323,6 +325,9 @@ class Namer:
                     f"This is {magnitude:.4g} times the gradient: dropout's 1/keep_prob is counted "
                     "a different number of times than in the forward pass."
                 )
+        whole = any(_near(x, round(x)) and round(x) <= 100 for x in (magnitude, 1 / magnitude))
+        if not whole:
+            return None  # any ratio is constant on single numbers; only a nice one is a slip
         return "constant_factor", prefix + f"This is {ratio:.6g} times the gradient."
 
     def _keep_probabilities(self) -> list[float]:
@@ -347,6 +352,12 @@ class Namer:
                 f"{show(e)} has shape {shape_text(np.shape(self.lab.value(e)))}; against a column it "
                 "is broadcast to a square. Make it a column."
             )
+        if edit.first is not None:
+            for one in (edit, edit.first):
+                if one.kind == "product" and one.removed and one.added:
+                    found = self._product(one.removed[0], one.added[0], [], of)
+                    if found is not None:
+                        return found
         return self._difference_of(line, edit.expr, of)
 
     def _difference_of(self, old: Expr, new: Expr, of: Key | None) -> tuple[str, str] | None:
@@ -393,7 +404,7 @@ class Namer:
             if outer is not None and a.op in ("number", "tuple") and a in outer[0].options.values():
                 a, b = outer
             elif reducing(a) and not reducing(b):
-                return None
+                return self._summed_instead(a, b, of)
             elif not self._sums_more(a, b):
                 return None
             else:
@@ -403,6 +414,13 @@ class Namer:
                 return self._two_reductions(a, b)
             return self._bias(a, b, of)
         return self._bias(a, b, of)
+
+    def _summed_instead(self, a: Expr, b: Expr, of: Key | None) -> tuple[str, str] | None:
+        """A sum where a matrix product belongs."""
+        if self._kind_of_product(b) != "@":
+            return None
+        rest = [f for f in b.args[:2] if f is not a.args[0]]
+        return self._missing([(rest[0], 1)], of) if len(rest) == 1 else None
 
     def _sums_more(self, a: Expr, b: Expr) -> bool:
         """Does the correction sum where the line does not?"""
@@ -552,7 +570,7 @@ class Namer:
         self, link: Link, x: Expr, y: Expr, a: Expr, b: Expr
     ) -> tuple[str, str] | None:
         """`x` stands where the derivative `y` of a link belongs; they differ in `a` and `b`."""
-        n, p = link.after[0], link.before[0]
+        n, p = show(link.result), link.before[0]
         right = f"the derivative of {n} with respect to {p} is {show(link.forms[0])}"
         if is_scalar(self.lab.value(x)) and not self.lab.depends(x):
             return None
@@ -561,7 +579,7 @@ class Namer:
         was = self.role(x)
         if was is not None and was.kind == "derivative":
             return "derivative_at_wrong_layer", (
-                f"{show(x)} is the derivative of {was.of.after[0]}; here {right}."
+                f"{show(x)} is the derivative of {show(was.of.result)}; here {right}."
             )
         if self._is_activation_of(x, link):
             return "g_instead_of_gprime", (
@@ -572,7 +590,9 @@ class Namer:
             return "derivative_of_other_activation", (
                 f"{show(x)} is the derivative of {other}, and {n} is not {other}: {right}."
             )
-        if any(self.role(sub) == Role("gradient", sub.extra[0]) for _, sub in nodes(x) if sub.op == "name") and link.masking is False and x.op != "name":
+        if x.op != "name" and not link.masking and any(
+            sub.op == "name" and self._role_of_name(sub.extra).kind == "gradient" for _, sub in nodes(x)
+        ):
             return "derivative_at_wrong_point", f"{show(x)} is formed from a gradient; {right}."
         if x.op in _ORDERED and y.op in _ORDERED:
             names = {key for key in names_in(x)}
@@ -630,7 +650,7 @@ class Namer:
 
     def _is_activation_of(self, x: Expr, link: Link) -> bool:
         """Is `x` the activation itself: its value, or its function of anything?"""
-        if self.lab.same(x, self.lab.name(link.after)):
+        if self.lab.same(x, link.result):
             return True
         for statement in self.sheet.forward:
             if statement.key == link.after and link.before in names_in(statement.expr):
@@ -648,7 +668,7 @@ class Namer:
         """Is `x` what another activation's derivative would be in this place?"""
         make, number = self.make, self.number
         one, two, zero = number(1), number(2), number(0)
-        n, p = self.lab.name(link.after), self.lab.name(link.before)
+        n, p = link.result, self.lab.name(link.before)
         tanh, sigmoid = self.lab.formulas.call("tanh", p), self.lab.formulas.call("sigmoid", p)
         candidates = {
             "a sigmoid": [make("*", n, make("-", one, n)), make("*", sigmoid, make("-", one, sigmoid))],
@@ -678,6 +698,13 @@ class Namer:
         if a.op != "name" or b.op not in ("name", "attribute"):
             return None
         was, now = self._role_of_name(a.extra), self.role(b)
+        claim = self.sheet.claims.get(a.extra[0])
+        is_bias = of is not None and of in self.parameters and of not in self.matrices
+        if is_bias and claim is not None and (claim.of, 0) in self.matrices:
+            return "bias_from_weight_gradient", (
+                f"The gradient of {of[0] if of else 'a bias'} is not made of {a.extra[0]}: it sums the "
+                f"gradient {show(b)} of the layer over the examples."
+            )
         if was.kind in ("gradient", "scratch") and now is not None and now.kind in ("weight", "given", "forward"):
             return "gradient_instead_of_parameter", (
                 f"{show(a)} is a gradient; what belongs here is the value {show(b)} itself."
@@ -867,7 +894,7 @@ class Namer:
             if derivative is not None:
                 return self._wrong_derivative(derivative, x, y, x, y) or (
                     "missing_activation_derivative",
-                    f"The derivative {show(derivative.forms[0])} of {derivative.after[0]} is missing.",
+                    f"The derivative {show(derivative.forms[0])} of {show(derivative.result)} is missing.",
                 )
             return self._missing(lost, of)
         return None
@@ -900,7 +927,8 @@ class Namer:
         role = self.role(whole)
         arrays = [f for f in lost if not self._constant_number(f[0])]
         roles = [self.role(f) for f, _ in arrays]
-        if any(r is not None and r.kind == "mask" for r in roles):
+        upstream = any(r is not None and r.kind == "gradient" for r in roles)
+        if not upstream and any(r is not None and r.kind == "mask" for r in roles):
             return "dropout_mask_missing", (
                 f"The forward pass multiplies with {what}; its gradient does too."
             )
@@ -914,7 +942,7 @@ class Namer:
             return "constant_factor", f"The factor {what} is missing."
         if role is not None and role.kind == "derivative":
             return "missing_activation_derivative", (
-                f"The derivative of the activation is missing: the one of {role.of.after[0]} with "
+                f"The derivative of the activation is missing: the one of {show(role.of.result)} with "
                 f"respect to {role.of.before[0]} is {show(role.of.forms[0])}."
             )
         reals = product(self.lab, arrays)
@@ -924,7 +952,7 @@ class Namer:
         for r in roles:
             if r is not None and r.kind == "derivative":
                 return "missing_activation_derivative", (
-                    f"The derivative {show(r.of.forms[0])} of {r.of.after[0]} is missing."
+                    f"The derivative {show(r.of.forms[0])} of {show(r.of.result)} is missing."
                 )
         for r, (f, _) in zip(roles, arrays, strict=True):
             if r is not None and r.kind == "weight":
@@ -937,7 +965,7 @@ class Namer:
         derivative = self._contains_derivative(whole)
         if derivative is not None:
             return "missing_activation_derivative", (
-                f"The derivative {show(derivative.forms[0])} of {derivative.after[0]} is missing."
+                f"The derivative {show(derivative.forms[0])} of {show(derivative.result)} is missing."
             )
         return "missing_input_factor", f"The factor {what} of the product is left out."
 
@@ -946,19 +974,25 @@ class Namer:
 
     def _is_gradient_like(self, e: Expr) -> bool:
         """Is a formula a multiple of some quantity's gradient, such as ``a - y``?"""
-        value = self.lab.value(e)
-        if value is None or e.op == "name" and e.extra in self.lab.points[0].graph.values:
+        node = self.lab.points[0].graph.values.get(e.extra) if e.op == "name" else None
+        if self.lab.value(e) is None or isinstance(node, Value) and node in self.lab.points[0].reached:
             return False
         for key in self.lab.forward_keys:
             node = self.lab.points[0].graph.values[key]
-            if isinstance(node, Value) and node.op is not None and node in self.lab.points[0].reached:
-                true = self.lab.points[0].gradient(key)
-                if np.shape(true) != np.shape(value) or not np.any(true):
-                    continue
+            if not isinstance(node, Value) or node.op is None or node not in self.lab.points[0].reached:
+                continue
+            ratio: float | None = None
+            for i, point in enumerate(self.lab.points):
+                value, true = self.lab.value(e, i), np.asarray(point.gradient(key))
+                if value is None or np.shape(value) != true.shape or not np.any(true):
+                    break
                 at = int(np.argmax(np.abs(true)))
-                ratio = float(np.asarray(value, float).flat[at] / true.flat[at])
-                if ratio and equal(value, ratio * true):
-                    return True
+                here = float(np.asarray(value, float).flat[at] / true.flat[at])
+                if not here or not equal(value, here * true) or (ratio and not _near(here, ratio)):
+                    break
+                ratio = here
+            else:
+                return True
         return False
 
     def _too_many(self, extra: list[tuple[Expr, int]]) -> tuple[str, str] | None:
@@ -974,7 +1008,7 @@ class Namer:
             return "constant_factor", f"The factor {what} is too many."
         if role is not None and role.kind == "derivative":
             return "extra_activation_derivative", (
-                f"{what} is the derivative of {role.of.after[0]}, which does not belong here: it has "
+                f"{what} is the derivative of {show(role.of.result)}, which does not belong here: it has "
                 "cancelled already, or is applied twice."
             )
         for f, _ in extra:

@@ -254,10 +254,16 @@ def derive(lab: Lab, above: dict[Key, tuple[Expr, float]]) -> dict[Key, Line]:
     for node in reversed(reachable(cost, every=True)):
         lines[node] = _line(lab, node, keys.get(id(node)), lines)
     found: dict[Key, Line] = {}
+    hidden = [link for link in lab.links if link.after is None and link.forms]
 
     def arrived(node: Value, dz: Any) -> Any:
         key = keys.get(id(node))
-        if key is None or not isinstance(dz, Line):
+        if not isinstance(dz, Line):
+            return dz
+        if key is None:
+            for link in hidden:
+                if equal(node._data, lab.value(link.result)):
+                    _ = dz * _form(lab, link.forms[0], node.shape)
             return dz
         found[key] = dz
         if key in above and node is not cost:
