@@ -7,6 +7,7 @@ layer, a weight, a dropout mask, a gradient, a constant, a term of the penalty?
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ from tinygrad_edu.checking.sheet import Key, Statement
 from tinygrad_edu.checking.verdict import Judgement, names_in
 from tinygrad_edu.core.value import Value
 
+Factors = list[tuple[Expr, int]]
 _ORDERED = (">", ">=", "<", "<=", "==", "!=")
 
 
@@ -383,7 +385,7 @@ class Namer:
         self, a: Expr, b: Expr, chain: list[tuple[Expr, Expr]], of: Key | None
     ) -> tuple[str, str] | None:
         for step in (
-            self._reduction, self._penalty, self._derivative, self._renamed, self._product,
+            self._penalty, self._reduction, self._derivative, self._renamed, self._product,
             self._bracketed, self._terms, self._factors,
         ):  # fmt: skip
             found = step(a, b, chain, of)
@@ -559,6 +561,14 @@ class Namer:
         self, a: Expr, b: Expr, chain: list[tuple[Expr, Expr]], of: Key | None
     ) -> tuple[str, str] | None:
         """Something about the derivative of an activation."""
+        for x, y in chain:
+            if x.op in ("*", "/") and y.op in ("*", "/"):
+                lost, extra, before = self._factor_difference(x, y)
+                if lost:
+                    found = self._part_of_derivative(lost, extra, before)
+                    if found is not None:
+                        return found
+                break
         for x, y in reversed(chain):
             role = self.role(y)
             if role is None or role.kind != "derivative":
@@ -596,14 +606,14 @@ class Namer:
             return "derivative_at_wrong_point", f"{show(x)} is formed from a gradient; {right}."
         if x.op in _ORDERED and y.op in _ORDERED:
             names = {key for key in names_in(x)}
-            if names == names_in(y) or names <= {link.before, link.after}:
+            if names == names_in(y) or names <= {link.before, link.within}:
                 return "relu_mask_boundary", (
                     f"{show(x)} is true in the wrong places; {right}."
                 )
         where = self._wrong_argument_of_forms(x, link)
         if where is not None:
             return where[0], f"{show(x)} is taken at {where[1]}; {right}."
-        if set(names_in(x)) & {link.before, link.after}:
+        if set(names_in(x)) & {link.before, link.within}:
             return "wrong_derivative_formula", f"{show(x)} is not it: {right}."
         role = self.role(x)
         if role is not None and role.kind in ("gradient", "weight"):
@@ -614,8 +624,8 @@ class Namer:
         self, link: Link, used: Key, right: str, x: Expr
     ) -> tuple[str, str]:
         for other in self.lab.links:
-            if other is not link and used in (other.before, other.after):
-                if used not in (link.before, link.after):
+            if other.before != link.before and used in (other.before, other.after):
+                if used not in (link.before, link.after, link.within):
                     return "derivative_at_wrong_layer", (
                         f"{show(x)} uses {used[0]}, which belongs to another layer; {right}."
                     )
@@ -625,16 +635,19 @@ class Namer:
 
     def _wrong_argument_of_forms(self, x: Expr, link: Link) -> tuple[str, str] | None:
         """Is `x` the right derivative, with another quantity put in?"""
-        for form in self._forms_in_one_name(link):
-            inner = next(iter(names_in(form)))
+        patterns = [(form, self.lab.name(next(iter(names_in(form))))) for form in self._forms_in_one_name(link)]
+        patterns += [(form, link.result) for form in link.forms if form is not link.result]
+        for form, inner in patterns:
             for _, e in nodes(x):
                 if e.op == "number" or self.lab.value(e) is None:
                     continue
-                put = self.lab.formulas.substituted(form, {self.lab.name(inner): e})
+                put = self.lab.formulas.substituted(form, {inner: e})
+                if put is form:
+                    continue
                 if self.lab.same(put, x):
                     key = e.extra if e.op == "name" else None
                     for other in self.lab.links:
-                        if other is not link and key in (other.before, other.after):
+                        if other.before != link.before and key in (other.before, other.after):
                             return "derivative_at_wrong_layer", show(e)
                     return "derivative_at_wrong_point", show(e)
         return None
@@ -650,7 +663,7 @@ class Namer:
 
     def _is_activation_of(self, x: Expr, link: Link) -> bool:
         """Is `x` the activation itself: its value, or its function of anything?"""
-        if self.lab.same(x, link.result):
+        if self.lab.same(x, link.result) or self.lab.same(x, self.lab.name(link.within)):
             return True
         for statement in self.sheet.forward:
             if statement.key == link.after and link.before in names_in(statement.expr):
@@ -668,11 +681,11 @@ class Namer:
         """Is `x` what another activation's derivative would be in this place?"""
         make, number = self.make, self.number
         one, two, zero = number(1), number(2), number(0)
-        n, p = link.result, self.lab.name(link.before)
+        n, p, named = link.result, self.lab.name(link.before), self.lab.name(link.within)
         tanh, sigmoid = self.lab.formulas.call("tanh", p), self.lab.formulas.call("sigmoid", p)
         candidates = {
-            "a sigmoid": [make("*", n, make("-", one, n)), make("*", sigmoid, make("-", one, sigmoid))],
-            "a tanh": [make("-", one, make("**", n, two)), make("-", one, make("**", tanh, two))],
+            "a sigmoid": [make("*", a, make("-", one, a)) for a in (n, named, sigmoid)],
+            "a tanh": [make("-", one, make("**", a, two)) for a in (n, named, tanh)],
             "a ReLU": [
                 make(">", p, zero), make(">", n, zero), make(">=", p, zero),
                 make("*", make(">", p, zero), one),
@@ -769,7 +782,7 @@ class Namer:
         self, a: Expr, b: Expr, chain: list[tuple[Expr, Expr]], of: Key | None
     ) -> tuple[str, str] | None:
         """Terms lost or added in a sum."""
-        before, after = summands(self.lab, a), summands(self.lab, b)
+        before, after = self._added(a), self._added(b)
         if len(before) < 2 and len(after) < 2:
             return None
         lost = _without(after, before)
@@ -806,6 +819,14 @@ class Namer:
                         return "one_over_m_twice", f"In the term {show(x)} there is a 1/{m:g} too many."
                 return "constant_factor", f"The term {show(x)} is {ratio:.4g} times what it should be."
         return None
+
+    def _added(self, e: Expr) -> list[Expr]:
+        """The terms of a sum as written, with their signs."""
+        if e.op == "+":
+            return self._added(e.args[0]) + self._added(e.args[1])
+        if e.op == "-":
+            return self._added(e.args[0]) + [self.make("neg", t) for t in self._added(e.args[1])]
+        return [e]
 
     def _is_zero(self, e: Expr) -> bool:
         value = self.lab.value(e)
@@ -857,12 +878,7 @@ class Namer:
         self, a: Expr, b: Expr, chain: list[tuple[Expr, Expr]], of: Key | None
     ) -> tuple[str, str] | None:
         """Factors lost, added or exchanged in a product; matrix products included."""
-        before, after = self._all_factors(a), self._all_factors(b)
-        lost = _without(after, before)
-        extra = _without(before, after)
-        kept, gone = self._cancel([f for f, _ in lost], [f for f, _ in extra])
-        lost = [f for f in lost if f[0] in kept]
-        extra = [f for f in extra if f[0] in gone]
+        lost, extra, _ = self._factor_difference(a, b)
         if lost and not extra:
             return self._missing(lost, of)
         if extra and not lost:
@@ -899,6 +915,35 @@ class Namer:
             return self._missing(lost, of)
         return None
 
+    def _factor_difference(self, a: Expr, b: Expr) -> tuple[Factors, Factors, Factors]:
+        """The factors only the correction has, those only the line has, and all of the line."""
+        before, after = self._all_factors(a), self._all_factors(b)
+        lost = _without(after, before)
+        extra = _without(before, after)
+        kept, gone = self._cancel([f for f, _ in lost], [f for f, _ in extra])
+        lost = [f for f in lost if f[0] in kept]
+        extra = [f for f in extra if f[0] in gone]
+        return lost, extra, before
+
+    def _part_of_derivative(
+        self,
+        lost: Factors,
+        extra: Factors,
+        before: Factors,
+    ) -> tuple[str, str] | None:
+        """``a`` or ``1 - a`` where ``a * (1 - a)`` belongs: kept factors are part of g'."""
+        if any(f.op == "name" and f.extra in self.masks for f, _ in lost):
+            return None
+        kept = [f for f in before if f not in extra]
+        for n in (1, 2):
+            for chosen in itertools.combinations(kept, n):
+                whole = product(self.lab, [*lost, *chosen])
+                role = self.role(whole)
+                if role is not None and role.kind == "derivative":
+                    x = product(self.lab, [*extra, *chosen])
+                    return self._wrong_derivative(role.of, x, whole, x, whole)
+        return None
+
     def _contains_derivative(self, e: Expr) -> Link | None:
         for _, sub in nodes(e):
             role = self.role(sub)
@@ -906,8 +951,8 @@ class Namer:
                 return role.of  # type: ignore[no-any-return]
         return None
 
-    def _all_factors(self, e: Expr) -> list[tuple[Expr, int]]:
-        factors: list[tuple[Expr, int]] = []
+    def _all_factors(self, e: Expr) -> Factors:
+        factors: Factors = []
         for f, power in flat(e):
             if power > 0 and self._kind_of_product(f) == "@":
                 for operand in f.args[:2]:
@@ -921,7 +966,7 @@ class Namer:
                 factors.append((f, power))
         return factors
 
-    def _missing(self, lost: list[tuple[Expr, int]], of: Key | None) -> tuple[str, str] | None:
+    def _missing(self, lost: Factors, of: Key | None) -> tuple[str, str] | None:
         whole = product(self.lab, lost)
         what = show(whole)
         role = self.role(whole)
@@ -995,7 +1040,7 @@ class Namer:
                 return True
         return False
 
-    def _too_many(self, extra: list[tuple[Expr, int]]) -> tuple[str, str] | None:
+    def _too_many(self, extra: Factors) -> tuple[str, str] | None:
         whole = product(self.lab, extra)
         what = show(whole)
         role = self.role(whole)
