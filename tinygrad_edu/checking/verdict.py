@@ -289,9 +289,10 @@ class Judged:
                 multiple = self.multiple([p.run[claim.last.key] for p in self.points], truth)
                 if multiple is not None:
                     judgement.verdict, judgement.truth = "correct", truth
-                    what = "the opposite sign" if multiple == -1 else f"{multiple:.6g} times that"
+                    times = f"{abs(multiple):.6g} times " if abs(multiple) != 1 else ""
+                    sign = ", with the opposite sign" if multiple < 0 else ""
                     judgement.note = (
-                        f"this is {what} of d{claim.of} in {self.convention} scale; the lines that "
+                        f"this is {times}d{claim.of} in {self.convention}' scale{sign}; the lines that "
                         "read it make up for it, so the parameters' gradients are right"
                     )
                     break

@@ -1,0 +1,339 @@
+"""Sheets: what they may say, what they may not, and verdicts on real derivations."""
+
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import tinygrad_edu as tg
+from tinygrad_edu.checking.formula import SheetError
+from tinygrad_edu.checking.sheet import Sheet
+
+SHEETS = Path(__file__).parent / "sheets"
+EXPECTED = json.loads((SHEETS / "expected.json").read_text(encoding="utf-8"))
+
+NET = """
+m = 5
+X: (3, m)
+Y: (2, m) = binary
+W1: (4, 3)
+b1: (4, 1)
+W2: (2, 4)
+b2: (2, 1)
+Z1 = W1 @ X + b1
+A1 = np.tanh(Z1)
+Z2 = W2 @ A1 + b2
+A2 = 1 / (1 + np.exp(-Z2))
+J = -np.sum(Y * np.log(A2) + (1 - Y) * np.log(1 - A2)) / m
+"""
+
+
+def judged(claims, forward=NET, **options):
+    report = tg.check_sheet(Sheet(forward + claims), **options)
+    return {row.name: row for row in report.rows}
+
+
+def verdict(claim, forward=NET, **options):
+    return next(iter(judged(claim, forward, **options).values())).verdict
+
+
+# --- real derivations -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_every_verdict_on_real_derivations_is_as_expected(name):
+    report = tg.check_sheet(SHEETS / f"{name}.sheet")
+    want = EXPECTED[name]
+    assert {r.name: r.verdict for r in report.rows if r.name in want["expected"]} == want["expected"]
+    assert report.convention == want["convention"]
+    json.dumps(report.to_json(), allow_nan=False)
+
+
+def test_mistakes_are_named_and_corrected_and_nobody_is_falsely_accused():
+    from checker_figures import on_mutants, on_sheets
+
+    figures = on_sheets(SHEETS, show=False)
+    assert figures["verdicts"] == figures["claims"]
+    assert figures.get("accused", 0) == 0
+    assert figures["named"] >= 0.9 * figures["wrong"]
+    assert figures["corrected"] >= 0.9 * figures["wrong"]
+    figures = on_mutants(3, show=False)
+    assert figures.get("falsely accused", 0) == figures.get("others accused", 0) == 0
+    assert figures["named"] >= 0.9 * figures["mutants"]
+    assert figures["corrected"] >= 0.9 * figures["mutants"]
+
+
+# --- the language ------------------------------------------------------------------------------------
+
+X = "x: (3, 4)\nw: (2, 3)\n"
+
+
+@pytest.mark.parametrize("forward, value", [
+    ("z = w @ x", lambda w, x: w @ x),
+    ("z = np.dot(w, x)", lambda w, x: w @ x),
+    ("z = w.dot(x)", lambda w, x: w @ x),
+    ("z = np.sum(x, axis=1, keepdims=True)", lambda w, x: x.sum(1, keepdims=True)),
+    ("z = x.sum(axis=0)", lambda w, x: x.sum(0)),
+    ("z = mean(x, axis=1)", lambda w, x: x.mean(1)),
+    ("z = x[1:, ::2]", lambda w, x: x[1:, ::2]),
+    ("z = x[[0, 0, 2]]", lambda w, x: x[[0, 0, 2]]),
+    ("z = x[:, None, 1]", lambda w, x: x[:, None, 1]),
+    ("z = x.T.reshape(2, -1)", lambda w, x: x.T.reshape(2, -1)),
+    ("z = np.vstack([x, w.T @ w @ x])", lambda w, x: np.vstack([x, w.T @ w @ x])),
+    ("z = np.where(x > 0, x, 0.01 * x)", lambda w, x: np.where(x > 0, x, 0.01 * x)),
+    ("z = x * (x > 0)", lambda w, x: x * (x > 0)),
+    ("z = np.maximum(0, x)", lambda w, x: np.maximum(0, x)),
+    ("z = max(0, x)", lambda w, x: np.maximum(0, x)),
+    ("z = relu(x)", lambda w, x: np.maximum(0, x)),
+    ("z = x / x.shape[1]", lambda w, x: x / 4),
+    ("n, k = x.shape\nz = x * k", lambda w, x: x * 4),
+    ("z = x.copy()\nz[z < 0] = 0", lambda w, x: np.maximum(0, x)),
+    ("z = x * 1\nz[0, 1:] = 7.0", lambda w, x: np.vstack([[[x[0, 0], 7, 7, 7]], x[1:]])),
+    ("z = x + 0\nz += x", lambda w, x: 2 * x),
+    ("z = np.zeros_like(x)\nnp.add.at(z, [0, 0], x[:2])",
+     lambda w, x: np.vstack([x[0] + x[1], np.zeros((2, 4))])),
+    ("z = np.square(x) ** 0.5", lambda w, x: np.abs(x)),
+    ("z = np.eye(3) @ x", lambda w, x: x),
+    ("z = -x ** 2", lambda w, x: -(x**2)),
+    ("z = softmax(x, axis=0)", lambda w, x: np.exp(x) / np.exp(x).sum(0)),
+    ("z = (x  # a remark in the middle\n     + x)", lambda w, x: 2 * x),
+])  # fmt: skip
+def test_a_forward_line_means_what_numpy_means(forward, value):
+    sheet = Sheet(f"{X}{forward}\nJ = np.sum(z) + 0 * np.sum(w) + 0 * np.sum(x)\n")
+    x, w = sheet.numbers["x"], sheet.numbers["w"]
+    assert np.allclose(sheet.values["z"].data, value(w, x))
+
+
+@pytest.mark.parametrize("formula", [
+    "A2 - Y", "np.subtract(A2, Y)", "(A2 - Y).copy()", "np.array(A2 - Y)", "-(Y - A2)",
+    "np.where(Y == 1, A2 - 1, A2)", "A2 + np.negative(Y)", "np.float64(A2) - Y",
+    "np.concatenate([A2[:1] - Y[:1], A2[1:] - Y[1:]])", "sigmoid(Z2) - Y", "(A2.T - Y.T).T",
+    "np.matmul(np.eye(2), A2 - Y)", "(A2 - Y).reshape(2, 5)", "A2 - np.ones_like(Y) * Y",
+])  # fmt: skip
+def test_a_right_line_is_right_in_any_spelling(formula):
+    assert verdict(f"dZ2 = {formula}", convention="lecture") == "correct"
+
+
+def test_a_claim_under_a_name_of_ones_own():
+    row = judged("delta: dZ2 = A2 - Y", convention="lecture")["delta"]
+    assert (row.of, row.verdict, row.formula) == ("Z2", "correct", "delta = A2 - Y")
+
+
+def test_masked_assignment_to_an_array_of_ones_own_leaves_the_other_name_alone():
+    relu = NET.replace("np.tanh(Z1)", "np.maximum(0, Z1)")
+    rows = judged(
+        "dZ2 = A2 - Y\ndA1 = W2.T @ dZ2\ndZ1 = dA1\ndZ1[Z1 <= 0] = 0", relu, convention="lecture"
+    )
+    assert [row.verdict for row in rows.values()] == ["correct"] * 3
+    assert rows["dZ1"].formula.startswith("dZ1 = ")
+
+
+def test_an_update_does_not_change_the_truth_and_is_found():
+    rows = judged(
+        "dZ2 = A2 - Y\ndW2 = dZ2 @ A1.T / m\nW2 = W2 - 0.5 * dW2\n"
+        "dZ1 = W2.T @ dZ2 * (1 - A1**2)\n"
+    )
+    assert rows["dW2"].verdict == "correct"
+    assert rows["dZ1"].verdict == "wrong"
+    assert rows["dZ1"].diagnosis.mistake == "updated_weights"
+    assert rows["dZ1"].diagnosis.correction == rows["dZ1"].formula
+
+
+def test_what_follows_a_wrong_line_is_not_wrong():
+    rows = judged("dZ2 = Y * A2\ndW2 = dZ2 @ A1.T / m\n")
+    assert [rows[n].verdict for n in ("dZ2", "dW2")] == ["wrong", "follows"]
+
+
+def test_what_does_not_reach_the_cost_is_unchecked():
+    forward = NET.replace("J =", "U = A1 + 1\nJ =")
+    assert verdict("dU = A1 * 7", forward) == "unchecked"
+
+
+def test_a_line_that_raises_is_wrong_without_a_shape():
+    row = judged("dW2 = A1 @ Y / m")["dW2"]
+    assert (row.verdict, row.shape) == ("wrong", None)
+    row = judged("dW2 = nobody @ Y / m")["dW2"]
+    assert (row.verdict, row.shape) == ("wrong", None)
+
+
+def test_a_sign_moved_elsewhere_is_right_with_a_note():
+    rows = judged("dZ2 = Y - A2\ndW2 = -1/m * dZ2 @ A1.T\n")
+    assert rows["dZ2"].verdict == "correct"
+    assert "sign" in rows["dZ2"].note
+    rows = judged("dZ2 = Y - A2\ndW2 = 1/m * dZ2 @ A1.T\n")
+    assert rows["dZ2"].verdict == "wrong"
+
+
+def test_numbers_may_come_from_a_file_and_are_checked_on_fresh_ones(tmp_path):
+    # with all of Y zero the line passes on the given numbers alone
+    (tmp_path / "s.sheet").write_text(NET + "dZ2 = A2 + Y\n")
+    np.savez(tmp_path / "s.npz", Y=np.zeros((2, 5)))
+    report = tg.check_sheet(tmp_path / "s.sheet")
+    assert report.rows[0].verdict == "wrong"
+
+
+def test_numbers_on_a_kink_are_no_mistake(tmp_path):
+    relu = NET.replace("np.tanh(Z1)", "np.maximum(0, Z1)")
+    claims = "dZ2 = A2 - Y\ndZ1 = W2.T @ dZ2 * (Z1 {} 0)\n"
+    for test in (">", ">="):
+        (tmp_path / "s.sheet").write_text(relu + claims.format(test))
+        np.savez(tmp_path / "s.npz", X=np.zeros((3, 5)), b1=np.zeros((4, 1)))
+        report = tg.check_sheet(tmp_path / "s.sheet", convention="lecture")
+        assert [row.verdict for row in report.rows] == ["correct", "correct"]
+
+
+def test_the_claims_of_scalar_sheets_are_checked():
+    rows = judged("dz = 2 * z\ndw = dz * x\ndx = dz * w * 1.5\n", "w = 2.0\nx = -3.0\nz = w * x\nJ = z**2\n")
+    assert [rows[n].verdict for n in ("dz", "dw", "dx")] == ["correct", "correct", "wrong"]
+
+
+@pytest.mark.parametrize("kind, good", [
+    ("binary", lambda y: set(np.unique(y)) <= {0.0, 1.0}),
+    ("onehot(axis=0)", lambda y: np.allclose(y.sum(0), 1) and set(np.unique(y)) <= {0.0, 1.0}),
+    ("onehot(axis=1)", lambda y: np.allclose(y.sum(1), 1)),
+    ("probabilities(axis=0)", lambda y: np.allclose(y.sum(0), 1) and (y > 0).all()),
+    ("positive", lambda y: (y > 0).all()),
+    ("uniform(2, 3)", lambda y: (y >= 2).all() and (y <= 3).all()),
+    ("integers(0, 4)", lambda y: y.dtype.kind == "i" and (y >= 0).all() and (y < 4).all()),
+    ("normal", lambda y: (y < 0).any()),
+])  # fmt: skip
+def test_numbers_are_drawn_of_their_kind_and_the_same_for_the_same_seed(kind, good):
+    sheet = Sheet(f"y: (6, 5) = {kind}\nw: (6, 5)\nJ = np.sum(w * y)\n")
+    for seed in range(5):
+        assert good(sheet.draw(seed)["y"])
+        assert np.array_equal(sheet.draw(seed)["y"], sheet.draw(seed)["y"])
+    assert not np.array_equal(sheet.draw(1)["y"], sheet.draw(2)["y"])
+
+
+# --- what is not a sheet --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("line, column, words, text", [
+    (3, 5, "mp", "x: (3,)\n\nz = mp.exp(x)\nJ = np.sum(z)"),
+    (2, 7, "open", "x: (3,)\nz = x+open('/etc/passwd')\nJ = np.sum(z)"),
+    (2, 1, "write the lines out", "x: (3,)\nfor i in range(3): pass\nJ = 1"),
+    (1, 1, "write the lines out", "def f(x): return x"),
+    (2, 5, "__class__", "x: (3,)\nz = x.__class__\nJ = np.sum(x)"),
+    (1, 1, "numpy", "import os"),
+    (3, 1, "single number", "x: (3,)\ny = x\nJ = x * 2"),
+    (1, 1, "cost", "x: (3,)"),
+    (2, 7, "nobody", "x: (3,)\nJ = x+nobody"),
+    (1, 10, "kind", "x: (3,) = funny"),
+    (1, 4, "shape", "x: (0, 3)"),
+    (1, 4, "shape", "x: (3, k)"),
+    (2, 5, "matmul|do not chain", "x: (3, 4)\nJ = x @ x"),
+    (1, 4, "larger", "x: (9999999, 9999999)"),
+    (2, 12, "complex|real", "x: (3,)\nJ = np.sum(x * 2j)"),
+    (2, 5, "called", "x: (3,)\nJ = (lambda: 1)()"),
+])  # fmt: skip
+def test_an_error_names_line_and_column(line, column, words, text):
+    with pytest.raises(SheetError, match=words) as caught:
+        Sheet(text)
+    assert caught.value.line == line
+    assert abs(caught.value.column - column) <= 8
+
+
+@pytest.mark.parametrize("expression", [
+    "9**9**9**9", "np.ones((10**6, 10**6))", "np.zeros(10**12)", "np.eye(10**7)",
+    "np.outer(np.ones(10**6), np.ones(10**6))", "np.arange(10**12)", "10**400",
+    "np.repeat(x, 10**9)", "np.tile(x, 10**9)", "np.broadcast_to(x, (10**7, 10**7, 3))",
+    "+".join(["x"] * 5000), "(" * 500 + "x" + ")" * 500, "-" * 3000 + "x",
+    "x" + "[0:1]" * 900, "np.ones((2,)*40)", "[" * 300 + "1" + "]" * 300,
+    "np.ones((2000,1000)) @ np.ones((1000,2000))" + " @ np.ones((2000,2000))" * 200,
+])  # fmt: skip
+def test_what_would_take_too_much_is_refused(expression):
+    with pytest.raises(SheetError):
+        Sheet(f"x: (3,)\nz = {expression}\nJ = np.sum(x) + 0 * np.sum(z)\n")
+
+
+def test_pickles_in_numbers_are_refused(tmp_path):
+    (tmp_path / "s.sheet").write_text(NET)
+    np.savez(tmp_path / "s.npz", X=np.array([print], dtype=object))
+    with pytest.raises(SheetError, match="npz"):
+        tg.load_sheet(tmp_path / "s.sheet")
+    (tmp_path / "s.npz").write_bytes(pickle.dumps({"X": 1}))
+    with pytest.raises(SheetError, match="npz"):
+        tg.load_sheet(tmp_path / "s.sheet")
+
+
+def test_numbers_of_another_shape_are_refused(tmp_path):
+    (tmp_path / "s.sheet").write_text(NET)
+    np.savez(tmp_path / "s.npz", X=np.zeros((3, 6)))
+    with pytest.raises(SheetError, match="X"):
+        tg.load_sheet(tmp_path / "s.sheet")
+
+
+def test_an_unreadable_sheet_does_not_stop_the_others(tmp_path):
+    (tmp_path / "bad.sheet").write_text("for x in y: pass")
+    (tmp_path / "good.sheet").write_text(NET + "dZ2 = A2 - Y\n")
+    batch = tg.check_sheets([tmp_path / "bad.sheet", tmp_path / "no", tmp_path / "good.sheet"])
+    assert batch.exit_code == 2
+    assert [r.error is None for r in batch.reports] == [False, False, True]
+    assert batch.to_json()[2]["ok"]
+    assert "good.sheet" in str(batch)
+
+
+# --- what comes out -------------------------------------------------------------------------------
+
+
+def test_json_has_the_agreed_fields():
+    claims = "dZ2 = A2 - Y\ndW2 = dZ2 @ A2.T / m\n"
+    out = tg.check_sheet(Sheet(NET + claims), convention="lecture").to_json()
+    assert set(out) == {"sheet", "cost", "convention", "ok", "error", "rules"}
+    rule = out["rules"][1]
+    assert set(rule) == {
+        "name", "of", "line", "formula", "verdict", "note", "shape", "expected_shape", "max_error",
+        "numerical_error", "diagnosis",
+    }  # fmt: skip
+    assert rule["formula"] == "dW2 = dZ2 @ A2.T / m"
+    assert rule["diagnosis"]["correction"] == "dW2 = dZ2 @ A1.T / m"
+    assert rule["diagnosis"]["mistake"] == "wrong_layer_variable"
+    assert (rule["shape"], rule["expected_shape"]) == ([2, 2], [2, 4])
+
+
+def test_the_page_holds_sheet_verdicts_and_rules_and_escapes_all():
+    page = tg.check_sheet(Sheet(NET + "dZ2 = A2 + Y  # <script>alert(1)</script>\n")).to_html()
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+    assert "wrong" in page
+    assert "dZ2 = (A2 - Y) / m" in page or "dZ2 = A2 - Y" in page
+
+
+def test_a_judgement_is_the_same_every_time():
+    text = NET + "dZ2 = A2 - Y\ndZ1 = W2.T @ dZ2 * (1 - A1)\n"
+    first = tg.check_sheet(Sheet(text)).to_json()
+    assert tg.check_sheet(Sheet(text)).to_json() == first
+
+
+# --- anything at all ------------------------------------------------------------------------------
+
+PIECES = st.sampled_from(
+    "A2 Y X W1 W2.T dZ2 m 2 0.5 -1 ( ) [ ] * / @ + - ** , : . T sum np. np.exp( np.sum( axis=1 "
+    "keepdims=True > == = 0 None 'a' if else for in lambda reshape( -1 {} \n # J dQ ... ~ & | %".split(
+        " "
+    )
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(PIECES, max_size=14).map(" ".join))
+def test_any_text_gives_a_verdict_or_a_sheet_error(text):
+    try:
+        report = tg.check_sheet(Sheet(NET + "dZ2 = A2 - Y\ndW2 = " + text + "\n"))
+    except SheetError as error:
+        assert error.line > 0
+    else:
+        json.dumps(report.to_json(), allow_nan=False)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=60))
+def test_any_characters_give_a_sheet_error_or_a_sheet(text):
+    try:
+        Sheet(text)
+    except SheetError:
+        pass
