@@ -234,3 +234,63 @@ def test_the_engines_own_gradient_is_correct_and_a_changed_entry_is_not(seed, na
     spoilt = gradient.copy()
     spoilt.flat[seed % spoilt.size] += 0.01 * (1 + np.abs(gradient).max())
     assert not tg.compare(v["J"], {f"d{name}": spoilt}, convention="calculus").ok
+
+
+# --- formulas as text, functions, assertions ---------------------------------------------------
+
+
+def test_formulas_may_be_given_as_text():
+    rules = {
+        "dZ2": "A2 - Y",
+        "dW2": "1/m * dZ2 @ A1.T",
+        "db2": "db2 = np.sum(dZ2, axis=1, keepdims=True) / m",
+        "dZ1": "W2.T @ dZ2 * (1 - A1)",
+        "dW1": "np.dot(dZ1, X.T) / m",
+    }
+    found = verdicts(tg.compare(two_layers()["J"], rules))
+    assert found == dict(dZ2="correct", dW2="correct", db2="correct", dZ1="wrong", dW1="follows")
+
+
+@pytest.mark.parametrize("text, words", [
+    ("A2 -", "formula"), ("nobody - Y", "nobody"), ("__import__('os')", "import"),
+    ("(lambda: 1)()", "called"), ("A2.__class__", "__class__"),
+])  # fmt: skip
+def test_text_that_is_no_formula_is_refused(text, words):
+    with pytest.raises(tg.GradError, match=words):
+        tg.compare(two_layers()["J"], {"dZ2": text})
+
+
+def test_assert_derivation_passes_or_says_which_line():
+    J = two_layers()["J"]
+    tg.assert_derivation(J, lecture_rules())
+    with pytest.raises(AssertionError, match="db1"):
+        tg.assert_derivation(J, lecture_rules() | {"db1": np.zeros((4, 1))})
+
+
+def test_a_function_of_ones_own_is_judged_and_its_overwriting_reported():
+    def forward(X, Y, W):
+        Z = W @ X
+        A = 1 / (1 + np.exp(-Z))
+        tg.name_values(Z=Z, A=A)
+        return np.sum((A - Y) ** 2) / 5
+
+    def backward(X, Y, W, A, m):
+        A -= Y
+        dZ = 2 * A * (A + Y) * (1 - A - Y)
+        return {"dZ": dZ, "W": dZ @ X.T / m}
+
+    rng = np.random.default_rng(3)
+    given = dict(X=rng.normal(size=(3, 5)), Y=rng.normal(size=(2, 5)), W=rng.normal(size=(2, 3)))
+    comparison = tg.check_function(backward, forward, **given)
+    assert comparison.ok
+    assert comparison.remarks == ["backward writes into its input A"]
+    wrong = tg.check_function(lambda X, A, Y: {"dW": (A - Y) @ X.T}, forward, **given)
+    assert not wrong.ok
+
+
+def test_a_function_that_asks_for_what_is_not_there_is_told_so():
+    z = tg.Value(2.0, "z")
+    with pytest.raises(tg.GradError, match="cache"):
+        tg.check_function(lambda cache: {"dz": 1.0}, z * z)
+    with pytest.raises(TypeError, match="dict"):
+        tg.check_function(lambda z: 4.0, z * z)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.calculus.examples import Examples, find_examples
 from tinygrad_edu.checking import rows as table
+from tinygrad_edu.checking.formula import Evaluator, Formulas, Reader, names_in
 from tinygrad_edu.checking.rows import Row
 from tinygrad_edu.checking.truth import (
     TOLERANCE,
@@ -42,7 +44,7 @@ class Comparison:
     convention: str
     m: int | None = None
     cost: str = "J"
-    _title: str = field(default="", repr=False)
+    remarks: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -135,6 +137,75 @@ def compare(
     return best
 
 
+def assert_derivation(
+    cost: Value, manual: Mapping[str, Any], convention: str = "auto", m: int | None = None
+) -> None:
+    """`compare` for tests: raises AssertionError, whose message is the table, where a line is wrong.
+
+    >>> z = Value(2.0, "z")
+    >>> assert_derivation(z * z, {"dz": 4.0})
+    """
+    comparison = compare(cost, manual, convention, m)
+    if not comparison.ok:
+        wrong = ", ".join(row.name for row in comparison.rows if not row.ok)
+        raise AssertionError(f"{wrong} differ from the automatic gradients\n{comparison}")
+
+
+def check_function(
+    backward: Callable[..., Any],
+    forward: Value | Callable[..., Any],
+    convention: str = "auto",
+    m: int | None = None,
+    **inputs: Any,
+) -> Comparison:
+    """Judge a function that computes gradients by hand, on copies of its inputs.
+
+    `forward`: the cost, a Value whose graph has named nodes; or a function of Values that returns
+    it, called with `inputs` (arrays by name). `backward` is called with plain copies of the numbers
+    its parameters name (given or computed ones, and m) and returns a dict ``{"dW1": array, …}``. An
+    input it writes into is reported in `remarks`.
+
+    Raises GradError for a parameter that no node is named after, TypeError where no dict comes back.
+
+    >>> def forward(w):
+    ...     return w * w
+    >>> check_function(lambda w: {"dw": 2 * w}, forward, w=3.0).ok
+    True
+    """
+    if isinstance(forward, Value):
+        cost = forward
+        if inputs:
+            raise TypeError("inputs are for a forward function; a graph has its own")
+    else:
+        cost = forward(**{name: Value(data, name) for name, data in inputs.items()})
+        if not isinstance(cost, Value):
+            raise TypeError(f"forward returned a {type(cost).__name__}, not the cost as a Value")
+    known = {name: nodes[-1]._data for name, nodes in names_of(cost).items()}
+    examples = find_examples(cost, m)
+    if examples is not None:
+        known.setdefault("m", examples.m)
+    parameters = inspect.signature(backward).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        wanted = list(known)
+    else:
+        wanted = [n for n, p in parameters.items() if n in known or p.default is p.empty]
+    missing = [name for name in wanted if name not in known]
+    if missing:
+        raise GradError(
+            f"{backward.__name__} asks for {', '.join(missing)}; the graph has {', '.join(known)}"
+        )
+    given = {name: _copy(known[name]) for name in wanted}
+    found = backward(**given)
+    if not isinstance(found, Mapping):
+        raise TypeError(
+            f"{backward.__name__} returned a {type(found).__name__}; a dict {{'dW1': …}} is needed"
+        )
+    manual = {k if k.startswith("d") and k[1:] in known else f"d{k}": v for k, v in found.items()}
+    spoilt = [name for name in wanted if not np.array_equal(given[name], known[name], equal_nan=True)]
+    remarks = [f"{backward.__name__} writes into its input {name}" for name in spoilt]
+    return replace(compare(cost, manual, convention, m), remarks=remarks)
+
+
 def names_of(cost: Value) -> dict[str, list[Value]]:
     """The named nodes of a graph by name, oldest first; a name given twice has two nodes."""
     named: dict[str, list[Value]] = {}
@@ -170,7 +241,7 @@ def _judge(
         ]
         given = _evaluated(name, formula, as_given)
         (node, truth), error = _closest(given, truths, at_kink)
-        if not _right(error) and callable(formula):
+        if not _right(error) and (callable(formula) or isinstance(formula, str)):
             other, error_from_truth = _closest(_evaluated(name, formula, as_true), truths, at_kink)
             node, truth = other if _right(error_from_truth) else (node, truth)
         else:
@@ -238,6 +309,8 @@ def _evaluated(name: str, formula: Any, known: dict[str, Any]) -> Any:
     """The numbers of one entry; None where its function raises what NumPy raises for misfits."""
     if isinstance(formula, Value):
         formula = formula._data
+    if isinstance(formula, str):
+        return _computed(name, formula, known)
     if not callable(formula):
         array = np.asarray(formula)
         if array.dtype.kind not in "fiub":
@@ -259,6 +332,24 @@ def _evaluated(name: str, formula: Any, known: dict[str, Any]) -> Any:
     except (ValueError, IndexError, ArithmeticError):
         return None
     return _evaluated(name, result._data if isinstance(result, Value) else result, known)
+
+
+def _computed(name: str, text: str, known: dict[str, Any]) -> Any:
+    """The numbers of a formula given as text, interpreted as a sheet's; None where they do not fit."""
+    text = text.split("=", 1)[1] if text.split("=", 1)[0].strip() == name else text
+    try:
+        tree = ast.parse(text.strip(), mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise GradError(f"{name}: {text!r:.60} is not a formula: {error}") from None
+    e = Reader(Formulas(), text.strip(), lambda n: 0 if n in known else -1).read(tree.body)
+    missing = sorted({key[0] for key in names_in(e) if key[0] not in known})
+    if missing:
+        raise GradError(
+            f"{name}: its formula reads {', '.join(missing)}; there are {', '.join(sorted(known))}"
+        )
+    with np.errstate(all="ignore"):
+        value = Evaluator({(k, 0): v for k, v in known.items()}).get(e)
+    return None if value is None else np.asarray(value, float)
 
 
 def _copy(x: Any) -> Any:

@@ -16,11 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.checking.formula import Expr, nodes, show
+from tinygrad_edu.checking.formula import Expr, names_in, nodes, show
 from tinygrad_edu.checking.lab import Lab, equal, is_scalar, size
 from tinygrad_edu.checking.sheet import Key, Statement
 from tinygrad_edu.checking.symbolic import Line
-from tinygrad_edu.checking.verdict import names_in
 
 #: Formulas tried per line: single edits, and pairs where no single edit does it.
 MOST_SINGLE = 12_000

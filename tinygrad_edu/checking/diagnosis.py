@@ -6,12 +6,12 @@ import numpy as np
 
 from tinygrad_edu.checking import correction, symbolic
 from tinygrad_edu.checking.correction import Correction, Search, Words, visible_keys
-from tinygrad_edu.checking.formula import Expr, nodes, show
+from tinygrad_edu.checking.formula import Expr, names_in, nodes, show
 from tinygrad_edu.checking.lab import Lab
 from tinygrad_edu.checking.naming import Namer
 from tinygrad_edu.checking.rows import Diagnosis
 from tinygrad_edu.checking.sheet import Key, Statement
-from tinygrad_edu.checking.verdict import Judged, Judgement, names_in
+from tinygrad_edu.checking.verdict import Judged, Judgement
 
 
 def diagnose(judged: Judged) -> dict[str, Diagnosis]:

@@ -163,6 +163,18 @@ def nodes(root: Expr) -> list[tuple[tuple[int, ...], Expr]]:
     return found
 
 
+def names_in(e: Expr) -> set[tuple[str, int]]:
+    """The names a formula reads."""
+    found: set[tuple[str, int]] = set()
+    stack = [e]
+    while stack:
+        top = stack.pop()
+        if top.op == "name":
+            found.add(top.extra)
+        stack.extend(top.args)
+    return found
+
+
 # --- reading ----------------------------------------------------------------------------------
 
 

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.checking.correction import Edit, flat, product, summands
-from tinygrad_edu.checking.formula import Expr, nodes, show
+from tinygrad_edu.checking.formula import Expr, names_in, nodes, show
 from tinygrad_edu.checking.lab import Lab, Link, equal, is_scalar
 from tinygrad_edu.checking.rows import shape_text
 from tinygrad_edu.checking.sheet import Key, Statement
-from tinygrad_edu.checking.verdict import Judgement, names_in
+from tinygrad_edu.checking.verdict import Judgement
 from tinygrad_edu.core.value import Value
 
 Factors = list[tuple[Expr, int]]

@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_edu.calculus.examples import Examples, find_examples
 from tinygrad_edu.checking.comparison import check_convention, scales
-from tinygrad_edu.checking.formula import Evaluator, Expr, SheetError, Uncomputable
+from tinygrad_edu.checking.formula import Evaluator, SheetError, Uncomputable, names_in
 from tinygrad_edu.checking.sheet import Claim, Graph, Key, Sheet, Statement
 from tinygrad_edu.checking.truth import TOLERANCE, gradient_of, gradients, kinks, largest_error
 from tinygrad_edu.checking.vocabulary import Budget
@@ -337,18 +337,6 @@ class Judged:
 def _rounded(x: float) -> float:
     near = round(x)
     return float(near) if near and abs(x / near - 1) < TOLERANCE else x
-
-
-def names_in(e: Expr) -> set[Key]:
-    """The names a formula reads."""
-    found: set[Key] = set()
-    stack = [e]
-    while stack:
-        top = stack.pop()
-        if top.op == "name":
-            found.add(top.extra)
-        stack.extend(top.args)
-    return found
 
 
 def judge(sheet: Sheet, convention: str = "auto") -> tuple[Judged, list[str]]:
