@@ -56,8 +56,8 @@ if TYPE_CHECKING:
         Program, compile,
     )  # fmt: skip
     from tinygrad_edu.checking import (
-        Batch, Comparison, SheetError, SheetReport, check_sheet, check_sheets, compare,
-        load_sheet,
+        Batch, Comparison, SheetError, SheetReport, assert_derivation, check_function,
+        check_sheet, check_sheets, compare, load_sheet,
     )  # fmt: skip
     from tinygrad_edu.drawing import (
         draw, render,
@@ -85,8 +85,8 @@ _ROOMS = {
         "Program", "compile",
     ),
     "tinygrad_edu.checking": (
-        "Batch", "Comparison", "SheetError", "SheetReport", "check_sheet", "check_sheets",
-        "compare", "load_sheet",
+        "Batch", "Comparison", "SheetError", "SheetReport", "assert_derivation",
+        "check_function", "check_sheet", "check_sheets", "compare", "load_sheet",
     ),
     "tinygrad_edu.drawing": (
         "draw", "render",
@@ -102,18 +102,18 @@ _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
     "Batch", "Comparison", "Derivation", "GradError", "Program", "SheetError", "SheetReport",
-    "Value", "__version__", "abs", "absolute", "add", "arctan", "binary_cross_entropy",
-    "broadcast_to", "check_gradients", "check_sheet", "check_sheets", "clip", "compare",
-    "compile", "concatenate", "cos", "cosh", "cross_entropy", "cumsum", "debug_nans", "derive",
-    "divide", "dot", "draw", "equal", "exp", "expand_dims", "expm1", "export", "grad", "greater",
-    "greater_equal", "hessian", "hstack", "jacobian", "leaky_relu", "less", "less_equal",
-    "load_sheet", "log", "log10", "log1p", "log2", "log_softmax", "logsumexp", "matmul", "max",
-    "maximum", "mean", "mean_squared_error", "min", "minimum", "moveaxis", "multiply",
-    "name_values", "negative", "no_grad", "norm", "not_equal", "numerical_gradient", "one_hot",
-    "outer", "power", "prod", "ravel", "relu", "render", "reshape", "sigmoid", "sign", "sin",
-    "sinh", "softmax", "softplus", "sqrt", "squeeze", "stack", "std", "subtract", "sum",
-    "swapaxes", "tan", "tanh", "transpose", "value_and_grad", "var", "vjp", "vstack", "where",
-    "xlogy",
+    "Value", "__version__", "abs", "absolute", "add", "arctan", "assert_derivation",
+    "binary_cross_entropy", "broadcast_to", "check_function", "check_gradients", "check_sheet",
+    "check_sheets", "clip", "compare", "compile", "concatenate", "cos", "cosh",
+    "cross_entropy", "cumsum", "debug_nans", "derive", "divide", "dot", "draw", "equal", "exp",
+    "expand_dims", "expm1", "export", "grad", "greater", "greater_equal", "hessian", "hstack",
+    "jacobian", "leaky_relu", "less", "less_equal", "load_sheet", "log", "log10", "log1p",
+    "log2", "log_softmax", "logsumexp", "matmul", "max", "maximum", "mean",
+    "mean_squared_error", "min", "minimum", "moveaxis", "multiply", "name_values", "negative",
+    "no_grad", "norm", "not_equal", "numerical_gradient", "one_hot", "outer", "power", "prod",
+    "ravel", "relu", "render", "reshape", "sigmoid", "sign", "sin", "sinh", "softmax",
+    "softplus", "sqrt", "squeeze", "stack", "std", "subtract", "sum", "swapaxes", "tan",
+    "tanh", "transpose", "value_and_grad", "var", "vjp", "vstack", "where", "xlogy",
 ]  # fmt: skip
 
 
