@@ -63,7 +63,7 @@ def test_the_lecture_in_a_process_of_its_own_exits_with_0_and_writes_pictures(tm
 def test_the_lecture_exits_with_1_and_names_the_rows_when_a_rule_is_wrong(monkeypatch, capsys):
     monkeypatch.setattr(TABLE["tanh"], "rules", (lambda dz, z, x: dz * z,))
     assert cli.main(["lecture", "S7"]) == 1
-    assert "S7 one example, tanh in layer 1: dZ1" in capsys.readouterr().out
+    assert "S7 tanh in layer 1: dz1" in capsys.readouterr().out
 
 
 def test_without_a_renderer_the_lecture_says_what_to_install(monkeypatch, capsys, tmp_path):

@@ -10,7 +10,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -147,7 +147,11 @@ def _derive(arguments: argparse.Namespace) -> int:
     sheet = tg.load_sheet(arguments.sheet)
     wrt = arguments.wrt.split(",") if arguments.wrt else None
     rules = tg.derive(sheet.cost, wrt=wrt, convention=arguments.convention)
-    forms = {"text": str, "latex": tg.Derivation.to_latex, "numpy": tg.Derivation.to_numpy}
+    forms: dict[str, Callable[[Any], str]] = {
+        "text": str,
+        "latex": tg.Derivation.to_latex,
+        "numpy": tg.Derivation.to_numpy,
+    }
     print(forms[arguments.form](rules))
     return 0
 

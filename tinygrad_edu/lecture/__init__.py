@@ -46,23 +46,23 @@ def show(
     Raises GradError for an unknown section or a picture that cannot be drawn, OSError where `out`
     cannot be written to.
     """
-    chosen = list(sections) or list(SECTIONS)
+    chosen = [key.upper() for key in sections] or list(SECTIONS)
     for key in chosen:
-        if key.upper() not in SECTIONS:
+        if key not in SECTIONS:
             raise GradError(f"there is no section {key!r}; sections are {', '.join(SECTIONS)}")
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
     # Away from a terminal rich assumes 80 columns, too few for the tables.
     console = console or Console(width=None if sys.stdout.isatty() else 100)
     report = Report(console, out)
-    for key in map(str.upper, chosen):
+    for key in chosen:
         section = SECTIONS[key]
-        report.section(key, section.TITLE, section.SAYS)
+        report.begin(key, section.TITLE, section.SAYS)
         try:
             section.run(report)
-        except GradError as error:  # a rule that cannot even be run is a row that does not match
+        except (GradError, AssertionError) as error:  # a rule so wrong that nothing can be shown
             report.fail(f"stops: {error}")
             report.say(f"stops: {error}")
-        report.write_pictures()
-    report.end(chosen)
+        report.end()
+    report.close(chosen)
     return report.failures

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable, Sequence
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,31 @@ from rich.table import Table
 
 import tinygrad_edu as tg
 from tinygrad_edu.drawing import draw
+from tinygrad_edu.nn.curves import line_chart
 
+SHEETS = Path(__file__).parent / "sheets"
 TOLERANCE = 1e-9  # by hand and automatic differ by rounding only
+
+PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>The lecture, section by section</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto }}
+pre {{ font: 13px/1.25 ui-monospace, "DejaVu Sans Mono", monospace; overflow-x: auto }}
+img {{ max-width: 100%; max-height: 45rem }}
+</style>
+<h1>The lecture, section by section</h1>
+<p>{links}</p>
+<p><strong>{verdict}</strong></p>
+{sections}
+</html>
+"""
 
 
 class Report:
-    """Sections written to a terminal; their pictures to a folder, where one is given.
+    """Sections written to a terminal and, where a folder is given, to a page with pictures.
 
     `failures` names every row that should match and does not.
     """
@@ -28,37 +48,77 @@ class Report:
         self.console = console
         self.out = out
         self.failures: list[str] = []
-        self._section = ""
-        self._pictures: list[tuple[Path, Any]] = []
+        self._key = ""
+        self._pictures: list[tuple[str, Callable[[Path], Any]]] = []
+        self._page: list[str] = []
+        self._copy = _recorder()
 
-    def section(self, key: str, title: str, says: str) -> None:
+    def _print(self, *what: Any, **options: Any) -> None:
+        self.console.print(*what, **options)
+        if self.out is not None:
+            self._copy.print(*what, **options)
+
+    # --- a section -----------------------------------------------------------------------------
+
+    def begin(self, key: str, title: str, says: str) -> None:
         """Begin a section: its heading and what it shows."""
-        self._section = key
+        self._key = key
         self.console.print()
         self.console.rule(f"[bold]{key}  {title}", align="left")
-        self.say(says)
+        self.console.print(says, markup=False, highlight=False)
+        self._page.append(f'<h2 id="{key}">{key} {escape(title)}</h2>\n<p>{escape(says)}</p>')
+
+    def end(self) -> None:
+        """Write the section's pictures. Raises GradError or OSError where that cannot be done."""
+        if self.out is None:
+            return
+        figures = []
+        for name, write in self._pictures:
+            file = f"{self._key}_{name}.svg"
+            write(self.out / file)
+            self.console.print(f"picture: {self.out / file}", markup=False, highlight=False)
+            figures.append(f'<a href="{file}"><img src="{file}" alt="{file[:-4]}"></a>')
+        self._pictures.clear()
+        text = self._copy.export_html(code_format="<pre>{code}</pre>", inline_styles=True)
+        self._page += [text, *figures]
+
+    def close(self, sections: Sequence[str]) -> None:
+        """The last lines, what does not match or that all does; and the page."""
+        self.console.print()
+        if self.failures:
+            self.say(f"{len(self.failures)} rows that should match do not:")
+            for row in self.failures:
+                self.say(f"  {row}")
+        else:
+            self.say(f"{', '.join(sections)}: all that should match does.")
+        if self.out is not None:
+            verdict = escape(self._copy.export_text().strip()).replace("\n", "<br>")
+            links = " ".join(f'<a href="#{key}">{key}</a>' for key in sections)
+            page = PAGE.format(links=links, verdict=verdict, sections="\n".join(self._page))
+            (self.out / "index.html").write_text(page, encoding="utf-8")
+            self.console.print(f"page: {self.out / 'index.html'}", markup=False, highlight=False)
+
+    # --- what a section writes -----------------------------------------------------------------
 
     def say(self, text: str) -> None:
         """A line of text."""
-        self.console.print(text, markup=False, highlight=False)
+        self._print(text, markup=False, highlight=False)
 
     def fail(self, row: str) -> None:
         """Note that a row should match and does not."""
-        self.failures.append(f"{self._section} {row}")
+        self.failures.append(f"{self._key} {row}")
 
     def table(self, title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-        """A plain table; numbers are written with six digits."""
-        table = Table(title=title, title_justify="left")
-        for i, column in enumerate(columns):
-            table.add_column(column, justify="left" if i == 0 else "right", overflow="fold")
+        """A table; numbers are written with six digits."""
+        self.say(f"\n{title}")
+        table = Table(*columns)
         for row in rows:
             table.add_row(*map(_cell, row))
-        self.console.print(table)
+        self._print(table)
 
     def agree(
-        self, title: str, rows: Iterable[tuple[str, Any, Any]], hand: str = "by hand",
-        tolerance: float = TOLERANCE,
-    ) -> None:  # fmt: skip
+        self, title: str, rows: Iterable[tuple[str, Any, Any]], tolerance: float = TOLERANCE
+    ) -> None:
         """A table of (name, by hand, automatic): each pair must be equal up to rounding."""
         lines = []
         for name, by_hand, automatic in rows:
@@ -67,53 +127,57 @@ class Report:
             if not right:
                 self.fail(name)
             lines.append((name, by_hand, automatic, f"{error:.1e}", verdict(right)))
-        self.table(title, ("", hand, "automatic", "difference", "verdict"), lines)
-
-    def compare(
-        self, title: str, cost: tg.Value, manual: dict[str, Any], convention: str = "lecture",
-        wrong: tuple[str, ...] = (), only: tuple[str, ...] | None = None,
-    ) -> None:  # fmt: skip
-        """The lecture's formulas beside automatic and central differences.
-
-        `wrong` names the rows that are known not to match: if one does, that is a failure too.
-        `only` leaves rows out that another table has shown.
-        """
-        comparison = tg.compare(cost, manual, convention=convention)
-        rows = [row for row in comparison.rows if only is None or row.name in only]
-        self.say(f"\n{title}")
-        self.console.print(dataclasses.replace(comparison, rows=rows))
-        for row in rows:
-            if (row.verdict in ("correct", "kink")) == (row.name in wrong):
-                self.fail(f"{title}: {row.name}")
+        self.table(title, ("", "by hand", "automatic", "difference", "verdict"), lines)
 
     def check(self, what: str, holds: bool) -> None:
         """A fact that should hold."""
         if not holds:
             self.fail(what)
         says = "[green]holds[/]" if holds else "[red]does not hold[/]"
-        self.console.print(f"{what}: {says}", highlight=False)
+        self._print(f"{what}: {says}", highlight=False)
+
+    def sheet(
+        self, name: str, title: str, convention: str = "auto", wrong: tuple[str, ...] = (),
+        picture: bool = True,
+    ) -> tg.SheetReport:  # fmt: skip
+        """The lecture's lines of a sheet: judged, and beside the lines derived from the graph.
+
+        `wrong` names the lines that are known not to match: if one does, that is a failure too.
+        """
+        sheet = tg.load_sheet(SHEETS / f"{name}.sheet")
+        sheet.name = name
+        result = tg.check_sheet(sheet, convention=convention)
+        self.say(f"\n{title}")
+        self._print(result)
+        for row in result.rows:
+            if (row.verdict in ("correct", "kink")) == (row.name in wrong):
+                self.fail(f"{title}: {row.name}")
+        wanted = list(dict.fromkeys(row.of for row in result.rows))
+        derived = tg.derive(sheet.cost, wrt=wanted, convention=str(result.convention))
+        self.table(
+            "the lecture's lines, and those derived from the graph",
+            ("lecture", "derived"),
+            [(row.formula, derived[row.of].text) for row in result.rows],
+        )
+        if picture:
+            sheet.cost.backward()
+            self.picture(name.partition("_")[2] or "network", sheet.cost)
+        return result
+
+    def derived(self, cost: tg.Value) -> None:
+        """The rules of a graph, derived from it."""
+        self.say("\nthe rules behind these numbers, derived from the graph:")
+        self.say(str(tg.derive(cost)))
 
     def picture(self, name: str, cost: tg.Value) -> None:
-        """The graph of `cost` with its gradients of this moment, for the folder."""
+        """The graph of `cost`, with its gradients of this moment."""
         if self.out is not None:
-            self._pictures.append((self.out / f"{self._section}_{name}.svg", draw(cost)))
+            drawn = draw(cost)
+            self._pictures.append((name, lambda path: drawn.render(outfile=path)))
 
-    def write_pictures(self) -> None:
-        """Write the section's pictures; raises GradError or OSError where that cannot be done."""
-        for path, picture in self._pictures:
-            picture.render(outfile=path)
-            self.say(f"picture: {path}")
-        self._pictures.clear()
-
-    def end(self, sections: Sequence[str]) -> None:
-        """The last lines: what does not match, or that all does."""
-        self.console.print()
-        if not self.failures:
-            self.say(f"{', '.join(sections)}: all that should match does.")
-            return
-        self.say(f"{len(self.failures)} rows that should match do not:")
-        for row in self.failures:
-            self.say(f"  {row}")
+    def curves(self, name: str, curves: Mapping[str, Sequence[float]], **options: Any) -> None:
+        """Curves as a picture; `options` as for `tinygrad_edu.nn.curves.line_chart`."""
+        self._pictures.append((name, lambda path: line_chart(path, curves, **options)))
 
     def progress(self) -> Progress:
         """A progress bar, for a loop that takes seconds."""
@@ -121,6 +185,10 @@ class Report:
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
             TextColumn("cost {task.fields[cost]:.4f}"), console=self.console,
         )  # fmt: skip
+
+
+def _recorder() -> Console:
+    return Console(record=True, file=io.StringIO(), width=100, force_terminal=True)
 
 
 def difference(x: Any, y: Any) -> float:

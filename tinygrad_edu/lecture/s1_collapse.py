@@ -20,6 +20,7 @@ DEPTHS = (2, 10)
 
 def run(report: Report) -> None:
     """Linear nets of two depths beside their collapsed form: outputs and derivatives agree."""
+    report.sheet("S1", "two layers", picture=False)
     rng = np.random.default_rng(1)
     for depth in DEPTHS:
         widths = [3, *rng.integers(2, 6, size=depth).tolist()]
@@ -33,7 +34,7 @@ def run(report: Report) -> None:
         for layer, (W, b) in enumerate(zip(Ws, bs), start=1):
             a = tg.Value(W, f"w{layer}") @ a + tg.Value(b, f"b{layer}")
             a.name = f"a{layer}"
-        L = tg.sum(upstream * a)
+        L = tg.sum(tg.Value(upstream, "g", requires_grad=False) * a)
         L.name = "L"
         L.backward()
 

@@ -20,13 +20,8 @@ SAYS = (
 GRID = np.array([-3.0, -1.5, -0.5, 0.0, 0.5, 1.5, 3.0])
 EPSILON = 1e-6
 
-#: The same functions spelled out with simpler operations, and PyTorch's choice at 0.
-SPELLINGS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
-    "sigmoid, spelled out": (lambda z: 1 / (1 + np.exp(-z)), ACTIVATIONS["sigmoid"][1]),
-    "tanh, spelled out": (
-        lambda z: (np.exp(z) - np.exp(-z)) / (np.exp(z) + np.exp(-z)),
-        ACTIVATIONS["tanh"][1],
-    ),
+#: PyTorch's choice at 0.
+AT_ZERO: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "relu, at_zero=0": (lambda z: tg.relu(z, at_zero=0), lambda z: np.where(z > 0, 1.0, 0.0)),
     "leaky_relu, at_zero=0": (
         lambda z: tg.leaky_relu(z, at_zero=0),
@@ -44,11 +39,13 @@ def run(report: Report) -> None:
         _on_grid(report, name, function, derivative)
         values.append((f"{name}: g(z)", g(GRID), function(GRID)))
     report.agree("the values g(z) on the grid", values)
-    for name, (function, derivative) in SPELLINGS.items():
+    for name, (function, derivative) in AT_ZERO.items():
         z, upstream = tg.Value(GRID, "z"), rng.normal(size=GRID.shape)
         function(z).backward(seed=upstream)
         derivatives.append((f"{name}: dz = da · g'(z)", upstream * derivative(GRID), z.grad))
-    report.agree("spelled out with exp, and with PyTorch's g'(0) = 0", derivatives)
+    report.agree("with PyTorch's derivative at 0", derivatives)
+    for name in ("sigmoid", "tanh"):
+        report.sheet(f"S2_{name}", f"{name}, spelled out", picture=False)
 
 
 def _on_grid(report: Report, name: str, function: Any, derivative: Any) -> None:

@@ -70,6 +70,7 @@ def run(report: Report) -> None:
     if not after.item() < J.item():
         report.fail("the cost after one update")
     report.picture("network", J)
+    report.derived(J)
     _every_operation(report, rng)
 
 

@@ -67,6 +67,7 @@ def run(report: Report) -> None:
         + [(f"d{name}", by_hand[f"d{name}"], p.grad) for name, p in parameters.items()],
     )
     report.picture("network", J)
+    report.derived(J)
 
     trained, costs = descend(report, X, Y, beginning)
     steps = len(costs) - 1
@@ -80,6 +81,9 @@ def run(report: Report) -> None:
         f"α = {ALPHA}: {steps} steps until one lowers the cost by less than {CONVERGED:g}",
         ("step", "cost"),
         [(i, costs[i]) for i in (0, 1, 10, 100, steps) if i <= steps],
+    )
+    report.curves(
+        "cost", {"cost J": costs}, title="gradient descent", x_label="step", y_label="J", log=True
     )
     report.agree(
         f"after {steps} steps",

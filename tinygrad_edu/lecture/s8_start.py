@@ -99,6 +99,10 @@ def _train(
         ("step", "cost", "largest difference between the units"),
         [(i, costs[i], apart[i]) for i in SHOWN],
     )
+    report.curves(
+        f"{name}_units", {"difference between the units": apart, "cost J": costs},
+        title=f"{name} start", x_label="step",
+    )  # fmt: skip
     held = all(d == 0 for d in apart) if identical else apart[-1] > 0.1
     expected = "identical at every step" if identical else "no longer identical"
     report.check(f"{name} start: units {expected}", held)

@@ -53,6 +53,10 @@ def run(report: Report) -> None:
         [(g, np.log10(by_hand[g]), np.log10([norm for depth in DEPTHS for norm in norms[g][depth]]))
          for g in ACTIVATIONS],
     )  # fmt: skip
+    report.curves(
+        "norms", {g: norms[g][deepest] for g in ACTIVATIONS}, title=f"‖dW‖, depth {deepest}",
+        x_label="layer", y_label="‖dW‖", first_x=1, log=True,
+    )  # fmt: skip
     first = {g: norms[g][deepest][0] for g in ACTIVATIONS}
     report.check(
         "sigmoid's gradient vanishes, ReLU's does not", first["sigmoid"] < 1e-6 * first["relu"]
