@@ -138,7 +138,7 @@ def _print(*tables: Any) -> None:
     from rich.console import Console
 
     # Away from a terminal rich assumes 80 columns, too few for the tables.
-    console = Console(width=None if sys.stdout.isatty() else 100)
+    console = Console(width=None if sys.stdout.isatty() else 110)
     for table in tables:
         console.print(table)
 

@@ -53,7 +53,7 @@ def show(
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
     # Away from a terminal rich assumes 80 columns, too few for the tables.
-    console = console or Console(width=None if sys.stdout.isatty() else 100)
+    console = console or Console(width=None if sys.stdout.isatty() else 110)
     report = Report(console, out)
     for key in chosen:
         section = SECTIONS[key]

@@ -188,7 +188,7 @@ class Report:
 
 
 def _recorder() -> Console:
-    return Console(record=True, file=io.StringIO(), width=100, force_terminal=True)
+    return Console(record=True, file=io.StringIO(), width=110, force_terminal=True)
 
 
 def difference(x: Any, y: Any) -> float:
