@@ -275,12 +275,12 @@ def test_deep_layers_fold_into_one_box_that_names_them() -> None:
     assert "layer 1 … layer 60" in shown
 
 
-def test_a_chain_of_a_hundred_thousand_is_drawn_folded_and_as_text() -> None:
+def test_a_long_chain_is_drawn_folded_and_as_text() -> None:
     h = tg.Value(1.0)
-    for _ in range(100_000):
+    for _ in range(30_000):
         h = h + 1.0
     assert len(texts(tg.draw(h).pipe("svg"))) < 60
-    assert tg.draw(h, max_nodes=None).source.count(" -> ") == 300_000
+    assert tg.draw(h, max_nodes=None).source.count(" -> ") == 90_000
 
 
 def test_the_plain_text_of_a_large_graph_has_every_value_gradient_and_edge() -> None:

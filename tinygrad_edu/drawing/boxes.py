@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.drawing import folding, local, numbers
 from tinygrad_edu.drawing.text import layer_of, markup, quoted, superscripted, visible, wide
+from tinygrad_edu.rules import derive
 
 #: A leaf used more often is drawn again, small, at each use: long edges tie a layout in knots.
 OFTEN = 8
@@ -135,8 +137,10 @@ class Drawing:
         self.gradient = {node: written.gradient() for node, written in self.called.items()}
         self.back: dict[Any, list[local.Contribution]] = {}
         self.arriving: dict[Any, list[Any]] = {}
+        self.derived: dict[Any, str] = {}
         if not self.backward or self.operations > RULES:
             return
+        self.derived = self._derive()
         for node in reversed(self.alone):
             self.back[node] = local.contributions(node, self.called, self.gradient)
             for sent in self.back[node]:
@@ -148,6 +152,25 @@ class Drawing:
                     and sent.rule.shape == self._shape(sent.parent)
                 ):
                     self.gradient[sent.parent] = sent.rule
+
+    def _derive(self) -> dict[Any, str]:
+        """The line of each named computed quantity, as derived, on the scale of the numbers shown.
+
+        Formulas without names in between grow out of bounds: where most steps have none, there is
+        nothing short to write.
+        """
+        named = {name: node for node, name in self.names.items() if node.op is not None}
+        if self.root.shape != () or not self.root.requires_grad:
+            return {}
+        if self.operations > 3 * len(named):
+            return {}
+        try:
+            rules = derive(self.root, convention="calculus", names=named).rules
+        except GradError:  # two quantities of one name, say: the picture does without
+            return {}
+        lines = {rule.name: rule.text for rule in rules}
+        found = {node: lines.get(f"d{name}") for name, node in named.items()}
+        return {node: line for node, line in found.items() if line}
 
     def _layer(self, node: Any) -> tuple[str, int] | None:
         """The letters and the layer of a node whose name tells its layer."""
@@ -234,6 +257,10 @@ class Drawing:
             told = self._sum(node)
             if told:
                 rows.append(_row("", f'<FONT POINT-SIZE="9" COLOR="{GRADIENT}">{told}</FONT>'))
+        if node in self.derived:
+            line = markup(self.derived[node].replace("∗", "*"), 60)
+            line = f'<FONT POINT-SIZE="9" COLOR="{GRADIENT}">{line}</FONT>'
+            rows.append(f'<TR><TD COLSPAN="2">{line}</TD></TR>')
         verdict = self.verdicts.get(self.names.get(node, ""))
         if verdict:
             rows.append(

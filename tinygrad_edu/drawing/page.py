@@ -120,6 +120,7 @@ def _nodes(drawing: boxes.Drawing) -> list[dict[str, Any]]:
                 "value": _numbers(drawing.recorded[node]),
                 "grad": _numbers(node._grad),
                 "needs": node.requires_grad,
+                "derived": drawing.derived.get(node),
                 "number": i,
             }
         )
