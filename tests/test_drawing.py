@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import shutil
 import subprocess
@@ -13,10 +14,12 @@ from typing import Any
 import graphviz  # type: ignore[import-untyped]
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tinygrad_edu.core.sweep import reachable
-from tinygrad_edu.drawing import boxes, folding, numbers, picture, renderer
+from tinygrad_edu.drawing import boxes, folding, local, numbers, picture, renderer
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = [
@@ -185,6 +188,155 @@ def test_what_is_no_value_and_unknown_options_are_refused() -> None:
             tg.draw(x, max_nodes=wrong)
 
 
+# --- the backward pass ---------------------------------------------------------------------------
+
+
+def labels(source: str) -> dict[tuple[str, str], str]:
+    """What is written on each dashed edge."""
+    found = re.findall(r"^\t(\w+) -> (\w+) \[dir=back.* label=<&#160;(.*?)>", source, re.MULTILINE)
+    return {(tail, head): html.unescape(text) for tail, head, text in found}
+
+
+def test_each_backward_edge_has_the_rule_of_its_operation_in_the_names_of_the_graph() -> None:
+    J, named = a_net()
+    nodes = reachable(J, every=True)[::-1]
+    number = {node: i for i, node in enumerate(nodes)}
+    on = {tail: text for (tail, _), text in labels(tg.draw(J).source).items()}
+    assert on[f"n{number[named['W2']]}"] == "dZ2 @ A1ᵀ"
+    assert on[f"n{number[named['W1']]}"] == "dZ1 @ Xᵀ"
+    assert on[f"n{number[named['b1']]}"] == "sum(dZ1, axis=1)"
+    assert on[f"n{number[named['A1']]}"] == "W2ᵀ @ dZ2"
+    assert on[f"n{number[named['Z1']]}"] == "dA1 * (1 - A1**2)"
+
+
+def test_the_boxes_of_named_quantities_have_the_derived_line() -> None:
+    shown = texts(tg.draw(a_net()[0]).pipe("svg"))
+    assert "dZ1 = W2ᵀ dZ2 * (1 − A1²)" in shown
+
+
+def test_a_gradient_from_several_uses_is_shown_as_their_sum() -> None:
+    x = tg.Value(3.0, "x")
+    z = x * x + tg.exp(x * 0.0)
+    z.backward()
+    assert "= 0 + 3 + 3" in texts(tg.draw(z).pipe("svg"))
+    v = tg.Value(np.ones(3), "v")
+    z = tg.sum(v * v)
+    z.backward()
+    assert "sum of 2 contributions" in texts(tg.draw(z).pipe("svg"))
+
+
+@given(st.data())
+def test_a_rule_computed_as_written_gives_the_contribution(data: st.DataObject) -> None:
+    """Brackets included: the text of every edge, evaluated as Python, is the number beside it."""
+    values = [tg.Value(x, f"x{i}") for i, x in enumerate((0.7, -1.3, 2.1))]
+    for i in range(data.draw(st.integers(1, 8))):
+        a, b = (data.draw(st.sampled_from(values)) for _ in range(2))
+        kind = data.draw(st.sampled_from("+-*/n^etp"))
+        values.append(
+            {
+                "+": lambda a, b: a + b,
+                "-": lambda a, b: a - b,
+                "*": lambda a, b: a * b,
+                "/": lambda a, b: a / (b + 10.0),
+                "n": lambda a, b: -a,
+                "^": lambda a, b: a**3,
+                "e": lambda a, b: tg.exp(a * 0.1),
+                "t": lambda a, b: tg.tanh(a),
+                "p": lambda a, b: (1.0 + tg.sigmoid(a)) ** b,
+            }[kind](a, b)
+        )
+        values[-1].name = f"y{i}" if data.draw(st.booleans()) else None
+    root = values[-1]
+    root.name = "root"
+    root.backward()
+    drawing = boxes.Drawing(reachable(root, every=True)[::-1], "both", _names(root), None)
+    known: dict[str, Any] = {"exp": np.exp, "tanh": np.tanh, "log": np.log}
+    known["σ"] = lambda x: 1 / (1 + np.exp(-x))
+    for node in drawing.nodes:
+        if node in drawing.called:
+            known[drawing.called[node].text] = node.data
+            known[f"d{drawing.called[node].text}"] = node.grad
+    for node in drawing.nodes:
+        if node.op is not None:
+            formula = local.formula(node, drawing.called).text
+            assert _computed(formula, known) == pytest.approx(node.data, rel=1e-9, abs=1e-12)
+        for sent in drawing.sent(node):
+            assert _computed(sent.rule.text, known) == pytest.approx(
+                sent.amount, rel=1e-9, abs=1e-12
+            )
+
+
+def _computed(text: str, known: dict[str, Any]) -> Any:
+    return eval(text.replace("≠", "!=").replace(" = ", " == "), {}, known)
+
+
+def _names(root: tg.Value) -> dict[tg.Value, str]:
+    return {node: node.name for node in reachable(root, every=True) if node.name}
+
+
+def test_contributions_of_arrays_add_up_to_the_gradients_backward_left() -> None:
+    J, named = a_net()
+    again = J + tg.sum(named["W1"] ** 2) + tg.sum(named["A1"] * named["A1"])
+    again.backward()
+    drawing = boxes.Drawing(reachable(again, every=True)[::-1], "both", _names(again), None)
+    for name in ("W1", "A1", "Z1", "b2"):
+        total = sum(drawing.arriving[named[name]])
+        np.testing.assert_allclose(total, named[name].grad, rtol=1e-14)
+
+
+def test_expand_shows_an_operation_in_its_parts_with_the_same_gradients() -> None:
+    x = tg.Value(0.3, "x")
+    z = tg.sigmoid(x)
+    z.name = "z"
+    z.backward()
+    whole, parts_ = texts(tg.draw(z).pipe("svg")), texts(tg.draw(z, expand=True).pipe("svg"))
+    assert "σ" in whole
+    assert "exp" not in whole
+    assert "exp" in parts_
+    assert "σ" not in parts_
+    assert {"x", "z"} <= set(parts_)
+    slope = f"{z.data * (1 - z.data):.4g}"
+    assert slope in whole
+    assert slope in parts_
+    assert z.op is not None
+    assert z.op.name == "sigmoid"
+    assert len(z.parents) == 1
+
+
+def test_gradients_of_gradients_are_drawn() -> None:
+    x = tg.Value(2.0, "x")
+    g = tg.grad(lambda x: x**3)(x)
+    g.name = "slope"
+    g.backward()
+    shown = texts(tg.draw(g).pipe("svg"))
+    assert "slope" in shown
+    assert shown.count("12") >= 2
+
+
+def test_a_verdict_is_marked_on_its_node() -> None:
+    source = tg.draw(a_net()[0], verdicts={"W1": "wrong: 1/m <missing>", "nobody": "?"}).source
+    [box] = [line for line in source.splitlines() if "wrong: 1/m &lt;missing&gt;" in line]
+    assert "<B>W¹</B>" in box
+
+
+def test_a_parameter_replaced_since_is_drawn_with_the_numbers_the_graph_has() -> None:
+    w = tg.Value(2.0, "w")
+    z = w * 3.0
+    w.data = 50.0
+    shown = texts(tg.draw(z).pipe("svg"))
+    assert "2" in shown
+    assert "50" not in shown
+    assert "replaced since" in shown
+
+
+def test_the_legend_names_the_roles_that_occur_and_can_be_left_out() -> None:
+    w = tg.Value(2.0, "w")
+    shown = texts(tg.draw(w * 3.0).pipe("svg"))
+    assert {"parameter", "result", "constant"} <= set(shown)
+    assert "input" not in shown
+    assert "parameter" not in texts(tg.draw(w * 3.0, legend=False).pipe("svg"))
+
+
 # --- names that mean something to Graphviz -------------------------------------------------------
 
 
@@ -281,6 +433,13 @@ def test_a_long_chain_is_drawn_folded_and_as_text() -> None:
         h = h + 1.0
     assert len(texts(tg.draw(h).pipe("svg"))) < 60
     assert tg.draw(h, max_nodes=None).source.count(" -> ") == 90_000
+
+
+def test_plain_text_too_has_both_edges_of_x_times_x(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picture, "PLAIN", 1)
+    x = tg.Value(3.0, "x")
+    assert links(tg.draw(x * x).source).count(("n0", "o1")) == 2
+    assert parts(tg.draw(x * x).pipe("svg"), "edge") == 3
 
 
 def test_the_plain_text_of_a_large_graph_has_every_value_gradient_and_edge() -> None:

@@ -393,18 +393,18 @@ def _row(what: str, content: str) -> str:
     return f'<TR><TD ALIGN="LEFT">{told}</TD><TD ALIGN="RIGHT">{content}</TD></TR>'
 
 
-def plain(nodes: Sequence[Any], show: str) -> list[str]:
-    """Every value on one line of DOT: what a graph of ten thousand can afford."""
+def plain(nodes: Sequence[Any], names: Mapping[Any, str], show: str) -> list[str]:
+    """Every value as a line of DOT, operations and edges below it: for graphs of many thousands."""
     lines = []
     gradients = show != "forward"
     root = nodes[-1]
-    number = {node: i for i, node in enumerate(nodes)}
+    ids = {node: str(i) for i, node in enumerate(nodes)}
     looks = {
         role: f'\\l" shape=box fillcolor="{look.fill}" {look.plain}]\n'
         for role, look in ROLES.items()
     }
     signs: dict[Any, str] = {}
-    for node, i in number.items():
+    for node, me in ids.items():
         op, g, x = node.op, node._grad, node._data
         text = f"{x:.4g}" if type(x) is float else f"{node.shape}"
         if gradients and node.requires_grad:
@@ -414,16 +414,20 @@ def plain(nodes: Sequence[Any], show: str) -> list[str]:
                 text += rf"\lgrad {g:.4g}"
             else:
                 text += rf"\l‖grad‖ {np.linalg.norm(g):.4g}"
-        if node.name:
-            text = quoted(node.name)[1:-1] + r"\l" + text
-        lines.append(f'\tn{i} [label="{text}{looks[role_of(node, root)]}')
-        if op is not None:
-            sign = signs.get(op)
-            if node.options or sign is None:
-                sign = quoted(op_label(node))
-                if not node.options:
-                    signs[op] = sign
-            lines.append(f"\to{i} [label={sign} shape=ellipse]\n\to{i} -> n{i}\n")
-            for parent in node.parents:
-                lines.append(f"\tn{number[parent]} -> o{i}\n")
+        if names and node in names:
+            text = quoted(names[node])[1:-1] + r"\l" + text
+        look = looks["intermediate" if op and node is not root else role_of(node, root)]
+        if op is None:
+            lines.append(f'\tn{me} [label="{text}{look}')
+            continue
+        sign = None if node.options else signs.get(op)
+        if sign is None:
+            sign = quoted(op_label(node))
+            if not node.options:
+                signs[op] = sign
+        edges = "".join([f"\tn{ids[parent]} -> o{me}\n" for parent in node.parents])
+        lines.append(
+            f'\tn{me} [label="{text}{look}\to{me} [label={sign} shape=ellipse]\n'
+            f"\to{me} -> n{me}\n{edges}"
+        )
     return lines

@@ -95,7 +95,7 @@ def draw(
     nodes, found = _graph(cost, show, names, max_nodes, expand)
     whole = max_nodes is None or len(nodes) <= max_nodes
     if whole and len(nodes) > PLAIN:
-        return _picture(boxes.plain(nodes, show), "LR")
+        return _picture(boxes.plain(nodes, found, show), "LR")
     drawing = boxes.Drawing(nodes, show, found, max_nodes, verdicts)
     return _drawn(drawing, legend)
 
@@ -130,12 +130,12 @@ def _drawn(drawing: boxes.Drawing, legend: bool) -> Picture:
 
 def _names(nodes: Sequence[Any], given: Mapping[str, Any] | None) -> dict[Any, str]:
     """The name of each node that has one: its own, else one of those given."""
-    named = {id(value): name for name, value in reversed(list((given or {}).items()))}
-    found = {}
-    for node in nodes:
-        name = node.name if node.name is not None else named.get(id(node))
-        if name:
-            found[node] = str(name)
+    found = {node: node.name for node in nodes if node.name}
+    if given:
+        drawn = set(nodes)
+        for name, value in given.items():
+            if isinstance(value, Value) and value.name is None and value in drawn:
+                found.setdefault(value, str(name))
     return found
 
 
