@@ -200,7 +200,7 @@ def test_wherever_ctrl_c_strikes_a_step_has_happened_whole_or_not_at_all():
             sys.settrace(None)
 
     seen = {"before": 0, "stepped": 0, "ended": 0}
-    line, stride = 1, 7
+    line, stride = 1, 5
     while (state := interrupted_at(line)) is not None:
         matches = [
             name
@@ -327,6 +327,23 @@ def test_history_is_drawn_as_a_picture(tmp_path):
     assert "validation cost" in picture
     assert "cost &lt; 1" in picture
     assert all(math.isfinite(x) for x in history.arrays()["cost"])
+
+
+def test_a_cost_that_explodes_is_told_and_the_step_undone():
+    net = nn.Network(3, nn.Dense(2))
+    target = np.zeros((2, 23))
+    with np.errstate(over="ignore", invalid="ignore"):
+        with pytest.raises(tg.GradError, match=r"the cost is (inf|nan) at step \d+.*smaller"):
+            net.fit(X, target, batch_size=None, epochs=999, optimiser=nn.GradientDescent(1e9))
+    assert all(np.isfinite(p.data).all() for p in net.parameters.values())
+
+
+def test_a_run_stopped_by_a_callback_goes_on_from_there(tmp_path):
+    path, whole, again = tmp_path / "run.npz", a_net(), a_net()
+    history = run(whole)
+    run(a_net(), checkpoint=path, callbacks=[lambda r: setattr(r, "stop", r.position.step == 8)])
+    assert run(again, checkpoint=path, resume=True) == history
+    assert same(whole.state(), again.state())
 
 
 def test_mistakes_are_told():

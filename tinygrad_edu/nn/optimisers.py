@@ -21,7 +21,10 @@ Memory = dict[str, Any]
 
 
 class Schedule(Protocol):
-    """A learning rate that changes: the rate of step t = 1, 2, …"""
+    """A learning rate that changes: the rate of step t = 1, 2, …
+
+    Its `repr` stands for it in a checkpoint, so write a frozen dataclass, as those below are.
+    """
 
     def __call__(self, t: int) -> float: ...
 

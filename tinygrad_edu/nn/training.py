@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import math
 import os
 import sys
 import zlib
@@ -114,6 +115,11 @@ class Run:
             rng = np.random.default_rng([self.seed, 1, at.step])
             Z = net.before_output(X, rng)
             J = net.cost_of(Z, Y)
+            if not math.isfinite(J.item()):
+                raise GradError(
+                    f"fit: the cost is {J.item()} at step {at.step + 1}. The steps are too large: "
+                    "try a smaller learning rate, clip=1.0, or smaller initial weights"
+                )
             parameters = net.parameters
             for p in parameters.values():
                 p.zero_grad()
@@ -280,7 +286,8 @@ def fit(
     have had. `progress`: a bar with cost and accuracy on standard error, by default where that is a
     terminal.
 
-    Raises GradError for data that does not fit the network or a checkpoint of another run.
+    Raises GradError for data that does not fit the network, a checkpoint of another run, and a cost
+    that is no longer finite; the network then has the numbers from before that step.
 
     >>> from tinygrad_edu.nn import Dense, GradientDescent
     >>> net = Network(1, Dense(1, init="zeros"))
@@ -296,8 +303,9 @@ def fit(
         batches, steps, data = X, None, "a stream"
     else:
         batches, steps = shuffled(net, X, Y, batch_size, seed)
-        sums = [zlib.crc32(np.ascontiguousarray(a).tobytes()) for a in (X, Y)]
-        data = f"{np.shape(X)}, {np.shape(Y)}, batch size {batch_size}, checksums {sums}"
+        data = f"{np.shape(X)}, {np.shape(Y)}, batch size {batch_size}"
+        if checkpoint is not None:
+            data += f", checksums {[zlib.crc32(np.ascontiguousarray(a).data) for a in (X, Y)]}"
     run = Run(net, optimiser or Adam(), seed, clip, validation)
     if resume and checkpoint is None:
         raise GradError("fit: resume=True needs checkpoint=, the file to go on from")
@@ -326,6 +334,8 @@ def fit(
                         if run.position.step % save_every == 0:
                             run.save(checkpoint, data)
                     if run.stop:
+                        if checkpoint is not None:
+                            run.save(checkpoint, data)
                         break
                 else:
                     run.end_epoch()
