@@ -166,15 +166,18 @@ def _finished(
     arguments: Sequence[tuple[Argument | Scalars, Symbol]],
     table: Table,
     story: Sequence[str],
+    copied: bool = False,
 ) -> Program:
     """The program of arrays for a cost and its arguments."""
     wanted = [(a, s) for a, s in arguments if a.requires_grad]
     gradients = _backward(root, [s for _, s in wanted], table)
     asked = table.asked
-    new = lowered([root, *gradients, *(s for _, s in arguments)])
+    new = lowered([root, *gradients, *(s for _, s in arguments)], copied)
     table.close()
     listing = source.written(
-        new[1 + len(wanted) :], new[0], {a.name: g for (a, _), g in zip(wanted, new[1:])}
+        [s if s.op is None else s.parents[0] for s in new[1 + len(wanted) :]],
+        new[0],
+        {a.name: g for (a, _), g in zip(wanted, new[1:])},
     )
     new[0].table.close()
     told = [
@@ -239,7 +242,7 @@ def _rolled_program(cost: Value, nodes: Sequence[Value], slots: Sequence[Slot]) 
         f"{recorded} operations on single numbers were recorded: {roller.groups} on arrays.",
         *roller.story,
     ]
-    return _finished(root, [(a, s) for a, s, _ in arguments], table, story)
+    return _finished(root, [(a, s) for a, s, _ in arguments], table, story, copied=True)
 
 
 def _float_program(

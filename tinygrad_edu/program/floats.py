@@ -66,14 +66,15 @@ def written(
     text: dict[Symbol, str] = {}
     binds: dict[Symbol, int] = {}  # how tightly a text binds, if it is not a name
     parameters = []
-    body = []
+    body: list[str] = []
+    temporary: set[str] = set()
     for key, symbols in arguments.items():
         parameters.append(names.name(key))
         if len(symbols) == 1:
             text[symbols[0]] = parameters[-1]
         else:
             text.update((s, f"{parameters[-1]}[{k}]") for k, s in enumerate(symbols))
-    results = [cost, *(g for part in gradients.values() for g in part)]
+    results = {cost, *(g for part in gradients.values() for g in part)}
     order = needed(results)
     uses = dict.fromkeys(results, 2)  # what is handed out has a line of its own
     for s in order:
@@ -97,7 +98,10 @@ def written(
             text[s], binds[s] = line, tight
         else:
             text[s] = names.name(s.name) if s.name else names.fresh("t")
+            if s.name is None and s not in results:
+                temporary.add(text[s])
             body.append(f"{text[s]} = {line}")
+    body = _reusing(body, temporary)
     found = ", ".join(
         f"{key!r}: "
         + (f"[{', '.join(text[g] for g in part)}]" if len(part) != 1 else text[part[0]])
@@ -119,6 +123,22 @@ def written(
         "",
     ]
     return "\n".join(lines)
+
+
+def _reusing(body: list[str], temporary: set[str]) -> list[str]:
+    """The same lines with a name given again once nothing later reads it: few names are fast."""
+    words = [[w for w in re.findall(r"\bt\w+", line) if w in temporary] for line in body]
+    last = {w: i for i, found in enumerate(words) for w in found}
+    free: list[str] = []
+    now: dict[str, str] = {}
+    lines = []
+    for i, line in enumerate(body):
+        made = line.partition(" = ")[0]
+        free += [now[w] for w in dict.fromkeys(words[i]) if last[w] == i and w != made]
+        if made in temporary:
+            now[made] = free.pop() if free else made
+        lines.append(re.sub(r"\bt\w+", lambda found: now.get(found[0], found[0]), line))
+    return lines
 
 
 class Lines:

@@ -15,7 +15,7 @@ import numpy as np
 from tinygrad_edu.core.ops import arithmetic as ar
 from tinygrad_edu.core.ops import elementwise as el
 from tinygrad_edu.core.ops import linalg, losses, reductions, shaping
-from tinygrad_edu.core.primitive import Primitive, primitive
+from tinygrad_edu.core.primitive import Each, Primitive, Shape, primitive
 from tinygrad_edu.program.symbol import ELEMENTWISE, Symbol, Table, needed
 
 #: Sums no longer than this are products with ones: faster, and rounded as well at this length.
@@ -50,6 +50,36 @@ def top(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     -inf
     """
     return np.max(x, axis=axis, keepdims=keepdims, initial=-np.inf)
+
+
+@primitive(None)
+def copy(x: Any) -> Any:
+    """The same numbers in memory of their own.
+
+    >>> copy(2.0)
+    2.0
+    """
+    return np.array(x)[()]
+
+
+#: One step from an array to a part of its memory: ``("at", index)`` or ``("as", shape)``.
+Step = tuple[str, Any]
+
+
+@primitive(Each(lambda *_: None), shape=lambda *_, shape, paths: shape)
+def accumulate(*parts: Any, shape: Shape, paths: tuple[tuple[Step, ...], ...]) -> Any:
+    """Zeros with each part added in where its path leads; the empty path is the whole.
+
+    >>> accumulate(np.ones(3), 5.0, shape=(3,), paths=((), (("at", slice(0, 1)),))).tolist()
+    [6.0, 1.0, 1.0]
+    """
+    z = np.zeros(shape)
+    for part, path in zip(parts, paths):
+        place = z
+        for step, what in path:
+            place = place[what] if step == "at" else place.reshape(what)
+        place += part
+    return z
 
 
 ELEMENTWISE |= {copysign, finite}
@@ -120,13 +150,68 @@ def _sum(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     gone = reductions.axes_of(len(x.shape), axis)
     n = reductions.count(x, axis)
     new = reductions.reduced_shape(x.shape, axis=axis, keepdims=keepdims)
-    if len(x.shape) != 2 or n > _SUM_BY_PRODUCT or x.op is shaping.transpose:
+    if n > _SUM_BY_PRODUCT or x.op is shaping.transpose:
+        return None
+    if not new and x.op is ar.multiply and x.parents[0].shape == x.parents[1].shape:
+        return linalg.matmul(*(shaping.reshape(y, shape=(n,)) for y in x.parents))
+    if len(x.shape) != 2:
         return None
     if gone == (1,):
         return shaping.reshape(linalg.matmul(x, np.ones((n, 1), x.dtype)), shape=new)
     if gone == (0,):
         return shaping.reshape(linalg.matmul(np.ones((1, n), x.dtype), x), shape=new)
     return None
+
+
+def _pieces(s: Symbol) -> list[tuple[Symbol, tuple[Step, ...]]]:
+    """What is added where to give `s`: the gradient of a slice is zeros but for a part."""
+    if s.op is accumulate:
+        return list(zip(s.parents, s.options["paths"]))
+    part, whole = s, True
+    path: list[Step] = []
+    end: tuple[Symbol, tuple[Step, ...]] = (s, ())
+    while part.op in (shaping.scatter, shaping.reshape):
+        inner = part.parents[0]
+        if part.op is shaping.reshape:
+            # Only where it is certainly another look at the same memory.
+            if not whole and [n for n in part.shape if n != 1] != [
+                n for n in inner.shape if n != 1
+            ]:
+                break
+            path.append(("as", inner.shape))
+        else:
+            index = part.options["index"]
+            if isinstance(index, int) and len(part.shape) == 1:
+                index = slice(index, index + 1) if index >= 0 else None
+            whole = whole and isinstance(index, slice) and len(part.shape) == 1
+            whole = whole and index.step in (None, 1)
+            if not (isinstance(index, slice) or (isinstance(index, tuple) and _slices(index))):
+                break
+            path.append(("at", index))
+            end = (inner, tuple(path))
+        part = inner
+    return [end]
+
+
+def _slices(index: tuple[Any, ...]) -> bool:
+    return all(isinstance(part, slice) for part in index)
+
+
+def _add(x: Any, y: Any) -> Any:
+    """Parts of zeros are added in place, not as arrays of mostly zeros."""
+    if x.shape != y.shape or x.dtype != y.dtype:
+        return None
+    pieces = sorted([*_pieces(x), *_pieces(y)], key=lambda piece: len(piece[1]) > 0)
+    if not any(path for _, path in pieces):
+        return None
+    whole = [part for part, path in pieces if not path]
+    if len(whole) > 1:
+        total = whole[0]
+        for part in whole[1:]:
+            total = total + part
+        pieces = [(total, ()), *pieces[len(whole) :]]
+    parts, paths = zip(*pieces)
+    return x.table.node(accumulate, parts, {"shape": x.shape, "paths": paths})
 
 
 #: What an operation is written as, where it is not a call to NumPy itself.
@@ -136,12 +221,16 @@ FORMS: dict[Primitive, Callable[..., Any]] = {
     losses.logistic_loss: _logistic_loss, losses.softmax_loss: _softmax_loss,
     el.relu: lambda x, *, at_zero=1: ar.maximum(x, 0.0), el.leaky_relu: _leaky_relu,
     reductions.norm: _norm, el.xlogy: _xlogy, el.xdivy: _xdivy, linalg.matmul: _matmul,
-    reductions.sum: _sum,
+    reductions.sum: _sum, ar.add: _add,
 }  # fmt: skip
 
 
-def lowered(outputs: Sequence[Symbol]) -> list[Symbol]:
-    """`outputs` written with NumPy's own operations, in a table of their own."""
+def lowered(outputs: Sequence[Symbol], copied: bool = False) -> list[Symbol]:
+    """`outputs` written with NumPy's own operations, in a table of their own.
+
+    `copied`: arguments are first copied to memory of the program's own, where many looks at parts
+    of them are taken once and for all.
+    """
     table = Table(FORMS)
     new: dict[Symbol, Symbol] = {}
     for old in needed(outputs):
@@ -151,6 +240,8 @@ def lowered(outputs: Sequence[Symbol]) -> list[Symbol]:
             now = table.symbol(old.value)
         else:
             now = table.argument(old.name or "", old.shape, old.dtype)
+            if copied and old.shape:
+                now = table.node(copy, (now,), {})
         if now.name is None and not now.constant:
             now.name = old.name
         new[old] = now

@@ -152,8 +152,9 @@ class Roller:
 
     # --- reading numbers out of arrays -----------------------------------------------------------
 
-    def read(self, ids: Ids) -> Any:
+    def read(self, ids: Any) -> Any:
         """The numbers `ids` as a Symbol of that shape; what repeats along an axis is read once."""
+        ids = np.asarray(ids)
         repeated = [a for a, n in enumerate(ids.shape) if n > 1 and (ids == ids.take([0], a)).all()]
         few = ids
         for a in repeated:
@@ -259,11 +260,13 @@ class Roller:
         total: Any = 0.0
         left, right, signs = np.array(s.left, int), np.array(s.right, int), np.array(s.signs)
         for part in self.by_array(left, right, signs):
+            part = part[0] if len(part) == 1 else part
             x, y = self.read(left[part]), self.read(right[part])
-            total = total + reductions.sum(x * y) * float(signs[part[0]])
+            total = total + reductions.sum(x * y) * float(signs[part].flat[0])
         plain, signs = np.array(s.plain, int), np.array(s.plain_signs)
         for part in self.by_array(plain, plain, signs):
-            total = total + reductions.sum(self.read(plain[part])) * float(signs[part[0]])
+            part = part[0] if len(part) == 1 else part
+            total = total + reductions.sum(self.read(plain[part])) * float(signs[part].flat[0])
         return total
 
     def by_array(self, x: Ids, y: Ids, signs: Any) -> list[Ids]:

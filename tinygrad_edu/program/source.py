@@ -16,23 +16,13 @@ import numpy as np
 from tinygrad_edu.core.ops import TABLE, linalg, reductions, shaping
 from tinygrad_edu.core.ops import arithmetic as ar
 from tinygrad_edu.core.ops import elementwise as el
-from tinygrad_edu.core.primitive import Primitive, primitive
-from tinygrad_edu.program.lowering import copysign, finite, top
+from tinygrad_edu.core.primitive import Primitive
+from tinygrad_edu.program.lowering import accumulate, copy, copysign, finite, top
 from tinygrad_edu.program.names import Names, number
 from tinygrad_edu.program.symbol import Symbol, needed
 
 #: Constants up to this many numbers are printed in the source; larger ones are handed over with it.
 _PRINTED = 1024
-
-
-@primitive(None)
-def copy(x: Any) -> Any:
-    """The same numbers in memory of their own.
-
-    >>> copy(2.0)
-    2.0
-    """
-    return np.array(x)
 
 
 #: NumPy's element-wise functions: they can write a result over an input.
@@ -193,7 +183,7 @@ class _Writer:
     def take(self, s: Symbol, dead: Sequence[Symbol]) -> str:
         """Memory for a result: that of an input nobody reads again, a free block, or a new one."""
         self.unshared += s.size * s.dtype.itemsize
-        if s.op in UFUNCS or s.op is copy:
+        if s.op in UFUNCS or s.op in (copy, accumulate):
             for x in dead:
                 if x in s.parents and x.shape == s.shape and x.dtype == s.dtype:
                     self.block[s] = self.block.pop(x)
@@ -244,12 +234,9 @@ class _Writer:
         fixed = x.constant or x in self.fixed
         if x.constant:
             self.fixed[x] = self.read(x)
-        if (
-            fixed
-            and x.shape
-            and s.shape
-            and (s.op is not shaping.reshape or x.constant or self.contiguous(x))
-        ):
+        grown = [n for n in x.shape if n != 1] == [n for n in s.shape if n != 1]
+        same = s.op is not shaping.reshape or x.constant or grown or self.contiguous(x)
+        if fixed and same and x.shape and s.shape:
             stem = s.name or f"{self.text[x]}_{'T' if what == '{}.T' else 'view'}"
             self.fixed[s] = self.text[s] = self.view_above(what.format(self.fixed[x]), stem)
         elif what == "{}.T":
@@ -260,6 +247,10 @@ class _Writer:
 
     def contiguous(self, s: Symbol) -> bool:
         """Do the numbers of `s` lie in memory in order, so that any shape of them is a look?"""
+        if s.op is shaping.getitem:
+            index = s.options["index"]
+            row = isinstance(index, slice) and index.step in (None, 1)
+            return row and len(s.shape) == 1 and self.contiguous(s.parents[0])
         return not is_view(s) or s.op is shaping.reshape
 
     # --- calls -----------------------------------------------------------------------------------
@@ -378,13 +369,28 @@ def _write_copy(w: _Writer, s: Symbol, name: str, args: list[str], dead: Sequenc
 def _write_getitem(
     w: _Writer, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]
 ) -> None:
-    w.body.append(f"{name} = {args[0]}[{w.index(s.options['index'])}]")
+    index = s.options["index"]
+    if (
+        isinstance(index, np.ndarray) and index.ndim == 1 and index.dtype.kind == "i"
+        and len(s.parents[0].shape) == 1 and (index >= 0).all()
+    ):  # fmt: skip
+        out = w.kept(s, (), name)  # the indices were checked when the graph was recorded
+        w.body.append(f"{name} = np.take({args[0]}, {w.index(index)}{out}, mode='clip')")
+    else:
+        w.body.append(f"{name} = {args[0]}[{w.index(index)}]")
 
 
 def _write_scatter(
     w: _Writer, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]
 ) -> None:
     index = s.options["index"]
+    if (
+        isinstance(index, np.ndarray) and index.ndim == 1 and index.dtype.kind == "i"
+        and len(s.shape) == 1 and s.dtype == np.float64 and (index >= 0).all()
+    ):  # fmt: skip
+        # What is read at several places adds up: counted with weights, not written one by one.
+        w.body.append(f"{name} = np.bincount({w.index(index)}, {args[0]}, {s.size})")
+        return
     w.fixed[s] = w.text[s] = memory = w.take(s, ())
     text = w.index(index)
     w.body.append(f"{memory}.fill(0.0)")
@@ -392,6 +398,28 @@ def _write_scatter(
         w.body.append(f"{memory}[{text}] = {args[0]}")
     else:
         w.body.append(f"np.add.at({memory}, np.s_[{text}], {args[0]})")
+
+
+def _write_accumulate(
+    w: _Writer, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]
+) -> None:
+    paths = s.options["paths"]
+    roots = [w.root.get(x, x) for x in s.parents]
+    whole = not paths[0]
+    # The first part's memory is taken over, unless a later part is a look at it.
+    w.fixed[s] = w.text[s] = memory = w.take(
+        s, [x for x in dead if whole and x is s.parents[0] and x not in roots[1:]]
+    )
+    if not whole:
+        w.body.append(f"{memory}.fill(0.0)")
+    elif memory != w.fixed.get(s.parents[0]):
+        w.body.append(f"np.copyto({memory}, {args[0]})")
+    for path, part in zip(paths[whole:], args[whole:]):
+        look = memory
+        for step, what in path:
+            look += f"[{w.index(what)}]" if step == "at" else f".reshape({_dims(what)})"
+        look = w.view_above(look, f"{memory}_part")
+        w.body.append(f"np.add({look}, {part}, out={look})")
 
 
 def _write_joined(
@@ -419,8 +447,9 @@ def _write_clip(w: _Writer, s: Symbol, name: str, args: list[str], dead: Sequenc
 
 CALLS: dict[Primitive, Callable[[_Writer, Symbol, str, list[str], Sequence[Symbol]], None]] = {
     linalg.matmul: _write_matmul, ar.where: _write_where, finite: _write_finite, copy: _write_copy,
-    shaping.getitem: _write_getitem, shaping.scatter: _write_scatter, shaping.joined: _write_joined,
-    reductions.cumsum: _write_cumsum, el.clip: _write_clip,
+    accumulate: _write_accumulate, shaping.getitem: _write_getitem,
+    shaping.scatter: _write_scatter, shaping.joined: _write_joined, reductions.cumsum: _write_cumsum,
+    el.clip: _write_clip,
 }  # fmt: skip
 
 

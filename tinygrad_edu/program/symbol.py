@@ -28,6 +28,9 @@ WEAK = np.dtype(np.float64)
 _FOLD_LIMIT = 1 << 16
 
 
+_make = object.__new__
+
+
 class Symbol(Operators):
     """Numbers a program will compute: an argument, a constant, or an operation on other Symbols."""
 
@@ -66,7 +69,7 @@ class Symbol(Operators):
     @property
     def weak(self) -> bool:
         """Is this a float, which takes on the dtype of whatever it meets?"""
-        return not self._shape and self.dtype == WEAK
+        return not self._shape and self.dtype is WEAK
 
     @property
     def size(self) -> int:
@@ -99,8 +102,9 @@ class Table:
         return self._count
 
     def _new(self, shape: Shape, dtype: np.dtype[Any]) -> Symbol:
-        new = object.__new__(Symbol)
-        new.table, new._shape, new.dtype = self, shape, dtype
+        new = _make(Symbol)
+        new.table, new._shape = self, shape
+        new.dtype = WEAK if dtype == WEAK else dtype
         new.op = new.name = new.value = None
         new.parents, new.options, new.requires_grad = (), {}, False
         new._created = self._count
@@ -141,7 +145,7 @@ class Table:
             for rules in self._rules:
                 if known is None and op in rules:
                     known = rules[op](*args, **options)
-            if known is None and op in ELEMENTWISE:
+            if known is None and op in ELEMENTWISE and any(x._shape for x in args):
                 known = self._without_broadcast(op, args, options)
             if known is None:
                 known = self.node(op, args, options)
@@ -150,11 +154,17 @@ class Table:
 
     def node(self, op: Primitive, args: tuple[Symbol, ...], options: dict[str, Any]) -> Symbol:
         """A new Symbol, written exactly so."""
-        shape = tuple(int(n) for n in op.shape_rule(*(x._shape for x in args), **options))
         strong = [x.dtype for x in args if not x.weak]
-        new = self._new(shape, np.result_type(*strong) if strong else WEAK)
+        if not strong and op in ELEMENTWISE:
+            new = self._new((), WEAK)
+        else:
+            shape = tuple(int(n) for n in op.shape_rule(*(x._shape for x in args), **options))
+            new = self._new(shape, np.result_type(*strong) if strong else WEAK)
         new.op, new.parents, new.options = op, args, options
-        new.requires_grad = op.differentiable and any(x.requires_grad for x in args)
+        if op.differentiable:
+            for x in args:
+                if x.requires_grad:
+                    new.requires_grad = True
         return new
 
     def close(self) -> None:
@@ -169,6 +179,8 @@ class Table:
                 return None
         if op is shaping.broadcast_to:
             return None  # costs nothing where it is used
+        if op is shaping.transpose and args[0]._shape:
+            return None  # a look at the constant there is
         with np.errstate(all="ignore"):
             return self.symbol(op.evaluate(tuple(x.value for x in args), options))
 
@@ -231,6 +243,10 @@ def _add(x: Symbol, y: Symbol) -> Any:
         return x - y.parents[0]
     if x.op is ar.negative:
         return y - x.parents[0]
+    if x is y:
+        return x * 2.0
+    if x.op is ar.add and x.parents[1] is y:
+        return x.parents[0] + y * 2.0
     return None
 
 
@@ -254,6 +270,10 @@ def _multiply(x: Symbol, y: Symbol) -> Any:
             return x.parents[0] * -y.value
         if x.op is ar.multiply and x.parents[1].constant and x.parents[1].weak:
             return x.parents[0] * (x.parents[1].value * y.value)
+    if y.constant and x.op is ar.multiply and x.parents[1].constant:
+        factor = x.parents[1] * y
+        if factor._shape == y._shape or not y._shape:
+            return x.parents[0] * factor
     if y.op is ar.negative:
         return -(x * y.parents[0])
     if x.op is ar.negative:
@@ -332,6 +352,8 @@ def _sum(x: Symbol, *, axis: Any = None, keepdims: bool = False) -> Any:
 def _sum_to(x: Symbol, *, shape: Any) -> Any:
     if tuple(shape) == x._shape:
         return x
+    if math.prod(shape) == 1:
+        return shaping.reshape(reductions.sum(x), shape=tuple(shape))
     lead, kept = shaping.summed_axes(x._shape, tuple(shape))
     return shaping.reshape(reductions.sum(x, axis=lead + kept, keepdims=True), shape=tuple(shape))
 
