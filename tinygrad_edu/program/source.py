@@ -448,8 +448,8 @@ def _write_clip(w: _Writer, s: Symbol, name: str, args: list[str], dead: Sequenc
 CALLS: dict[Primitive, Callable[[_Writer, Symbol, str, list[str], Sequence[Symbol]], None]] = {
     linalg.matmul: _write_matmul, ar.where: _write_where, finite: _write_finite, copy: _write_copy,
     accumulate: _write_accumulate, shaping.getitem: _write_getitem,
-    shaping.scatter: _write_scatter, shaping.joined: _write_joined, reductions.cumsum: _write_cumsum,
-    el.clip: _write_clip,
+    shaping.scatter: _write_scatter, shaping.joined: _write_joined,
+    reductions.cumsum: _write_cumsum, el.clip: _write_clip,
 }  # fmt: skip
 
 
