@@ -128,7 +128,7 @@ class Drawing:
         keeps the name it came with: so the rule for W1 reads ``dZ1 @ Xᵀ``, as on paper.
         """
         self.called: dict[Any, local.Written] = {}
-        for node in self.nodes:
+        for node in self.nodes if self.ids else self.alone:
             name, layered = self.names.get(node), self._layer(node) is not None
             if name is None and (node.op is not None or node.shape or node.requires_grad):
                 name = f"v{self.number[node]}"
@@ -275,7 +275,7 @@ class Drawing:
     def _sum(self, node: Any) -> str:
         """How the gradient of a value used several times came together."""
         sent = self.arriving.get(node, ())
-        if len(sent) < 2 or any(g is None for g in sent):
+        if self.folded or len(sent) < 2 or any(g is None for g in sent):
             return ""
         if node.shape or len(sent) > 4:
             return f"sum of {len(sent)} contributions"
@@ -299,8 +299,7 @@ class Drawing:
             if self.backward:
                 known = [node._grad for node in learned if node._grad is not None]
                 if len(known) == len(learned):
-                    norm = float(np.sqrt(sum(float(np.sum(np.square(g))) for g in known)))
-                    lines.append(f"‖grad‖ {numbers.number(norm)}")
+                    lines.append(f"‖grad‖ {_norm(known)}")
                 else:
                     lines.append("grad not computed")
         title = group.title or f"{len(group.members)} values"
@@ -316,7 +315,7 @@ class Drawing:
 
     def _edges(self) -> list[str]:
         lines: list[str] = []
-        between: Counter[tuple[str, str]] = Counter()
+        between: dict[tuple[str, str], list[Any]] = {}
         for node in self.nodes:
             if node.op is None:
                 continue
@@ -339,10 +338,25 @@ class Drawing:
                     flows = parent.requires_grad and node.op.differentiable
                     lines += self._edge(source, into, f"{n}_{k}", flows, sent.get(k))
                 elif source != into:
-                    between[source, into] += 1
-        for (source, into), count in between.items():
-            label = f' [label="{count} ×" fontcolor="{_SOFT}"]' if count > 1 else ""
+                    between.setdefault((source, into), []).append(parent)
+        for (source, into), crossing in between.items():
+            lines += self._folded_edge(source, into, crossing)
+        return lines
+
+    def _folded_edge(self, source: str, into: str, crossing: list[Any]) -> list[str]:
+        """All edges from one box to another as one: how many, and how large the gradient is."""
+        lines = []
+        if self.forward:
+            label = f' [label="{len(crossing)} ×" fontcolor="{_SOFT}"]' if crossing[1:] else ""
             lines.append(f"\t{source} -> {into}{label}\n")
+        flowing = list(dict.fromkeys(node for node in crossing if node.requires_grad))
+        if self.backward and flowing:
+            known = [node._grad for node in flowing if node._grad is not None]
+            label = f" label=<&#160;‖grad‖ {_norm(known)}>" if len(known) == len(flowing) else ""
+            lines.append(
+                f'\t{source} -> {into} [dir=back style=dashed color="{GRADIENT}" '
+                f'fontcolor="{GRADIENT}"{label}]\n'
+            )
         return lines
 
     def _edge(
@@ -386,6 +400,12 @@ class Drawing:
         if self.folded:
             rows.append(f'<TR><TD COLSPAN="{len(cells)}">{markup(self.folded, 400)}</TD></TR>')
         return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="4">{"".join(rows)}</TABLE>'
+
+
+def _norm(arrays: Sequence[Any]) -> str:
+    """The Euclidean norm of several arrays taken together."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return numbers.number(np.sqrt(sum(float(np.sum(np.square(a))) for a in arrays)))
 
 
 def _row(what: str, content: str) -> str:

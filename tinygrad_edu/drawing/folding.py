@@ -13,8 +13,9 @@ from typing import Any
 
 from tinygrad_edu.drawing.text import layer_of
 
-#: Layers drawn one by one; where there are more, equal ones in a row become one box.
+#: Layers drawn one by one; of more, equal ones in a row become one box, but for ENDS at both ends.
 LAYERS = 12
+ENDS = 3
 #: The longest pattern of steps looked for, as in `∗ + tanh ∗ + tanh …`.
 PERIOD = 8
 
@@ -72,7 +73,7 @@ def fold(nodes: Sequence[Any], names: dict[Any, str], limit: int) -> list[Group]
             rest.append(node)
     groups = [Group(title, members) for title, members in owned.items()]
     if len(groups) > LAYERS:
-        groups = _repeats(groups)
+        groups = _repeats(groups, ENDS)
     if len(groups) + len(rest) > limit // 2:
         groups += _repeats(_levels(rest))
     else:
@@ -99,8 +100,11 @@ def _structure(group: Group) -> Hashable:
     return frozenset(Counter((node.op.name, node.shape) for node in group.members).items())
 
 
-def _repeats(blocks: list[Group]) -> list[Group]:
-    """Blocks of equal structure in a row as one, patterns of several blocks included."""
+def _repeats(blocks: list[Group], ends: int = 0) -> list[Group]:
+    """Blocks of equal structure in a row as one, patterns of several blocks included.
+
+    The first and the last `ends` of a row stay as they are.
+    """
     kinds: dict[Hashable, int] = {}
     kind = [kinds.setdefault(_structure(block), len(kinds)) for block in blocks]
     found = []
@@ -114,8 +118,13 @@ def _repeats(blocks: list[Group]) -> list[Group]:
             whole = (end - i) // p * p
             if whole > p and whole > best:
                 best, period = whole, p
-        found.append(_joined(blocks[i : i + best], period) if best > 1 else blocks[i])
+        row = blocks[i : i + best]
         i += best
+        if best <= 2 * ends * period + 1:
+            found += row
+        else:
+            inner = row[ends * period : best - ends * period]
+            found += [*row[: ends * period], _joined(inner, period), *row[best - ends * period :]]
     return found
 
 
@@ -123,10 +132,17 @@ def _joined(blocks: list[Group], period: int) -> Group:
     members = [node for block in blocks for node in block.members]
     titles = [block.title for block in blocks if block.title]
     if titles:
-        title = f"{titles[0]} … {titles[-1]}" if len(titles) > 1 else titles[0]
-    else:
-        title = f"{len(blocks) // period} × the same" if len(blocks) > period else ""
-    return Group(title, members)
+        return Group(f"{titles[0]} … {titles[-1]}" if len(titles) > 1 else titles[0], members)
+    if len(blocks) == period:
+        return Group("", members)
+    pattern = " ".join(_symbols(block) for block in blocks[:period])
+    return Group(f"{len(blocks) // period} × ({pattern})", members)
+
+
+def _symbols(block: Group) -> str:
+    """The operations of a step: ``tanh``, or ``56 tanh`` where there are as many side by side."""
+    counts = Counter(node.op.symbol for node in block.members if node.op is not None)
+    return ", ".join(f"{n} {symbol}" if n > 1 else symbol for symbol, n in counts.items())
 
 
 def _with_leaves(
