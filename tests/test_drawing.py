@@ -146,6 +146,21 @@ def test_the_source_is_the_same_every_time_whatever_was_computed_before() -> Non
     assert tg.draw(a_net()[0]).source == first
 
 
+def test_roles_are_told_by_use_and_by_name() -> None:
+    J, named = a_net()
+    drawing = boxes.Drawing(reachable(J, every=True)[::-1], "both", _names(J), None)
+    roles = {name: drawing.role(node) for name, node in named.items()}
+    assert {roles[n] for n in ("W1", "b1", "W2", "b2")} == {"parameter"}
+    assert {roles["X"], roles["Y"]} == {"input"}
+    assert {roles["Z1"], roles["A1"], roles["Z2"]} == {"intermediate"}
+    assert roles["J"] == "result"
+    asked = tg.Value(2.0, "x1") * tg.Value(3.0, "w") * 4.0
+    drawing = boxes.Drawing(reachable(asked, every=True)[::-1], "both", _names(asked), None)
+    assert [drawing.role(n) for n in drawing.nodes if n.op is None] == [
+        "input", "parameter", "constant",
+    ]  # fmt: skip
+
+
 def test_roles_differ_in_fill_and_in_border() -> None:
     looks = boxes.ROLES.values()
     assert len({look.fill for look in looks}) == len({look.table for look in looks}) == 5

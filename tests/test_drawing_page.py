@@ -387,7 +387,7 @@ def test_every_box_and_control_has_a_name_and_is_reached_with_tab(
         reached.append(page.ask("document.activeElement.id"))
     assert {"first", "next", "slider", "n0", "n1", "n3"} <= set(reached)
     label = page.ask("document.querySelector('#n0').getAttribute('aria-label')")
-    assert label.startswith("x, parameter, shape (), value 1.5, gradient 3.18")
+    assert label.startswith("x, input, shape (), value 1.5, gradient 3.18")
 
 
 @in_a_browser

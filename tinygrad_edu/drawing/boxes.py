@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ RULES = 40
 GRADIENT = "#a11d33"
 FONT = "Arial"
 _SOFT = "#555555"
+_GIVEN = re.compile(r"[xyXY][\d₀-₉⁰¹²³⁴-⁹_]*")
 
 
 class Role(NamedTuple):
@@ -41,15 +43,20 @@ ROLES = {
 }
 
 
-def role_of(node: Any, root: Any) -> str:
-    """What part a value plays: a leaf that learns is a parameter, a named other one an input."""
+def role_of(node: Any, root: Any, name: str | None) -> str:
+    """What part a value plays: a leaf that learns is a parameter, another with a name an input.
+
+    What is called x or y, as ``X`` or ``x1``, is an input even where its gradient is asked for.
+    """
     if node is root:
         return "result"
     if node.op is not None:
         return "intermediate"
+    if name and _GIVEN.fullmatch(name):
+        return "input"
     if node.requires_grad:
         return "parameter"
-    return "input" if node.name or node.shape else "constant"
+    return "input" if name or node.shape else "constant"
 
 
 def op_label(node: Value) -> str:
@@ -162,7 +169,7 @@ class Drawing:
         named = {name: node for node, name in self.names.items() if node.op is not None}
         if self.root.shape != () or not self.root.requires_grad:
             return {}
-        if self.operations > 3 * len(named):
+        if self.operations > 4 * len(named):
             return {}
         try:
             rules = derive(self.root, convention="calculus", names=named).rules
@@ -221,6 +228,10 @@ class Drawing:
     def _id(self, name: str) -> str:
         return f' id="{name}"' if self.ids else ""
 
+    def role(self, node: Any) -> str:
+        """What part a value of this picture plays."""
+        return role_of(node, self.root, self.names.get(node))
+
     def heading(self, node: Any) -> str:
         """What stands at the head of a node's box: ``Z¹``; without a name ``v6 = W1 @ X``."""
         name = self.names.get(node)
@@ -234,7 +245,7 @@ class Drawing:
         return f"{called} = {text}" if 0 < len(text) <= 24 else called
 
     def _box(self, node: Any) -> str:
-        role = ROLES[role_of(node, self.root)]
+        role = ROLES[self.role(node)]
         data = self.recorded[node]
         name = visible(self.heading(node))
         kind = "" if not node.shape and node.dtype == np.float64 else f" {node.dtype}"
@@ -385,7 +396,7 @@ class Drawing:
 
     def legend(self) -> str:
         """The roles that occur, and what the two kinds of edges are, as an HTML-like table."""
-        present = {role_of(node, self.root) for node in self.alone}
+        present = {self.role(node) for node in self.alone}
         cells = [
             f'<TD><TABLE {look.table} CELLBORDER="0" CELLSPACING="1" CELLPADDING="2" '
             f'BGCOLOR="{look.fill}" COLOR="#333333"><TR><TD>{role}</TD></TR></TABLE></TD>'
@@ -436,7 +447,9 @@ def plain(nodes: Sequence[Any], names: Mapping[Any, str], show: str) -> list[str
                 text += rf"\l‖grad‖ {np.linalg.norm(g):.4g}"
         if names and node in names:
             text = quoted(names[node])[1:-1] + r"\l" + text
-        look = looks["intermediate" if op and node is not root else role_of(node, root)]
+        look = looks[
+            "intermediate" if op and node is not root else role_of(node, root, names.get(node))
+        ]
         if op is None:
             lines.append(f'\tn{me} [label="{text}{look}')
             continue

@@ -17,7 +17,7 @@ def number(x: Any) -> str:
     >>> number(-0.70710678), number(1e-300), number(float("nan"))
     ('-0.7071', '1e-300', 'nan')
     """
-    return f"{x:.4g}"
+    return f"{x + 0.0:.4g}"  # no −0
 
 
 def colour(x: float, largest: float) -> str:

@@ -180,6 +180,7 @@ function choose(i) {
   chosen = i;
   const pairs = [["part", node.role], ["shape", `${node.shape} ${node.dtype}`], ["value", quantity(node.value)]];
   if (node.needs) pairs.push(["gradient", quantity(node.grad)]);
+  if (node.verdict) pairs.push(["verdict", make("b", { class: "back" }, node.verdict)]);
   if (node.derived) pairs.push(["as derived", make("span", {}, node.derived)]);
   const parts = [make("h2", {}, named(node))];
   if (node.formula) parts.push(equation(node.math, node.formula));

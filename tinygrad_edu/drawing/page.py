@@ -67,7 +67,7 @@ def _inline(svg: str) -> str:
 
 
 def _legend(drawing: boxes.Drawing) -> str:
-    present = {boxes.role_of(node, drawing.root) for node in drawing.alone}
+    present = {drawing.role(node) for node in drawing.alone}
     return "".join(f'<li class="{role}">{role}</li>' for role in boxes.ROLES if role in present)
 
 
@@ -113,7 +113,7 @@ def _nodes(drawing: boxes.Drawing) -> list[dict[str, Any]]:
                 "box": drawing.leaves[node],
                 "shape": str(node.shape),
                 "dtype": str(node.dtype),
-                "role": boxes.role_of(node, drawing.root),
+                "role": drawing.role(node),
                 "op": boxes.op_label(node) if node.op is not None else None,
                 "formula": _math(local.formula(node, drawing.called)) if node.op else None,
                 "inputs": [drawing.number[parent] for parent in node.parents],
@@ -121,6 +121,7 @@ def _nodes(drawing: boxes.Drawing) -> list[dict[str, Any]]:
                 "grad": _numbers(node._grad),
                 "needs": node.requires_grad,
                 "derived": drawing.derived.get(node),
+                "verdict": drawing.verdicts.get(drawing.names.get(node, "")),
                 "number": i,
             }
         )
