@@ -157,9 +157,14 @@ def _derive(arguments: argparse.Namespace) -> int:
 
 
 def _draw(arguments: argparse.Namespace) -> int:
-    cost = tg.load_sheet(arguments.sheet).cost
-    cost.backward()
-    print(tg.render(cost, arguments.out, show=arguments.show))
+    sheet = tg.load_sheet(arguments.sheet)
+    wrong = {
+        row.of: f"wrong: {row.formula}"
+        for row in tg.check_sheet(sheet).rows
+        if row.verdict == "wrong"
+    }
+    sheet.cost.backward()
+    print(tg.render(sheet.cost, arguments.out, show=arguments.show, verdicts=wrong))
     return 0
 
 
