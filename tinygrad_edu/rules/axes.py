@@ -73,7 +73,7 @@ class Axes:
         return int(self._node[axis[0]].shape[axis[1]])
 
     def likeliest(self, axes: set[Axis]) -> Axis | None:
-        """Of several axes the one that examples lie along: biases are repeated over it, most nodes have it."""
+        """The axis that examples lie along: biases are repeated over it, most nodes have it."""
         ranked = sorted(axes, key=lambda a: (-self.repeated.get(a, 0), -len(self.members[a]), a))
         return ranked[0] if ranked else None
 
@@ -100,7 +100,7 @@ class Axes:
         return found
 
     def _division(self, node: Any) -> Iterator[tuple[Any, set[Axis]]]:
-        """Constant leaves in a divisor (or factor) of something summed, and the axes of those sums."""
+        """Constants in a divisor (or factor) of something summed, and the axes of those sums."""
         if node.op is None or node.op.name not in ("divide", "multiply"):
             return
         x, y = node.parents

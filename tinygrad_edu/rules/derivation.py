@@ -1,35 +1,26 @@
-"""Deriving the rules of a graph: the sweep run on formulas, a line for each quantity worth one."""
+"""The rules of a graph as a user meets them: `derive`, and the `Derivation` of `Rule`s it gives."""
 
 from __future__ import annotations
 
-import keyword
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import Any
 
-import numpy as np
-
-from tinygrad_edu.core.ops import linalg
 from tinygrad_edu.core.primitive import GradError, Shape
-from tinygrad_edu.core.sweep import reachable, sweep
-from tinygrad_edu.rules.axes import Axes
-from tinygrad_edu.rules.expression import Algebra, Atom, Formula, Poly, Size, Spent, rational, strip
-from tinygrad_edu.rules.layout import Layout, Tree, keeping, literal, name, number_tree, shaped
-from tinygrad_edu.rules.notation import LaTeX, NumPy, Text, evaluate, latex_name
-from tinygrad_edu.rules.simplify import Relation, Simplifier
-
-#: An unnamed intermediate nested deeper than this gets a name of its own.
-DEEPEST = 12
-
-
-#: An unnamed one of these, of something that had to be given a name, gets one too.
-ACTIVATIONS = {"tanh", "sigmoid", "relu", "leaky_relu", "softmax", "softplus"}
+from tinygrad_edu.rules.deriving import Deriving
+from tinygrad_edu.rules.explain import explained
+from tinygrad_edu.rules.referee import disagreement
+from tinygrad_edu.rules.writing import Writer
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One derived line. `numpy` is a Python statement; `why` tells where the line comes from."""
+    """One derived line: `name` is the gradient's (``dZ2``), `of` the quantity's (``Z2``).
+
+    `text` is for the terminal, `latex` for a page, `numpy` a Python statement; `scale` is what the
+    true gradient was multiplied by (``m``), or nothing.
+    """
 
     name: str
     of: str
@@ -37,24 +28,32 @@ class Rule:
     text: str
     latex: str
     numpy: str
-    why: str = ""
-    scale: str = ""  # what the true gradient was multiplied by: "m", or nothing
+    scale: str = ""
+    _explain: Callable[[], str] = field(default=str, repr=False, compare=False)
+
+    @cached_property
+    def why(self) -> str:
+        """Where the line comes from: the chain rule by factors, shapes, sums, what was used."""
+        return self._explain()
 
     def __str__(self) -> str:
         return self.text
 
 
-@dataclass
+@dataclass(frozen=True)
 class Derivation:
-    """The rules of a graph in backward order; ``str`` and ``print`` show them as text."""
+    """The rules of a graph in backward order; ``print`` shows them as text.
+
+    `definitions` are the names that were given to unnamed quantities the rules mention.
+    """
 
     rules: list[Rule]
     convention: str
     cost: str
-    definitions: list[str] = field(default_factory=list)  # names given to unnamed quantities
-    source: str = ""
+    definitions: list[str]
+    source: str
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Rule]:
         return iter(self.rules)
 
     def __len__(self) -> int:
@@ -100,16 +99,16 @@ def derive(
     """The rules of back-propagation for a cost: ``dZ2 = A2 − Y``, ``dW2 = (1/m) dZ2 A1ᵀ`` …
 
     `cost`: the Value to differentiate, a single number. Without `wrt`, the lines a teacher would
-    write: parameters, and the named quantities worth a line; with `wrt` (a Value, a name, or several)
-    exactly those; with ``every=True`` all named quantities.
+    write: parameters, and the named quantities worth a line; with `wrt` (a Value, a name, or
+    several) exactly those; with ``every=True`` all named quantities.
 
-    `convention`: ``"lecture"`` gives m·∂J/∂Q for computed quantities that have the examples' axis and
-    ∂J/∂Q for parameters; ``"calculus"`` gives ∂J/∂Q throughout. m is found in the graph, or given.
-    Where the cost is no mean over examples only "calculus" exists, and is used.
+    `convention`: ``"lecture"`` gives m·∂J/∂Q for computed quantities that have the examples' axis
+    and ∂J/∂Q for parameters; ``"calculus"`` gives ∂J/∂Q throughout. m is found in the graph, or
+    given. Where the cost is no mean over examples only "calculus" exists, and is used.
 
-    `names` names nodes for this derivation, as in ``names=locals()``; `facts` declares what is known
-    of given data: ``{Y: ("onehot", 0)}`` (its sum along axis 0 is 1), ``("probabilities", axis)``,
-    ``("binary", None)``.
+    `names` names nodes for this derivation, as in ``names=locals()``; `facts` declares what is
+    known of given data: ``{Y: ("onehot", 0)}`` (its sum along axis 0 is 1),
+    ``("probabilities", axis)``, ``("binary", None)``.
 
     Raises GradError for a cost that is not a single number, an unknown name or convention.
 
@@ -124,683 +123,34 @@ def derive(
     """
     if convention not in ("lecture", "calculus"):
         raise GradError(f"derive: convention is 'lecture' or 'calculus', not {convention!r}")
-    if getattr(cost, "parents", None) is None or not hasattr(cost, "requires_grad"):
+    if not hasattr(cost, "parents") or not hasattr(cost, "requires_grad"):
         raise TypeError(f"derive: a Value is needed as the cost, not {type(cost).__name__}")
     if cost.shape != ():
         raise GradError(
-            f"derive: the cost {cost.name or ''} has shape {cost.shape}; a single number is needed: "
-            "reduce it with tg.mean or tg.sum"
+            f"derive: the cost {cost.name or ''} has shape {cost.shape}; a single number is "
+            "needed: reduce it with tg.mean or tg.sum"
         )
     if not cost.requires_grad:
         raise GradError("derive: the cost was computed from nothing that needs a gradient")
-    problem = None
     for exact_ties in (False, True):
-        work = _Deriving(cost, convention, m, names or {}, facts or {}, exact_ties)
+        work = Deriving(cost, convention, m, names or {}, facts or {}, exact_ties)
         lines = work.lines(wrt, every)
-        problem = work.disagreement(lines)
+        problem = disagreement(work, lines)
         if problem is None:
-            return work.derivation(lines)
-    raise AssertionError(
-        f"derive: internal error, please report it: {problem}. No rule is shown rather than a wrong one"
+            break
+    else:
+        raise AssertionError(
+            f"derive: internal error, please report it: {problem}. "
+            "No rule is shown rather than a wrong one"
+        )
+    writer = Writer(work, lines)
+    rules = []
+    for line in lines:
+        text, latex, python = writer.line(line)
+        scale = work.scale if line.scaled else ""
+        explain = partial(explained, work, lines, line)
+        of = work.name_of[line.node]
+        rules.append(Rule(line.name, of, line.node.shape, text, latex, python, scale, explain))
+    return Derivation(
+        rules, work.convention, work.name_of[cost], writer.definitions(), writer.source()
     )
-
-
-@dataclass
-class _Line:
-    """A line before it is written down."""
-
-    node: Any
-    name: str
-    poly: Poly
-    tree: Tree
-    scaled: bool
-    used: list[Relation]
-    suffix: str = ""  # ".reshape(b.shape)" and the like, for the rare shape that needs it
-
-
-class _Deriving:
-    """One derivation under way: the names, the formulas of the nodes, the lines so far."""
-
-    def __init__(
-        self,
-        cost: Any,
-        convention: str,
-        m: Any,
-        names: Mapping[str, Any],
-        facts: Mapping[Any, tuple[str, int | None]],
-        exact_ties: bool,
-    ) -> None:
-        self.cost = cost
-        self.nodes = reachable(cost, every=True)[::-1]
-        self.axes = Axes(self.nodes)
-        self.divisors = self.axes.divisors()
-        self.example_axis = self.axes.examples(cost, self.divisors, m)
-        self.convention = convention if self.example_axis is not None else "calculus"
-        self.algebra = Algebra(exact_ties)
-        self.gradients: dict[Atom, Any] = {}
-        self.layout = Layout(
-            self.algebra, lambda atom: atom in self.gradients, lambda atom: atom in self.given
-        )
-        self.simplifier = Simplifier(self.algebra, self.layout)
-        self.node_of: dict[str, Any] = {}
-        self.name_of: dict[Any, str] = {}
-        self.arrays: dict[
-            str, Any
-        ] = {}  # names of unnamed constant arrays, and of given index arrays
-        self._index_names = {k: v for k, v in names.items() if isinstance(v, np.ndarray)}
-        self._choose_names(names)
-        self.facts = {self._node(key): fact for key, fact in facts.items()}
-        self.size_symbols: dict[Any, Poly] = {}
-        self.size_sources: dict[str, str] = {}  # "m": "X.shape[1]"
-        self.formula: dict[Any, Formula] = {}
-        self.given: dict[Atom, Any] = {}
-        self.auto_named: dict[Any, None] = {}
-        self._name_sizes(m)
-        self._lift()
-
-    # --- names ---------------------------------------------------------------------------------
-
-    def _choose_names(self, names: Mapping[str, Any]) -> None:
-        """The name of each node: its own or the one given; of several with one name, the last."""
-        known = set(self.nodes)
-        given = {v: k for k, v in names.items() if hasattr(v, "requires_grad") and v in known}
-        for node in self.nodes:
-            text = given.get(node, node.name)
-            if not text:
-                if node.op is None and not node.requires_grad and node.shape:
-                    text = next(
-                        (k for k, v in self._index_names.items() if np.array_equal(v, node._data)),
-                        None,
-                    )
-                if not text:
-                    continue
-            text = "".join(c if c.isalnum() or c == "_" else "_" for c in str(text))
-            if not text.isidentifier() or keyword.iskeyword(text):
-                text = f"v_{text}"
-            other = self.node_of.get(text)
-            if other is not None:
-                if other.op is None and node.op is None and _same_numbers(other, node):
-                    self.name_of[node] = text
-                    continue
-                del self.name_of[other]
-                if other.op is None:  # a leaf must keep some name
-                    self._name(other, self._fresh(text))
-            self._name(node, text)
-        if self.cost not in self.name_of:
-            self._name(self.cost, self._fresh("J", plain=True))
-
-    def _name(self, node: Any, text: str) -> None:
-        self.node_of[text] = node
-        self.name_of[node] = text
-
-    def _fresh(self, stem: str, plain: bool = False) -> str:
-        if plain and stem not in self.node_of:
-            return stem
-        i = 1
-        while f"{stem}{i}" in self.node_of or f"{stem}{i}" in self.arrays:
-            i += 1
-        return f"{stem}{i}"
-
-    def _node(self, key: Any) -> Any:
-        """A node by itself or by name."""
-        if isinstance(key, str):
-            if key not in self.node_of:
-                raise GradError(
-                    f"derive: nothing is named {key!r} in this graph; there are {', '.join(sorted(self.node_of))}"
-                )
-            return self.node_of[key]
-        if key not in set(self.nodes):
-            raise GradError(
-                f"derive: {getattr(key, 'name', None) or key!r} is not in the cost's graph"
-            )
-        return key
-
-    # --- lengths -------------------------------------------------------------------------------
-
-    def _name_sizes(self, m: Any) -> None:
-        """What lengths are called: m or N where the graph divides by them, else ``X.shape[0]``."""
-        algebra = self.algebra
-        for constant, (axis, factor, power) in self.divisors.items():
-            if constant in self.name_of and factor == power == 1 and axis not in self.size_symbols:
-                atom = algebra.name(self.name_of[constant], (), positive=True, constant=True)
-                self.size_symbols[axis] = algebra.of(atom)
-        if self.example_axis is not None and self.example_axis not in self.size_symbols:
-            text = "m" if "m" not in self.node_of else self._fresh("m")
-            if getattr(m, "name", None):
-                text = m.name
-            self.size_symbols[self.example_axis] = algebra.of(
-                algebra.name(text, (), positive=True, constant=True)
-            )
-        for axis, symbol in self.size_symbols.items():
-            assert symbol.atom is not None
-            self.size_sources[symbol.atom.name] = self._length_of(axis) or str(
-                self.axes.length(axis)
-            )
-
-    def _length_of(self, axis: Any) -> str | None:
-        """``X.shape[1]``: the first named quantity with the axis, given ones first."""
-        members = [(node, i) for node, i in self.axes.members[axis] if node in self.name_of]
-        members.sort(key=lambda x: x[0].op is not None)
-        return f"{self.name_of[members[0][0]]}.shape[{members[0][1]}]" if members else None
-
-    def size(self, axis: Any) -> Any:
-        """The length of an axis, knowing what it is called."""
-        if axis is None:
-            return 1
-        if axis not in self.size_symbols:
-            text = self._length_of(axis)
-            n = self.axes.length(axis)
-            self.size_symbols[axis] = (
-                self.algebra.number(n) if text is None
-                else self.algebra.of(self.algebra.name(text, (), positive=True, constant=True))
-            )  # fmt: skip
-            if text is not None:
-                self.size_sources[text] = text
-        return Size(self.axes.length(axis), self.size_symbols[axis])
-
-    def shape(self, node: Any) -> Shape:
-        return tuple(self.size(axis) for axis in self.axes.of(node))
-
-    # --- the forward graph as formulas ---------------------------------------------------------
-
-    def _lift(self) -> None:
-        nonlinear = self._inputs_of_nonlinear()
-        for node in self.nodes:
-            if node.op is None:
-                self.formula[node] = self._leaf(node)
-                continue
-            inputs = tuple(self.formula[p] for p in node.parents)
-            formula = node.op(*inputs, **node.options)
-            shape = self.shape(node)
-            if node not in self.name_of and self._deserves_a_name(node, formula.poly, nonlinear):
-                self._name(node, self._fresh("t"))
-                self.auto_named[node] = None
-            if node in self.name_of and node is not self.cost:
-                atom = self.algebra.name(self.name_of[node], shape)
-                if formula.poly.atom is not None and formula.poly.atom.positive:
-                    atom.positive = True
-                self.simplifier.define(atom, formula.poly)
-                self._declare(node, atom, shape)
-                formula = Formula(self.algebra, self.algebra.of(atom), shape)
-            self.formula[node] = Formula(self.algebra, formula.poly, shape)
-
-    def _leaf(self, node: Any) -> Formula:
-        algebra, shape = self.algebra, self.shape(node)
-        divisor = self.divisors.get(node)
-        if divisor is not None and (node not in self.name_of or divisor[1] == divisor[2] == 1):
-            axis, factor, power = divisor
-            poly = (self.size(axis).symbol ** power).scaled(rational(factor))
-            return Formula(algebra, poly, shape)
-        if node not in self.name_of and not node.requires_grad:
-            data = np.asarray(node._data)
-            if not data.shape or data.size and (data == data.flat[0]).all():
-                return Formula(algebra, algebra.number(float(data.flat[0])), shape)
-        if node not in self.name_of:
-            self._name_array(node)
-        constant = not node.requires_grad and node.shape == ()
-        fact = self.facts.get(node, ("", None))[0]
-        positive = constant and float(node._data) > 0
-        atom = algebra.name(
-            self.name_of[node], shape, mask=fact == "binary", positive=positive, constant=constant
-        )
-        self.given.setdefault(atom, node)
-        self._declare(node, atom, shape)
-        return Formula(algebra, algebra.of(atom), shape)
-
-    def _name_array(self, node: Any) -> None:
-        """A name for an unnamed leaf; two constants of the same numbers share it."""
-        if not node.requires_grad:
-            for text, other in self.arrays.items():
-                if _same_numbers(other, node):
-                    self.name_of[node] = text
-                    return
-        text = self._fresh("p" if node.requires_grad else "c")
-        self.arrays[text] = node
-        self._name(node, text)
-
-    def _declare(self, node: Any, atom: Atom, shape: Shape) -> None:
-        kind, axis = self.facts.get(node, ("", None))
-        if kind in ("onehot", "probabilities") and axis is not None:
-            axis %= len(shape)
-            reason = f"{atom.name} {'is one-hot' if kind == 'onehot' else 'holds probabilities'} along axis {axis}"
-            self.simplifier.declare_sum(atom, shape, axis - len(shape), reason)
-
-    def _inputs_of_nonlinear(self) -> set[Any]:
-        linear = {
-            "add", "subtract", "negative", "positive", "matmul", "sum", "mean", "reshape", "transpose",
-            "getitem", "joined", "sum_to", "broadcast_to",
-        }  # fmt: skip
-        found = set()
-        for node in self.nodes:
-            if node.op is None or node.op.name in linear:
-                continue
-            if node.op.name in ("multiply", "divide") and not all(
-                p.requires_grad for p in node.parents
-            ):
-                continue
-            found |= set(node.parents)
-        return found
-
-    def _deserves_a_name(self, node: Any, poly: Poly, nonlinear: set[Any]) -> bool:
-        """An unnamed pre-activation would be written twice; a deep nest could not be read."""
-        if node is self.cost or not node.shape:
-            return False
-        if node.op.name in ("mean", "var", "std", "norm") and node.requires_grad:
-            return True
-        if node.op.name in ACTIVATIONS and node.parents[0] in self.auto_named:
-            return True
-        holds_product = any(a.op is linalg.matmul for a in poly.atoms())
-        if holds_product and node in nonlinear and node.requires_grad:
-            return True
-        return _depth(poly) > DEEPEST
-
-    # --- the backward sweep --------------------------------------------------------------------
-
-    def lines(self, wrt: Any, every: bool) -> list[_Line]:
-        """The lines in backward order."""
-        self.wanted = None if wrt is None else {self._node(k) for k in _several(wrt)}
-        self.every = every
-        for node in self.wanted or ():
-            if not node.requires_grad:
-                raise GradError(
-                    f"derive: {self.name_of.get(node, 'a node')} needs no gradient (requires_grad=False)"
-                )
-        self.has_parameters = any(
-            n.op is None and n.requires_grad and self._is_parameter(n)
-            for n in self.nodes
-            if n in self.name_of
-        )
-        self.targets = self._targets()
-        self.found: list[_Line] = []
-        self.raw: dict[Any, Formula] = {}
-        seed = Formula(self.algebra, self.algebra.one, ())
-        read = lambda node: (self.formula[node], tuple(self.formula[p] for p in node.parents))  # noqa: E731
-        sweep(self.cost, seed, read, arrived=self._arrived)
-        return self._in_order()
-
-    def _targets(self) -> dict[Any, set[Any]]:
-        """For each node the lines its gradient flows into: it is worth its own if these are several."""
-        targets: dict[Any, set[Any]] = {}
-        for node in self.nodes:
-            found: set[Any] = set()
-            for p in node.parents:
-                if p.requires_grad:
-                    found |= {p} if self._is_target_line(p, targets[p]) else targets[p]
-            targets[node] = found
-        return targets
-
-    def _is_target_line(self, node: Any, targets: set[Any]) -> bool:
-        if node not in self.name_of:
-            return False
-        if node.op is None:
-            return self._wants(node)
-        return self._holds_product(node) or len(targets) > 1
-
-    def _holds_product(self, node: Any) -> bool:
-        definition = self.simplifier.definitions.get(self.algebra.name(self.name_of[node], ()))
-        return definition is not None and any(a.op is linalg.matmul for a in definition.deep)
-
-    def _arrived(self, node: Any, dz: Formula) -> Formula:
-        """A node's gradient is complete: give it a line if it is worth one, and let its name flow on."""
-        if (
-            node not in self.name_of
-            or node is self.cost
-            and not (self.wanted and node in self.wanted)
-        ):
-            return dz
-        scaled = self._is_scaled(node)
-        poly = dz.poly
-        if node.op is not None and not self._may_have_line(node):
-            return dz
-        if node.op is None and not self._wants(node):
-            return dz
-        if scaled:
-            assert self.example_axis is not None
-            poly = poly * self.size(self.example_axis).symbol
-        simple, used = self.simplifier.simplify(poly)
-        if node.op is not None and not self._worth_a_line(node, simple):
-            back = simple * self.size(self.example_axis).symbol ** -1 if scaled else simple
-            return Formula(self.algebra, back, dz.shape)
-        text = self._gradient_name(node)
-        self.found.append(self._line(node, text, simple, scaled, used))
-        atom = self.algebra.name(text, self.shape(node))
-        self.gradients[atom] = node
-        flows = self.algebra.of(atom)
-        if scaled:
-            flows = flows * self.size(self.example_axis).symbol ** -1
-        return Formula(self.algebra, flows, dz.shape)
-
-    def _gradient_name(self, node: Any) -> str:
-        text = f"d{self.name_of[node]}"
-        while text in self.node_of:
-            text += "_"
-        return text
-
-    def _is_scaled(self, node: Any) -> bool:
-        return self.convention == "lecture" and self.example_axis in self.axes.of(node)
-
-    def _wants(self, leaf: Any) -> bool:
-        """Does a leaf get a line? Asked for; else parameters: not data that has the examples' axis."""
-        if self.wanted is not None:
-            return leaf in self.wanted
-        return (
-            self.every
-            or not self._is_target(leaf)
-            and (self._is_parameter(leaf) or not self.has_parameters)
-        )
-
-    def _is_target(self, leaf: Any) -> bool:
-        """Given data of a declared kind, or what the lecture calls Y."""
-        return leaf in self.facts or self.name_of[leaf] in ("Y", "y")
-
-    def _is_parameter(self, leaf: Any) -> bool:
-        """Neither a target nor data along the examples' axis."""
-        is_data = self.example_axis is not None and self.example_axis in self.axes.of(leaf)
-        return not is_data and not self._is_target(leaf)
-
-    def _may_have_line(self, node: Any) -> bool:
-        if self.wanted is not None:
-            return node in self.wanted
-        if self.every:
-            return True
-        several = len(self.targets[node]) > 1
-        return several or (self._holds_product(node) and node not in self.auto_named)
-
-    def _worth_a_line(self, node: Any, poly: Poly) -> bool:
-        if self.wanted is not None or self.every:
-            return True
-        if poly.atom is not None and poly.atom.is_name:
-            return False
-        if all(atom.constant for atom in poly.atoms()):
-            return False
-        return self._holds_product(node) or self.layout.cost(poly) > 3
-
-    def _line(self, node: Any, text: str, poly: Poly, scaled: bool, used: list[Relation]) -> _Line:
-        try:
-            tree = self.layout.arrange(poly)
-        except Spent:
-            tree = self.layout.plain(poly)
-        line = _Line(node, text, poly, tree, scaled, used)
-        self._fit(line)
-        return line
-
-    def _fit(self, line: _Line) -> None:
-        """Make the line's own shape the gradient's: keep summed axes, reshape or repeat."""
-        want = line.node.shape
-        for form in (line.tree, keeping(line.tree)):
-            if tuple(form.shape) == want:
-                line.tree = form
-                return
-        line.suffix = "reshape" if strip(form.shape) == strip(want) else "broadcast"
-        if line.suffix == "broadcast" and len(form.shape) > len(want):
-            line.tree = shaped(line.tree, strip(form.shape))
-
-    def _in_order(self) -> list[_Line]:
-        """Backward order, a parameter right after the last gradient it is computed from."""
-        place = {
-            line.name: i for i, line in enumerate(x for x in self.found if x.node.op is not None)
-        }
-        first_use: dict[Any, tuple[int, int]] = {}
-        for node in self.nodes:
-            for i, parent in enumerate(node.parents):
-                first_use.setdefault(parent, (node._created, i))
-
-        def key(line: _Line) -> Any:
-            if line.node.op is not None:
-                return place[line.name], 0, (0, 0)
-            after = [place[a.name] for a in line.poly.deep if a.name in place]
-            return max(after, default=len(place)), 1, first_use.get(line.node, (0, 0))
-
-        return sorted(self.found, key=key)
-
-    # --- the referee ---------------------------------------------------------------------------
-
-    def disagreement(self, lines: list[_Line]) -> str | None:
-        """What is wrong with the lines at fresh numbers; None if nothing is."""
-        for seed in range(6):
-            numbers = fresh_numbers(self.nodes, self.facts, np.random.default_rng(seed), seed)
-            with np.errstate(all="ignore"):
-                data = _run(self.nodes, numbers)
-                if data is None:
-                    continue
-                read = lambda node: (data[node], tuple(data[p] for p in node.parents))  # noqa: E731, B023
-                truth = sweep(self.cost, 1.0, read)
-                env: dict[str, Any] = {text: data[node] for text, node in self.node_of.items()}
-                env |= self._lengths(env)
-                found = [(line, self._evaluated(line, env)) for line in lines]
-            if not all(
-                np.all(np.isfinite(truth[line.node]))
-                for line in lines
-                if truth[line.node] is not None
-            ):
-                continue
-            for line, value in found:
-                want = truth[line.node]
-                want = np.zeros(line.node.shape) if want is None else np.asarray(want)
-                if line.scaled:
-                    assert self.example_axis is not None
-                    want = want * self.axes.length(self.example_axis)
-                if np.shape(value) != np.shape(want):
-                    return f"{line.name} came out with shape {np.shape(value)} instead of {np.shape(want)}"
-                scale = max(float(np.max(np.abs(want), initial=0)), 1e-3)
-                if not np.all(np.abs(value - want) <= 1e-7 * scale):
-                    return f"{NumPy()(line.tree)} is not the gradient {line.name}"
-            return None
-        return None
-
-    def _lengths(self, env: dict[str, Any]) -> dict[str, Any]:
-        lengths = {}
-        for axis, symbol in self.size_symbols.items():
-            if symbol.atom is not None:
-                lengths[symbol.atom.name] = float(self.axes.length(axis))
-        return lengths
-
-    def _evaluated(self, line: _Line, env: dict[str, Any]) -> Any:
-        value = evaluate(line.tree, lambda atom: env[atom.name])
-        if line.suffix == "reshape":
-            value = np.reshape(value, line.node.shape)
-        elif line.suffix:
-            value = np.broadcast_to(value, line.node.shape)
-        env[line.name] = value
-        return value
-
-    # --- writing down --------------------------------------------------------------------------
-
-    def derivation(self, lines: list[_Line]) -> Derivation:
-        """The lines in their three notations, and the function around them."""
-        rules = [self._rule(line) for line in lines]
-        definitions = []
-        for node in self.auto_named:
-            text = self.name_of[node]
-            if not any(rule.of == text or _mentions(rule.numpy, text) for rule in rules):
-                continue
-            right = Text(array_names=self._array_name)(self._forward(node))
-            definitions.append(f"{self.name_of[node]} = {right}")
-        derivation = Derivation(rules, self.convention, self.name_of[self.cost], definitions)
-        derivation.source = self._source(rules)
-        return derivation
-
-    def _array_name(self, array: Any) -> str | None:
-        return next((k for k, v in self._index_names.items() if np.array_equal(v, array)), None)
-
-    def _rule(self, line: _Line) -> Rule:
-        of = self.name_of[line.node]
-        python = NumPy(self._array_name)(line.tree)
-        text = Text(self._array_name)(line.tree)
-        latex = LaTeX(self._array_name)(line.tree)
-        if line.suffix and not line.node.shape:
-            python, text = f"np.reshape({python}, ())", f"reshape({text}, ())"
-        elif line.suffix == "reshape":
-            python, text = f"np.reshape({python}, {of}.shape)", f"reshape({text}, {of}.shape)"
-        elif line.suffix:
-            python, text = (
-                f"np.broadcast_to({python}, {of}.shape)",
-                f"broadcast({text}, {of}.shape)",
-            )
-        left = latex_name(line.name)
-        return Rule(
-            name=line.name, of=of, shape=tuple(int(n) for n in line.node.shape),
-            text=f"{line.name} = {text}".replace(" - ", " − ").replace("= -", "= −").replace("(-", "(−"),
-            latex=f"{left} = {latex}", numpy=f"{line.name} = {python}",
-            scale=self.size_symbols[self.example_axis].atom.name if line.scaled else "",  # type: ignore[union-attr]
-        )  # fmt: skip
-
-    def _forward(self, node: Any) -> Tree:
-        """A node's forward line as it was computed, unnamed inputs written out."""
-        trees: dict[Any, Tree] = {}
-        stack = [node]
-        while stack:
-            at = stack[-1]
-            if at in trees:
-                stack.pop()
-                continue
-            if at is not node and at in self.name_of:
-                trees[at] = name(self.algebra.name(self._called(at), self.shape(at)))
-            elif at.op is None:
-                divisor = self.divisors.get(at)
-                if divisor is not None:
-                    trees[at] = self.layout.arrange(self.formula[at].poly)
-                else:
-                    data = np.asarray(at._data)
-                    trees[at] = number_tree(float(data.flat[0])) if data.size else number_tree(0)
-            elif all(p in trees for p in at.parents):
-                trees[at] = literal(at.op, tuple(trees[p] for p in at.parents), at.options)
-            else:
-                stack.extend(p for p in at.parents if p not in trees)
-                continue
-            stack.pop()
-        return trees[node]
-
-    def _called(self, node: Any) -> str:
-        poly = self.formula[node].poly
-        return poly.atom.name if node.op is None and poly.atom is not None else self.name_of[node]
-
-    def _source(self, rules: list[Rule]) -> str:
-        cost = self.name_of[self.cost]
-        names: list[str] = []
-        defaults: list[str] = []
-        for atom, node in self.given.items():
-            if atom.constant:
-                defaults.append(f"{atom.name}={float(node._data)!r}")
-            else:
-                names.append(atom.name)
-        indices = [
-            k
-            for k in self._index_names
-            if any(f"{k}]" in r.numpy or f"{k}," in r.numpy for r in rules)
-        ]
-        for k in indices:
-            if k not in names:
-                names.append(k)
-        shapes = ", ".join(
-            f"{text} {tuple(map(int, self.node_of[text].shape))}"
-            for text in names
-            if text in self.node_of
-        )
-        lines = [f"def gradients({', '.join([*names, *defaults])}):"]
-        lines.append(f'    """The cost {cost} and its derivatives; {shapes}."""')
-        body: list[str] = []
-        for node in self.nodes:
-            if node in self.name_of and node.op is not None:
-                body.append(
-                    f"{self.name_of[node]} = {NumPy(array_names=self._array_name)(self._forward(node))}"
-                )
-        body += [rule.numpy for rule in rules]
-        for text, source in self.size_sources.items():
-            if text != source and any(_mentions(line, text) for line in body):
-                of = source.partition(".")[0]
-                computed = [i for i, line in enumerate(body) if line.startswith(f"{of} = ")]
-                body.insert(computed[0] + 1 if computed else 0, f"{text} = {source}")
-        lines += [f"    {line}" for line in body]
-        result = ", ".join(f'"{rule.name}": {rule.name}' for rule in rules)
-        lines.append(f"    return {cost}, {{{result}}}")
-        source = "import numpy as np\n\n\n" + "\n".join(lines) + "\n"
-        if "scatter(" in source:
-            source = source.replace(
-                "import numpy as np\n\n\n", f"import numpy as np\n\n\n{SCATTER}\n\n", 1
-            )
-        return source
-
-
-SCATTER = '''def scatter(x, index, shape):
-    """Zeros of `shape` with x added in at `index`."""
-    z = np.zeros(shape)
-    np.add.at(z, index, x)
-    return z
-'''
-
-
-def _mentions(line: str, text: str) -> bool:
-    return re.search(rf"(?<![\w.]){re.escape(text)}(?!\w)", line) is not None
-
-
-def _several(wrt: Any) -> Iterable[Any]:
-    if isinstance(wrt, str):
-        return [part.strip() for part in wrt.split(",")]
-    return wrt if isinstance(wrt, (list, tuple, set)) else [wrt]
-
-
-def _same_numbers(x: Any, y: Any) -> bool:
-    return np.shape(x._data) == np.shape(y._data) and bool(np.all(x._data == y._data))
-
-
-def _depth(poly: Poly) -> int:
-    """How deep calls are nested, up to DEEPEST + 1."""
-    level, depth = [poly], 0
-    while level and depth <= DEEPEST:
-        level = list({arg for p in level for atom in p.atoms() for arg in atom.args})
-        depth += 1
-    return depth
-
-
-def fresh_numbers(
-    nodes: list[Any],
-    facts: Mapping[Any, tuple[str, int | None]],
-    rng: np.random.Generator,
-    attempt: int,
-) -> dict[Any, Any]:
-    """New numbers of the same kind for every leaf: zero biases and dead units hide mistakes."""
-    numbers: dict[Any, Any] = {}
-    for node in nodes:
-        if node.op is not None:
-            continue
-        data = np.asarray(node._data, dtype=float)
-        kind, axis = facts.get(node, ("", None))
-        whole = bool(np.all(data == np.round(data)))
-        if kind == "onehot" and axis is not None:
-            new = np.zeros_like(data)
-            picks = rng.integers(0, data.shape[axis], size=np.delete(data.shape, axis))
-            np.put_along_axis(new, np.expand_dims(picks, axis), 1.0, axis)
-        elif kind == "probabilities" and axis is not None:
-            new = rng.uniform(0.2, 1.0, data.shape)
-            new = new / new.sum(axis=axis, keepdims=True)
-        elif not node.requires_grad and (data.shape == () or whole):
-            new = data
-        elif attempt >= 4:
-            new = data * (1 + 0.05 * rng.standard_normal(data.shape)) if attempt == 4 else data
-        elif np.all(data > 0) and data.size:
-            new = (
-                rng.uniform(0.3, 0.9, data.shape)
-                if np.all(data < 1)
-                else data * rng.uniform(0.8, 1.2, data.shape)
-            )
-        elif attempt % 2:
-            new = rng.uniform(0.4, 1.2, data.shape)
-        else:
-            new = 0.7 * rng.standard_normal(data.shape)
-        numbers[node] = float(new) if new.shape == () else new
-    return numbers
-
-
-def _run(nodes: list[Any], numbers: dict[Any, Any]) -> dict[Any, Any] | None:
-    """The graph computed on new numbers; None where something is not finite."""
-    data = dict(numbers)
-    for node in nodes:
-        if node.op is not None:
-            data[node] = node.op.evaluate(tuple(data[p] for p in node.parents), node.options)
-            if not np.all(np.isfinite(data[node])):
-                return None
-    return data
-
-
-__all__ = ["Derivation", "Rule", "derive"]

@@ -1,10 +1,11 @@
 """Formulas in a normal form: sums of (rational number) x (atoms to rational powers).
 
 Element-wise algebra with broadcasting is commutative, so a formula is a Laurent polynomial over
-*atoms*: names, and whatever the algebra does not look into (``exp(u)``, a matrix product, a sum over
-an axis, a mask, a compound denominator). Atoms and polynomials are interned: two that are built
-alike are one object, so equality is identity. A leading axis of length 1 means nothing to
-element-wise algebra and is ignored here; the shape a result must have travels beside it (`Formula`).
+*atoms*: names, and whatever the algebra does not look into (``exp(u)``, a matrix product, a sum
+over an axis, a mask, a compound denominator). Atoms and polynomials are interned: two that are
+built alike are one object, so equality is identity. A leading axis of length 1 means nothing to
+element-wise algebra and is ignored here; the shape a result must have travels beside it, in a
+`Formula`.
 """
 
 from __future__ import annotations
@@ -40,7 +41,6 @@ class Atom:
         "constant",
         "deep",
         "id",
-        "key",
         "mask",
         "name",
         "op",
@@ -147,7 +147,7 @@ def broadcast(shapes: Iterable[Shape]) -> Shape:
 
 
 class Poly:
-    """A sum of terms; interned, immutable. `shape`: of its atoms together, leading ones left out."""
+    """A sum of terms; interned, immutable. `shape`: of its atoms together, without leading ones."""
 
     __slots__ = ("algebra", "deep", "full", "id", "shape", "terms")
 
@@ -278,7 +278,7 @@ class Algebra:
         atom = self._atoms.get(key)
         if atom is None:
             atom = self._atoms[key] = Atom()
-            atom.id, atom.key = len(self._atoms), key
+            atom.id = len(self._atoms)
             atom.op, atom.args, atom.options, atom.shape = op, args, options, shape
             atom.name = ""
             atom.mask = op is not None and op.name in COMPARISONS
@@ -382,7 +382,7 @@ class Algebra:
             return self.power(content, n) * self.power(rest, n)
         if whole and n > 0 and len(p.terms) ** n <= MOST_TERMS:
             result = p
-            for _ in range(n - 1):
+            for _ in range(int(n) - 1):
                 result = self.expanded(result, p)
             return result
         return self.of(self.base(p), n)
@@ -465,9 +465,10 @@ class Algebra:
         for atom, n in sorted(self.denominators(p).items(), key=lambda x: x[0].id):
             numerator = self.over(p, atom, n)
             down = self.of(atom, -n)
-            p = self.multiply(self.of(self.base(numerator)), down) if len(numerator.terms) > MOST_TERMS else (
-                self.expanded(numerator, down)
-            )  # fmt: skip
+            if len(numerator.terms) > MOST_TERMS:
+                p = self.multiply(self.of(self.base(numerator)), down)
+            else:
+                p = self.expanded(numerator, down)
         return p
 
     def over(self, p: Poly, atom: Atom, n: int) -> Poly:
@@ -570,7 +571,7 @@ class Algebra:
         return self.of(self._atom(op, args, options, shape))
 
     def exp(self, u: Poly) -> Poly:
-        """``exp(u)``; ``exp(c u)`` is kept as ``exp(u)**c``, so that e⁻ᶻ and e²ᶻ are powers of eᶻ."""
+        """``exp(u)``; ``exp(c u)`` is kept as ``exp(u)**c``: e⁻ᶻ and e²ᶻ are powers of eᶻ."""
         if not u.terms:
             return self.one
         for mono, c in u.terms.items():  # exp(x + c log y) = exp(x) y**c
@@ -642,12 +643,12 @@ class Algebra:
         if q.value is not None and len(y.shape) == 2 and len(x.shape) == 2:
             return c * d * q * self.sum(p, x.shape, [-1])
         p, q = self.filled(p, x.shape), self.filled(q, y.shape)
-        return c * d * self.call(
-            linalg.matmul, (p, q), {"shapes": (x.shape, y.shape)}, linalg.matmul.shape_rule(x.shape, y.shape)
-        )  # fmt: skip
+        shapes = (x.shape, y.shape)
+        product = linalg.matmul.shape_rule(*shapes)
+        return c * d * self.call(linalg.matmul, (p, q), {"shapes": shapes}, product)
 
     def filled(self, p: Poly, shape: Shape) -> Poly:
-        """`p` with ones multiplied in where its own shape is smaller than the shape it stands for."""
+        """`p` with ones multiplied in where its own shape is smaller than what it stands for."""
         if p.shape == strip(shape):
             return p
         return p * self.call(ONES, (), {"shape": shape}, shape)
@@ -669,7 +670,7 @@ class Algebra:
 
     def transpose(self, x: Formula, axes: Any) -> Poly:
         """Axes exchanged; a product's transpose is the product of the transposes, reversed."""
-        if len(strip(x.shape)) == 0 or axes is not None and list(axes) == list(range(len(axes))):
+        if len(strip(x.shape)) == 0 or (axes is not None and list(axes) == list(range(len(axes)))):
             return x.poly
         c, p = self.scalars(x)
         atom = p.atom
@@ -760,7 +761,7 @@ class Algebra:
         if "shapes" in options:
             formulas = tuple(Formula(self, p, s) for p, s in zip(args, options["shapes"]))
             given = {key: value for key, value in options.items() if key != "shapes"}
-            return Formula._apply(op, formulas, given).poly  # type: ignore[no-any-return]
+            return Formula._apply(op, formulas, given).poly
         return self.call(op, args, options, atom.shape)
 
 
@@ -782,7 +783,7 @@ def _number_content(numbers: Iterable[Number], always: bool = False) -> Number:
 
 
 def natural_sign(p: Poly) -> int:
-    """1 where p reads as one would write it: ``1 - A``, and what was computed minus what was given."""
+    """1 where p reads as one would write it: ``1 - A``, computed minus given."""
     lead = min(p.terms, key=lambda mono: (len(mono), [(-atom.id, e) for atom, e in reversed(mono)]))
     return 1 if p.terms[lead] > 0 else -1
 

@@ -23,8 +23,8 @@ from tinygrad_edu.rules.expression import (
     Number,
     Poly,
     _varies,
-    hashable,
     broadcast,
+    hashable,
     natural_sign,
     rational,
     strip,
@@ -248,7 +248,7 @@ class Layout:
         if op is linalg.matmul:
             return matmul(*trees)
         if op is shaping.transpose:
-            return transpose(*trees, options["axes"])
+            return transpose(trees[0], options["axes"])
         given = {key: value for key, value in options.items() if key != "shapes"}
         if op.name in MIRRORED and trees[0].kind == "number":  # Z > 0, not 0 < Z
             return call(TABLE[MIRRORED[op.name]], (trees[1], trees[0]), given)
@@ -325,7 +325,7 @@ class Layout:
         if kind == "add":
             constant = any(part.kind == "number" for part in tree.parts)
             return 4 if constant else 3
-        return 5 if kind in ("where",) or kind == "call" and "equal" in tree.value[0].name or (
+        return 5 if kind in ("where",) or (kind == "call" and "equal" in tree.value[0].name) or (
             kind == "call" and tree.value[0].name in ("greater", "less")
         ) else 3.8  # fmt: skip
 
@@ -387,7 +387,6 @@ class Layout:
         [(mono, c)] = p.terms.items()
         if not mono:
             return add([(1 if c > 0 else -1, self._term(mono, c))])
-        # A compound power such as (var + eps)**½ stays; a product with a polynomial factor is arranged whole.
         return add([(1 if c > 0 else -1, self._term(mono, c))])
 
     def _shared(self, p: Poly) -> dict[Atom, Number]:

@@ -41,6 +41,8 @@ def quotient(c: Number) -> str:
 class Notation:
     """Renders trees. A subclass says how each kind looks and how tightly it holds."""
 
+    minus = "-"
+
     def __init__(
         self,
         array_names: Callable[[Any], str | None] | None = None,
@@ -50,11 +52,20 @@ class Notation:
         self.array_name = array_names or (lambda array: None)
 
     def __call__(self, tree: Tree, least: int = SUM) -> str:
+        text: str
         text, holds = getattr(self, tree.kind)(tree)
         return text if holds >= least else self.bracket(text)
 
     def bracket(self, text: str) -> str:
         return f"({text})"
+
+    def add(self, tree: Tree) -> tuple[str, int]:
+        text = ""
+        for sign, part in zip(tree.value, tree.parts):
+            mark = "+" if sign > 0 else self.minus
+            shown = self(part, SUM if sign > 0 else PRODUCT)
+            text = f"{text} {mark} {shown}" if text else shown if sign > 0 else f"{mark}{shown}"
+        return text, SUM
 
     def value(self, x: Any) -> str:
         """An option: an axis, a shape, an index."""
@@ -98,31 +109,20 @@ class NumPy(Notation):
     def name(self, tree: Tree) -> tuple[str, int]:
         return tree.value.name, WHOLE
 
-    def add(self, tree: Tree) -> tuple[str, int]:
-        text = ""
-        for sign, part in zip(tree.value, tree.parts):
-            shown = self(part, SUM if sign > 0 else PRODUCT)
-            text += (
-                (" + " if sign > 0 else " - ") + shown
-                if text
-                else ("" if sign > 0 else "-") + shown
-            )
-        return text, SUM
-
     def multiply(self, tree: Tree) -> tuple[str, int]:
         texts = []
         for i, part in enumerate(tree.parts):
-            # After a number a matrix product needs no bracket: scaling one of its factors is the same.
+            # After a number a matrix product needs no bracket: either factor may be scaled.
             after_number = i == 1 and tree.parts[0].kind == "number"
-            alone = i == 0 or after_number and part.kind == "matmul" and self._simple(part.parts[0])
+            alone = i == 0 or (
+                after_number and part.kind == "matmul" and self._simple(part.parts[0])
+            )
             texts.append(self(part, PRODUCT if alone else POWER))
         return " * ".join(texts), PRODUCT
 
     def _simple(self, tree: Tree) -> bool:
-        return (
-            tree.kind in ("name", "transpose")
-            or tree.kind == "matmul"
-            and self._simple(tree.parts[0])
+        return tree.kind in ("name", "transpose") or (
+            tree.kind == "matmul" and self._simple(tree.parts[0])
         )
 
     def divide(self, tree: Tree) -> tuple[str, int]:
@@ -172,8 +172,9 @@ class NumPy(Notation):
             parts = ", ".join(self(part) for part in tree.parts)
             return f"np.concatenate([{parts}]{f', axis={axis}' if axis else ''})", WHOLE
         if op.numpy is None and op.definition is not None:
-            spelled = op.definition(*(Written(part) for part in tree.parts), **options).tree
-            return getattr(self, spelled.kind)(spelled)
+            spelled: Tree = op.definition(*(Written(p) for p in tree.parts), **options).tree
+            written: tuple[str, int] = getattr(self, spelled.kind)(spelled)
+            return written
         return fill(op, op.numpy or f"np.{op.name}({{0}})", tree, self, options)
 
     def _scatter(self, part: Tree, options: dict[str, Any]) -> str:
@@ -184,7 +185,8 @@ class NumPy(Notation):
             for n, p in zip(shape, [*parts, *[slice(None)] * (len(shape) - len(parts))]):
                 start, stop, _ = p.indices(int(n))
                 widths.append((start, int(n) - stop))
-            return f"np.pad({self(part)}, {self.value(tuple(widths) if len(widths) > 1 else widths[0])})"
+            width = self.value(tuple(widths) if len(widths) > 1 else widths[0])
+            return f"np.pad({self(part)}, {width})"
         return f"scatter({self(part)}, {self._as_index(index)}, {self.value(tuple(shape))})"
 
     def _as_index(self, index: Any) -> str:
@@ -230,7 +232,7 @@ def _defaults(op: Primitive) -> dict[str, Any]:
 
 def is_given(tree: Tree) -> bool:
     """Made of plain numbers and given ones such as m only?"""
-    return tree.kind == "number" or tree.kind == "name" and tree.value.constant or (
+    return tree.kind == "number" or (tree.kind == "name" and tree.value.constant) or (
         tree.kind in ("add", "multiply", "power", "divide") and all(map(is_given, tree.parts))
     )  # fmt: skip
 
@@ -243,13 +245,7 @@ def in_front(top: Tree, bottom: Tree) -> bool:
 class Text(NumPy):
     """For the terminal: the lecture's juxtaposition for matrix products, ∗ element by element."""
 
-    def add(self, tree: Tree) -> tuple[str, int]:
-        text, holds = super().add(tree)
-        return text, holds
-
-    def __call__(self, tree: Tree, least: int = SUM) -> str:
-        text, holds = getattr(self, tree.kind)(tree)
-        return text if holds >= least else self.bracket(text)
+    minus = "−"
 
     def number(self, tree: Tree) -> tuple[str, int]:
         text = quotient(tree.value)
@@ -304,10 +300,8 @@ class Text(NumPy):
             return f"({x} {op.symbol} {y})", WHOLE
         if op.name == "sigmoid":
             return f"σ({self(tree.parts[0])})", WHOLE
-        if (
-            op.name in ("getitem", "scatter", "joined", "reshape", "clip", "ones")
-            or op.numpy is not None
-            and "options" in op.numpy
+        if op.name in ("getitem", "scatter", "joined", "reshape", "clip", "ones") or (
+            op.numpy is not None and "options" in op.numpy
         ):
             return super().call(tree)
         given = "".join(f", {k}={self.value(v)}" for k, v in options.items() if v is not None)
@@ -338,17 +332,6 @@ class LaTeX(Notation):
     def name(self, tree: Tree) -> tuple[str, int]:
         text = latex_name(tree.value.name)
         return text, POWER if "^" in text else WHOLE
-
-    def add(self, tree: Tree) -> tuple[str, int]:
-        text = ""
-        for sign, part in zip(tree.value, tree.parts):
-            shown = self(part, SUM if sign > 0 else PRODUCT)
-            text += (
-                (" + " if sign > 0 else " - ") + shown
-                if text
-                else ("" if sign > 0 else "-") + shown
-            )
-        return text, SUM
 
     def multiply(self, tree: Tree) -> tuple[str, int]:
         texts = []
@@ -426,7 +409,7 @@ def escaped(text: str) -> str:
 
 
 def latex_name(name: str) -> str:
-    """A name as the lecture writes it: ``W2`` is W with [2] above, ``w11_2`` has 11 below as well."""
+    """A name as the lecture writes it: ``W2`` is W with [2] above, ``w11_2`` has 11 below too."""
     if "." in name or "[" in name:
         return rf"\mathtt{{{escaped(name)}}}"
     match = re.fullmatch(r"(d?)([A-Za-z]+?)(\d*)(?:_(\d+))?", name)

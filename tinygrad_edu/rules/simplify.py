@@ -1,8 +1,8 @@
 """Simplification: what a formula may be replaced by, and whether that reads better.
 
-The definition of a named node is an equation. Where it can be solved for something one would rather
-not see (``A = 1/(1 + exp(-Z))`` for ``exp(Z)``), the solution is tried in a line, and kept if the line
-gets shorter. No rule knows an activation by name. What makes this sound:
+The definition of a named node is an equation. Where it can be solved for something one would
+rather not see (``A = 1/(1 + exp(-Z))`` for ``exp(Z)``), the solution is tried in a line, and kept
+if the line gets shorter. No rule knows an activation by name. What makes this sound:
 
 - nothing is divided by a mask, nor by anything the line did not divide by before;
 - an atom is replaced only by something of its own shape;
@@ -118,7 +118,7 @@ class Simplifier:
             self.algebra.work = float("inf")
 
     def _trials(self, p: Poly) -> Iterator[tuple[Relation, bool]]:
-        """Each relation, applied everywhere; and outside of calls only, where that is not the same."""
+        """Each relation, applied everywhere; and outside of calls only, where that differs."""
         for relation in self._relations(p):
             yield relation, True
             if relation.reason == "virtual" and any(
@@ -129,7 +129,7 @@ class Simplifier:
                 yield relation, False
 
     def normal(self, p: Poly) -> Poly:
-        """Multiplied out where that is short, compound denominators cancelled; inside its atoms too."""
+        """Multiplied out where short, compound denominators cancelled; inside its atoms too."""
         done = self._normal.get(p)
         if done is not None:
             return done
@@ -284,10 +284,14 @@ class Simplifier:
         """What `p` divides by, at any depth, and that could be zero."""
         found = self._denominators.get(p)
         if found is None:
-            found = frozenset(
-                atom for mono in p.terms for atom, e in mono
-                if e < 0 and not atom.positive and not atom.constant and not self._never_zero(atom)
-            ).union(*(self.denominators(arg) for atom in p.atoms() for arg in atom.args))  # fmt: skip
+            own = {
+                atom
+                for mono in p.terms
+                for atom, e in mono
+                if e < 0 and not (atom.positive or atom.constant or self._never_zero(atom))
+            }
+            inside = [self.denominators(arg) for atom in p.atoms() for arg in atom.args]
+            found = frozenset(own).union(*inside)
             self._denominators[p] = found
         return found
 
@@ -357,7 +361,7 @@ def _without(mono: Monomial, relation: Relation) -> Monomial | None:
 def solutions(
     algebra: Algebra, name: Poly, definition: Poly, reason: str, only: Atom | None = None
 ) -> Iterator[Relation]:
-    """``N = (a tᵏ + b)/(c tᵏ + d)`` solved for tᵏ, for every atom t of the definition that allows it."""
+    """``N = (a tᵏ + b)/(c tᵏ + d)`` solved for tᵏ, for every atom t that allows it."""
     inside = set(definition.atoms())
     if len(definition.terms) == 1:
         [(mono, number)] = definition.terms.items()
