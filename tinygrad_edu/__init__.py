@@ -50,7 +50,7 @@ if TYPE_CHECKING:
         check_gradients, grad, hessian, jacobian, numerical_gradient, value_and_grad, vjp,
     )  # fmt: skip
     from tinygrad_edu.rules import (
-        Derivation, derive,
+        Collapsed, Derivation, Rule, collapse, derive,
     )  # fmt: skip
     from tinygrad_edu.program import (
         Program, compile,
@@ -79,7 +79,7 @@ _ROOMS = {
         "vjp",
     ),
     "tinygrad_edu.rules": (
-        "Derivation", "derive",
+        "Collapsed", "Derivation", "Rule", "collapse", "derive",
     ),
     "tinygrad_edu.program": (
         "Program", "compile",
@@ -101,19 +101,20 @@ _ROOMS = {
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
-    "Batch", "Comparison", "Derivation", "GradError", "Program", "SheetError", "SheetReport",
-    "Value", "__version__", "abs", "absolute", "add", "arctan", "assert_derivation",
-    "binary_cross_entropy", "broadcast_to", "check_function", "check_gradients", "check_sheet",
-    "check_sheets", "clip", "compare", "compile", "concatenate", "cos", "cosh",
-    "cross_entropy", "cumsum", "debug_nans", "derive", "divide", "dot", "draw", "equal", "exp",
-    "expand_dims", "expm1", "export", "grad", "greater", "greater_equal", "hessian", "hstack",
-    "jacobian", "leaky_relu", "less", "less_equal", "load_sheet", "log", "log10", "log1p",
-    "log2", "log_softmax", "logsumexp", "matmul", "max", "maximum", "mean",
-    "mean_squared_error", "min", "minimum", "moveaxis", "multiply", "name_values", "negative",
-    "no_grad", "norm", "not_equal", "numerical_gradient", "one_hot", "outer", "power", "prod",
-    "ravel", "relu", "render", "reshape", "sigmoid", "sign", "sin", "sinh", "softmax",
-    "softplus", "sqrt", "squeeze", "stack", "std", "subtract", "sum", "swapaxes", "tan",
-    "tanh", "transpose", "value_and_grad", "var", "vjp", "vstack", "where", "xlogy",
+    "Batch", "Collapsed", "Comparison", "Derivation", "GradError", "Program", "Rule",
+    "SheetError", "SheetReport", "Value", "__version__", "abs", "absolute", "add", "arctan",
+    "assert_derivation", "binary_cross_entropy", "broadcast_to", "check_function",
+    "check_gradients", "check_sheet", "check_sheets", "clip", "collapse", "compare", "compile",
+    "concatenate", "cos", "cosh", "cross_entropy", "cumsum", "debug_nans", "derive", "divide",
+    "dot", "draw", "equal", "exp", "expand_dims", "expm1", "export", "grad", "greater",
+    "greater_equal", "hessian", "hstack", "jacobian", "leaky_relu", "less", "less_equal",
+    "load_sheet", "log", "log10", "log1p", "log2", "log_softmax", "logsumexp", "matmul", "max",
+    "maximum", "mean", "mean_squared_error", "min", "minimum", "moveaxis", "multiply",
+    "name_values", "negative", "no_grad", "norm", "not_equal", "numerical_gradient", "one_hot",
+    "outer", "power", "prod", "ravel", "relu", "render", "reshape", "sigmoid", "sign", "sin",
+    "sinh", "softmax", "softplus", "sqrt", "squeeze", "stack", "std", "subtract", "sum",
+    "swapaxes", "tan", "tanh", "transpose", "value_and_grad", "var", "vjp", "vstack", "where",
+    "xlogy",
 ]  # fmt: skip
 
 
