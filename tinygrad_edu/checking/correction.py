@@ -531,7 +531,7 @@ class Search:
 
     def _numbers(self, e: Expr) -> Iterator[Edit]:
         if e.op == "number" and is_scalar(e.extra):
-            for n in (0, 1, 2, 3, 4, 0.5, -1):
+            for n in dict.fromkeys((0, 1, 2, 3, 4, 0.5, -1, e.extra + 1, e.extra - 1)):
                 if n != e.extra:
                     yield Edit(self.formulas.number(n), "number", (e,), (self.formulas.number(n),))
             for scalar in self.words.scalars:
@@ -813,6 +813,8 @@ def unnatural(e: Expr, line: Expr, words: Words) -> float:
             penalty += 1
         if sub.op == "name" and sub.extra[0].startswith("?"):
             penalty += 50
+        if sub.op in ("setitem", "addat") and (sub is not e or len(sub.args) > 3):
+            penalty += 20  # no formula on one line
         if sub.op == "@" and any(a.op == "number" for a in sub.args):
             penalty += 5
         if sub.op == "**" and is_scalar(lab.value(sub.args[0])) and not lab.depends(sub):

@@ -64,6 +64,8 @@ def _diagnosed(lab: Lab, namer: Namer, judgement: Judgement) -> Diagnosis:
         return Diagnosis(mistake, explanation, one_line(statement))
     if rules and (found is None or found.edit.expr is not rules[0]):
         explanation += f" The rule: {statement.name} = {show(rules[0])}."
+    if mistake == "lost_accumulation":
+        return Diagnosis(mistake, explanation, namer.accumulated(line))
     text = None if found is None else f"{statement.name} = {found.text}"
     return Diagnosis(mistake, explanation, text)
 
@@ -186,4 +188,13 @@ def one_line(statement: Statement) -> str:
         if ":" in text.split("=", 1)[0]:
             return f"{statement.name} = {text.split('=', 1)[1].strip()}"
         return text
+    if statement.expr.op == "addat" or (
+        statement.expr.op == "setitem" and not _masks(statement.expr)
+    ):
+        return statement.text  # no formula says this on one line
     return f"{statement.name} = {show(statement.expr, statement.reader.spelling)}"
+
+
+def _masks(e: Expr) -> bool:
+    """Is ``NAME[index] = new`` an assignment under a mask, which np.where says too?"""
+    return len(e.args) == 3 and e.args[1].op in (">", ">=", "<", "<=", "==", "!=", "&", "|", "~")

@@ -420,6 +420,10 @@ def _fresh(e: Expr, spelling: Mapping[Expr, str]) -> str:
         return f"({', '.join(sub(a) for a in args)}{',' if len(args) == 1 else ''})"
     if op == "list":
         return f"[{', '.join(sub(a) for a in args)}]"
+    if op == "setitem" and len(args) == 3:  # a mask: NAME[mask] = new
+        return f"np.where({sub(args[1])}, {sub(args[2])}, {sub(args[0])})"
+    if op == "addat":
+        return f"np.add.at({', '.join(sub(a) for a in args)})"
     return f"{op}({', '.join(sub(a) for a in args)})"
 
 

@@ -87,6 +87,13 @@ class Namer:
             for _, e in nodes(s.expr)
         )
 
+    def _scales(self, key: Key) -> bool:
+        """Is a given vector multiplied with something larger, as a gain is?"""
+        size = np.size(self.lab.points[0].plain[key])
+        return self._multiplies(key) and any(
+            np.size(self.lab.points[0].plain[k]) > size > 1 for k in self.parameters
+        )
+
     def _sizes(self) -> set[float]:
         """Numbers that count examples: what an average divides by."""
         sizes = {float(self.examples.m)} if self.examples is not None else set()
@@ -209,6 +216,12 @@ class Namer:
                 f"{stale} was already updated when this line reads it. The gradient belongs to the "
                 f"{stale} of the forward pass: move the update below this line."
             )
+        lost = self.accumulated(line)
+        if lost is not None and self._is_truth(self._adding(line), judgement):
+            return "lost_accumulation", (
+                "Where an index occurs several times, NAME[index] += keeps only the last share; "
+                "np.add.at adds them all."
+            )
         swapped = self._softmax_axis(judgement)
         if swapped is not None:
             return swapped
@@ -238,6 +251,19 @@ class Namer:
                 f"{shape_text(wanted)}."
             )
         return "The shape is right and the numbers are not; none of the usual slips explains them."
+
+    def accumulated(self, line: Expr) -> str | None:
+        """``NAME[index] += new`` as a line that adds up repeated indices; None for other lines."""
+        return None if line.op != "setitem" else show(self._adding(line))
+
+    def _adding(self, line: Expr) -> Expr:
+        if line.op != "setitem":
+            return line
+        old, index, new = line.args[0], line.args[1:-1], line.args[-1]
+        before = self.make("index", old, *index)
+        if new.op == "+" and before in new.args:
+            new = new.args[1] if new.args[0] is before else new.args[0]
+        return self.make("addat", old, *index, new)
 
     def _updated(self, line: Expr, statement: Statement, judgement: Judgement) -> str | None:
         """A forward name read after the learner's own update, if that is all that is wrong."""
@@ -385,7 +411,7 @@ class Namer:
         self, a: Expr, b: Expr, chain: list[tuple[Expr, Expr]], of: Key | None
     ) -> tuple[str, str] | None:
         for step in (
-            self._penalty, self._reduction, self._derivative, self._renamed, self._product,
+            self._penalty, self._softmax, self._reduction, self._derivative, self._renamed, self._product,
             self._bracketed, self._terms, self._factors,
         ):  # fmt: skip
             found = step(a, b, chain, of)
@@ -394,6 +420,43 @@ class Namer:
         return None
 
     # each of the following looks at the differing parts (a → b) and answers or passes
+
+    def _softmax(
+        self, a: Expr, b: Expr, chain: list[tuple[Expr, Expr]], of: Key | None
+    ) -> tuple[str, str] | None:
+        """``dp * p * (1 - p)`` with p a softmax: its Jacobian taken for a diagonal."""
+        factors = self._all_factors(chain[0][0])
+        for f, _ in factors:
+            if f.op != "name" or not self._is_softmax(f.extra):
+                continue
+            other = self.make("-", self.number(1), f)
+            rest = [g for g in factors if g[0] is not f and not self.lab.same(g[0], other)]
+            if len(rest) != len(factors) - 2 or not rest:
+                continue
+            if self._is_gradient_of(product(self.lab, rest), f.extra):
+                return "softmax_jacobian_diagonal_only", (
+                    f"{show(f)} is a softmax: each output depends on every input, so its derivative is "
+                    f"not only {show(f)} * (1 - {show(f)}); the sum over the others is missing."
+                )
+        return None
+
+    def _is_softmax(self, key: Key) -> bool:
+        value = self.lab.points[0].plain.get(key)
+        if not isinstance(value, np.ndarray) or value.size < 2 or not self._computed(key):
+            return False
+        sums = [value.sum()] if value.ndim < 2 else [*(value.sum(axis=i) for i in range(value.ndim))]
+        return bool(np.all(value >= 0)) and any(np.allclose(s, 1.0) for s in [*sums, value.sum()])
+
+    def _is_gradient_of(self, e: Expr, key: Key) -> bool:
+        for i, point in enumerate(self.lab.points):
+            value, true = self.lab.value(e, i), np.asarray(point.gradient(key))
+            if value is None or np.shape(value) != true.shape or not np.any(true):
+                return False
+            at = int(np.argmax(np.abs(true)))
+            ratio = float(np.asarray(value, float).flat[at] / true.flat[at])
+            if not ratio or not equal(value, ratio * true):
+                return False
+        return True
 
     def _reduction(
         self, a: Expr, b: Expr, chain: list[tuple[Expr, Expr]], of: Key | None
@@ -407,7 +470,7 @@ class Namer:
                 a, b = outer
             elif reducing(a) and not reducing(b):
                 return self._summed_instead(a, b, of)
-            elif not self._sums_more(a, b):
+            elif not self._sums_more(a, b) or not self._other_shape(chain[0]):
                 return None
             else:
                 return self._bias(a, b, of)
@@ -423,6 +486,10 @@ class Namer:
             return None
         rest = [f for f in b.args[:2] if f is not a.args[0]]
         return self._missing([(rest[0], 1)], of) if len(rest) == 1 else None
+
+    def _other_shape(self, pair: tuple[Expr, Expr]) -> bool:
+        x, y = (self.lab.value(e) for e in pair)
+        return x is None or np.shape(x) != np.shape(y) or self._is_softmax_rule(pair[1])
 
     def _sums_more(self, a: Expr, b: Expr) -> bool:
         """Does the correction sum where the line does not?"""
@@ -708,6 +775,15 @@ class Namer:
     ) -> tuple[str, str] | None:
         if a.op == "attribute" and b.op == "attribute":
             a, b = a.args[0], b.args[0]
+        if a.op == "**" and self._ratio(a.args[0], b) is not None:
+            return "wrong_derivative_formula", (
+                f"{show(a)} is the square itself; its derivative has a power less."
+            )
+        root = chain[0][0]
+        if a.op == "number" and (root.op == "setitem" or root.function == "where"):
+            return "wrong_derivative_formula", f"{show(a)} stands where {show(b)} belongs."
+        if a.op == "name" and b.op == "call" and b.args == (a,):
+            return "wrong_layer_variable", f"{show(a)} stands where {show(b)} belongs."
         if a.op != "name" or b.op not in ("name", "attribute"):
             return None
         was, now = self._role_of_name(a.extra), self.role(b)
@@ -971,6 +1047,11 @@ class Namer:
         what = show(whole)
         role = self.role(whole)
         arrays = [f for f in lost if not self._constant_number(f[0])]
+        if self._normalises() and len(arrays) == 1 and arrays[0][0].op == "name":
+            key = arrays[0][0].extra
+            if key in self.parameters and np.ndim(self.lab.points[0].plain[key]) <= 2:
+                if key not in self.matrices and (f"d{key[0]}" in self.sheet.claims or self._scales(key)):
+                    return "batchnorm_missing_term", f"The gain {what} of the normalisation is missing."
         roles = [self.role(f) for f, _ in arrays]
         upstream = any(r is not None and r.kind == "gradient" for r in roles)
         if not upstream and any(r is not None and r.kind == "mask" for r in roles):
