@@ -163,9 +163,9 @@ def sum_to(x: Any, shape: Any) -> Any:
     >>> sum_to(np.ones((2, 3)), (2, 1)).tolist()
     [[3.0], [3.0]]
     """
+    lead, kept = summed_axes(np.shape(x), tuple(shape))
     if type(x) is float:
         return x
-    lead, kept = summed_axes(x.shape, tuple(shape))
     if lead or kept:
         x = np.add.reduce(x, axis=lead + kept, keepdims=True)
     return x.reshape(shape) if lead else x
@@ -175,6 +175,8 @@ def sum_to(x: Any, shape: Any) -> Any:
 def summed_axes(large: Shape, small: Shape) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The axes of `large` that `small` lacks, and those where it has length 1."""
     extra = len(large) - len(small)
+    if extra < 0 or any(n not in (1, m) for n, m in zip(small, large[extra:], strict=True)):
+        raise ValueError(f"{large} is no shape that {small} broadcasts to")
     kept = tuple(i for i in range(extra, len(large)) if small[i - extra] == 1 and large[i] != 1)
     return tuple(range(extra)), kept
 
