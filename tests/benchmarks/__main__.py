@@ -191,8 +191,10 @@ def show_probed(title, found):
     for key, got in found.items():
         if "not" in got:
             continue
-        text = ", ".join(f"{number(v)} {k}" for k, v in got.items() if k != "ok")
-        print(f"| {key} | {text if got['ok'] else got['error']} |")
+        text = got.get("error") or ", ".join(
+            f"{number(v)} {k}" for k, v in got.items() if k != "ok"
+        )
+        print(f"| {key} | {text} |")
 
 
 def main():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,18 +21,19 @@ class Argument:
         self.dtype = np.asarray(default).dtype
         self.default = default
         self.requires_grad = requires_grad
+        self.handed_on = bool(self.shape)  # is its gradient given out as the program computes it?
 
     @property
     def names(self) -> list[str]:
         """What a caller may give."""
         return [self.name]
 
-    def read(self, given: Mapping[str, Any]) -> Any:
-        """Its numbers, those of the recording if none are given.
+    def read(self, given: dict[str, Any]) -> Any:
+        """Its numbers, taken out of what was given; those of the recording if there are none.
 
         Raises GradError where shape or dtype differ, TypeError for what is not numbers.
         """
-        x = given.get(self.name, self)
+        x = given.pop(self.name, self)
         if x is self:
             return self.default
         if type(x) is np.ndarray and x.shape == self.shape and x.dtype is self.dtype and x.ndim:
@@ -66,6 +67,8 @@ class Argument:
 class Scalars:
     """Many single numbers, each under a name of its own, read as one array."""
 
+    handed_on = False
+
     def __init__(self, key: str, parts: Sequence[Argument]) -> None:
         self.name = key
         self.names = [part.name for part in parts]
@@ -75,11 +78,16 @@ class Scalars:
         self._parts = parts
         self._pick = operator.itemgetter(*self.names, *self.names[:1])  # never a single one
 
-    def read(self, given: Mapping[str, Any]) -> Any:
-        """Their numbers as one array, those of the recording where none are given."""
+    def read(self, given: dict[str, Any]) -> Any:
+        """Their numbers as one array, those of the recording where there are none."""
         try:
             found = np.array(self._pick(given)[:-1])
             if found.dtype == np.float64 and found.shape == self.shape:
+                if len(given) == len(self.names):
+                    given.clear()
+                else:
+                    for name in self.names:
+                        del given[name]
                 return found
         except (KeyError, TypeError, ValueError):
             pass  # some are missing, or not plain floats
@@ -95,8 +103,9 @@ class Listed(Argument):
 
     def __init__(self, like: Argument) -> None:
         super().__init__(like.name, like.default, like.requires_grad)
+        self.handed_on = False
 
-    def read(self, given: Mapping[str, Any]) -> Any:
+    def read(self, given: dict[str, Any]) -> Any:
         """A float, or a list of them, row after row."""
         x = super().read(given)
         if not self.shape:

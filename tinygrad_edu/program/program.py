@@ -25,7 +25,7 @@ class Instance:
         self._alone = self._references()
 
     def _references(self) -> list[int]:
-        return [sys.getrefcount(a) for a in self._watched]
+        return list(map(sys.getrefcount, self._watched))
 
     def free(self) -> bool:
         """Has everybody let go of the gradients of the last call?"""
@@ -55,8 +55,7 @@ class Program:
         self._make = make
         self._story = story
         self._arguments = arguments
-        self._names = {name for a in arguments for name in a.names}
-        self._wanted = [a for a in arguments if a.requires_grad]
+        self._changed = [a for a in arguments if a.requires_grad and not a.handed_on]
         self._idle = [make()]
 
     def __repr__(self) -> str:
@@ -68,17 +67,17 @@ class Program:
 
     def __call__(self, /, **given: Any) -> tuple[Any, dict[str, Any]]:
         numbers = [a.read(given) for a in self._arguments]
-        if not given.keys() <= self._names:
-            extra = ", ".join(sorted(given.keys() - self._names))
+        if given:  # each argument has taken out its own
+            names = sorted(name for a in self._arguments for name in a.names)
             raise TypeError(
-                f"the program has no argument {extra}; it takes {', '.join(sorted(self._names))}"
+                f"the program has no argument {', '.join(given)}; it takes {', '.join(names)}"
             )
         instance = self._instance()
         try:
             cost, gradients = instance.run(*numbers)
         finally:
             self._idle.append(instance)
-        for a in self._wanted:
+        for a in self._changed:
             a.hand_out(gradients)
         return plain(cost), gradients
 
