@@ -27,33 +27,39 @@ STEPS = 5000
 WRITTEN = 1024
 
 
-def page(drawing: boxes.Drawing, source: str, title: str | None) -> str:
-    """The page for a drawing made with ``ids=True`` and its DOT text.
+class StepThrough:
+    """The page for a drawing made with ``ids=True`` and its DOT text, with the numbers of now.
 
-    Raises GradError for a graph of more than 5,000 values, and where it cannot be drawn.
+    Raises GradError for a graph of more than 5,000 values.
     """
-    if len(drawing.nodes) > STEPS:
-        raise GradError(
-            f"{len(drawing.nodes)} values are too many to step through (at most {STEPS}): draw a "
-            "picture (.svg), which is folded, or a smaller graph"
-        )
-    root = drawing.root
-    title = title or f"{drawing.names.get(root, 'a graph')}, step by step"
-    style, script = (_read(name) for name in ("page.css", "page.js"))
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    data = {"nodes": _nodes(drawing), "steps": [*_forward(drawing), *_backward(drawing)]}
-    parts = {
-        "TITLE": html.escape(visible(title, 200)),
-        "POLICY": f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
-        "STYLE": style,
-        "SVG": _inline(renderer.to_bytes(source, "svg").decode()),
-        "LEGEND": _legend(drawing),
-        "NOTE": html.escape(_note(drawing)),
-        "DATA": json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),
-        "SCRIPT": script,
-    }
-    template = _read("page.html")
-    return re.sub(r"\{\{([A-Z]+)\}\}", lambda found: parts[found[1]], template)
+
+    def __init__(self, drawing: boxes.Drawing, source: str, title: str | None) -> None:
+        if len(drawing.nodes) > STEPS:
+            raise GradError(
+                f"{len(drawing.nodes)} values are too many to step through (at most {STEPS}): draw "
+                "a picture (.svg), which is folded, or a smaller graph"
+            )
+        title = title or f"{drawing.names.get(drawing.root, 'a graph')}, step by step"
+        script = _read("page.js")
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        data = {"nodes": _nodes(drawing), "steps": [*_forward(drawing), *_backward(drawing)]}
+        text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+        self._source = source
+        self._parts = {
+            "TITLE": html.escape(visible(title, 200)),
+            "POLICY": "default-src 'none'; style-src 'unsafe-inline'; "
+            f"script-src 'sha256-{digest}'",
+            "STYLE": _read("page.css"),
+            "LEGEND": _legend(drawing),
+            "NOTE": html.escape(_note(drawing)),
+            "DATA": text.replace("<", "\\u003c"),
+            "SCRIPT": script,
+        }
+
+    def html(self) -> str:
+        """The text of the page. Raises GradError where the graph cannot be drawn."""
+        parts = {**self._parts, "SVG": _inline(renderer.to_bytes(self._source, "svg").decode())}
+        return re.sub(r"\{\{([A-Z]+)\}\}", lambda found: parts[found[1]], _read("page.html"))
 
 
 def _read(name: str) -> str:

@@ -14,7 +14,7 @@ from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.drawing import boxes, renderer
 from tinygrad_edu.drawing.expand import expanded
-from tinygrad_edu.drawing.page import page
+from tinygrad_edu.drawing.page import StepThrough
 
 #: More values than this are folded unless ``max_nodes`` says otherwise.
 MAX_NODES = 200
@@ -173,7 +173,7 @@ def render(
     if format not in ("svg", "png", "pdf", "dot", "html"):
         raise GradError(f"render: the suffix of {path.name!r} must be .svg .png .pdf .dot or .html")
     if format == "html":
-        return renderer.write(path, step_through(cost, title, **options).encode())
+        return renderer.write(path, step_through(cost, title, **options).html().encode())
     picture = draw(cost, **options)
     if format == "dot":
         return renderer.write(path, picture.source.encode())
@@ -188,8 +188,8 @@ def step_through(
     max_nodes: int | None = MAX_NODES,
     expand: bool = False,
     verdicts: Mapping[str, str] | None = None,
-) -> str:
-    """The text of the step-through page; the options are those of `draw`."""
+) -> StepThrough:
+    """The page to step through a graph; the options are those of `draw`."""
     nodes, found = _graph(cost, show, names, max_nodes, expand)
     drawing = boxes.Drawing(nodes, show, found, max_nodes, verdicts, ids=True)
-    return page(drawing, _drawn(drawing, legend=False).source, title)
+    return StepThrough(drawing, _drawn(drawing, legend=False).source, title)
