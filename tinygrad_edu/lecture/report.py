@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 import tinygrad_edu as tg
-from tinygrad_edu.drawing import draw
+from tinygrad_edu.drawing import draw, step_through
 from tinygrad_edu.nn.curves import line_chart
 
 SHEETS = Path(__file__).parent / "sheets"
@@ -74,10 +74,13 @@ class Report:
             return
         figures = []
         for name, write in self._pictures:
-            file = f"{self._key}_{name}.svg"
+            file = f"{self._key}_{name}"
             write(self.out / file)
             self.console.print(f"picture: {self.out / file}", markup=False, highlight=False)
-            figures.append(f'<a href="{file}"><img src="{file}" alt="{file[:-4]}"></a>')
+            shown = f'<img src="{file}" alt="{file[:-4]}">'
+            if file.endswith(".html"):
+                shown = "the same, step by step: forward, then backward"
+            figures.append(f'<p><a href="{file}">{shown}</a></p>')
         self._pictures.clear()
         text = self._copy.export_html(code_format="<pre>{code}</pre>", inline_styles=True)
         self._page += [text, *figures]
@@ -170,14 +173,17 @@ class Report:
         self.say(str(tg.derive(cost)))
 
     def picture(self, name: str, cost: tg.Value) -> None:
-        """The graph of `cost`, with its gradients of this moment."""
+        """The graph of `cost`, with the gradients of now, and the page to step through it."""
         if self.out is not None:
-            drawn = draw(cost)
-            self._pictures.append((name, lambda path: drawn.render(outfile=path)))
+            drawn, steps = draw(cost), step_through(cost)
+            self._pictures.append((f"{name}.svg", lambda path: drawn.render(outfile=path)))
+            self._pictures.append(
+                (f"{name}.html", lambda path: path.write_text(steps.html(), encoding="utf-8"))
+            )
 
     def curves(self, name: str, curves: Mapping[str, Sequence[float]], **options: Any) -> None:
         """Curves as a picture; `options` as for `tinygrad_edu.nn.curves.line_chart`."""
-        self._pictures.append((name, lambda path: line_chart(path, curves, **options)))
+        self._pictures.append((f"{name}.svg", lambda path: line_chart(path, curves, **options)))
 
     def progress(self) -> Progress:
         """A progress bar, for a loop that takes seconds."""
