@@ -262,6 +262,8 @@ def test_the_numbers_shown_are_the_gradients_and_add_up(page: Browser, tmp_path:
     assert total == x.grad
     assert sum(sent) == pytest.approx(x.grad, rel=1e-15)
     assert page.ask("document.querySelector('#node h2').textContent") == "x"
+    page.click("#o3")  # an operation opens what it computes
+    assert page.ask("document.querySelector('#node h2').textContent") == "y"
 
 
 @in_a_browser

@@ -219,6 +219,10 @@ for (const [box, members] of inBox) {
   });
 }
 
+nodes.forEach((node, i) => {  // an operation opens what it computes
+  at(`o${i}`)?.addEventListener("click", () => { if (!moved) choose(i); });
+});
+
 // --- zoom and pan -------------------------------------------------------------------------------
 
 const whole = graph.viewBox.baseVal;
