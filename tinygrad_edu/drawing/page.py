@@ -170,7 +170,7 @@ def _backward(drawing: boxes.Drawing) -> list[dict[str, Any]]:
                     "rule": _math(c.rule),
                     "local": _numbers(local.local_derivative(node, c.input)),
                     "amount": _numbers(c.amount),
-                    "total": _numbers(totals[c.parent]),
+                    "total": _numbers(totals[c.parent]) if uses[c.parent] > 1 else None,
                     "count": counted[c.parent],
                     "of": uses[c.parent],
                 }
