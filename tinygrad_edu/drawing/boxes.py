@@ -135,7 +135,8 @@ class Drawing:
         keeps the name it came with: so the rule for W1 reads ``dZ1 @ Xᵀ``, as on paper.
         """
         self.called: dict[Any, local.Written] = {}
-        for node in self.nodes if self.ids else self.alone:
+        inputs = [parent for node in self.alone for parent in node.parents]
+        for node in self.nodes if self.ids else dict.fromkeys([*self.alone, *inputs]):
             name, layered = self.names.get(node), self._layer(node) is not None
             if name is None and (node.op is not None or node.shape or node.requires_grad):
                 name = f"v{self.number[node]}"

@@ -30,17 +30,21 @@ def colour(x: float, largest: float) -> str:
 
 
 def summary(a: np.ndarray[Any, Any]) -> list[str]:
-    """Mean and standard deviation, then the range.
+    """Mean and standard deviation, then the range; one line where all are equal.
 
     >>> summary(np.array([1.0, 3.0]))
     ['2 ± 1', '1 … 3']
+    >>> summary(np.zeros(3))
+    ['all 0']
     """
     if not a.size:
         return ["no numbers"]
     finite = a[np.isfinite(a)].astype(float)
     odd = a.size - finite.size
     lines = [f"{odd} of {a.size} not finite"] if odd else []
-    if finite.size:
+    if finite.size and finite.min() == finite.max():
+        lines.append(f"all {number(finite.flat[0])}")
+    elif finite.size:
         with np.errstate(over="ignore", invalid="ignore"):
             lines.append(f"{number(finite.mean())} ± {number(finite.std())}")
         lines.append(f"{number(finite.min())} … {number(finite.max())}")
