@@ -46,9 +46,11 @@ def on_sheets(folder: Path, show: bool) -> dict[str, object]:
             if found.mistake not in want["cls"] and show:
                 print("NAME", name, claim, want["cls"], found.mistake, "|", rows[claim].formula)
             was = rows[claim].formula.split("=", 1)[1]
-            near = found.correction is not None and distance(
-                tokens(was), tokens(found.correction.split("=", 1)[1])
-            ) <= want["shortest"][claim] + 2
+            near = (
+                found.correction is not None
+                and distance(tokens(was), tokens(found.correction.split("=", 1)[1]))
+                <= want["shortest"][claim] + 2
+            )
             counts["corrected"] += near
             if not near and show:
                 print("FAR", name, rows[claim].formula, "->", found.correction)
@@ -108,7 +110,10 @@ def on_mutants(n: int, show: bool, first: int = 0) -> dict[str, object]:
     times.sort()
     if show:
         for kind, tally in sorted(per.items()):
-            print(f"{kind:32} {tally['n']:4} named {tally['named']:4} corrected {tally['corrected']:4}")
+            print(
+                f"{kind:32} {tally['n']:4} named {tally['named']:4} corrected "
+                f"{tally['corrected']:4}"
+            )
     return {**counts, "median_s": round(times[len(times) // 2], 3), "worst_s": round(times[-1], 3)}
 
 
@@ -118,4 +123,7 @@ if __name__ == "__main__":
     folder = Path(__file__).parent / "sheets"
     if "--only-mutants" not in sys.argv:
         print("sheets:", on_sheets(folder, show))
-    print("mutants:", on_mutants(numbers[0] if numbers else 6, show, numbers[1] if len(numbers) > 1 else 0))
+    print(
+        "mutants:",
+        on_mutants(numbers[0] if numbers else 6, show, numbers[1] if len(numbers) > 1 else 0),
+    )

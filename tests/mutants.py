@@ -1,8 +1,8 @@
 """Right derivations of random nets, and the mistakes of learners made in them on purpose.
 
-`nets(seed)` writes a sheet whose every line is right; `mutants(net)` gives, for each kind of mistake
-that applies to it, the sheet with one line made wrong, the line's name, the right line and the names
-by which the mistake may go.
+`nets(seed)` writes a sheet whose every line is right; `mutants(net)` gives, for each kind of
+mistake that applies to it, the sheet with one line made wrong, the line's name, the right line and
+the names by which the mistake may go.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def nets(seed: int) -> Net:
     loss = rng.choice(["bce", "softmax", "mse"])
     m = rng.choice([5, 6, 7])
     sizes = rng.sample([2, 3, 4, 8], k=min(depth + 1, 4))
-    sizes = (sizes + [9])[: depth + 1]
+    sizes = [*sizes, 9][: depth + 1]
     hidden = [rng.choice(list(ACTIVATIONS)) for _ in range(depth - 1)]
     reg = rng.random() < 0.3
     dropout = rng.random() < 0.25 and not reg
@@ -64,7 +64,9 @@ def nets(seed: int) -> Net:
     def shape(n: int) -> str:
         return f"({n}, {m})" if columns else f"({m}, {n})"
 
-    kind = {"bce": "binary", "softmax": f"onehot(axis={0 if columns else 1})", "mse": "normal"}[loss]
+    kind = {"bce": "binary", "softmax": f"onehot(axis={0 if columns else 1})", "mse": "normal"}[
+        loss
+    ]
     header = [f"m = {m}"] + (["lam = 0.7"] if reg else []) + (["keep = 0.8"] if dropout else [])
     header += [f"X: {shape(sizes[0])}", f"Y: {shape(sizes[-1])} = {kind}"]
     for i in range(1, depth + 1):
@@ -80,7 +82,7 @@ def nets(seed: int) -> Net:
         if i < depth:
             g = ACTIVATIONS[hidden[i - 1]][0].format(z=f"Z{i}")
             forward.append(f"A{i} = {g}" + (f" * D{i} / keep" if dropout else ""))
-    z, y, axis = f"Z{depth}", "Y", 0 if columns else 1
+    z, axis = f"Z{depth}", 0 if columns else 1
     out = f"A{depth}"
     if loss == "softmax":
         forward += [f"E = np.exp({z})", f"{out} = E / np.sum(E, axis={axis}, keepdims=True)"]
@@ -92,9 +94,11 @@ def nets(seed: int) -> Net:
         forward.append(f"{out} = {ACTIVATIONS['sigmoid'][0].format(z=z)}")
         cost = f"np.sum(({out} - Y)**2) / (2 * m)"
     if reg:
-        cost += " + lam / (2 * m) * (" + " + ".join(
-            f"np.sum(W{i}**2)" for i in range(1, depth + 1)
-        ) + ")"
+        cost += (
+            " + lam / (2 * m) * ("
+            + " + ".join(f"np.sum(W{i}**2)" for i in range(1, depth + 1))
+            + ")"
+        )
     forward.append(f"J = {cost}")
     claims: dict[str, str] = {}
     over = rng.choice(["1/m * {}", "(1/m) * {}", "{} / m"])
@@ -126,10 +130,10 @@ def nets(seed: int) -> Net:
                 claims[f"dA{i - 1}"] = back
                 back = f"dA{i - 1}"
             claims[f"dZ{i - 1}"] = f"{back}{mask} * {form}"
-    facts = dict(
-        columns=columns, lecture=lecture, depth=depth, loss=loss, m=m, hidden=hidden, reg=reg,
-        dropout=dropout, out=out,
-    )  # fmt: skip
+    facts = {
+        "columns": columns, "lecture": lecture, "depth": depth, "loss": loss, "m": m,
+        "hidden": hidden, "reg": reg, "dropout": dropout, "out": out,
+    }  # fmt: skip
     return Net(header, forward, claims, facts)
 
 
@@ -144,7 +148,9 @@ def mutants(net: Net, seed: int = 0) -> Iterator[Mutant]:
 
     def make(name: str, wrong: str, kind: str, *classes: str) -> Iterator[Mutant]:
         if wrong != c[name] and name in c:
-            yield Mutant(net.text({**c, name: wrong}), name, c[name], wrong, classes or (kind,), kind)
+            yield Mutant(
+                net.text({**c, name: wrong}), name, c[name], wrong, classes or (kind,), kind
+            )
 
     weight, bias = rng.choice([f"dW{i}" for i in range(1, depth + 1)]), f"db{rng.randint(1, depth)}"
     i = int(weight[2:])
@@ -194,8 +200,8 @@ def mutants(net: Net, seed: int = 0) -> Iterator[Mutant]:
             yield from make(dz, f"{head} * ({z} > 0)", "derivative_of_other_activation")
         if g == "sigmoid":
             yield from make(dz, f"{head} * {z} * (1 - {z})", "derivative_at_wrong_point")
-            yield from make(dz, f"{head} * (1 - {a})", "wrong_derivative_formula",
-                            "wrong_derivative_formula", "missing_activation_derivative")  # fmt: skip
+            either = ("wrong_derivative_formula", "missing_activation_derivative")
+            yield from make(dz, f"{head} * (1 - {a})", "wrong_derivative_formula", *either)
             yield from make(dz, f"{head} * (1 - {a}**2)", "derivative_of_other_activation")
         if g == "relu":
             yield from make(dz, f"{head} * ({a} >= 0)", "relu_mask_boundary")
@@ -215,7 +221,9 @@ def mutants(net: Net, seed: int = 0) -> Iterator[Mutant]:
         source = f"dA{k}" if f"dA{k}" in c else dz
         line = c[source]
         yield from make(source, line.replace(f"{up}.T", up), "missing_transpose")
-        yield from make(source, line.replace(f"{up}.T", f"d{up}.T"), "gradient_instead_of_parameter")
+        yield from make(
+            source, line.replace(f"{up}.T", f"d{up}.T"), "gradient_instead_of_parameter"
+        )
         if "@" in line:
             yield from make(source, line.replace("@", "*", 1), "elementwise_instead_of_matmul")
         elif "np.dot" in line:

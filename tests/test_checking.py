@@ -248,7 +248,7 @@ def test_formulas_may_be_given_as_text():
         "dW1": "np.dot(dZ1, X.T) / m",
     }
     found = verdicts(tg.compare(two_layers()["J"], rules))
-    assert found == dict(dZ2="correct", dW2="correct", db2="correct", dZ1="wrong", dW1="follows")
+    assert list(found.values()) == ["correct", "correct", "correct", "wrong", "follows"]
 
 
 @pytest.mark.parametrize("text, words", [
@@ -280,7 +280,8 @@ def test_a_function_of_ones_own_is_judged_and_its_overwriting_reported():
         return {"dZ": dZ, "W": dZ @ X.T / m}
 
     rng = np.random.default_rng(3)
-    given = dict(X=rng.normal(size=(3, 5)), Y=rng.normal(size=(2, 5)), W=rng.normal(size=(2, 3)))
+    shapes = {"X": (3, 5), "Y": (2, 5), "W": (2, 3)}
+    given = {name: rng.normal(size=shape) for name, shape in shapes.items()}
     comparison = tg.check_function(backward, forward, **given)
     assert comparison.ok
     assert comparison.remarks == ["backward writes into its input A"]

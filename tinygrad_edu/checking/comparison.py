@@ -140,7 +140,7 @@ def compare(
 def assert_derivation(
     cost: Value, manual: Mapping[str, Any], convention: str = "auto", m: int | None = None
 ) -> None:
-    """`compare` for tests: raises AssertionError, whose message is the table, where a line is wrong.
+    """`compare` for tests: an AssertionError, whose message is the table, where a line is wrong.
 
     >>> z = Value(2.0, "z")
     >>> assert_derivation(z * z, {"dz": 4.0})
@@ -165,7 +165,8 @@ def check_function(
     its parameters name (given or computed ones, and m) and returns a dict ``{"dW1": array, …}``. An
     input it writes into is reported in `remarks`.
 
-    Raises GradError for a parameter that no node is named after, TypeError where no dict comes back.
+    Raises GradError for a parameter that no node is named after, TypeError where no dict comes
+    back.
 
     >>> def forward(w):
     ...     return w * w
@@ -201,7 +202,9 @@ def check_function(
             f"{backward.__name__} returned a {type(found).__name__}; a dict {{'dW1': …}} is needed"
         )
     manual = {k if k.startswith("d") and k[1:] in known else f"d{k}": v for k, v in found.items()}
-    spoilt = [name for name in wanted if not np.array_equal(given[name], known[name], equal_nan=True)]
+    spoilt = [
+        name for name in wanted if not np.array_equal(given[name], known[name], equal_nan=True)
+    ]
     remarks = [f"{backward.__name__} writes into its input {name}" for name in spoilt]
     return replace(compare(cost, manual, convention, m), remarks=remarks)
 
@@ -335,7 +338,8 @@ def _evaluated(name: str, formula: Any, known: dict[str, Any]) -> Any:
 
 
 def _computed(name: str, text: str, known: dict[str, Any]) -> Any:
-    """The numbers of a formula given as text, interpreted as a sheet's; None where they do not fit."""
+    """The numbers of a formula given as text, interpreted as a sheet's; None where they do "
+    "not fit."""
     text = text.split("=", 1)[1] if text.split("=", 1)[0].strip() == name else text
     try:
         tree = ast.parse(text.strip(), mode="eval")

@@ -2,8 +2,8 @@
 
 Every edit is tried on the true values at a fresh point, then at the others. The words an edit may
 use come from the sheet: its names, the derivatives of its activations, and the pieces of the rule
-derived for this very quantity; there is no list of known mistakes. The search is bounded by a number
-of formulas tried, never by a clock, so that its answer does not depend on the machine.
+derived for this very quantity; there is no list of known mistakes. The search is bounded by a
+number of formulas tried, never by a clock, so that its answer does not depend on the machine.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.checking.formula import Expr, names_in, nodes, show
-from tinygrad_edu.checking.lab import Lab, equal, is_scalar, size
+from tinygrad_edu.checking.lab import Lab, equal, is_scalar
 from tinygrad_edu.checking.sheet import Key, Statement
 from tinygrad_edu.checking.symbolic import Line
 
 #: Formulas tried per line: single edits, and pairs where no single edit does it.
 MOST_SINGLE = 12_000
-MOST_PAIRS = 20_000
+MOST_PAIRS = 10_000
 REDUCTIONS = ("sum", "mean")
 PRODUCT_CALLS = ("dot", "matmul", "multiply", "outer")
 _TOKEN = re.compile(r"\d+\.?\d*(?:e[-+]?\d+)?|\.\d+|\w+|\*\*|//|[<>=!]=|\S")
@@ -96,7 +96,9 @@ class Words:
             if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
                 self.arrays.append(e)
             elif is_scalar(value):
-                (self.arrays if lab.depends(e) or key in lab.graph_scalars else self.scalars).append(e)
+                (
+                    self.arrays if lab.depends(e) or key in lab.graph_scalars else self.scalars
+                ).append(e)
         self.arrays.sort(key=lambda e: e.number)
         self.scalars.sort(key=lambda e: e.number)
         self.forms = [
@@ -108,7 +110,7 @@ class Words:
         ]
         pieces: list[Expr] = []
         self.terms: list[Expr] = []
-        #: The derivatives of activations and the parts of the rule: what two factors may give way to.
+        #: Derivatives of activations, parts of the rule: what two factors may give way to.
         self.strong: list[Expr] = []
         for rule in rules:
             for _, e in nodes(rule):
@@ -175,7 +177,7 @@ def product(lab: Lab, factors: list[tuple[Expr, int]]) -> Expr:
 
 def flat(e: Expr) -> list[tuple[Expr, int]]:
     """All factors of a product, those in brackets on the right too."""
-    factors = []
+    factors: list[tuple[Expr, int]] = []
     for f, power in spine(e):
         if f.op in ("*", "/"):
             factors.extend((g, p * power) for g, p in flat(f))
@@ -231,9 +233,7 @@ class Search:
         self.formulas = lab.formulas
         self.spelling = statement.reader.spelling
         own = line is statement.expr and statement.plain
-        self.was = tokens(
-            statement.text.split("=", 1)[1] if own else show(line, self.spelling)
-        )
+        self.was = tokens(statement.text.split("=", 1)[1] if own else show(line, self.spelling))
         self.targets = [np.asarray(target(i), float) for i in range(len(lab.points))]
         first = self.targets[0]
         self.shape = first.shape
@@ -279,8 +279,10 @@ class Search:
             if self.best[0] <= enough or budget < 0:
                 break
         best = self.best[1]
-        if best is None or self.best[0] > max(5.0, best.distance + 0.5) or (
-            best.edit.kind == "graft" and best.distance > 8
+        if (
+            best is None
+            or self.best[0] > max(5.0, best.distance + 0.5)
+            or (best.edit.kind == "graft" and best.distance > 8)
         ):
             self._pairs()
         for e in _unique(self.rules):
@@ -388,7 +390,9 @@ class Search:
         if e.op in ("call", "method", "neg", "attribute", "index", "@", "**"):
             for a in e.positional if e.op in ("call", "method") else e.args:
                 other = tuple(b for b in e.args if b is not a)
-                yield Edit(a, "unwrap" if len(e.args) < 2 or e.op != "@" else "delete factor", other)
+                yield Edit(
+                    a, "unwrap" if len(e.args) < 2 or e.op != "@" else "delete factor", other
+                )
 
     def _terms(self, e: Expr) -> list[tuple[Expr, int]]:
         terms: list[tuple[Expr, int]] = []
@@ -438,7 +442,14 @@ class Search:
             yield Edit(make("call", a, c, b, extra=e.extra), "where", (e,))
         # brackets: (a / b) + c as a / (b + c), and back
         for i, child in enumerate(e.args[:2]):
-            if e.op in ("+", "-", "*", "/", "**", "@") and child.op in ("+", "-", "*", "/", "**", "@"):
+            if e.op in ("+", "-", "*", "/", "**", "@") and child.op in (
+                "+",
+                "-",
+                "*",
+                "/",
+                "**",
+                "@",
+            ):
                 if i == 0:
                     inner = make(e.op, child.args[1], e.args[1])
                     yield Edit(make(child.op, child.args[0], inner), "brackets", (e,))
@@ -503,9 +514,7 @@ class Search:
                             options["keepdims"] = number(True)
                         elif "keepdims" in spelled:
                             options["keepdims"] = number(False)
-                        new = make(
-                            e.op, inner, *options.values(), extra=(function, tuple(options))
-                        )
+                        new = make(e.op, inner, *options.values(), extra=(function, tuple(options)))
                         if new is not e:
                             yield Edit(new, "reduction", (e,), (new,))
             for other in self.words.arrays:
@@ -559,15 +568,15 @@ class Search:
             for parts in ((whole, number(None)), (number(None), whole)):
                 yield Edit(make("index", e, *parts), "column", (e,))
             for shape in ((-1, 1), (1, -1)):
-                sizes = [
-                    number(n) if n > 0 else make("neg", number(-n)) for n in shape
-                ]
+                sizes = [number(n) if n > 0 else make("neg", number(-n)) for n in shape]
                 yield Edit(make("method", e, *sizes, extra=("reshape", ())), "column", (e,))
         if isinstance(value, np.ndarray) and e.op not in ("number",):
             yield Edit(make("/", e, number(2)), "insert factor", (), (number(2),))
         if e.op in ("+", "-", "*", "/", "name", "@", "call", "index", "attribute"):
             for scalar in (number(2), *self.words.scalars):
-                yield Edit(product(self.lab, [*spine(e), (scalar, 1)]), "insert factor", (), (scalar,))
+                yield Edit(
+                    product(self.lab, [*spine(e), (scalar, 1)]), "insert factor", (), (scalar,)
+                )
                 if not (scalar.op == "number"):
                     over = product(self.lab, [*spine(e), (scalar, -1)])
                     inverse = make("/", one, scalar)
@@ -681,10 +690,7 @@ class Search:
             value = self.lab.value(edit.expr)
             if isinstance(value, (np.ndarray, float, np.number)) and np.shape(value) == self.shape:
                 self._complete(edit, np.asarray(value, float))
-        firsts = [
-            edit
-            for edit in itertools.islice(_distinct(self.small(self.line)), 600)
-        ]
+        firsts = list(itertools.islice(_distinct(self.small(self.line)), 600))
         if self.best[0] <= 5:
             return
         product_nodes = [
@@ -735,7 +741,11 @@ class Search:
             if np.ptp(ratio) <= 1e-6 * abs(first) and abs(first - 1) > 1e-6:
                 scalar = self.lab.scalar(first)
                 if scalar is not None:
-                    if scalar.op == "/" and scalar.args[0].op == "number" and scalar.args[0].extra == 1:
+                    if (
+                        scalar.op == "/"
+                        and scalar.args[0].op == "number"
+                        and scalar.args[0].extra == 1
+                    ):
                         new = product(self.lab, [*spine(e), (scalar.args[1], -1)])
                     elif scalar.op == "neg":
                         new = self.formulas.make("neg", e)
@@ -804,7 +814,7 @@ def unnatural(e: Expr, line: Expr, words: Words) -> float:
         ):
             penalty += 3
         if sub.op == "/" and isinstance(lab.value(sub.args[1]), np.ndarray):
-            penalty += 2
+            penalty += 4
         if sub.op == "neg":
             penalty += 1.5
             if sub.args[0].op in ("neg", "number"):
@@ -819,7 +829,11 @@ def unnatural(e: Expr, line: Expr, words: Words) -> float:
             penalty += 5
         if sub.op == "**" and is_scalar(lab.value(sub.args[0])) and not lab.depends(sub):
             penalty += 1
-        if sub.op == "call" and len(sub.args) == 1 and sub.function in ("exp", "log", "tanh", "sqrt"):
+        if (
+            sub.op == "call"
+            and len(sub.args) == 1
+            and sub.function in ("exp", "log", "tanh", "sqrt")
+        ):
             penalty += 4  # a function of something nobody mentioned
         if sub.op in ("+", "-"):
             terms = _terms(sub)
@@ -828,7 +842,8 @@ def unnatural(e: Expr, line: Expr, words: Words) -> float:
 
 
 def _cancelling(lab: Lab, e: Expr, before: set[Expr]) -> float:
-    """A product in which two factors cancel, or one stands twice, though the line had no such pair."""
+    """A product in which two factors cancel, or one stands twice, though the line had no "
+    "such pair."""
     if e in before:
         return 0.0
     factors = [(f, p) for f, p in flat(e) if f.op != "number"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygrad_edu.checking import correction, symbolic
+from tinygrad_edu.checking import symbolic
 from tinygrad_edu.checking.correction import Correction, Search, Words, visible_keys
 from tinygrad_edu.checking.formula import Expr, names_in, nodes, show
-from tinygrad_edu.checking.lab import Lab
+from tinygrad_edu.checking.lab import Lab, equal, size
 from tinygrad_edu.checking.naming import Namer
 from tinygrad_edu.checking.rows import Diagnosis
 from tinygrad_edu.checking.sheet import Key, Statement
@@ -57,10 +57,12 @@ def _diagnosed(lab: Lab, namer: Namer, judgement: Judgement) -> Diagnosis:
     assert judgement.truth is not None
     rules = _rules(lab, judgement, statement)
     found, line = _correct(lab, judgement, statement, rules)
-    mistake, explanation = namer.name(
-        judgement, line, found.edit if found else None, statement
-    )
-    if mistake == "updated_weights" and found is not None and namer._updated(line, statement, judgement):
+    mistake, explanation = namer.name(judgement, line, found.edit if found else None, statement)
+    if (
+        mistake == "updated_weights"
+        and found is not None
+        and namer._updated(line, statement, judgement)
+    ):
         return Diagnosis(mistake, explanation, one_line(statement))
     if rules and (found is None or found.edit.expr is not rules[0]):
         explanation += f" The rule: {statement.name} = {show(rules[0])}."
@@ -86,7 +88,8 @@ def _rules(lab: Lab, judgement: Judgement, statement: Statement) -> list[Expr]:
 def _softmax_rules(
     lab: Lab, key: Key, factor: float, derived: dict[Key, symbolic.Line]
 ) -> list[Expr]:
-    """``p * (dp - sum(dp * p))`` where a forward name p is positive and sums to one along an axis."""
+    """``p * (dp - sum(dp * p))`` where a forward name p is positive and sums to one along "
+    "an axis."""
     make, number, call = lab.formulas.make, lab.formulas.number, lab.formulas.call
     found = []
     for other in lab.forward_keys:
@@ -117,12 +120,9 @@ def _softmax_rules(
                             found.append(e)
     right = []
     for e in found:
-        if all(
-            correction.equal(lab.value(e, i), lab.truth(key, factor, i))
-            for i in range(len(lab.points))
-        ):
+        if all(equal(lab.value(e, i), lab.truth(key, factor, i)) for i in range(len(lab.points))):
             right.append(e)
-    right.sort(key=correction.size)
+    right.sort(key=size)
     return right[:2]
 
 
@@ -162,7 +162,7 @@ def _versions(lab: Lab, judgement: Judgement, statement: Statement) -> list[Expr
     inlined = statement.expr
     for _ in range(6):
         new = lab.formulas.substituted(inlined, definitions)
-        if new is inlined or correction.size(new) > 60:
+        if new is inlined or size(new) > 60:
             break
         inlined = new
     return [statement.expr] if inlined is statement.expr else [statement.expr, inlined]
@@ -172,7 +172,7 @@ def _own_words(lab: Lab, statement: Statement, visible: set[Key]) -> list[Expr]:
     """Parts of the learner's other lines that mean something here."""
     found = []
     for other in lab.sheet.backward:
-        if other is statement or correction.size(other.expr) > 40:
+        if other is statement or size(other.expr) > 40:
             continue
         for path, e in nodes(other.expr):
             if path and e.op not in ("name", "number") and names_in(e) <= visible:

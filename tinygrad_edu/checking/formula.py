@@ -11,8 +11,6 @@ import ast
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from tinygrad_edu.checking import vocabulary
 from tinygrad_edu.core.primitive import GradError
 
@@ -26,9 +24,14 @@ BINARY: dict[type[ast.operator], str] = {
 COMPARISONS: dict[type[ast.cmpop], str] = {
     ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=", ast.Eq: "==", ast.NotEq: "!=",
 }  # fmt: skip
-UNARY: dict[type[ast.unaryop], str] = {ast.USub: "neg", ast.UAdd: "pos", ast.Invert: "~", ast.Not: "~"}
+UNARY: dict[type[ast.unaryop], str] = {
+    ast.USub: "neg",
+    ast.UAdd: "pos",
+    ast.Invert: "~",
+    ast.Not: "~",
+}
 
-#: How tightly each operator binds; what stands on the right of a non-associative one needs one more.
+#: How tightly each operator binds; on the right of a non-associative one, one more is needed.
 BINDS = {
     "cmp": 1, "|": 2, "&": 3, "+": 5, "-": 5, "*": 6, "/": 6, "@": 6, "//": 6, "%": 6,
     "neg": 7, "pos": 7, "~": 7, "**": 8,
@@ -48,8 +51,9 @@ class SheetError(GradError):
         return f"{self.sheet + ': ' if self.sheet else ''}{where}{self.message}"
 
 
-class Uncomputable(Exception):  # noqa: N818  (a fact about a formula, rarely an error)
-    """A formula has no value: shapes that do not fit, an unknown name, a limit; `expr` says where."""
+class Uncomputable(Exception):
+    """A formula has no value: shapes that do not fit, an unknown name, a limit; `expr` says "
+    "where."""
 
     def __init__(self, message: str, expr: Expr | None = None) -> None:
         super().__init__(message)
@@ -57,11 +61,11 @@ class Uncomputable(Exception):  # noqa: N818  (a fact about a formula, rarely an
 
 
 class Expr:
-    """A node of a formula: an operation (`op`), what it is applied to (`args`), and constants (`extra`).
+    """A node of a formula: an operation (`op`), its arguments (`args`), constants (`extra`).
 
     `op` is an operator as written (``"+"``, ``"@"``, ``">"``), or one of ``"neg" "number" "name"
-    "call" "method" "attribute" "index" "slice" "tuple" "list" "setitem" "addat"``. A name's `extra` is
-    the name and which of its assignments is meant.
+    "call" "method" "attribute" "index" "slice" "tuple" "list" "setitem" "addat"``. The `extra` of a
+    name is the name and which of its assignments is meant.
     """
 
     __slots__ = ("args", "extra", "number", "op")
@@ -256,7 +260,7 @@ class Reader:
             ast.GeneratorExp: "a comprehension: write the terms out",
             ast.Lambda: "a function: write its formula out",
             ast.BoolOp: "and / or: use & and | on masks",
-        }.get(type(node), "this")  # type: ignore[call-overload]
+        }.get(type(node), "this")
         raise self.error(f"{what} cannot stand in a sheet's formula", node)
 
     def _constant(self, node: ast.Constant) -> Expr:

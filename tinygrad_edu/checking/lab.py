@@ -1,8 +1,9 @@
 """The laboratory of a diagnosis: formulas tried out on the true values at several points.
 
-A `Lab` belongs to one judged sheet. It evaluates formulas (each node once per point), knows formulas
-by their values, and knows what the forward lines are made of: scalars, and `Link`s, where one named
-quantity is a function of another element by element, with the derivative in the learner's names.
+A `Lab` belongs to one judged sheet. It evaluates formulas (each node once a point), knows formulas
+by their values, and knows what the forward lines are made of: scalars, and `Link`s, where one
+named quantity is a function of another element by element, with its derivative in the learner's
+names.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class Lab:
         self.order = order
         work = Budget(20_000_000_000)
         self.at = [Evaluator(judged.worlds[i], work) for i in order]
-        self.forward_keys = [key for key in judged.points[0].plain]
+        self.forward_keys = list(judged.points[0].plain)
         #: Given or computed single numbers (of a net of scalars), which are no constants.
         self.graph_scalars = {
             key for key, v in judged.points[0].graph.values.items() if isinstance(v, Value)
@@ -149,7 +150,9 @@ class Lab:
         """Does a formula read anything that is not a plain number of the sheet?"""
         return any(
             sub.op == "name"
-            and isinstance(self.judged.points[0].graph.values.get(sub.extra, 0.0), (Value, np.ndarray))
+            and isinstance(
+                self.judged.points[0].graph.values.get(sub.extra, 0.0), (Value, np.ndarray)
+            )
             for _, sub in nodes(e)
         )
 
@@ -259,6 +262,8 @@ class Lab:
         if len(before) != 1 or (after is None and not _curved(e)):
             return None
         key = before[0]
+        if after is None and any(np.ndim(self.points[0].plain.get(k, 0.0)) for k in names - {key}):
+            return None  # a mask or another array takes part: look deeper
         if after is None and np.shape(self.points[0].plain[key]) != values[within].shape:
             return None  # the loss is no activation
         slopes, masking = [], False
@@ -375,9 +380,7 @@ class Lab:
             return []
         total = parts[0]
         for part in parts[1:]:
-            total = (
-                make("-", total, part.args[0]) if part.op == "neg" else make("+", total, part)
-            )
+            total = make("-", total, part.args[0]) if part.op == "neg" else make("+", total, part)
         return [total]
 
     # --- what is known from the start ----------------------------------------------------------
@@ -386,7 +389,9 @@ class Lab:
         make = self.formulas.make
         zero = self.formulas.number(0)
         arrays = [
-            key for key in self.forward_keys if isinstance(self.judged.points[0].plain[key], np.ndarray)
+            key
+            for key in self.forward_keys
+            if isinstance(self.judged.points[0].plain[key], np.ndarray)
         ]
         for key in arrays:
             self.register(self.name(key))
@@ -403,9 +408,10 @@ class Lab:
                         if isinstance(self.value(a), np.ndarray):
                             self.register(make(">", a, zero))
         computed = [k for k in arrays if self._computed(k)]
-        for a, b in itertools.product(computed, arrays):
-            if a != b and np.shape(self.value(self.name(a))) == np.shape(self.value(self.name(b))):
-                self.register(make("-", self.name(a), self.name(b)))
+        for one, other in itertools.product(computed, arrays):
+            x, y = self.name(one), self.name(other)
+            if x is not y and np.shape(self.value(x)) == np.shape(self.value(y)):
+                self.register(make("-", x, y))
 
     def _computed(self, key: Key) -> bool:
         value = self.points[0].graph.values[key]
@@ -418,9 +424,7 @@ class Lab:
 
 def _curved(e: Expr) -> bool:
     """Is a formula more than sums and constant multiples?"""
-    return any(
-        sub.op in ("call", "method", "**", "/", ">", ">=", "<", "<=") for _, sub in nodes(e)
-    )
+    return any(sub.op in ("call", "method", "**", "/", ">", ">=", "<", "<=") for _, sub in nodes(e))
 
 
 def is_scalar(value: Any) -> bool:

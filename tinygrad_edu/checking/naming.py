@@ -44,9 +44,7 @@ class Namer:
         self.number = lab.formulas.number
         graph = lab.points[0].graph
         self.parameters = [
-            (name, 0)
-            for name in self.sheet.givens
-            if isinstance(graph.values[name, 0], Value)
+            (name, 0) for name in self.sheet.givens if isinstance(graph.values[name, 0], Value)
         ]
         self.examples = lab.judged.examples
         self.matrices, self.operands = self._products()
@@ -82,9 +80,7 @@ class Namer:
     def _multiplies(self, key: Key) -> bool:
         name = self.lab.name(key)
         return any(
-            e.op == "*" and name in e.args
-            for s in self.sheet.forward
-            for _, e in nodes(s.expr)
+            e.op == "*" and name in e.args for s in self.sheet.forward for _, e in nodes(s.expr)
         )
 
     def _scales(self, key: Key) -> bool:
@@ -98,9 +94,7 @@ class Namer:
         """Numbers that count examples: what an average divides by."""
         sizes = {float(self.examples.m)} if self.examples is not None else set()
         plain = self.lab.judged.points[0].plain
-        lengths = {
-            n for key in self.parameters for n in np.shape(plain[key]) if n > 1
-        }
+        lengths = {n for key in self.parameters for n in np.shape(plain[key]) if n > 1}
         for key, value in plain.items():
             if key[0] not in self.sheet.givens and is_scalar(value) and value in lengths:
                 if key not in self.lab.graph_scalars:
@@ -159,7 +153,9 @@ class Namer:
             return Role("weight", key)
         value = self.lab.points[0].graph.values[key]
         if isinstance(value, Value) and value not in self.lab.points[0].reached:
-            return Role("gradient" if self._is_gradient_like(self.lab.name(key)) else "scratch", key)
+            return Role(
+                "gradient" if self._is_gradient_like(self.lab.name(key)) else "scratch", key
+            )
         if isinstance(value, Value) and value.op is None and key not in self.operands:
             return Role("given", key)
         return Role("forward", key)
@@ -198,8 +194,7 @@ class Namer:
                     return True
                 for other in self.sheet.forward:
                     if other.key in names_in(statement.expr) and key in names_in(other.expr):
-                        value = self.lab.points[0].plain.get(other.key)
-                        if np.ndim(value) == 0:
+                        if is_scalar(self.lab.points[0].plain.get(other.key)):
                             return True
         return False
 
@@ -296,8 +291,10 @@ class Namer:
                     over = sums.index(True)
                     if self._reads(judgement, key):
                         return "forward_softmax_axis", (
-                            f"The forward pass normalises {key[0]} over axis {over}, but {given.name} "
-                            f"is one-hot along axis {axis}: the softmax belongs over axis {axis}. For the "
+                            f"The forward pass normalises {key[0]} over axis {over}, but "
+                            f"{given.name} "
+                            f"is one-hot along axis {axis}: the softmax belongs over axis "
+                            f"{axis}. For the "
                             "forward pass as it stands, the gradient is the corrected line."
                         )
         return None
@@ -344,7 +341,8 @@ class Namer:
                 )
             if _near(magnitude / size, 1) or _near(magnitude / size**2, 1):
                 return "one_over_m_missing", prefix + (
-                    f"This is {m} times the gradient: the cost is an average over {m}, and 1/{m} is "
+                    f"This is {m} times the gradient: the cost is an average over {m}, and "
+                    f"1/{m} is "
                     "missing here."
                 )
         for p in keep:
@@ -370,14 +368,21 @@ class Namer:
     # --- differences ---------------------------------------------------------------------------
 
     def _difference(self, line: Expr, edit: Edit, of: Key | None) -> tuple[str, str] | None:
-        if edit.kind == "brackets":
+        penalty = self._penalty(line, edit.expr, [(line, edit.expr)], of)
+        if edit.kind == "brackets" and penalty is None:
             return "operator_precedence", (
                 "Python reads this with other brackets than meant: * and / bind before + and -."
+            )
+        if edit.kind == "comparison":
+            return "relu_mask_boundary", (
+                f"{show(edit.removed[0])} is true in the wrong places: {show(edit.added[0])} "
+                "is meant."
             )
         if edit.kind in ("column",):
             e = edit.removed[0]
             return "broadcast_1d_target", (
-                f"{show(e)} has shape {shape_text(np.shape(self.lab.value(e)))}; against a column it "
+                f"{show(e)} has shape {shape_text(np.shape(self.lab.value(e)))}; against a "
+                "column it "
                 "is broadcast to a square. Make it a column."
             )
         if edit.first is not None:
@@ -411,8 +416,8 @@ class Namer:
         self, a: Expr, b: Expr, chain: list[tuple[Expr, Expr]], of: Key | None
     ) -> tuple[str, str] | None:
         for step in (
-            self._penalty, self._softmax, self._reduction, self._derivative, self._renamed, self._product,
-            self._bracketed, self._terms, self._factors,
+            self._penalty, self._softmax, self._reduction, self._derivative, self._renamed,
+            self._product, self._bracketed, self._terms, self._factors,
         ):  # fmt: skip
             found = step(a, b, chain, of)
             if found is not None:
@@ -435,7 +440,8 @@ class Namer:
                 continue
             if self._is_gradient_of(product(self.lab, rest), f.extra):
                 return "softmax_jacobian_diagonal_only", (
-                    f"{show(f)} is a softmax: each output depends on every input, so its derivative is "
+                    f"{show(f)} is a softmax: each output depends on every input, so its "
+                    "derivative is "
                     f"not only {show(f)} * (1 - {show(f)}); the sum over the others is missing."
                 )
         return None
@@ -444,7 +450,9 @@ class Namer:
         value = self.lab.points[0].plain.get(key)
         if not isinstance(value, np.ndarray) or value.size < 2 or not self._computed(key):
             return False
-        sums = [value.sum()] if value.ndim < 2 else [*(value.sum(axis=i) for i in range(value.ndim))]
+        sums = (
+            [value.sum()] if value.ndim < 2 else [*(value.sum(axis=i) for i in range(value.ndim))]
+        )
         return bool(np.all(value >= 0)) and any(np.allclose(s, 1.0) for s in [*sums, value.sum()])
 
     def _is_gradient_of(self, e: Expr, key: Key) -> bool:
@@ -465,7 +473,9 @@ class Namer:
             return e.op in ("call", "method") and e.function in ("sum", "mean")
 
         if not reducing(b):
-            outer = next((p for p in reversed(chain[:-1]) if reducing(p[0]) and reducing(p[1])), None)
+            outer = next(
+                (p for p in reversed(chain[:-1]) if reducing(p[0]) and reducing(p[1])), None
+            )
             if outer is not None and a.op in ("number", "tuple") and a in outer[0].options.values():
                 a, b = outer
             elif reducing(a) and not reducing(b):
@@ -509,7 +519,8 @@ class Namer:
             claim = self.sheet.claims.get(key[0])
             if claim is not None and (claim.of, 0) in self.matrices and is_bias:
                 return "bias_from_weight_gradient", (
-                    f"The gradient of {of[0] if of else 'a bias'} is not made of {key[0]}: it sums the "
+                    f"The gradient of {of[0] if of else 'a bias'} is not made of {key[0]}: "
+                    "it sums the "
                     "gradient of the layer over the examples."
                 )
         inner = next((e for _, e in nodes(b) if e.function == "sum"), None)
@@ -519,7 +530,8 @@ class Namer:
             axis = inner.options.get("axis")
             where = f" (axis {show(axis)})" if axis is not None else ""
             return "bias_not_summed", (
-                f"{of[0] if of else 'It'} was added for every example, so its gradient adds up over "
+                f"{of[0] if of else 'It'} was added for every example, so its gradient adds "
+                "up over "
                 f"the examples{where}; this line does not sum."
             )
         return None
@@ -551,20 +563,20 @@ class Namer:
                     "np.mean divides once more by the number of terms; the 1/m is inside already."
                 )
             return "one_over_m_missing", "The cost is an average, this line a sum."
-        keeps = [
-            o.get("keepdims") is not None and o["keepdims"].extra is True for o in (x, y)
-        ]
+        keeps = [o.get("keepdims") is not None and o["keepdims"].extra is True for o in (x, y)]
         axis_a, axis_b = x.get("axis"), y.get("axis")
-        if axis_a is None and len(a.positional) > (1 if a.op == "call" else 1):
+        if axis_a is None and len(a.positional) > 1:
             axis_a = a.positional[1]
         if axis_a is None and axis_b is not None:
             return "sum_without_axis", (
-                "Without axis= np.sum adds up everything to one number; only the examples are to be "
+                "Without axis= np.sum adds up everything to one number; only the examples "
+                "are to be "
                 f"added up (axis={show(axis_b)})."
             )
         if axis_a is not axis_b:
             return "wrong_sum_axis", (
-                f"This sums over axis {show(axis_a) if axis_a else '…'}; the examples lie along axis "
+                f"This sums over axis {show(axis_a) if axis_a else '…'}; the examples lie "
+                "along axis "
                 f"{show(axis_b) if axis_b else '…'}."
             )
         if keeps[1] and not keeps[0]:
@@ -581,8 +593,8 @@ class Namer:
         if of is None or of not in self.parameters or len(chain) == 0:
             return None
         old, new = chain[0]
-        before = [t for t in summands(self.lab, old)]
-        after = [t for t in summands(self.lab, new)]
+        before = list(summands(self.lab, old))
+        after = list(summands(self.lab, new))
         name = of[0]
         own_before = [t for t in before if self._proportional_to_parameter(t, of)]
         own_after = [t for t in after if self._proportional_to_parameter(t, of)]
@@ -598,7 +610,8 @@ class Namer:
             others = [t for t in before if t not in after]
             if others and len(before) >= len(after):
                 return "reg_term_wrong", (
-                    f"The penalty's share of d{name} is {show(own_after[0])}, not {show(others[0])}."
+                    f"The penalty's share of d{name} is {show(own_after[0])}, not "
+                    f"{show(others[0])}."
                 )
             return "missing_reg_term", (
                 f"The cost has a penalty on {name}; its share {show(own_after[0])} is missing."
@@ -613,9 +626,13 @@ class Namer:
         if _near(ratio, 1):
             return None
         if _near(ratio, -1):
-            return "reg_sign", f"The penalty adds {show(own_after[0])} to d{name}; it is subtracted here."
+            return (
+                "reg_sign",
+                f"The penalty adds {show(own_after[0])} to d{name}; it is subtracted here.",
+            )
         return "reg_factor", (
-            f"The penalty's share of d{name} is {show(own_after[0])}; this line has {ratio:.4g} times "
+            f"The penalty's share of d{name} is {show(own_after[0])}; this line has "
+            f"{ratio:.4g} times "
             "that."
         )
 
@@ -667,16 +684,19 @@ class Namer:
             return "derivative_of_other_activation", (
                 f"{show(x)} is the derivative of {other}, and {n} is not {other}: {right}."
             )
-        if x.op != "name" and not link.masking and any(
-            sub.op == "name" and self._role_of_name(sub.extra).kind == "gradient" for _, sub in nodes(x)
+        if (
+            x.op != "name"
+            and not link.masking
+            and any(
+                sub.op == "name" and self._role_of_name(sub.extra).kind == "gradient"
+                for _, sub in nodes(x)
+            )
         ):
             return "derivative_at_wrong_point", f"{show(x)} is formed from a gradient; {right}."
         if x.op in _ORDERED and y.op in _ORDERED:
-            names = {key for key in names_in(x)}
+            names = set(names_in(x))
             if names == names_in(y) or names <= {link.before, link.within}:
-                return "relu_mask_boundary", (
-                    f"{show(x)} is true in the wrong places; {right}."
-                )
+                return "relu_mask_boundary", (f"{show(x)} is true in the wrong places; {right}.")
         where = self._wrong_argument_of_forms(x, link)
         if where is not None:
             return where[0], f"{show(x)} is taken at {where[1]}; {right}."
@@ -687,9 +707,7 @@ class Namer:
             return None
         return None
 
-    def _wrong_argument(
-        self, link: Link, used: Key, right: str, x: Expr
-    ) -> tuple[str, str]:
+    def _wrong_argument(self, link: Link, used: Key, right: str, x: Expr) -> tuple[str, str]:
         for other in self.lab.links:
             if other.before != link.before and used in (other.before, other.after):
                 if used not in (link.before, link.after, link.within):
@@ -702,7 +720,10 @@ class Namer:
 
     def _wrong_argument_of_forms(self, x: Expr, link: Link) -> tuple[str, str] | None:
         """Is `x` the right derivative, with another quantity put in?"""
-        patterns = [(form, self.lab.name(next(iter(names_in(form))))) for form in self._forms_in_one_name(link)]
+        patterns = [
+            (form, self.lab.name(next(iter(names_in(form)))))
+            for form in self._forms_in_one_name(link)
+        ]
         patterns += [(form, link.result) for form in link.forms if form is not link.result]
         for form, inner in patterns:
             for _, e in nodes(x):
@@ -780,7 +801,7 @@ class Namer:
                 f"{show(a)} is the square itself; its derivative has a power less."
             )
         root = chain[0][0]
-        if a.op == "number" and (root.op == "setitem" or root.function == "where"):
+        if a.op == b.op == "number" and (root.op == "setitem" or root.function == "where"):
             return "wrong_derivative_formula", f"{show(a)} stands where {show(b)} belongs."
         if a.op == "name" and b.op == "call" and b.args == (a,):
             return "wrong_layer_variable", f"{show(a)} stands where {show(b)} belongs."
@@ -791,15 +812,23 @@ class Namer:
         is_bias = of is not None and of in self.parameters and of not in self.matrices
         if is_bias and claim is not None and (claim.of, 0) in self.matrices:
             return "bias_from_weight_gradient", (
-                f"The gradient of {of[0] if of else 'a bias'} is not made of {a.extra[0]}: it sums the "
+                f"The gradient of {of[0] if of else 'a bias'} is not made of {a.extra[0]}: "
+                "it sums the "
                 f"gradient {show(b)} of the layer over the examples."
             )
-        if was.kind in ("gradient", "scratch") and now is not None and now.kind in ("weight", "given", "forward"):
+        if (
+            was.kind in ("gradient", "scratch")
+            and now is not None
+            and now.kind in ("weight", "given", "forward")
+        ):
             return "gradient_instead_of_parameter", (
                 f"{show(a)} is a gradient; what belongs here is the value {show(b)} itself."
             )
         if was.kind in ("updated",):
-            return "updated_weights", f"{show(a)} is the updated value; the gradient uses the old one."
+            return (
+                "updated_weights",
+                f"{show(a)} is the updated value; the gradient uses the old one.",
+            )
         if now is not None and now.kind == "gradient" and was.kind == "gradient":
             return "wrong_layer_variable", f"{show(a)} stands where {show(b)} belongs."
         if b.op == "name":
@@ -815,21 +844,26 @@ class Namer:
             if mine == theirs:
                 if kinds == ("*", "@"):
                     return "elementwise_instead_of_matmul", (
-                        f"{show(a)} multiplies element by element (NumPy broadcasts the shapes); the sum "
+                        f"{show(a)} multiplies element by element (NumPy broadcasts the "
+                        "shapes); the sum "
                         "over the inner axis needs the matrix product @."
                     )
                 if kinds == ("@", "*"):
                     return "matmul_instead_of_elementwise", (
-                        f"{show(a)} is a matrix product; here every element is multiplied with its own "
+                        f"{show(a)} is a matrix product; here every element is multiplied "
+                        "with its own "
                         "factor: *."
                     )
                 return "missing_transpose", f"A transpose is missing or too many in {show(a)}."
         flips = [
-            (x, y) for x, y in ((a, b), (b, a)) if y.op == "attribute" and y.extra == "T" and y.args[0] is x
+            (x, y)
+            for x, y in ((a, b), (b, a))
+            if y.op == "attribute" and y.extra == "T" and y.args[0] is x
         ]
         if flips:
             return "missing_transpose", (
-                f"{show(a)} stands where {show(b)} belongs: only so do the shapes mean what they should."
+                f"{show(a)} stands where {show(b)} belongs: only so do the shapes mean what "
+                "they should."
             )
         return None
 
@@ -871,7 +905,8 @@ class Namer:
                     f"One of the paths through mean and variance is missing: {what}."
                 )
             return "missing_fan_out_term", (
-                f"{of[0] if of else 'This'} reaches the cost along several paths, whose shares add up; "
+                f"{of[0] if of else 'This'} reaches the cost along several paths, whose "
+                "shares add up; "
                 f"{what} is missing."
             )
         if extra and not lost:
@@ -890,10 +925,19 @@ class Namer:
                             return "batchnorm_missing_term", (
                                 f"In the term {show(x)} the division by {m:g} is missing."
                             )
-                        return "one_over_m_missing", f"In the term {show(x)} the 1/{m:g} is missing."
+                        return (
+                            "one_over_m_missing",
+                            f"In the term {show(x)} the 1/{m:g} is missing.",
+                        )
                     if _near(ratio * m, 1):
-                        return "one_over_m_twice", f"In the term {show(x)} there is a 1/{m:g} too many."
-                return "constant_factor", f"The term {show(x)} is {ratio:.4g} times what it should be."
+                        return (
+                            "one_over_m_twice",
+                            f"In the term {show(x)} there is a 1/{m:g} too many.",
+                        )
+                return (
+                    "constant_factor",
+                    f"The term {show(x)} is {ratio:.4g} times what it should be.",
+                )
         return None
 
     def _added(self, e: Expr) -> list[Expr]:
@@ -973,7 +1017,10 @@ class Namer:
             if ratio is not None:
                 return "constant_factor", f"{show(x)} is {ratio:.4g} times {show(y)}."
             if self._kind_of_product(a) == "*" and self._kind_of_product(b) == "@":
-                return "elementwise_instead_of_matmul", f"{show(a)} should be the matrix product {show(b)}."
+                return (
+                    "elementwise_instead_of_matmul",
+                    f"{show(a)} should be the matrix product {show(b)}.",
+                )
             if len(extra) == len(lost) == 1:
                 was, now = self.role(extra[0][0]), self.role(lost[0][0])
                 if was is not None and now is not None:
@@ -986,7 +1033,8 @@ class Namer:
             if derivative is not None:
                 return self._wrong_derivative(derivative, x, y, x, y) or (
                     "missing_activation_derivative",
-                    f"The derivative {show(derivative.forms[0])} of {show(derivative.result)} is missing.",
+                    f"The derivative {show(derivative.forms[0])} of "
+                    f"{show(derivative.result)} is missing.",
                 )
             return self._missing(lost, of)
         return None
@@ -1050,8 +1098,13 @@ class Namer:
         if self._normalises() and len(arrays) == 1 and arrays[0][0].op == "name":
             key = arrays[0][0].extra
             if key in self.parameters and np.ndim(self.lab.points[0].plain[key]) <= 2:
-                if key not in self.matrices and (f"d{key[0]}" in self.sheet.claims or self._scales(key)):
-                    return "batchnorm_missing_term", f"The gain {what} of the normalisation is missing."
+                if key not in self.matrices and (
+                    f"d{key[0]}" in self.sheet.claims or self._scales(key)
+                ):
+                    return (
+                        "batchnorm_missing_term",
+                        f"The gain {what} of the normalisation is missing.",
+                    )
         roles = [self.role(f) for f, _ in arrays]
         upstream = any(r is not None and r.kind == "gradient" for r in roles)
         if not upstream and any(r is not None and r.kind == "mask" for r in roles):
@@ -1068,7 +1121,8 @@ class Namer:
             return "constant_factor", f"The factor {what} is missing."
         if role is not None and role.kind == "derivative":
             return "missing_activation_derivative", (
-                f"The derivative of the activation is missing: the one of {show(role.of.result)} with "
+                "The derivative of the activation is missing: the one of "
+                f"{show(role.of.result)} with "
                 f"respect to {role.of.before[0]} is {show(role.of.forms[0])}."
             )
         reals = product(self.lab, arrays)
@@ -1091,7 +1145,8 @@ class Namer:
         derivative = self._contains_derivative(whole)
         if derivative is not None:
             return "missing_activation_derivative", (
-                f"The derivative {show(derivative.forms[0])} of {show(derivative.result)} is missing."
+                f"The derivative {show(derivative.forms[0])} of {show(derivative.result)} is "
+                "missing."
             )
         return "missing_input_factor", f"The factor {what} of the product is left out."
 
@@ -1101,11 +1156,17 @@ class Namer:
     def _is_gradient_like(self, e: Expr) -> bool:
         """Is a formula a multiple of some quantity's gradient, such as ``a - y``?"""
         node = self.lab.points[0].graph.values.get(e.extra) if e.op == "name" else None
-        if self.lab.value(e) is None or isinstance(node, Value) and node in self.lab.points[0].reached:
+        if self.lab.value(e) is None or (
+            isinstance(node, Value) and node in self.lab.points[0].reached
+        ):
             return False
         for key in self.lab.forward_keys:
             node = self.lab.points[0].graph.values[key]
-            if not isinstance(node, Value) or node.op is None or node not in self.lab.points[0].reached:
+            if (
+                not isinstance(node, Value)
+                or node.op is None
+                or node not in self.lab.points[0].reached
+            ):
                 continue
             ratio: float | None = None
             for i, point in enumerate(self.lab.points):
@@ -1134,7 +1195,8 @@ class Namer:
             return "constant_factor", f"The factor {what} is too many."
         if role is not None and role.kind == "derivative":
             return "extra_activation_derivative", (
-                f"{what} is the derivative of {show(role.of.result)}, which does not belong here: it has "
+                f"{what} is the derivative of {show(role.of.result)}, which does not belong "
+                "here: it has "
                 "cancelled already, or is applied twice."
             )
         for f, _ in extra:

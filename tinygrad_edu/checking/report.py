@@ -64,7 +64,9 @@ class SheetReport:
         """What was judged, and in which scale."""
         if self.error is not None:
             return f"{self.sheet}: cannot be read"
-        scale = f"lecture's scale, m = {self.m}" if self.convention == "lecture" else "calculus' scale"
+        scale = (
+            f"lecture's scale, m = {self.m}" if self.convention == "lecture" else "calculus' scale"
+        )
         return f"{self.sheet}: {scale}"
 
     def __rich__(self) -> Any:
@@ -167,9 +169,9 @@ def check_sheet(
     """Judge every claim of a sheet, given the true values above it; diagnose the wrong ones.
 
     `path`: a file, "-" for standard input, or a `Sheet`. `data`: numbers for what is given (see
-    `load_sheet`). Verdicts are confirmed on fresh numbers of the declared kinds. *correct*; *follows*:
-    would be right if the lines above it were; *wrong*, with the kind of mistake, the smallest
-    correction and a sentence; *unchecked*: the cost does not depend on it.
+    `load_sheet`). Verdicts are confirmed on fresh numbers of the declared kinds. *correct*;
+    *follows*: would be right if the lines above it were; *wrong*, with the kind of mistake, the
+    smallest correction and a sentence; *unchecked*: the cost does not depend on it.
 
     Raises SheetError for what is not a sheet, GradError where the convention does not exist.
     """
@@ -193,7 +195,8 @@ def check_sheets(
     data: str | Path | Mapping[str, Any] | None = None,
     convention: str = "auto",
 ) -> Batch:
-    """Judge several sheets; one that cannot be read is reported with its error, the others go on."""
+    """Judge several sheets; one that cannot be read is reported with its error, the others "
+    "go on."""
     reports = []
     for path in paths:
         try:
@@ -233,7 +236,9 @@ def _row(judged: Judged, judgement: Judgement, replay: Replay) -> Row:
     entries = sorted(int(i) for i in chosen)
     numeric = factor * replay.difference(node, entries)
     size = float(np.max(np.abs(truth), initial=0.0))
-    worst = float(np.max(np.abs(np.ravel(np.asarray(value, float))[entries] - numeric), initial=0.0))
+    worst = float(
+        np.max(np.abs(np.ravel(np.asarray(value, float))[entries] - numeric), initial=0.0)
+    )
     note = row.note
     if judgement.verdict == "correct" and note is None and judged.points[0].at_kink[node].any():
         note = "some numbers lie on a kink, where the derivative is a matter of convention"
@@ -246,14 +251,17 @@ def _row(judged: Judged, judgement: Judgement, replay: Replay) -> Row:
 
 
 _STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#1f2328}
+body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem}
+body{color:#1f2328}
 table.sheet{border-collapse:collapse;width:100%;font:13px/1.6 ui-monospace,monospace}
 table.sheet td{padding:0 .6rem;white-space:pre-wrap;vertical-align:top}
 table.sheet td.n{color:#8c959f;text-align:right;user-select:none}
 table.sheet td.v{white-space:nowrap}
-tr.wrong td.code{background:#ffebe9}tr.follows td.code{background:#ddf4ff}
-.why{font:14px/1.5 system-ui,sans-serif;padding:.4rem 0 .8rem;border-left:3px solid #cf222e;padding-left:.8rem}
-ins{background:#abf2bc;text-decoration:none}code{font:13px ui-monospace,monospace}
+tr.wrong td.code{background:#ffebe9}
+tr.follows td.code{background:#ddf4ff}
+td.why{font:14px/1.5 system-ui,sans-serif;border-left:3px solid #cf222e}
+ins{background:#abf2bc;text-decoration:none}
+code{font:13px ui-monospace,monospace}
 figure{overflow:auto;margin:1rem 0}
 """
 
@@ -275,12 +283,15 @@ def _page(report: SheetReport, picture: str) -> str:
             mark = " ".join(f"{STYLES[r.verdict][0]} {escape(r.verdict)}" for r in here)
             colour = STYLES[verdict][2] if verdict else "inherit"
             lines.append(
-                f'<tr class="{verdict}"><td class="n">{number}</td><td class="code">{escape(text)}</td>'
+                f'<tr class="{verdict}"><td class="n">{number}</td>'
+                f'<td class="code">{escape(text)}</td>'
                 f'<td class="v" style="color:{colour}">{mark}</td></tr>'
             )
             for row in here:
                 if row.note:
-                    lines.append(f'<tr><td></td><td class="why" colspan="2">{escape(row.note)}</td></tr>')
+                    lines.append(
+                        f'<tr><td></td><td class="why" colspan="2">{escape(row.note)}</td></tr>'
+                    )
                 if row.diagnosis is not None:
                     d = row.diagnosis
                     correction = (

@@ -1,8 +1,7 @@
-"""A sheet: a derivation on paper as a text file, read line by line and interpreted, never executed.
+"""A sheet: a derivation on paper as a text file, read line by line and interpreted, never run.
 
-`load_sheet` gives a `Sheet`: what is given, the forward lines, the cost, and the claims as formulas.
-The forward lines can be computed again on other numbers (`Sheet.graph`), which is how verdicts are
-confirmed.
+`load_sheet` gives a `Sheet`: what is given, the forward lines, the cost, the claims as formulas.
+The forward lines can be computed again on other numbers (`Sheet.graph`): so verdicts are confirmed.
 """
 
 from __future__ import annotations
@@ -58,22 +57,26 @@ class Given:
     def draw(self, rng: np.random.Generator) -> Any:
         """Numbers of this kind."""
         shape, kind = self.shape, self.kind
+        bounds: list[float] = list(self.options)
         if kind == "binary":
             return rng.integers(0, 2, shape).astype(float)
         if kind == "integers":
-            low, high = (int(n) for n in self.options)
-            return rng.integers(low, high, shape)
+            return rng.integers(int(bounds[0]), int(bounds[1]), shape)
         if kind == "positive":
             return rng.uniform(0.3, 2.0, shape)
         if kind == "uniform":
-            return rng.uniform(*self.options, size=shape)
+            return rng.uniform(bounds[0], bounds[1], shape)
         if kind in ("onehot", "probabilities"):
             axis = int(self.options[0]) % max(len(shape), 1)
             if kind == "probabilities":
                 raw = rng.uniform(0.1, 1.0, shape)
                 return raw / raw.sum(axis=axis, keepdims=True)
-            classes = np.arange(shape[axis]).reshape([-1 if a == axis else 1 for a in range(len(shape))])
-            chosen = rng.integers(0, shape[axis], [1 if a == axis else n for a, n in enumerate(shape)])
+            classes = np.arange(shape[axis]).reshape(
+                [-1 if a == axis else 1 for a in range(len(shape))]
+            )
+            chosen = rng.integers(
+                0, shape[axis], [1 if a == axis else n for a, n in enumerate(shape)]
+            )
             return (classes == chosen).astype(float)
         return rng.normal(size=shape)
 
@@ -87,7 +90,7 @@ class Statement:
     expr: Expr
     line: int
     text: str  # on one line, as the learner wrote it
-    reader: Reader = field(repr=False)
+    reader: LineReader = field(repr=False)
     plain: bool = True  # written NAME = expression, not += or NAME[…] = …
 
     @property
@@ -122,9 +125,9 @@ class Graph:
 class Sheet:
     """A derivation as it was written; see `load_sheet`.
 
-    Attributes: `name`, `source`, `givens` (by name), `forward` and `backward` (statements in order),
-    `claims` (by the learner's name), `cost_name`, `numbers` (the sheet's own, by name), `cost` and
-    `values` (the forward graph on those numbers, Values by name).
+    Attributes: `name`, `source`, `givens` (by name), `forward` and `backward` (statements in
+    order), `claims` (by the learner's name), `cost_name`, `numbers` (the sheet's own, by name),
+    `cost` and `values` (the forward graph on those numbers, Values by name).
     """
 
     def __init__(
@@ -163,7 +166,9 @@ class Sheet:
                 continue
             array = np.asarray(numbers[name])
             if array.dtype.kind not in "fiub":
-                raise SheetError(f"the data for {name} are not real numbers", given.line, 1, self.name)
+                raise SheetError(
+                    f"the data for {name} are not real numbers", given.line, 1, self.name
+                )
             if array.shape != given.shape:
                 raise SheetError(
                     f"{name} is declared {given.shape}, its data have shape {array.shape}",
@@ -206,7 +211,10 @@ class Sheet:
         where = next(s for s in self.forward if s.key == (self.cost_name, self._cost_version))
         if not isinstance(cost, Value):
             raise SheetError(
-                f"the cost {self.cost_name} does not depend on anything given", where.line, 1, self.name
+                f"the cost {self.cost_name} does not depend on anything given",
+                where.line,
+                1,
+                self.name,
             )
         if cost.size != 1:
             raise SheetError(
@@ -276,7 +284,9 @@ class _Parser:
                 raise SheetError("this line is nested too deeply", node.lineno, 1) from None
         if not any(s.name == sheet.cost_name for s in sheet.forward):
             raise SheetError(
-                "there is no cost: a forward line must define J (or L), before the first claim", 1, 1
+                "there is no cost: a forward line must define J (or L), before the first claim",
+                1,
+                1,
             )
         for name, of in self.claim_of.items():
             made = [s for s in sheet.backward if s.name == name]
@@ -308,7 +318,9 @@ class _Parser:
             )
 
     def _only_numpy(self, node: ast.Import | ast.ImportFrom) -> None:
-        names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+        names = (
+            [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+        )
         if any(name.split(".")[0] not in ("numpy", "__future__") for name in names):
             raise SheetError("a sheet imports nothing but numpy", node.lineno, node.col_offset + 1)
 
@@ -316,7 +328,11 @@ class _Parser:
         call = node.value
         if isinstance(call, ast.Constant) and isinstance(call.value, str):
             return  # a remark
-        if isinstance(call, ast.Call) and ast.unparse(call.func) in ("np.add.at", "numpy.add.at", "add.at"):
+        if isinstance(call, ast.Call) and ast.unparse(call.func) in (
+            "np.add.at",
+            "numpy.add.at",
+            "add.at",
+        ):
             if len(call.args) == 3 and isinstance(call.args[0], ast.Name) and not call.keywords:
                 name = call.args[0].id
                 reader = self._reader(node)
@@ -412,7 +428,9 @@ class _Parser:
         )
         if bad:
             raise SheetError(
-                f"{ast.unparse(value)[:60]} fits no shape {shape}", value.lineno, value.col_offset + 1
+                f"{ast.unparse(value)[:60]} fits no shape {shape}",
+                value.lineno,
+                value.col_offset + 1,
             )
         return kind, numbers
 
@@ -420,9 +438,10 @@ class _Parser:
         number = self._numbers(node, what)
         if isinstance(number, bool) or not isinstance(number, (int, float, np.number)):
             raise SheetError(f"{what} is a number", node.lineno, node.col_offset + 1)
-        if not np.isfinite(number) or abs(number) > 1e9:
+        exact = float(number)
+        if not abs(exact) <= 1e9:
             raise SheetError(f"{what} is too large", node.lineno, node.col_offset + 1)
-        return float(number)
+        return exact
 
     def _numbers(self, node: ast.expr, what: str) -> Any:
         """A shape or limit computed from the numbers known so far."""
@@ -472,21 +491,25 @@ class _Parser:
 
     def _augmented(self, node: ast.AugAssign) -> None:
         if type(node.op) not in BINARY:
-            raise SheetError("this operator has no place in a sheet", node.lineno, node.col_offset + 1)
+            raise SheetError(
+                "this operator has no place in a sheet", node.lineno, node.col_offset + 1
+            )
         reader = self._reader(node)
         shifted = self._shifted(node)
         new = reader.read(shifted.value)
         make = self.sheet.formulas.make
         if isinstance(node.target, ast.Name):
             old = self.sheet.formulas.name(node.target.id, self._version(node.target.id))
-            self._add(node, node.target.id, make(BINARY[type(node.op)], old, new), reader, plain=False)
+            self._add(
+                node, node.target.id, make(BINARY[type(node.op)], old, new), reader, plain=False
+            )
         elif isinstance(shifted.target, ast.Subscript):
             old = reader.read(shifted.target)
             self._put(node, shifted.target, make(BINARY[type(node.op)], old, new), reader)
         else:
             raise SheetError("a name is needed on the left", node.lineno, node.col_offset + 1)
 
-    def _put(self, node: ast.stmt, target: ast.expr, new: Expr, reader: Reader) -> None:
+    def _put(self, node: ast.stmt, target: ast.expr, new: Expr, reader: LineReader) -> None:
         """``NAME[index] = new`` as a new state of NAME."""
         if not isinstance(target, ast.Subscript) or not isinstance(target.value, ast.Name):
             raise SheetError("one index after a name is allowed on the left", node.lineno, 1)
@@ -503,7 +526,7 @@ class _Parser:
         node: ast.stmt,
         name: str,
         expr: Expr,
-        reader: Reader,
+        reader: LineReader,
         plain: bool = True,
         advance: bool = True,
     ) -> None:
@@ -533,10 +556,12 @@ class _Parser:
         """Which assignment a name means here; -1 for a name not assigned yet."""
         return self.latest.get(name, -1)
 
-    def _reader(self, node: ast.stmt) -> Reader:
-        text = _one_line(ast.get_source_segment(self.sheet.source.replace("\ufeff", ""), node) or "")
+    def _reader(self, node: ast.stmt) -> LineReader:
+        text = _one_line(
+            ast.get_source_segment(self.sheet.source.replace("\ufeff", ""), node) or ""
+        )
         self._parsed = self._reparsed(text, node)
-        reader = _LineReader(self.sheet.formulas, text, self._version, node)
+        reader = LineReader(self.sheet.formulas, text, self._version, node)
         return reader
 
     def _reparsed(self, text: str, node: ast.stmt) -> ast.stmt:
@@ -550,7 +575,7 @@ class _Parser:
         return self._parsed
 
 
-class _LineReader(Reader):
+class LineReader(Reader):
     """A reader whose errors name the line of the sheet."""
 
     def __init__(self, formulas: Formulas, text: str, resolve: Any, node: ast.stmt) -> None:

@@ -1,9 +1,9 @@
 """Gradients of a sheet's quantities as formulas in the learner's names.
 
-The sweep is the one of the engine, run on formulas; where the learner has a gradient above, its name
-stands for all that came before it. Every intermediate formula is replaced by the shortest known one
-of the same value (`Lab.simplest`), so that ``A * exp(-Z) / (1 + exp(-Z))`` becomes ``A * (1 - A)``.
-What comes out is checked against the true gradient before anybody sees it.
+The sweep is the engine's, run on formulas; where the learner has a gradient above, its name stands
+for all that came before it. Every intermediate formula gives way to the shortest known one of the
+same value (`Lab.simplest`), so that ``A * exp(-Z) / (1 + exp(-Z))`` becomes ``A * (1 - A)``. What
+comes out is checked against the true gradient before anybody sees it.
 """
 
 from __future__ import annotations
@@ -113,7 +113,11 @@ def _constant(lab: Lab, x: Any) -> Line:
     if np.ndim(x) == 0:
         return Line(lab, lab.formulas.number(1), (), float(x))
     for key, known in lab.points[0].plain.items():
-        if isinstance(known, np.ndarray) and known.shape == np.shape(x) and np.array_equal(known, x):
+        if (
+            isinstance(known, np.ndarray)
+            and known.shape == np.shape(x)
+            and np.array_equal(known, x)
+        ):
             return Line(lab, lab.name(key), np.shape(x))
     return Line(lab, _opaque(lab), np.shape(x))
 
@@ -204,9 +208,7 @@ def _axis(lab: Lab, axis: Any) -> Expr:
 def _index(lab: Lab, part: Any) -> Expr:
     number = lab.formulas.number
     if isinstance(part, slice):
-        return lab.formulas.make(
-            "slice", *(number(p) for p in (part.start, part.stop, part.step))
-        )
+        return lab.formulas.make("slice", *(number(p) for p in (part.start, part.stop, part.step)))
     if part is None or part is Ellipsis or isinstance(part, (int, np.integer)):
         return number(part if part is None or part is Ellipsis else int(part))
     return _constant(lab, np.asarray(part)).expr
@@ -269,10 +271,10 @@ def derive(lab: Lab, above: dict[Key, tuple[Expr, float]]) -> dict[Key, Line]:
         if key in above and node is not cost:
             e, factor = above[key]
             dz = Line(lab, e, node.shape, 1.0 / factor)
-        link = lab.link_to(key)
-        if link is not None and link.forms:
+        into = lab.link_to(key)
+        if into is not None and into.forms:
             # So that what the rules make of it below is recognised by its value.
-            _ = dz * _form(lab, link.forms[0], node.shape)
+            _ = dz * _form(lab, into.forms[0], node.shape)
         return dz
 
     def read(node: Value) -> tuple[Any, tuple[Any, ...]]:

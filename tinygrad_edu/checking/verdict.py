@@ -1,4 +1,5 @@
-"""The verdicts: every claim judged given the true values above it, on the sheet's numbers and fresh ones."""
+"""The verdicts: every claim judged given the true values above it, on the sheet's numbers "
+"and fresh ones."""
 
 from __future__ import annotations
 
@@ -67,7 +68,8 @@ class Point:
 
     @property
     def lively(self) -> bool:
-        """Does every claimed quantity have some influence on the cost here (no dead or saturated net)?"""
+        """Does every claimed quantity have some influence on the cost here (no dead or "
+        "saturated net)?"""
         return all(
             np.abs(gradient_of(node, self.gradients)).max(initial=0.0) > 1e-6
             for node in self.at_kink
@@ -83,15 +85,13 @@ def points_of(sheet: Sheet) -> tuple[list[Point], list[str]]:
     if not np.isfinite(np.asarray(own.graph.cost._data)).all():
         remarks.append("the cost is not finite on the given numbers; fresh ones were taken instead")
         points = []
-    for accept in (lambda p: p.good and p.lively, lambda p: p.good):
+    for lively in (True, False):
         for graph in _fresh_graphs(sheet, nearby=False):
             try:
                 point = Point(sheet, graph)
-            except Exception as error:  # noqa: BLE001
-                if not isinstance(error, (ValueError, ArithmeticError)):
-                    raise
+            except (ValueError, ArithmeticError):
                 continue
-            if accept(point):
+            if point.good and (point.lively or not lively):
                 points.append(point)
             if len(points) > FRESH:
                 return points, remarks
@@ -120,9 +120,9 @@ def _fresh_graphs(sheet: Sheet, nearby: bool) -> Iterator[Graph]:
                     numbers[name] = old * rng.uniform(0.7, 1.3, np.shape(old))
                 else:
                     numbers[name] = sheet.numbers[name]
-        for name, value in sheet.main.values.items():
-            if isinstance(value, Value) and value.op is None and name[0] not in sheet.givens:
-                numbers[name[0]] = float(value._data) * rng.uniform(0.5, 1.5)
+        for (name, _), value in sheet.main.values.items():
+            if isinstance(value, Value) and value.op is None and name not in sheet.givens:
+                numbers[name] = float(value._data) * rng.uniform(0.5, 1.5)
         try:
             yield sheet.graph(numbers)
         except SheetError:
@@ -224,7 +224,8 @@ class Judged:
         return True
 
     def _settle_ambiguous(self) -> None:
-        """A wrong claim of a name with several states: take the one that suits the lines below best."""
+        """A wrong claim of a name with several states: take the one that suits the lines "
+        "below best."""
         for name, judgement in list(self.judgements.items()):
             if judgement.verdict != "wrong" or len(judgement.candidates) < 2:
                 continue
@@ -244,7 +245,7 @@ class Judged:
         verdicts = [j.verdict for j in self.judgements.values()]
         return 3 * verdicts.count("wrong") + verdicts.count("follows")
 
-    # --- what is wrong only by where a factor was put ----------------------------------------------
+    # --- what is wrong only by where a factor was put --------------------------------------
 
     def readers(self, key: Key) -> set[str]:
         """The claims that read, directly or through others, one state of a name."""
@@ -292,7 +293,8 @@ class Judged:
                     times = f"{abs(multiple):.6g} times " if abs(multiple) != 1 else ""
                     sign = ", with the opposite sign" if multiple < 0 else ""
                     judgement.note = (
-                        f"this is {times}d{claim.of} in {self.convention}' scale{sign}; the lines that "
+                        f"this is {times}d{claim.of} in {self.convention}' scale{sign}; the "
+                        "lines that "
                         "read it make up for it, so the parameters' gradients are right"
                     )
                     break
@@ -314,7 +316,8 @@ class Judged:
         return False
 
     def multiple(self, values: list[Any], truth: tuple[Key, float]) -> float | None:
-        """The one constant by which these differ from the truth at all points; None if there is none."""
+        """The one constant by which these differ from the truth at all points; None if "
+        "there is none."""
         ratio: float | None = None
         for i, value in enumerate(values):
             true = np.asarray(self.truth_at(i, truth))
@@ -340,7 +343,8 @@ def _rounded(x: float) -> float:
 
 
 def judge(sheet: Sheet, convention: str = "auto") -> tuple[Judged, list[str]]:
-    """The sheet judged in the convention that fits it, and remarks on the numbers it was judged on."""
+    """The sheet judged in the convention that fits it, and remarks on the numbers it was "
+    "judged on."""
     examples = find_examples(sheet.cost)
     points, remarks = points_of(sheet)
     if points[0].graph is not sheet.main:

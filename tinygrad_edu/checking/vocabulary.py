@@ -393,7 +393,9 @@ def apply(op: str, extra: Any, args: list[Any], budget: Budget) -> Any:
         _account(name, given, budget)
         result = function(*given, **named)
     elif op == "attribute":
-        result = args[0].T if extra == "T" and isinstance(args[0], Value) else _about(args[0], extra)
+        result = (
+            args[0].T if extra == "T" and isinstance(args[0], Value) else _about(args[0], extra)
+        )
     elif op == "index":
         result = _index(args[0], args[1:], budget)
     elif op == "slice":
