@@ -133,7 +133,13 @@ def compare(
         _judge(cost, manual, named, found, examples, choice)
         for choice in check_convention(convention, examples)
     ]
-    best = min(tried, key=lambda c: table.score(c.rows))
+    best, wrong = min(tried, key=lambda judged: table.score(judged[0].rows))
+    if wrong:
+        from tinygrad_edu.checking.graphs import diagnosed  # which reads sheets: only when needed
+
+        said = diagnosed(cost, manual, wrong, examples, best.convention)
+        rows = [replace(row, diagnosis=said.get(row.name)) for row in best.rows]
+        best = replace(best, rows=rows)
     return best
 
 
@@ -225,8 +231,8 @@ def _judge(
     found: dict[Value, Any],
     examples: Examples | None,
     convention: str,
-) -> Comparison:
-    """The table of one convention."""
+) -> tuple[Comparison, dict[str, Any]]:
+    """The table of one convention, and what the wrong entries compute from true values above them."""
     base: dict[str, Any] = {name: nodes[-1]._data for name, nodes in named.items()}
     if examples is not None:
         base.setdefault("m", examples.m)
@@ -234,6 +240,7 @@ def _judge(
     at_kink = kinks(cost, [node for name in manual for node in named[name[1:]]])
     replay = Replay(cost)
     rows = []
+    wrong: dict[str, Any] = {}
     for name, formula in manual.items():
         nodes = named[name[1:]]
 
@@ -242,13 +249,13 @@ def _judge(
             for node in nodes
             for factor in scales(node, examples, convention)
         ]
-        given = _evaluated(name, formula, as_given)
+        given = from_truth = _evaluated(name, formula, as_given)
         (node, truth), error = _closest(given, truths, at_kink)
+        error_from_truth = error
         if not _right(error) and (callable(formula) or isinstance(formula, str)):
-            other, error_from_truth = _closest(_evaluated(name, formula, as_true), truths, at_kink)
+            from_truth = _evaluated(name, formula, as_true)
+            other, error_from_truth = _closest(from_truth, truths, at_kink)
             node, truth = other if _right(error_from_truth) else (node, truth)
-        else:
-            error_from_truth = error
         full = None if error is None else largest_error(given, truth)
         sample, numerical = _numerically(replay, node, given, truth, found)
         verdict = (
@@ -263,6 +270,8 @@ def _judge(
             and (not _right(full) or not _right(numerical))
         ):
             verdict = "kink"
+        if verdict == "wrong":
+            wrong[name] = from_truth
         rows.append(
             Row(
                 name=name,
@@ -278,7 +287,8 @@ def _judge(
         )
         as_given[name] = given
         as_true[name] = truth
-    return Comparison(rows, convention, examples.m if examples else None, cost.name or "J")
+    m = examples.m if examples else None
+    return Comparison(rows, convention, m, cost.name or "J"), wrong
 
 
 def _right(error: float | None) -> bool:

@@ -1,0 +1,201 @@
+"""What is wrong with hand-derived numbers: the derived rule made wrong until it gives the same.
+
+A recorded graph is written down as a sheet. Then the rule for a quantity is mutated in every way the
+checker knows of (a factor left out, another layer's value, no transpose, …); where a mutation gives
+the learner's numbers, the difference between the two formulas is the mistake.
+"""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.calculus.examples import Examples
+from tinygrad_edu.checking import vocabulary
+from tinygrad_edu.checking.correction import Edit, Search, Words, visible_keys
+from tinygrad_edu.checking.diagnosis import derived_rules, diagnose
+from tinygrad_edu.checking.formula import Expr, Formulas, SheetError, show
+from tinygrad_edu.checking.lab import Lab
+from tinygrad_edu.checking.naming import Namer
+from tinygrad_edu.checking.rows import Diagnosis
+from tinygrad_edu.checking.sheet import Sheet
+from tinygrad_edu.checking.symbolic import Line
+from tinygrad_edu.checking.verdict import Judged, Point, judge
+from tinygrad_edu.core.sweep import reachable
+from tinygrad_edu.core.value import Value
+
+#: Larger graphs and arrays are compared but not diagnosed.
+MOST_NODES = 500
+MOST_ENTRIES = 100_000
+
+
+class _Writer(Lab):
+    """As much of a laboratory as writing formulas down needs: no values, nothing simplified."""
+
+    def __init__(self) -> None:
+        self.formulas = Formulas()
+
+    def simplest(self, e: Expr) -> tuple[float, Expr]:
+        return 1.0, e
+
+    def scalar(self, value: float, any_number: bool = False) -> Expr | None:
+        whole = int(value) if float(value).is_integer() and abs(value) < 1e15 else float(value)
+        return self.formulas.number(whole)
+
+    def times(self, constant: float, e: Expr) -> Expr | None:
+        if constant == 1:
+            return e
+        if constant == -1:
+            return self.formulas.make("neg", e)
+        below = 1 / constant
+        if abs(below - round(below)) < 1e-9 * abs(below) and abs(below) > 1:
+            return self.formulas.make("/", e, self.formulas.number(round(below)))
+        number = self.scalar(constant)
+        assert number is not None
+        return self.formulas.make("*", number, e)
+
+
+def sheet_of(cost: Value, examples: Examples | None = None) -> tuple[str, dict[str, Any]] | None:
+    """The forward lines of a graph as a sheet, and its numbers; None where names do not allow it."""
+    order = reachable(cost, every=True)[::-1]
+    names = [node.name for node in order if node.name is not None]
+    if len(order) > MOST_NODES or len(set(names)) < len(names) or not all(map(_usable, names)):
+        return None
+    writer = _Writer()
+    header, body, numbers = [], [], {}
+    lines: dict[Value, Line] = {}
+    if examples is not None and "m" not in names:
+        header.append(f"m = {examples.m}")
+    for node in order:
+        name = node.name
+        if node.op is None and name is None and node.size == 1:
+            lines[node] = Line(writer, writer.formulas.number(1), (), float(np.ravel(node._data)[0]))
+            continue
+        if node.op is None:
+            name = name or f"given{len(header)}"
+            if node.size > MOST_ENTRIES:
+                return None
+            header.append(f"{name}: {node.shape}{_kind(node)}")
+            numbers[name] = np.asarray(node._data, float)
+        else:
+            made = _computed(node, lines)
+            if made is None:
+                return None
+            lines[node] = made
+            if name is None and node is not cost:
+                continue
+            name = name or "J"
+            body.append(f"{name} = {show(made.written())}")
+        lines[node] = Line(writer, writer.formulas.name(name), node.shape)
+    if "J" not in (*names, cost.name or "J"):
+        body.append(f"J = 1.0 * {cost.name}")
+    return "\n".join([*header, *body]) + "\n", numbers
+
+
+def _usable(name: str) -> bool:
+    return name.isidentifier() and not keyword.iskeyword(name) and name not in vocabulary.MODULES
+
+
+def _kind(node: Value) -> str:
+    """The kind of a constant's numbers, to be seen in them; parameters are of no kind."""
+    data = np.asarray(node._data)
+    if node.requires_grad or not data.size:
+        return ""
+    if np.isin(data, (0.0, 1.0)).all():
+        for axis in range(data.ndim):
+            if data.ndim > 1 and data.shape[axis] > 1 and np.all(data.sum(axis=axis) == 1):
+                return f" = onehot(axis={axis})"
+        return " = binary"
+    return " = positive" if (data > 0).all() else ""
+
+
+def _computed(node: Value, lines: dict[Value, Line]) -> Line | None:
+    inputs = [lines[p] for p in node.parents]
+    op = node.op
+    assert op is not None
+    try:
+        if op.definition is not None and op.name not in vocabulary.FUNCTIONS:
+            made = op.definition(*inputs, **node.options)
+        else:
+            made = op(*inputs, **node.options)
+    except (ValueError, TypeError, LookupError, ArithmeticError):
+        return None
+    return made if isinstance(made, Line) else None
+
+
+def diagnosed(
+    cost: Value, manual: Mapping[str, Any], wrong: Mapping[str, Any], examples: Examples | None,
+    convention: str,
+) -> dict[str, Diagnosis]:  # fmt: skip
+    """Diagnoses for wrong entries of a comparison.
+
+    `manual` has the entries in order, `wrong` what each wrong one computes from true values above
+    it. Entries for which nothing is found are left out.
+    """
+    written = sheet_of(cost, examples)
+    if written is None:
+        return {}
+    text, numbers = written
+    found: dict[str, Diagnosis] = {}
+    formulas = {k: v for k, v in manual.items() if isinstance(v, str)}
+    with np.errstate(all="ignore"):
+        if formulas:
+            claims = "".join(f"{k} = {_right_side(k, v)}\n" for k, v in formulas.items())
+            try:
+                judged, _ = judge(Sheet(text + claims, "graph", numbers), convention)
+                found |= {k: d for k, d in diagnose(judged).items() if k in wrong}
+            except SheetError:
+                pass  # a formula that reads an entry given as numbers
+        arrays = {k: v for k, v in wrong.items() if k not in found and v is not None}
+        if arrays:
+            stand_ins = "".join(f"{name} = 0 * {name[1:]}\n" for name in manual)
+            try:
+                sheet = Sheet(text + stand_ins, "graph", numbers)
+            except SheetError:
+                return found
+            lab = Lab(Judged(sheet, [Point(sheet, sheet.main)], examples_of(sheet), convention))
+            for name, array in arrays.items():
+                diagnosis = _by_numbers(lab, name, array)
+                if diagnosis is not None:
+                    found[name] = diagnosis
+    return found
+
+
+def examples_of(sheet: Sheet) -> Examples | None:
+    """The example axis of a sheet's cost."""
+    from tinygrad_edu.calculus.examples import find_examples
+
+    return find_examples(sheet.cost)
+
+
+def _right_side(name: str, formula: str) -> str:
+    left, equals, right = formula.partition("=")
+    return " ".join((right if equals and left.strip() == name else formula).split())
+
+
+def _by_numbers(lab: Lab, name: str, array: Any) -> Diagnosis | None:
+    """The mutation of the rule for one quantity that gives these numbers."""
+    judgement = lab.judged.judgements.get(name)
+    if judgement is None or judgement.truth is None:
+        return None
+    statement = judgement.claim.last
+    derived = derived_rules(lab, statement).get(judgement.truth[0])
+    if derived is None:
+        return None
+    rule = derived.written(judgement.truth[1])
+    words = Words(lab, [rule], visible_keys(lab, statement), rule, [])
+    search = Search(lab, statement, rule, lambda i: array, words, [])
+    mutation = search.run()
+    if mutation is None or mutation.edit.expr is rule:
+        return None
+    wrong = mutation.edit.expr
+    back = Edit(rule, mutation.edit.kind, (wrong,), (rule,))
+    mistake, explanation = Namer(lab).name(judgement, wrong, back, statement)
+    return Diagnosis(
+        mistake,
+        f"The numbers are those of {name} = {show(wrong)}. {explanation}",
+        f"{name} = {show(rule)}",
+    )
