@@ -228,13 +228,16 @@ class Search:
         target: Callable[[int], Any],
         words: Words,
         rules: list[Expr],
+        known_at: list[int] | None = None,
     ) -> None:
         self.lab, self.line, self.words, self.rules = lab, line, words, rules
         self.formulas = lab.formulas
         self.spelling = statement.reader.spelling
         own = line is statement.expr and statement.plain
         self.was = tokens(statement.text.split("=", 1)[1] if own else show(line, self.spelling))
-        self.targets = [np.asarray(target(i), float) for i in range(len(lab.points))]
+        #: The points at which the wanted numbers are known, and these numbers.
+        self.known_at = list(range(len(lab.points))) if known_at is None else known_at
+        self.targets = [np.asarray(target(i), float) for i in self.known_at]
         first = self.targets[0]
         self.shape = first.shape
         self.top = int(np.argmax(np.abs(first))) if first.size else 0
@@ -253,7 +256,7 @@ class Search:
         return known
 
     def _right(self, e: Expr) -> bool:
-        value = self.lab.value(e)
+        value = self.lab.value(e, self.known_at[0])
         if value is None or np.shape(value) != self.shape:
             return False
         try:
@@ -262,7 +265,10 @@ class Search:
             return False
         if not abs(here - self.expected) <= 1e-5 * abs(self.expected) + 1e-300:
             return False
-        return all(equal(self.lab.value(e, i), t) for i, t in enumerate(self.targets))
+        return all(
+            equal(self.lab.value(e, i), t)
+            for i, t in zip(self.known_at, self.targets, strict=True)
+        )
 
     def run(self) -> Correction | None:
         """The nearest correction: single edits, in stages, else pairs, else the derived rule."""
@@ -687,7 +693,7 @@ class Search:
             seen.add(edit.expr)
             if len(seen) > MOST_SINGLE // 2:
                 break
-            value = self.lab.value(edit.expr)
+            value = self.lab.value(edit.expr, self.known_at[0])
             if isinstance(value, (np.ndarray, float, np.number)) and np.shape(value) == self.shape:
                 self._complete(edit, np.asarray(value, float))
         firsts = list(itertools.islice(_distinct(self.small(self.line)), 600))
@@ -714,7 +720,7 @@ class Search:
         target = self.targets[0]
         scored = []
         for i, edit in enumerate(firsts):
-            value = self.lab.value(edit.expr)
+            value = self.lab.value(edit.expr, self.known_at[0])
             near = _likeness(value, target)
             scored.append((-near, i, edit))
         scored.sort(key=lambda item: item[:2])
@@ -753,12 +759,12 @@ class Search:
                         new = product(self.lab, [*spine(e), *spine(scalar)])
                     self._second(edit, new, "insert factor", scalar)
             else:
-                for word, constant in self.lab.alike(ratio):
+                for word, constant in self._alike(ratio):
                     if abs(constant - 1) < 1e-6:
                         new = product(self.lab, [*spine(e), *spine(word)])
                         self._second(edit, new, "insert factor", word)
         if np.isfinite(difference).all() and np.abs(difference).max(initial=0.0) > 0:
-            for word, constant in self.lab.alike(difference):
+            for word, constant in self._alike(difference):
                 term = self.lab.times(constant, word)
                 if term is None:
                     continue
@@ -767,6 +773,10 @@ class Search:
                 else:
                     new = self.formulas.make("+", e, term)
                 self._second(edit, new, "insert term", term)
+
+    def _alike(self, value: Any) -> Iterable[tuple[Expr, float]]:
+        """Known formulas of these values; formulas are known by their values at point 0."""
+        return self.lab.alike(value) if self.known_at[0] == 0 else ()
 
     def _second(self, first: Edit, new: Expr, kind: str, added: Expr) -> None:
         if new not in self.tried and self.right(new):

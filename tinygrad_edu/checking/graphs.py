@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.calculus.examples import Examples
+from tinygrad_edu.calculus.examples import Examples, find_examples
 from tinygrad_edu.checking import vocabulary
 from tinygrad_edu.checking.correction import Edit, Search, Words, visible_keys
 from tinygrad_edu.checking.diagnosis import derived_rules, diagnose
@@ -23,7 +23,7 @@ from tinygrad_edu.checking.naming import Namer
 from tinygrad_edu.checking.rows import Diagnosis
 from tinygrad_edu.checking.sheet import Sheet
 from tinygrad_edu.checking.symbolic import Line
-from tinygrad_edu.checking.verdict import Judged, Point, judge
+from tinygrad_edu.checking.verdict import Judged, judge, points_of
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
 
@@ -156,19 +156,13 @@ def diagnosed(
                 sheet = Sheet(text + stand_ins, "graph", numbers)
             except SheetError:
                 return found
-            lab = Lab(Judged(sheet, [Point(sheet, sheet.main)], examples_of(sheet), convention))
+            points, _ = points_of(sheet)
+            lab = Lab(Judged(sheet, points, find_examples(sheet.cost), convention))
             for name, array in arrays.items():
                 diagnosis = _by_numbers(lab, name, array)
                 if diagnosis is not None:
                     found[name] = diagnosis
     return found
-
-
-def examples_of(sheet: Sheet) -> Examples | None:
-    """The example axis of a sheet's cost."""
-    from tinygrad_edu.calculus.examples import find_examples
-
-    return find_examples(sheet.cost)
 
 
 def _right_side(name: str, formula: str) -> str:
@@ -187,7 +181,8 @@ def _by_numbers(lab: Lab, name: str, array: Any) -> Diagnosis | None:
         return None
     rule = derived.written(judgement.truth[1])
     words = Words(lab, [rule], visible_keys(lab, statement), rule, [])
-    search = Search(lab, statement, rule, lambda i: array, words, [])
+    own = [lab.order.index(0)]
+    search = Search(lab, statement, rule, lambda i: array, words, [], own)
     mutation = search.run()
     if mutation is None or mutation.edit.expr is rule:
         return None

@@ -188,15 +188,22 @@ class Lab:
 
     def register(self, e: Expr) -> None:
         """Remember a formula by its value, to find it again when another has the same."""
-        value = self.value(e)
-        if value is None or is_scalar(value):
-            return
-        key = _fingerprint(value)
+        value = self._vector(e)
+        key = None if value is None else _fingerprint(value)
         if key is not None:
             known = self.by_value.setdefault(key, [])
             if e not in known:
                 known.append(e)
                 known.sort(key=size)
+
+    def _vector(self, e: Expr) -> Any:
+        """What a formula is known by: its array, or its single number at all points."""
+        value = self.value(e)
+        if not is_scalar(value):
+            return value
+        if len(self.points) < 3 or not self.depends(e):
+            return None
+        return np.array([self.value(e, i) for i in range(len(self.points))], dtype=float)
 
     def alike(self, value: Any) -> Iterable[tuple[Expr, float]]:
         """Known formulas of which `value` is a constant multiple at point 0, with the constant."""
@@ -206,7 +213,8 @@ class Lab:
         if key is None:
             return
         for e in self.by_value.get(key, ()):
-            other = self.value(e)
+            other = self._vector(e)
+            assert other is not None
             at = int(np.argmax(np.abs(other)))
             constant = float(value.flat[at] / other.flat[at])
             if constant and equal(value, constant * other):
@@ -216,9 +224,9 @@ class Lab:
         """The shortest known formula that `e` is a constant multiple of, with the constant."""
         best, least, factor = e, size(e), 1.0
         value = self.value(e)
-        if is_scalar(value):
-            return (1.0, e) if self.depends(e) else (float(value), self.formulas.number(1))
-        for other, constant in self.alike(value):
+        if is_scalar(value) and not self.depends(e):
+            return float(value), self.formulas.number(1)
+        for other, constant in self.alike(self._vector(e)):
             if size(other) < least and self._multiple(e, constant, other):
                 best, least, factor = other, size(other), constant
         self.register(best)
@@ -407,6 +415,9 @@ class Lab:
                     for a in e.args:
                         if isinstance(self.value(a), np.ndarray):
                             self.register(make(">", a, zero))
+        for key in self.graph_scalars:
+            if is_scalar(self.judged.points[0].plain[key]):
+                self.register(self.name(key))
         computed = [k for k in arrays if self._computed(k)]
         for one, other in itertools.product(computed, arrays):
             x, y = self.name(one), self.name(other)

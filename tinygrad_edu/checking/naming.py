@@ -472,6 +472,12 @@ class Namer:
         def reducing(e: Expr) -> bool:
             return e.op in ("call", "method") and e.function in ("sum", "mean")
 
+        if self._flips(a, b):
+            return None
+        core = [f for f, _ in flat(b) if reducing(f)]
+        if reducing(a) and len(core) == 1 and core[0].args[0] is a.args[0]:
+            if core[0] is not b and a.options.get("axis") is not core[0].options.get("axis"):
+                return self._two_reductions(a, core[0], same_function=True)
         if not reducing(b):
             outer = next(
                 (p for p in reversed(chain[:-1]) if reducing(p[0]) and reducing(p[1])), None
@@ -555,9 +561,11 @@ class Namer:
         value = self.lab.points[0].graph.values.get(key)
         return isinstance(value, Value) and value.op is not None
 
-    def _two_reductions(self, a: Expr, b: Expr) -> tuple[str, str]:
+    def _two_reductions(
+        self, a: Expr, b: Expr, same_function: bool = False
+    ) -> tuple[str, str]:
         x, y = a.options, b.options
-        if a.function != b.function:
+        if a.function != b.function and not same_function:
             if a.function == "mean":
                 return "mean_instead_of_sum", (
                     "np.mean divides once more by the number of terms; the 1/m is inside already."
@@ -855,17 +863,18 @@ class Namer:
                         "factor: *."
                     )
                 return "missing_transpose", f"A transpose is missing or too many in {show(a)}."
-        flips = [
-            (x, y)
-            for x, y in ((a, b), (b, a))
-            if y.op == "attribute" and y.extra == "T" and y.args[0] is x
-        ]
-        if flips:
+        if self._flips(a, b):
             return "missing_transpose", (
                 f"{show(a)} stands where {show(b)} belongs: only so do the shapes mean what "
                 "they should."
             )
         return None
+
+    def _flips(self, a: Expr, b: Expr) -> bool:
+        """Is one formula the other transposed?"""
+        return any(
+            y.op == "attribute" and y.extra == "T" and y.args[0] is x for x, y in ((a, b), (b, a))
+        )
 
     def _kind_of_product(self, e: Expr) -> str | None:
         if e.op in ("*", "@"):
