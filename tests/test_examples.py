@@ -17,6 +17,8 @@ def test_example_runs(example, tmp_path):
         [sys.executable, "-W", "error", example],
         cwd=tmp_path, capture_output=True, text=True, encoding="utf-8", timeout=60,
     )  # fmt: skip
+    if "pip install" in done.stderr:
+        pytest.skip(done.stderr.strip().splitlines()[-1])  # an extra that is not installed
     assert done.returncode == 0, done.stderr
     assert done.stdout
     pictures = {made.name for made in tmp_path.glob("*.svg")}
