@@ -82,7 +82,11 @@ def test_without_a_renderer_the_lecture_says_what_to_install(monkeypatch, capsys
         (("lekture",), "invalid choice: 'lekture'"),
         (("lecture", "S0"), "no section 'S0': there are S1, S2"),
         (("lecture", "S10"), "no section 'S10'"),
-        (("lecture", "S1", "--out", "/dev/null/pictures"), "Not a directory"),
+        (
+            ("lecture", "S1", "--out", "/dev/null/pictures"),
+            "cannot write to the folder /dev/null/pictures",
+        ),
+        (("lecture", "S1", "--out", "/proc"), "cannot write to the folder /proc"),
     ],
 )
 def test_a_request_that_cannot_be_carried_out_exits_with_2_and_says_why(arguments, says):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -43,15 +44,15 @@ def show(
     """Show the sections named, all of them if none is; pictures go to the folder `out`.
 
     Returns the rows that should match and do not, each with its section: none when all is well.
-    Raises GradError for an unknown section or a picture that cannot be drawn, OSError where `out`
-    cannot be written to.
+    Raises GradError for an unknown section, where `out` cannot be written to, and where a picture
+    cannot be drawn.
     """
     chosen = [key.upper() for key in sections] or list(SECTIONS)
     for key in chosen:
         if key not in SECTIONS:
             raise GradError(f"there is no section {key!r}; sections are {', '.join(SECTIONS)}")
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
+        _writable(out)
     # Away from a terminal rich assumes 80 columns, too few for the tables.
     console = console or Console(width=None if sys.stdout.isatty() else 110)
     report = Report(console, out)
@@ -66,3 +67,13 @@ def show(
         report.end()
     report.close(chosen)
     return report.failures
+
+
+def _writable(folder: Path) -> None:
+    """Make the folder; find out before the work is done whether it can be written to."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise GradError(f"cannot write to the folder {folder}: {error.strerror}") from None
