@@ -41,10 +41,14 @@ def run(report: Report) -> None:
         w_one, b_one = np.eye(3), np.zeros((3, 1))
         for W, b in zip(Ws, bs):
             w_one, b_one = W @ w_one, W @ b_one + b
+        found = tg.collapse(a, x)
+        report.say(f"\ndepth {depth}: one layer, found in the graph:\n{found}")
         report.agree(
             f"depth {depth}, widths {' '.join(map(str, widths))}: "
-            f"one layer with w' {w_one.shape} and b' {b_one.shape}",
+            f"w' {w_one.shape} and b' {b_one.shape}",
             [
+                (f"depth {depth}: w'", w_one, found.weight),
+                (f"depth {depth}: b'", b_one, found.bias),
                 (f"depth {depth}: a = w' x + b'", w_one @ X + b_one, a.data),
                 (f"depth {depth}: dx = w'ᵀ da", w_one.T @ upstream, x.grad),
             ],
