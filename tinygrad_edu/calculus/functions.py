@@ -7,6 +7,7 @@ differentiated again: the sweep is run on Values, so higher orders need nothing 
 from __future__ import annotations
 
 import functools
+import operator
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -50,8 +51,9 @@ class _Call:
     def __init__(
         self, name: str, f: Function, argnums: int | tuple[int, ...], args: Any, kwargs: Any
     ) -> None:
-        self.many = not isinstance(argnums, int)
-        picked = argnums if isinstance(argnums, tuple) else (argnums,)
+        self.many = isinstance(argnums, (tuple, list))
+        numbered: Any = argnums if self.many else (argnums,)
+        picked = [operator.index(i) for i in numbered]
         inner = list(args)
         chosen: dict[int, Value] = {}
         for i in picked:

@@ -48,14 +48,24 @@ class Traced:
 
 
 def shape(x: Any) -> Shape:
-    """The shape of a number, an array, a Value or a formula."""
+    """The shape of a number, an array, a Value or a formula. Raises TypeError for a ragged list."""
     if type(x) is float:
         return ()
-    return x.shape if isinstance(x, (np.ndarray, Traced)) else np.shape(x)
+    return x.shape if isinstance(x, (np.ndarray, Traced)) else asarray(x).shape
+
+
+def asarray(x: Any) -> Any:
+    """`x` as an array. Raises TypeError for what NumPy cannot read as one."""
+    try:
+        return np.asarray(x)
+    except ValueError as error:
+        raise TypeError(f"cannot read {type(x).__name__} as numbers: {error}") from None
 
 
 #: Types of options that nobody can change between forward and backward.
 _IMMUTABLE = frozenset({int, bool, float, tuple, slice, type(None)})
+#: Options that may be arrays.
+_ARRAYS = frozenset({"index", "min", "max", "shape", "axes"})
 
 
 class Each:
@@ -122,9 +132,8 @@ class Primitive:
         try:
             return self.evaluate(args, options)
         except (IndexError, OverflowError, ValueError) as error:
-            raise misfit(
-                self, tuple(f"shape {np.shape(x)}" for x in args), options, error
-            ) from None
+            given = tuple(f"shape {shape(x)}" for x in args)
+            raise misfit(self, given, options, error) from None
 
     def __repr__(self) -> str:
         return f"<operation {self.name}>"
@@ -167,8 +176,12 @@ class Primitive:
                 f"{self.name}: {key}= takes plain numbers; no gradient would flow to a "
                 f"{type(value).__name__} given there"
             )
+        if isinstance(value, str):
+            raise TypeError(f"{self.name}: {key}= is no text; got {value!r}")
         if isinstance(value, list) and key != "index":
             return tuple(value)
+        if isinstance(value, np.ndarray) and key not in _ARRAYS and value.ndim:
+            raise TypeError(f"{self.name}: {key}= is no array; got shape {value.shape}")
         if type(value) is np.ndarray and value.flags.writeable:
             value = value.copy()
             value.flags.writeable = False

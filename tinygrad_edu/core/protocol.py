@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygrad_edu.core.operators import power
 from tinygrad_edu.core.ops import arithmetic, elementwise, linalg, reductions, shaping
-from tinygrad_edu.core.primitive import Traced
+from tinygrad_edu.core.primitive import GradError, Traced
 
 #: NumPy's element-wise functions, and matmul.
 UFUNCS: dict[Any, Callable[..., Any]] = {
@@ -143,7 +143,10 @@ class NumPyProtocol:
         if ufunc in QUESTIONS and method == "__call__":
             if kwargs.get("out") is not None:
                 refuse(ufunc, "does not take out=")
-            return ufunc(*map(plain_inputs, inputs), **kwargs)
+            try:
+                return ufunc(*map(plain_inputs, inputs), **kwargs)
+            except (OverflowError, ValueError) as error:
+                raise GradError(f"{name_of(ufunc)}: {error}") from None
         table = {"__call__": UFUNCS, "reduce": REDUCTIONS}.get(method, {})
         if ufunc not in table:
             refuse(ufunc if method == "__call__" else getattr(ufunc, method), "has no rule")

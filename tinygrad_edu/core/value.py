@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygrad_edu.core.operators import Operators, power
 from tinygrad_edu.core.ops import arithmetic, elementwise, linalg, reductions, shaping
-from tinygrad_edu.core.primitive import GradError, Primitive, Shape, misfit
+from tinygrad_edu.core.primitive import GradError, Primitive, Shape, asarray, misfit
 from tinygrad_edu.core.protocol import NumPyProtocol
 from tinygrad_edu.core.readonly import frozen, thawed
 from tinygrad_edu.core.sweep import sweep
@@ -316,7 +316,7 @@ class Value(NumPyProtocol, Operators):
                 >>> w.grad, x.grad
                 (6.0, 2.0)
         """
-        if keep not in ("all", "leaves"):
+        if not isinstance(keep, str) or keep not in ("all", "leaves"):
             raise GradError(f"backward: keep is 'all' or 'leaves', not {keep!r}")
         gradients = sweep(self, self._seed(seed))
         with _commit:
@@ -505,7 +505,8 @@ class Value(NumPyProtocol, Operators):
         return (self[i] for i in range(len(self)))
 
     def __contains__(self, item: Any) -> bool:
-        return bool(np.any(self == item))
+        found = _compare(np.equal, self, item)
+        return found is not NotImplemented and bool(np.any(found))
 
     def __bool__(self) -> bool:
         if np.size(self._data) != 1:
@@ -691,7 +692,7 @@ for _name, _op in {
 def _compare(test: Any, v: Value, other: Any) -> Any:
     try:
         return test(v._data, other._data if isinstance(other, Value) else other)
-    except (TypeError, ValueError, np.exceptions.DTypePromotionError):
+    except (TypeError, ValueError, OverflowError, np.exceptions.DTypePromotionError):
         return NotImplemented
 
 
@@ -704,7 +705,7 @@ def _own_index(index: Any) -> Any:
             f"{_label(index)} cannot be an index: it holds floats. Use v.data.astype(int) or a mask"
         )
     if isinstance(index, (list, np.ndarray)):
-        own = np.array(index)
+        own = np.array(asarray(index))
         return own.astype(int) if own.size == 0 and own.dtype.kind == "f" else own
     return index
 

@@ -292,7 +292,7 @@ def _passes(x: Any, at_zero: float) -> Any:
         return greater_equal(x, 0.0)
     if at_zero == 0:
         return greater(x, 0.0)
-    return greater(x, 0.0) + at_zero * equal(x, 0.0)
+    return greater(x, 0.0) + float(at_zero) * equal(x, 0.0)
 
 
 @primitive(

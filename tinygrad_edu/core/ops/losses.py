@@ -11,7 +11,7 @@ from tinygrad_edu.core.ops.arithmetic import power_constant, subtract
 from tinygrad_edu.core.ops.elementwise import log, sigmoid, softplus, xdivy
 from tinygrad_edu.core.ops.reductions import logsumexp, mean, reduced_shape, softmax, spread, sum
 from tinygrad_edu.core.ops.shaping import axis_number
-from tinygrad_edu.core.primitive import GradError, Shape, Traced, primitive, shape
+from tinygrad_edu.core.primitive import GradError, Shape, Traced, asarray, primitive, shape
 
 
 def _put_back(dz: Any, z: Any, axis: int | None) -> Any:
@@ -53,7 +53,7 @@ def bernoulli_loss(a: Any, y: Any, axis: int | None = None) -> Any:
     >>> bernoulli_loss(1.0, 1.0)
     0.0
     """
-    a, y = np.asarray(a), np.asarray(y)
+    a, y = asarray(a), asarray(y)
     with np.errstate(divide="ignore", invalid="ignore"):
         seen = np.where(y == 0, 0, y * np.log(a))
         unseen = np.where(y == 1, 0, (1 - y) * np.log(1 - a))
@@ -103,13 +103,13 @@ def softmax_loss(z: Any, y: Any, axis: int = 0) -> Any:
     >>> softmax_loss(np.zeros(1), np.ones(1))
     0.0
     """
-    y = np.asarray(y)
+    y = asarray(y)
     log_a = logsumexp(z, axis=axis, keepdims=True) - z
     return np.add.reduce(y * np.where(y == 0, 0, log_a), axis=axis)
 
 
 def _same_shape(name: str, a: Any, y: Any) -> Any:
-    y = y if isinstance(y, Traced) else np.asarray(y)
+    y = y if isinstance(y, Traced) else asarray(y)
     size = shape(a)
     if size != y.shape:
         raise GradError(
@@ -145,7 +145,7 @@ def one_hot(labels: Any, classes: int, axis: int = 0) -> Any:
     >>> one_hot(np.array([0, 2]), 3).tolist()
     [[1.0, 0.0], [0.0, 0.0], [0.0, 1.0]]
     """
-    labels = np.asarray(labels)
+    labels = asarray(labels)
     if labels.size and not (0 <= labels.min() and labels.max() < classes):
         raise GradError(
             f"cross_entropy: labels must be 0 … {classes - 1} for {classes} classes; "
@@ -171,7 +171,7 @@ def cross_entropy(z: Any, labels: Any, axis: int = 0) -> Any:
         raise GradError("cross_entropy: z is a single number; it needs one logit per class")
     axis = axis_number("cross_entropy", axis, len(size))
     if not isinstance(labels, Traced):
-        labels = np.asarray(labels)
+        labels = asarray(labels)
         rest = size[:axis] + size[axis + 1 :]
         if labels.shape != size and labels.dtype.kind in "iu" and labels.size == int(np.prod(rest)):
             labels = one_hot(labels.reshape(rest), size[axis], axis)
