@@ -176,13 +176,15 @@ class Primitive:
                 f"{self.name}: {key}= takes plain numbers; no gradient would flow to a "
                 f"{type(value).__name__} given there"
             )
-        if isinstance(value, str):
-            raise TypeError(f"{self.name}: {key}= is no text; got {value!r}")
         if isinstance(value, list) and key != "index":
             return tuple(value)
-        if isinstance(value, np.ndarray) and key not in _ARRAYS and value.ndim:
-            raise TypeError(f"{self.name}: {key}= is no array; got shape {value.shape}")
-        if type(value) is np.ndarray and value.flags.writeable:
+        array = isinstance(value, np.ndarray)
+        if array and not value.ndim and key != "index":
+            return value[()]
+        known = isinstance(value, (np.number, np.bool_)) or (array and key in _ARRAYS)
+        if not known and key != "index":
+            raise TypeError(f"{self.name}: {key}= cannot be {value!r:.60}")
+        if array and value.flags.writeable:
             value = value.copy()
             value.flags.writeable = False
         return value

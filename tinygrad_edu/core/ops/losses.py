@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import warnings
 from typing import Any
 
@@ -113,8 +114,8 @@ def _same_shape(name: str, a: Any, y: Any) -> Any:
     size = shape(a)
     if size != y.shape:
         raise GradError(
-            f"{name}: the prediction has shape {size} and the target {y.shape}; they must be equal, "
-            "nothing is broadcast"
+            f"{name}: the prediction has shape {size} and the target {y.shape}; they must be "
+            "equal, nothing is broadcast"
         )
     return y
 
@@ -133,6 +134,8 @@ def binary_cross_entropy(a: Any, y: Any, from_logits: bool = False, axis: int = 
     [0.0, 0.0]
     """
     y = _same_shape("binary_cross_entropy", a, y)
+    if not isinstance(from_logits, (bool, np.bool_)):
+        raise TypeError("binary_cross_entropy: from_logits is True or False")
     loss = logistic_loss if from_logits else bernoulli_loss
     return loss(a, y, axis=axis) if len(y.shape) == 2 else loss(a, y)
 
@@ -145,7 +148,7 @@ def one_hot(labels: Any, classes: int, axis: int = 0) -> Any:
     >>> one_hot(np.array([0, 2]), 3).tolist()
     [[1.0, 0.0], [0.0, 0.0], [0.0, 1.0]]
     """
-    labels = asarray(labels)
+    labels, classes = asarray(labels), operator.index(classes)
     if labels.size and not (0 <= labels.min() and labels.max() < classes):
         raise GradError(
             f"cross_entropy: labels must be 0 … {classes - 1} for {classes} classes; "
