@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,7 +10,6 @@ import numpy as np
 
 from tinygrad_edu.core.ops import elementwise, losses, reductions
 from tinygrad_edu.core.primitive import GradError
-from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value, no_grad
 from tinygrad_edu.nn.files import read_npz, write_npz
 from tinygrad_edu.nn.initialise import Array
@@ -291,33 +289,15 @@ class Network:
         return tg.draw(self._graph(X, Y), **options)
 
     def check(self, backward: Any, X: Any = None, Y: Any = None, **options: Any) -> Any:
-        """Your own backward pass against the network's gradients: see `tinygrad_edu.compare`.
+        """Your own backward pass against the network's gradients.
 
-        `backward`: ``{"dW2": array, function of the named arrays, or formula text, …}``, or a
-        function of the named arrays (``def backward(X, Y, W2, A1, A2): …``) that returns such a
-        dictionary of arrays.
+        `backward`: a function of the named arrays (``def backward(X, Y, W2, A1, A2, m): …``) that
+        returns ``{"dW2": array, …}``, see `tinygrad_edu.check_function`; or a dictionary of arrays,
+        functions or formulas, see `tinygrad_edu.compare`.
         """
         import tinygrad_edu as tg
 
         cost = self._graph(X, Y)
         if callable(backward):
-            backward = called_by_name(backward, cost)
+            return tg.check_function(backward, cost, **options)
         return tg.compare(cost, backward, **options)
-
-
-def called_by_name(function: Callable[..., Any], cost: Value) -> Any:
-    """The result of a function whose arguments are numbers of the graph, found by their names."""
-    numbers = {node.name: node.data for node in reachable(cost, every=True) if node.name}
-    wanted = [
-        name
-        for name, parameter in inspect.signature(function).parameters.items()
-        if parameter.default is parameter.empty
-    ]
-    unknown = [name for name in wanted if name not in numbers and name != "m"]
-    if unknown:
-        raise GradError(
-            f"{function.__name__} asks for {', '.join(unknown)}; the network has "
-            f"{', '.join(sorted(numbers))}"
-        )
-    given = {"m": np.size(numbers["L"]), **numbers}
-    return function(**{name: given[name] for name in wanted})
