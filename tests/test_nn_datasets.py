@@ -1,5 +1,7 @@
 """Real data, and a net that learns it."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -47,7 +49,7 @@ def test_no_example_is_on_both_sides():
 
 
 def test_without_scikit_learn_the_error_names_the_install_line(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "sklearn", None)
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(ImportError, match="pip install scikit-learn"):
         nn.digits()
 

@@ -6,6 +6,7 @@ All three come from the UCI Machine Learning Repository under CC BY 4.0. scikit-
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,12 +71,12 @@ def _standard(train: Array) -> tuple[Any, Any]:
 
 def _loaded(name: str, test: float, seed: int, scale: Any, source: str) -> Dataset:
     try:
-        from sklearn import datasets as sklearn_datasets  # type: ignore[import-untyped,unused-ignore]
+        shipped = importlib.import_module("sklearn.datasets")
     except ImportError:
         raise ImportError(
             f"the {name} data come with scikit-learn: pip install scikit-learn"
         ) from None
-    bunch = getattr(sklearn_datasets, f"load_{name}")()
+    bunch = getattr(shipped, f"load_{name}")()
     X, Y = np.asarray(bunch.data, dtype=float).T, np.asarray(bunch.target)
     train, held_out = split(Y, test, seed)
     low, size = scale(X[:, train])

@@ -6,6 +6,7 @@ on NumPy's: what JAX compiles here is this package's backward pass, not JAX's ow
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -36,7 +37,7 @@ def export(cost: Value, engine: str = "jax") -> Program:
     if cost.shape != ():
         raise GradError(f"export: the cost has shape {cost.shape}; it must be a single number")
     try:
-        import jax.numpy as jnp
+        jnp = importlib.import_module("jax.numpy")
     except ImportError:
         raise ImportError("exporting to JAX needs it: pip install jax jaxlib") from None
     order = reachable(cost, every=True)[::-1]
@@ -95,17 +96,15 @@ class JaxArray(Operators):
 
     @classmethod
     def _apply(cls, op: Primitive, args: tuple[Any, ...], options: dict[str, Any]) -> JaxArray:
-        import jax
-        import jax.numpy as jnp
-
+        jax = importlib.import_module("jax")
         own = IN_JAX.get(op.name)
         if own is not None:
             return cls(own(jax, *map(bare, args), **options))
-        if hasattr(jnp, op.name):  # most operations have NumPy's name, and so JAX's
-            return cls(getattr(jnp, op.name)(*map(bare, args), **options))
+        if hasattr(jax.numpy, op.name):  # most operations have NumPy's name, and so JAX's
+            return cls(getattr(jax.numpy, op.name)(*map(bare, args), **options))
         if op.definition is not None:
             z = op.definition(*args, **options)
-            return z if isinstance(z, cls) else cls(jnp.asarray(z))
+            return z if isinstance(z, cls) else cls(jax.numpy.asarray(z))
         raise GradError(f"export: {op} has no counterpart in JAX")
 
 

@@ -222,7 +222,8 @@ class Network:
             for layer in self.layers:
                 for name in layer.weights:
                     J = J + self.l2 / 2 * reductions.sum(layer.parameters[name] ** 2)
-        return named(J, "J")
+        cost: Value = named(J, "J")
+        return cost
 
     def _input(self, X: Any) -> Any:
         """X as a constant of the graph with that name, of the right size."""

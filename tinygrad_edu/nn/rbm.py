@@ -75,7 +75,8 @@ class RBM:
 
         Down in energy what was seen, up what the machine itself turns it into after k rounds.
         """
-        return named(mean(self.free_energy(V)) - mean(self.free_energy(V_k)), "J")
+        J: Value = named(mean(self.free_energy(V)) - mean(self.free_energy(V_k)), "J")
+        return J
 
     def fit(
         self,
@@ -124,7 +125,8 @@ class RBM:
 
     def negative_log_likelihood(self, V: Any) -> Value:
         """``mean F(V) + log Z``: the cost that contrastive divergence only approximates."""
-        return named(mean(self.free_energy(V)) + self.log_partition(), "J")
+        J: Value = named(mean(self.free_energy(V)) + self.log_partition(), "J")
+        return J
 
 
 def configurations(n: int) -> Array:
