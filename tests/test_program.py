@@ -1,5 +1,6 @@
 """Compiled programs: the cost and gradients of the graph they were made from, on any numbers."""
 
+import gc
 import itertools
 import subprocess
 import sys
@@ -291,12 +292,20 @@ def test_a_gradient_has_the_dtype_of_its_leaf():
 
 
 def test_a_saturated_probability_still_warns():
-    z = tg.Value(np.array([800.0]), "z")
-    with pytest.warns(RuntimeWarning, match="from_logits"):
-        cost = tg.mean(tg.binary_cross_entropy(tg.sigmoid(z), np.array([0.0])))
-    program = tg.compile(cost)
+    a = tg.Value(np.array([0.5]), "a")
+    program = tg.compile(tg.mean(tg.binary_cross_entropy(a, np.array([0.0]))))
     with np.errstate(all="ignore"), pytest.warns(RuntimeWarning, match="from_logits"):
-        assert program()[0] == np.inf
+        assert program(a=np.array([1.0]))[0] == np.inf
+
+
+def test_the_loss_of_a_sigmoid_is_computed_from_its_logit():
+    """Where the probability would round to 1 the program is better than the graph, never worse."""
+    z = tg.Value(np.array([[0.5, -0.5]]), "z")
+    y = np.array([[0.0, 1.0]])
+    program = tg.compile(tg.mean(tg.binary_cross_entropy(tg.sigmoid(z), y)))
+    cost, gradients = program(z=np.array([[800.0, -800.0]]))
+    assert cost == 800.0
+    assert gradients["z"].tolist() == [[0.5, -0.5]]
 
 
 # --- what a caller may do --------------------------------------------------------------------
@@ -368,6 +377,44 @@ def test_arguments_are_only_read():
     tg.compile(cost)(**numbers)
     for name in numbers:
         np.testing.assert_array_equal(numbers[name], before[name])
+
+
+def test_collected_gradients_are_all_kept():
+    program = small_program()
+    collected = [program(w=np.full((2, 3), float(n)))[1]["w"] for n in range(20)]
+    assert [g[0, 0] for g in collected] == [24.0 * n for n in range(20)]
+
+
+def test_programs_leave_no_garbage_for_the_collector():
+    gc.collect()
+    gc.disable()
+    try:
+        x, y = tg.Value(np.ones(3), "x"), tg.Value(2.0, "y")
+        for cost in (tg.sum(tg.exp(x) * y), tg.tanh(y) * y):
+            program = tg.compile(cost)
+            program()
+            del program, cost
+        del x, y
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
+def test_large_constants_come_with_the_program():
+    big = np.random.default_rng(0).normal(size=(40, 50))
+    x = tg.Value(np.ones((40, 50)), "x")
+    program = tg.compile(tg.sum(x * x * big))
+    assert len(program.source) < 1000
+    np.testing.assert_array_equal(program.constants[0], big)
+    assert_same(program()[0], big.sum())
+
+
+def test_names_may_hold_anything():
+    x, unused = tg.Value(2.0), [1.0, [2.0]]
+    loop = []
+    loop.append(loop)
+    names = {"x": x, "unused": unused, "loop": loop, "text": "t", "none": [], "mixed": [x, 1.0]}
+    assert tg.compile(x * x, names=names)(x=3.0) == (9.0, {"x": 6.0})
 
 
 def test_threads_do_not_disturb_each_other():

@@ -25,6 +25,9 @@ from tinygrad_edu.program.program import Instance, Program
 from tinygrad_edu.program.rolling import can_roll, rolled
 from tinygrad_edu.program.symbol import Symbol, Table
 
+#: Lists of leaves are nested no deeper than this.
+_DEEPEST = 16
+
 #: An argument and the leaves it holds: one, or an array of single numbers.
 Slot = tuple[Argument, "np.ndarray[Any, Any]"]
 
@@ -111,7 +114,13 @@ def _add(slots: dict[str, Slot], name: str, leaf: Value) -> None:
 
 def _table_of_leaves(what: Any, present: set[Value]) -> np.ndarray[Any, Any] | None:
     """A list, or lists of lists, of single-number leaves, some in the graph, as an array."""
-    shape = []
+    first, shape = what, []
+    for _ in range(_DEEPEST):
+        if type(first) not in (list, tuple) or not first:
+            break
+        first = first[0]
+    if not isinstance(first, Value):
+        return None
     level = [what]
     while level and all(type(x) in (list, tuple) for x in level):
         lengths = {len(x) for x in level}
@@ -182,7 +191,7 @@ def _finished(
     new[0].table.close()
     told = [
         *story,
-        f"{asked} operations on arrays were asked for, those of the backward pass included. "
+        f"{asked} operations on arrays were asked for, those of the backward pass included.",
         f"{listing.calls} calls to NumPy are left: what was the same is computed once, what "
         "depends on constants only was computed now, what no gradient needs is gone.",
         f"{listing.views} transposes, slices and shapes only look at memory.",
@@ -191,7 +200,8 @@ def _finished(
     ]
     code = compile(listing.source, "<program>", "exec")
     make = functools.partial(Instance, code, listing)
-    return Program([a for a, _ in arguments], listing.source, make, "\n".join(told))
+    told_so = "\n".join(told)
+    return Program([a for a, _ in arguments], listing.source, make, told_so, listing.constants)
 
 
 def _array_program(

@@ -145,19 +145,21 @@ class Lines:
     """A program on floats, ready to run; where floats raise, it answers as NumPy does."""
 
     def __init__(self, code: Any) -> None:
-        self._quick: dict[str, Any] = {"__name__": "program"}
-        exec(code, self._quick)  # our own text: every name in it was made or checked by `names`
-        self._careful: dict[str, Any] = {"__name__": "program"}
-        exec(code, self._careful)
-        self._careful.update(_NUMPY)
+        # Our own text: every name in it was made or checked by `names`.
+        quick: dict[str, Any] = {"__name__": "program"}
+        exec(code, quick)
+        careful: dict[str, Any] = {"__name__": "program"}
+        exec(code, careful)
+        careful.update(_NUMPY)
+        self._quick, self._careful = quick.pop("program"), careful.pop("program")
 
     def run(self, *numbers: Any) -> tuple[Any, dict[str, Any]]:
         """Cost and gradients."""
         try:
-            return self._quick["program"](*numbers)
+            return self._quick(*numbers)
         except (ArithmeticError, ValueError):
             loud = [np.float64(x) if type(x) is float else [*map(np.float64, x)] for x in numbers]
-            return self._careful["program"](*loud)
+            return self._careful(*loud)
 
     def free(self) -> bool:
         """Nothing it hands out is used again."""

@@ -10,6 +10,9 @@ from tinygrad_edu.core.primitive import plain
 from tinygrad_edu.program.arguments import Argument, Scalars
 from tinygrad_edu.program.source import Listing
 
+#: How many instances wait to be used again: more are in use only while gradients are collected.
+_AT_REST = 4
+
 
 class Instance:
     """The compiled lines with memory of their own, and whether anyone still looks at it."""
@@ -17,7 +20,7 @@ class Instance:
     def __init__(self, code: Any, listing: Listing) -> None:
         space: dict[str, Any] = {"constants": listing.constants, "__name__": "program"}
         exec(code, space)  # our own text: every name in it was made or checked in `source`
-        self.run = space["program"]
+        self.run = space.pop("program")  # it knows its space, the space need not know it
         arrays = [space[name] for name in listing.kept]
         arrays += [a.base for a in arrays if a.base is not None]
         self._watched = list({id(a): a for a in arrays}.values())
@@ -37,8 +40,9 @@ class Program:
 
     ``program(W1=…, X=…)`` returns the cost and ``{"W1": dW1, …}``, plain numbers, for every named
     leaf that requires a gradient. What is not given keeps the numbers it had when it was recorded.
-    Arguments are only read. The arrays returned are memory that the program uses again once nobody
-    holds them (or a view of them) any more: keep them as long as you like.
+    `source` is the program as a text; constants too large to print are in `constants`. Arguments
+    are only read. The arrays returned are memory that the program uses again once nobody holds them
+    (or a view of them) any more: keep them as long as you like.
 
     Raises GradError for an argument of another shape or dtype than was recorded, TypeError for one
     that the program does not have.
@@ -50,8 +54,10 @@ class Program:
         source: str,
         make: Callable[[], Any],
         story: str,
+        constants: Sequence[Any] = (),
     ) -> None:
         self.source = source
+        self.constants = list(constants)
         self._make = make
         self._story = story
         self._arguments = arguments
@@ -77,6 +83,8 @@ class Program:
             cost, gradients = instance.run(*numbers)
         finally:
             self._idle.append(instance)
+            if len(self._idle) > _AT_REST:  # its gradients live on with whoever holds them
+                self._idle.pop(0)
         for a in self._changed:
             a.hand_out(gradients)
         return plain(cost), gradients

@@ -316,7 +316,8 @@ class Roller:
         self.groups += 1
         n = self.products
         rows, columns = sides[0][grid[:, 0]], sides[1][grid[0]].T
-        x, y = self._read(rows), self._read(columns)
+        left = x = self._read(rows)
+        y = self._read(columns)
         x.name = x.name or self.title(rows, n)
         y.name = y.name or self.title(columns, n)
         written = f"{x.name} @ {y.name}"
@@ -339,6 +340,11 @@ class Roller:
             f"{grid.size} sums of {rows.shape[1]} products are every row of {x.name} "
             f"against every column of {y.name}:\n    Z{n} = {written}    shapes {shapes}"
         )
+        rules = [
+            f"d{x.name} = dZ{n} @ {y.name}.T" * left.requires_grad,
+            f"d{y.name} = {x.name}.T @ dZ{n}" * y.requires_grad,
+        ]
+        self.story.append(f"    so {', '.join(rule for rule in rules if rule)}")
 
     def title(self, ids: Ids, n: int) -> str:
         """A name in the lecture's manner: W for parameters, X for what is given, A for results."""

@@ -54,6 +54,8 @@ VIEWS: set[Primitive] = {shaping.reshape, shaping.transpose, shaping.broadcast_t
 
 def is_view(s: Symbol) -> bool:
     """Does NumPy answer with the memory of the input, or may it?"""
+    if s.op is shaping.reshape and not s.parents[0].shape:
+        return False  # a number is no memory to look at
     return s.op in VIEWS or (s.op is shaping.getitem and shaping._is_basic(s.options["index"]))
 
 
@@ -229,8 +231,6 @@ class _Writer:
             what = f"np.broadcast_to({{}}, {s.shape})"
         else:
             what = f"{{}}[{self.index(s.options['index'])}]"
-        if not x.shape and s.op is shaping.reshape:
-            what = f"np.full({s.shape}, {{}})"
         fixed = x.constant or x in self.fixed
         if x.constant:
             self.fixed[x] = self.read(x)
@@ -326,6 +326,8 @@ class _Writer:
 
     def listing(self) -> Listing:
         lines = ["import numpy as np", ""]
+        if self.constants:
+            lines += ["# `constants`: the arrays too large to print, Program.constants", ""]
         if self.imports:
             lines += ["from tinygrad_edu.core.ops import TABLE", "", *self.imports, ""]
         lines += [*self.above, ""] if self.above else []
@@ -430,6 +432,13 @@ def _write_joined(
     w.body.append(f"{name} = np.concatenate({parts}, axis={axis!r}{w.kept(s, (), name)})")
 
 
+def _write_number(
+    w: _Writer, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]
+) -> None:
+    w.fixed[s] = w.text[s] = w.take(s, ())
+    w.body.append(f"{w.text[s]}.fill({args[0]})")
+
+
 def _write_cumsum(
     w: _Writer, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]
 ) -> None:
@@ -447,7 +456,7 @@ def _write_clip(w: _Writer, s: Symbol, name: str, args: list[str], dead: Sequenc
 
 CALLS: dict[Primitive, Callable[[_Writer, Symbol, str, list[str], Sequence[Symbol]], None]] = {
     linalg.matmul: _write_matmul, ar.where: _write_where, finite: _write_finite, copy: _write_copy,
-    accumulate: _write_accumulate, shaping.getitem: _write_getitem,
+    accumulate: _write_accumulate, shaping.reshape: _write_number, shaping.getitem: _write_getitem,
     shaping.scatter: _write_scatter, shaping.joined: _write_joined,
     reductions.cumsum: _write_cumsum, el.clip: _write_clip,
 }  # fmt: skip

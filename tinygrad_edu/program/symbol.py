@@ -18,14 +18,14 @@ import numpy as np
 from tinygrad_edu.core.operators import Operators
 from tinygrad_edu.core.ops import arithmetic as ar
 from tinygrad_edu.core.ops import elementwise as el
-from tinygrad_edu.core.ops import reductions, shaping
+from tinygrad_edu.core.ops import losses, reductions, shaping
 from tinygrad_edu.core.primitive import Primitive, Shape
 
 #: The dtype of a Python float.
 WEAK = np.dtype(np.float64)
 
-#: Larger constants are worth a line of the program rather than memory for as long as it lives.
-_FOLD_LIMIT = 1 << 16
+#: Constants of more numbers are told apart by identity, and looked at rather than copied.
+_FOLD_LIMIT = 1 << 10
 
 
 _make = object.__new__
@@ -127,7 +127,7 @@ class Table:
         if data.dtype.kind != "f":
             data = data.astype(WEAK)
         small = data.size <= _FOLD_LIMIT
-        key = (data.shape, data.dtype.str, data.tobytes() if small else id(x))
+        key = (data.shape, data.dtype.str, data.tobytes() if small else id(data))
         known = self._known.get(key)
         if known is None:
             known = self._new(data.shape, data.dtype)
@@ -179,7 +179,7 @@ class Table:
                 return None
         if op is shaping.broadcast_to:
             return None  # costs nothing where it is used
-        if op is shaping.transpose and args[0]._shape:
+        if op in (shaping.transpose, shaping.reshape) and args[0].size > _FOLD_LIMIT:
             return None  # a look at the constant there is
         with np.errstate(all="ignore"):
             return self.symbol(op.evaluate(tuple(x.value for x in args), options))
@@ -370,13 +370,18 @@ def _getitem(x: Symbol, *, index: Any) -> Any:
     return None
 
 
+def _bernoulli_loss(a: Symbol, y: Symbol, *, axis: int | None = None) -> Any:
+    """Of ``a = sigmoid(z)`` the same from z, which loses no digits: its gradient is a − y."""
+    return losses.logistic_loss(a.parents[0], y, axis=axis) if a.op is el.sigmoid else None
+
+
 #: What to try before an operation is written down.
 SIMPLER: dict[Primitive, Callable[..., Any]] = {
     ar.add: _add, ar.subtract: _subtract, ar.multiply: _multiply, ar.divide: _divide,
     ar.negative: _negative, ar.positive: lambda x: x, ar.power_constant: _power_constant,
     shaping.reshape: _reshape, shaping.transpose: _transpose, shaping.broadcast_to: _broadcast_to,
     shaping.getitem: _getitem, shaping.sum_to: _sum_to, reductions.sum: _sum,
-    reductions.mean: _mean,
+    reductions.mean: _mean, losses.bernoulli_loss: _bernoulli_loss,
 }  # fmt: skip
 
 
