@@ -1,0 +1,40 @@
+"""The benchmarks check gradients before they time anything; no time is asserted here."""
+
+import numpy as np
+import pytest
+from benchmarks import workloads
+from benchmarks.frameworks import FRAMEWORKS
+from benchmarks.worker import NotApplicable, agrees, checked, prepare
+
+
+@pytest.mark.parametrize("key", ["tinygrad_edu", "compiled"])
+@pytest.mark.parametrize("name", ["W1", "W4", "W7 fan 1000", "W7 diamond 16"])
+def test_every_workload_has_the_gradients_of_the_hand_written_code(key, name):
+    run, per = prepare(FRAMEWORKS[key](), name)
+    run()
+    assert per >= 1
+
+
+def test_the_hand_written_network_agrees_with_central_differences():
+    parameters = workloads.network_parameters()
+    _, gradients = workloads.network_by_hand(parameters, n=10)
+    for i in (0, 2, 40, 200, 330, 336):
+        up, down = list(parameters), list(parameters)
+        up[i] += 1e-6
+        down[i] -= 1e-6
+        slope = workloads.network_by_hand(up, n=10)[0] - workloads.network_by_hand(down, n=10)[0]
+        assert gradients[i] == pytest.approx(slope / 2e-6, abs=1e-8)
+
+
+def test_wrong_gradients_are_not_timed():
+    right = [1.0, np.array([[1.0, -2.0]])]
+    checked(right, right)
+    for wrong in ([1.0, np.array([[1.0, 2.0]])], [1.0, np.array([1.0, -2.0])], [np.nan, right[1]]):
+        assert not agrees(wrong, right)
+        with pytest.raises(AssertionError, match="differ"):
+            checked(wrong, right)
+
+
+def test_what_a_framework_lacks_is_said():
+    with pytest.raises(NotApplicable):
+        prepare(FRAMEWORKS["hand"](), "W10")
