@@ -473,6 +473,14 @@ def test_the_same_thing_is_computed_once():
     assert tg.compile(cost).source.count("np.exp(") == 1
 
 
+def test_a_sigmoid_and_its_slope_need_one_exponential():
+    x = tg.Value(np.array([[-30.0, 0.5]]), "x")
+    program = tg.compile(tg.sum(tg.sigmoid(x)))
+    assert program.source.count("np.exp(") == 1
+    slope = program(x=np.array([[-30.0, 30.0]]))[1]["x"]
+    assert slope[0, 1] == pytest.approx(np.exp(-30.0), rel=1e-12)
+
+
 def test_constants_are_folded_and_dead_gradients_dropped():
     W, X = tg.Value(np.ones((2, 3)), "W"), tg.Value(np.ones((3, 4)), "X", requires_grad=False)
     scale = tg.exp(tg.Value(np.ones((3, 4)), requires_grad=False)) * 2

@@ -90,9 +90,7 @@ class _Writer:
         self.text: dict[Symbol, str] = {}  # how a Symbol is read
         self.names = Names(["np", "program", "constants", "float", "TABLE", *TABLE])
         self.root: dict[Symbol, Symbol] = {}  # whose memory a Symbol looks at
-        self.fixed: dict[
-            Symbol, str
-        ] = {}  # memory that stays in place: its name above the function
+        self.fixed: dict[Symbol, str] = {}  # memory that stays in place, by its name above
         self.block: dict[Symbol, tuple[str, np.dtype[Any], int]] = {}
         self.free: list[tuple[str, np.dtype[Any], int]] = []
         self.blocks: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {}

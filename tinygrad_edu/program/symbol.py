@@ -378,6 +378,8 @@ def _bernoulli_loss(a: Symbol, y: Symbol, *, axis: int | None = None) -> Any:
 #: What to try before an operation is written down.
 SIMPLER: dict[Primitive, Callable[..., Any]] = {
     ar.add: _add, ar.subtract: _subtract, ar.multiply: _multiply, ar.divide: _divide,
+    # The slope of a sigmoid needs sigmoid(x) and sigmoid(-x): both from one exp(-|x|).
+    el.absolute: lambda x: el.absolute(x.parents[0]) if x.op is ar.negative else None,
     ar.negative: _negative, ar.positive: lambda x: x, ar.power_constant: _power_constant,
     shaping.reshape: _reshape, shaping.transpose: _transpose, shaping.broadcast_to: _broadcast_to,
     shaping.getitem: _getitem, shaping.sum_to: _sum_to, reductions.sum: _sum,
