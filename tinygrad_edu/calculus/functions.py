@@ -37,7 +37,7 @@ def as_values(node: Value) -> tuple[Value, tuple[Value, ...]]:
 
 
 class _UnderWay(threading.local):
-    """The leaves of this thread's calls that have not returned: what an inner call may depend on."""
+    """The leaves of this thread's calls under way: what an inner call may depend on."""
 
     leaves: frozenset[Value] = frozenset()
 

@@ -122,7 +122,7 @@ def _looked_at(
     cls: type[Value], op: Primitive, args: tuple[Any, ...], options: dict[str, Any]
 ) -> Value:
     """`Value._apply`, and a look at what came out."""
-    make = _APPLY.__func__
+    make: Callable[..., Value] = _APPLY.__func__
     if not _watch.on:
         return make(cls, op, args, options)
     args = tuple(x if isinstance(x, Value) else values.constant(x, args, op) for x in args)

@@ -1,5 +1,8 @@
 """Value: numbers, the operation that made them, its inputs, and a name. The node of every graph."""
 
+# Of a Value an operation makes a Value; mypy knows only that it makes what flows through it.
+# mypy: disable-error-code="no-any-return"
+
 from __future__ import annotations
 
 import contextlib
@@ -176,7 +179,7 @@ class Value(NumPyProtocol, Operators):
 
     @classmethod
     def _apply(cls, op: Primitive, args: tuple[Any, ...], options: dict[str, Any]) -> Value:
-        # One and two inputs go without comprehensions: each would be a function call in Python 3.11.
+        # One and two inputs go without comprehensions, which are function calls in Python 3.11.
         parents: tuple[Value, ...]
         inputs: tuple[Any, ...]
         x = args[0] if type(args[0]) is Value else constant(args[0], args, op)
@@ -193,7 +196,7 @@ class Value(NumPyProtocol, Operators):
                 *[y if type(y) is Value else constant(y, args, op) for y in args[1:]],
             )
             inputs = tuple([parent._data for parent in parents])
-            needs_gradient = any([parent.requires_grad for parent in parents])
+            needs_gradient = any(parent.requires_grad for parent in parents)
         try:
             z = op.evaluate(inputs, options)
         except (ValueError, IndexError, OverflowError) as error:

@@ -64,10 +64,10 @@ def transpose(x: Any, axes: Any = None) -> Any:
 
 def axis_number(name: str, axis: Any, ndim: int) -> int:
     """An axis counted from the front. Raises GradError where there is no such axis."""
-    axis = operator.index(axis)
-    if not -ndim <= axis < ndim:
-        raise GradIndexError(f"{name}: there is no axis {axis} among {ndim}")
-    return axis % ndim
+    number = operator.index(axis)
+    if not -ndim <= number < ndim:
+        raise GradIndexError(f"{name}: there is no axis {number} among {ndim}")
+    return number % ndim
 
 
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
