@@ -100,7 +100,8 @@ def derive(
 
     `cost`: the Value to differentiate, a single number. Without `wrt`, the lines a teacher would
     write: parameters, and the named quantities worth a line; with `wrt` (a Value, a name, or
-    several) exactly those; with ``every=True`` all named quantities.
+    several) exactly those, and what they are made of where they would be too long to read; with
+    ``every=True`` all named quantities.
 
     `convention`: ``"lecture"`` gives m·∂J/∂Q for computed quantities that have the examples' axis
     and ∂J/∂Q for parameters; ``"calculus"`` gives ∂J/∂Q throughout. m is found in the graph, or

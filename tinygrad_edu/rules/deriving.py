@@ -17,8 +17,9 @@ from tinygrad_edu.rules.expression import Algebra, Atom, Formula, Poly, Size, Sp
 from tinygrad_edu.rules.layout import Layout, Tree, keeping, shaped
 from tinygrad_edu.rules.simplify import Relation, Simplifier
 
-#: An unnamed intermediate nested deeper than this gets a name of its own.
-DEEPEST = 12
+#: A formula of more atoms than this is not written out inside another: it gets a name.
+LONGEST = 50
+DEEPEST = 16
 #: An unnamed one of these, of something that had to be given a name, gets one too.
 ACTIVATIONS = {"tanh", "sigmoid", "relu", "leaky_relu", "softmax", "softplus"}
 
@@ -62,15 +63,24 @@ class Deriving:
         self.simplifier = Simplifier(self.algebra, self.layout)
         self.node_of: dict[str, Any] = {}
         self.name_of: dict[Any, str] = {}
+        self.seen: set[Any] = set()  # given arrays whose fact is not declared, only seen
         self.arrays: dict[str, Any] = {}  # unnamed leaves by the names they were given
         self.index_names = {k: v for k, v in names.items() if isinstance(v, np.ndarray)}
         self._choose_names(names)
         self.facts = {self._node(key): fact for key, fact in facts.items()}
+        for node in self.nodes:
+            axis = _seen_one_hot(node) if node not in self.facts else None
+            if axis is not None:
+                self.facts[node] = ("onehot", axis)
+                self.seen.add(node)
         self.size_symbols: dict[Any, Poly] = {}
         self.size_sources: dict[str, str] = {}  # "m": "X.shape[1]"
         self.formula: dict[Any, Formula] = {}
         self.given: dict[Atom, Any] = {}
         self.auto_named: dict[Any, None] = {}
+        self._lengths: dict[Poly, int] = {}
+        self._written: dict[Any, int] = {}  # how long a node's forward line would be …
+        self._nested: dict[Any, int] = {}  # … and how deep its brackets
         self._name_sizes(m)
         self._lift()
 
@@ -185,10 +195,14 @@ class Deriving:
         for node in self.nodes:
             if node.op is None:
                 self.formula[node] = self._leaf(node)
+                self._written[node] = self._nested[node] = 1
                 continue
             inputs = tuple(self.formula[p] for p in node.parents)
             formula = node.op(*inputs, **node.options)
             shape = self.shape(node)
+            unnamed = [p for p in node.parents if p not in self.name_of]
+            self._written[node] = 1 + sum(self._written[p] for p in unnamed)
+            self._nested[node] = 1 + max((self._nested[p] for p in unnamed), default=0)
             if node not in self.name_of and self._deserves_a_name(node, formula.poly, nonlinear):
                 self._name(node, self._fresh("t"))
                 self.auto_named[node] = None
@@ -209,9 +223,11 @@ class Deriving:
             poly = (self.size(axis).symbol ** power).scaled(rational(factor))
             return Formula(algebra, poly, shape)
         if node not in self.name_of and not node.requires_grad:
-            data = np.asarray(node._data)
-            if not data.shape or (data.size and (data == data.flat[0]).all()):
-                return Formula(algebra, algebra.number(float(data.flat[0])), shape)
+            if not node.shape:
+                return Formula(algebra, algebra.number(float(node._data)), shape)
+            known = self._made_from_known(node)
+            if known is not None:
+                return Formula(algebra, known, shape)
         if node not in self.name_of:
             self._name_array(node)
         constant = not node.requires_grad and node.shape == ()
@@ -223,6 +239,19 @@ class Deriving:
         self.given.setdefault(atom, node)
         self._declare(node, atom, shape)
         return Formula(algebra, algebra.of(atom), shape)
+
+    def _made_from_known(self, node: Any) -> Poly | None:
+        """``1 - Y`` or ``-Y`` of a plain array Y: NumPy computed it before a Value was met."""
+        for atom, other in self.given.items():
+            if other.shape == node.shape and not other.requires_grad:
+                y = self.algebra.of(atom)
+                for poly, numbers in (
+                    (self.algebra.one - y, 1 - other._data),
+                    (y.scaled(-1), -other._data),
+                ):
+                    if np.array_equal(numbers, node._data):
+                        return poly
+        return None
 
     def _name_array(self, node: Any) -> None:
         """A name for an unnamed leaf; two constants of the same numbers share it."""
@@ -240,7 +269,8 @@ class Deriving:
         if kind in ("onehot", "probabilities") and axis is not None:
             axis %= len(shape)
             what = "is one-hot" if kind == "onehot" else "holds probabilities"
-            reason = f"{atom.name} {what} along axis {axis}"
+            seen = ", as its numbers here show" if node in self.seen else ""
+            reason = f"{atom.name} {what} along axis {axis}{seen}"
             self.simplifier.declare_sum(atom, shape, axis - len(shape), reason)
 
     def _inputs_of_nonlinear(self) -> set[Any]:
@@ -261,16 +291,18 @@ class Deriving:
 
     def _deserves_a_name(self, node: Any, poly: Poly, nonlinear: set[Any]) -> bool:
         """An unnamed pre-activation would be written twice; a deep nest could not be read."""
-        if node is self.cost or not node.shape:
+        if node is self.cost:
+            return False
+        if self._too_long(poly) or self._written[node] > LONGEST or self._nested[node] > DEEPEST:
+            return True
+        if not node.shape:
             return False
         if node.op.name in ("mean", "var", "std", "norm") and node.requires_grad:
             return True
         if node.op.name in ACTIVATIONS and node.parents[0] in self.auto_named:
             return True
         holds_product = any(a.op is linalg.matmul for a in poly.atoms())
-        if holds_product and node in nonlinear and node.requires_grad:
-            return True
-        return _depth(poly) > DEEPEST
+        return holds_product and node in nonlinear and bool(node.requires_grad)
 
     def array_name(self, array: Any) -> str | None:
         """What an index array is called, if `names` told."""
@@ -296,6 +328,19 @@ class Deriving:
             for axis, symbol in self.size_symbols.items()
             if symbol.atom is not None
         }
+
+    def _too_long(self, poly: Poly) -> bool:
+        """To be written out inside another formula."""
+        return self._length(poly) > LONGEST
+
+    def _length(self, poly: Poly) -> int:
+        """How many atoms a formula is written with."""
+        length = self._lengths.get(poly)
+        if length is None:
+            arguments = [arg for mono in poly.terms for atom, _ in mono for arg in atom.args]
+            length = sum(len(mono) for mono in poly.terms) + sum(map(self._length, arguments))
+            self._lengths[poly] = length
+        return length
 
     # --- the backward sweep --------------------------------------------------------------------
 
@@ -352,9 +397,9 @@ class Deriving:
             return dz
         scaled = self._is_scaled(node)
         poly = dz.poly
-        if node.op is not None and not self._may_have_line(node):
-            return dz
         if node.op is None and not self._wants(node):
+            return dz
+        if node.op is not None and not self._may_have_line(node) and not self._too_long(poly):
             return dz
         if scaled:
             assert self.example_axis is not None
@@ -407,8 +452,10 @@ class Deriving:
         return several or (self._holds_product(node) and node not in self.auto_named)
 
     def _worth_a_line(self, node: Any, poly: Poly) -> bool:
-        if self.wanted is not None or self.every:
+        if self.every or (self.wanted is not None and node in self.wanted) or self._too_long(poly):
             return True
+        if not self._may_have_line(node):
+            return False
         if poly.atom is not None and poly.atom.is_name:
             return False
         if all(atom.constant for atom in poly.atoms()):
@@ -464,10 +511,13 @@ def _same_numbers(x: Any, y: Any) -> bool:
     return np.shape(x._data) == np.shape(y._data) and bool(np.all(x._data == y._data))
 
 
-def _depth(poly: Poly) -> int:
-    """How deep calls are nested, up to DEEPEST + 1."""
-    level, depth = [poly], 0
-    while level and depth <= DEEPEST:
-        level = list({arg for p in level for atom in p.atoms() for arg in atom.args})
-        depth += 1
-    return depth
+def _seen_one_hot(node: Any) -> int | None:
+    """The axis along which given labels are one-hot; None if not, or if they are too few to tell."""
+    if node.op is not None or node.requires_grad or len(node.shape) < 2:
+        return None
+    data = np.asarray(node._data)
+    for axis, n in enumerate(data.shape):
+        if 1 < n and data.size > 2 * n and np.all((data == 0) | (data == 1)):
+            if np.all(data.sum(axis=axis) == 1):
+                return axis
+    return None

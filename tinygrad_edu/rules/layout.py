@@ -45,7 +45,7 @@ class Tree:
     `shape` is what NumPy makes of it as it is written.
     """
 
-    __slots__ = ("cost", "kind", "parts", "shape", "value")
+    __slots__ = ("cost", "kind", "loose", "parts", "shape", "value")
 
     def __init__(
         self, kind: str, parts: tuple[Tree, ...], shape: Shape, value: Any = None, cost: float = 0
@@ -55,6 +55,8 @@ class Tree:
         self.shape = shape
         self.value = value
         self.cost: float = cost + sum(part.cost for part in parts)
+        # Does its shape hang on whether summed axes are kept? See `keeping`.
+        self.loose: bool = value[2] if kind == "sum" else any(part.loose for part in parts)
 
     @property
     def scalar(self) -> bool:
@@ -159,7 +161,9 @@ def call(op: Primitive, parts: tuple[Tree, ...], options: dict[str, Any]) -> Tre
 
 def keeping(tree: Tree) -> Tree:
     """The same with the summed axes of its own sums kept."""
-    if tree.kind == "sum" and tree.value[2]:
+    if not tree.loose:
+        return tree
+    if tree.kind == "sum":
         return reduced(tree.parts[0], tree.value[0], keepdims=True)
     element_wise = tree.kind in ("add", "multiply", "divide", "power", "where") or (
         tree.kind == "call" and tree.value[0].name in ELEMENTWISE

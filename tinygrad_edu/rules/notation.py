@@ -54,6 +54,8 @@ class Notation:
     def __call__(self, tree: Tree, least: int = SUM) -> str:
         text: str
         text, holds = getattr(self, tree.kind)(tree)
+        if tree.kind == "add" and len(tree.parts) == 1:  # -x / m is (-x) / m
+            holds = PRODUCT
         return text if holds >= least else self.bracket(text)
 
     def bracket(self, text: str) -> str:
@@ -209,7 +211,9 @@ def fill(
         for key, x in values.items()
         if key != "index" and options[key] is not None and options[key] is not False
     ]
-    least = WHOLE if template.startswith(("{0}.", "{0}[")) else SUM
+    # Between brackets and commas anything may stand, beside an operator only what holds together.
+    free = re.sub(r"(?<=[(,]){\d}(?=[,)]|{options)|(?<=, ){\d}(?=[,)]|{options)", "", template)
+    least = WHOLE if re.search(r"{\d}", free) and op.name not in COMPARISONS else SUM
     texts = [notation(part, least) for part in tree.parts]
     if op.name == "relu":
         given = []
@@ -217,7 +221,7 @@ def fill(
     text = template.format(
         *texts, options="".join(f", {x}" for x in given), **{**declared, **values}
     )
-    return text, WHOLE
+    return text, POWER if op.name == "power" else WHOLE
 
 
 def _defaults(op: Primitive) -> dict[str, Any]:
@@ -296,8 +300,8 @@ class Text(NumPy):
     def call(self, tree: Tree) -> tuple[str, int]:
         op, options = tree.value
         if op.name in COMPARISONS:
-            x, y = (self(part, POWER) for part in tree.parts)
-            return f"({x} {op.symbol} {y})", WHOLE
+            x, y = (self(part) for part in tree.parts)
+            return f"({x} {'==' if op.name == 'equal' else op.symbol} {y})", WHOLE
         if op.name == "sigmoid":
             return f"σ({self(tree.parts[0])})", WHOLE
         if op.name in ("getitem", "scatter", "joined", "reshape", "clip", "ones") or (

@@ -37,7 +37,11 @@ class Writer:
         """In the shape of the quantity, where the formula alone has another."""
         if not line.suffix:
             return right
-        shape = f"{self.work.name_of[line.node]}.shape" if line.node.shape else "()"
+        name = self.work.name_of[line.node]
+        if line.tree.kind == "number" and line.node.shape and reshape.startswith("np."):
+            plain = {0: f"np.zeros({name}.shape)", 1: f"np.ones({name}.shape)"}
+            return plain.get(line.tree.value, f"np.full({name}.shape, {right})")
+        shape = f"{name}.shape" if line.node.shape else "()"
         return f"{reshape if line.suffix == 'reshape' else broadcast}({right}, {shape})"
 
     def definitions(self) -> list[str]:
