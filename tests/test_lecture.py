@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from itertools import pairwise
 
 import byhand
@@ -271,6 +272,18 @@ def test_every_section_is_shown_and_all_that_should_match_does():
     assert "derivative of the activation is missing" in text
     assert "'tuple' object" in " ".join(text.split())
     assert text.count("wrong") == 1  # the slide's line, and nothing else
+
+
+def test_the_page_has_every_section_and_its_pictures(tmp_path):
+    shown("S1", "S8", "S9", out=tmp_path)
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    pictures = re.findall(r'<img src="([^"]+)"', page)
+    assert sorted(pictures) == sorted(path.name for path in tmp_path.glob("*.svg"))
+    for key in ("S1", "S8", "S9"):
+        assert f'<a href="#{key}">' in page
+        assert f'<h2 id="{key}">' in page
+    assert "S9_norms.svg" in pictures
+    assert "all that should match does" in page
 
 
 def test_sections_are_chosen_by_name_in_either_case():
