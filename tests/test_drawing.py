@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html
+import json
+import os
 import re
 import shutil
 import subprocess
@@ -563,6 +565,38 @@ def test_the_system_graphviz_draws_pdf(tmp_path: Path) -> None:
 def test_a_notebook_shows_the_picture_as_svg() -> None:
     bundle = tg.draw(a_net()[0])._repr_mimebundle_()
     assert "<svg" in bundle["image/svg+xml"]
+
+
+_RUN_CELLS = """
+import json, sys
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+
+shell = InteractiveShell()
+for cell in json.load(open(sys.argv[1], encoding="utf-8"))["cells"]:
+    if cell["cell_type"] == "code":
+        with capture_output() as shown:
+            shell.run_cell("".join(cell["source"])).raise_error()
+        data, _ = shell.display_formatter.format(shell.user_ns["_"])
+        print(json.dumps(data))
+"""
+
+
+def test_the_notebook_runs_and_everything_shows_itself(tmp_path: Path) -> None:
+    pytest.importorskip("IPython", reason="needs IPython (pip install ipython)")
+    notebook = Path(__file__).parent.parent / "examples" / "notebook.ipynb"
+    done = subprocess.run(
+        [sys.executable, "-c", _RUN_CELLS, notebook],
+        capture_output=True, text=True, encoding="utf-8", timeout=60,
+        env={**os.environ, "IPYTHONDIR": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    value, neuron, net, derivation, comparison = map(json.loads, done.stdout.splitlines())
+    assert "name='a'" in value["text/plain"]
+    assert "<svg" in neuron["image/svg+xml"]
+    assert "layer 2" in net["image/svg+xml"]
+    assert "dZ" in derivation["text/latex"]
+    assert "wrong" in comparison["text/html"]
 
 
 def test_importing_the_package_does_not_import_graphviz() -> None:
