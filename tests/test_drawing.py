@@ -198,6 +198,8 @@ def test_what_is_no_value_and_unknown_options_are_refused() -> None:
     x = tg.Value(1.0)
     with pytest.raises(TypeError, match="draw: a Value is needed, not float"):
         tg.draw(3.0)
+    with pytest.raises(TypeError, match="names is a dict of names and values, not list"):
+        tg.draw(x, names=[x])
     with pytest.raises(tg.GradError, match="sideways"):
         tg.draw(x, show="sideways")
     for wrong in (0, -3, "all", 2.5, True):

@@ -110,6 +110,8 @@ def _graph(
         raise GradError(f"draw: show is 'forward', 'backward' or 'both', not {show!r}")
     if max_nodes is not None and (type(max_nodes) is not int or max_nodes < 1):
         raise GradError(f"draw: max_nodes is a positive number or None, not {max_nodes!r}")
+    if names is not None and not isinstance(names, Mapping):
+        raise TypeError(f"draw: names is a dict of names and values, not {type(names).__name__}")
     nodes = reachable(cost, every=True)[::-1]
     found = _names(nodes, names)
     if expand:
