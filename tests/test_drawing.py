@@ -137,6 +137,14 @@ def test_forward_shows_no_gradient_and_backward_no_value() -> None:
     assert links(backward, backward=True)
 
 
+def test_the_backward_pass_alone_has_only_what_needs_a_gradient() -> None:
+    J, _ = a_net()
+    J.backward()
+    source = tg.draw(J, show="backward").source
+    boxes_ = re.findall(r"^\tn\d+ \[label=<.*<B>(.*?)</B>", source, re.MULTILINE)
+    assert set(boxes_) == {"W¹", "b¹", "W²", "b²", "Z¹", "A¹", "Z²", "J"}
+
+
 def test_no_gradient_edge_reaches_what_needs_none() -> None:
     w, x = tg.Value(2.0, "w"), tg.Value(5.0, "x", requires_grad=False)
     assert sorted(links(tg.draw(w * x).source, backward=True)) == [("n0", "o2"), ("o2", "n2")]

@@ -205,6 +205,8 @@ class Drawing:
                 outside.append(f"\tg{i} [label=<{self._group_box(group)}>{self._id(f'g{i}')}]\n")
                 continue
             [node] = group.members
+            if not self._shown(node):
+                continue
             where = outside
             if not self.folded and node in self.owner:
                 where = clusters.setdefault(self.owner[node], [])
@@ -225,6 +227,10 @@ class Drawing:
             lines += inside
             lines.append("\t}\n")
         return lines + outside + self._edges()
+
+    def _shown(self, node: Any) -> bool:
+        """The backward pass alone goes nowhere but to what needs a gradient."""
+        return self.forward or node.requires_grad or node is self.root
 
     def _id(self, name: str) -> str:
         return f' id="{name}"' if self.ids else ""
@@ -333,13 +339,15 @@ class Drawing:
                 continue
             n, into = self.number[node], self.arrives[node]
             alone = into[0] == "o"
+            if not self._shown(node):
+                continue
             if alone:
                 lines += self._edge(into, f"n{n}", str(n), node.requires_grad)
             sent = {c.input: c for c in self.back.get(node, ())}
             for k, parent in enumerate(node.parents):
                 source = self.leaves[parent]
                 if alone and source[0] == "n":
-                    if parent.op is None and self.uses[parent] > OFTEN:
+                    if parent.op is None and self.uses[parent] > OFTEN and self._shown(parent):
                         source = f"r{n}_{k}"
                         text = markup(self.heading(parent)) or numbers.html_like(
                             self.recorded[parent]
@@ -397,7 +405,7 @@ class Drawing:
 
     def legend(self) -> str:
         """The roles that occur, and what the two kinds of edges are, as an HTML-like table."""
-        present = {self.role(node) for node in self.alone}
+        present = {self.role(node) for node in self.alone if self._shown(node)}
         cells = [
             f'<TD><TABLE {look.table} CELLBORDER="0" CELLSPACING="1" CELLPADDING="2" '
             f'BGCOLOR="{look.fill}" COLOR="#333333"><TR><TD>{role}</TD></TR></TABLE></TD>'
