@@ -91,6 +91,16 @@ def test_sigmoids_with_weights_of_norm_1_are_under_a_quarter_to_the_depth():
     assert net_norm(norms) > 0
 
 
+def test_dropout_lets_the_bound_through_as_it_drops_nothing_from_a_trained_net():
+    plain = nn.Network(3, nn.Dense(4, "tanh"), nn.Dense(1, "sigmoid"), seed=1)
+    dropping = nn.Network(
+        3, nn.Dense(4, "tanh"), nn.Dropout(0.5), nn.Dense(1, "sigmoid"), nn.Dropout(0.5),
+        seed=1, loss="mean_squared_error",
+    )  # fmt: skip
+    X, Y = plain.example()
+    assert all(np.isfinite(d.bound) for d in nn.diagnose(dropping, X, Y))
+
+
 def test_watching_a_run_gives_every_step_and_layer(tmp_path):
     net = nn.Network(3, nn.Dense(4, "tanh"), nn.Dense(1, "sigmoid"))
     X, Y = net.example(m=12)

@@ -18,7 +18,7 @@ import numpy as np
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.sweep import sweep
 from tinygrad_edu.nn.initialise import Array
-from tinygrad_edu.nn.layers import Dense
+from tinygrad_edu.nn.layers import Dense, Dropout
 from tinygrad_edu.nn.network import Network
 from tinygrad_edu.nn.training import Run
 
@@ -98,8 +98,8 @@ def diagnose(net: Network, X: Any, Y: Any) -> Diagnosis:
     at[A.name] = A
     found = Diagnosis()
     bound = math.nan
-    for i, layer in reversed(list(enumerate(net.layers))):
-        above = net.layers[i + 1] if i + 1 < len(net.layers) else None
+    layers = [layer for layer in net.layers if not isinstance(layer, Dropout)]  # drops nothing here
+    for layer, above in reversed(list(zip(layers, [*layers[1:], None]))):
         if not isinstance(layer, Dense):
             continue
         l = layer.number
