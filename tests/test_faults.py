@@ -82,7 +82,7 @@ def interrupted_at(event: int, run: Callable[[], None]) -> bool:
         return True
     finally:
         sys.settrace(None)
-    return False
+    return seen >= event
 
 
 def test_ctrl_c_at_every_line_of_backward_counts_a_sweep_once_or_not_at_all():
@@ -104,6 +104,8 @@ def test_ctrl_c_at_every_line_of_backward_counts_a_sweep_once_or_not_at_all():
     assert outcomes >= {True}
 
 
+# Python reports and drops what is raised where a weak reference is cleared.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_ctrl_c_at_every_line_leaves_modes_as_they_were():
     w = Value(np.ones(2))
 

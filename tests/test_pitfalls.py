@@ -98,7 +98,7 @@ def test_a_ladder_without_damping_counts_two_to_the_sixty():
     assert x.grad.tolist() == [2.0**60] * 2
 
 
-@pytest.mark.parametrize("width", [1024, 5000])
+@pytest.mark.parametrize("width", [64, 1024])
 def test_a_wide_fan_out(width):
     assert slopes(lambda x: sum([x] * width, Value(0.0)), 2.0) == width
     assert slopes(lambda x: tg.stack([x] * width).sum(), 2.0) == width
