@@ -123,6 +123,26 @@ def test_networks_side_by_side_are_told_apart():
     assert "(4, 6) = (4, 3) @ (3, 6)" in program.explain()
 
 
+def test_units_wired_at_random_are_computed_together():
+    r = random.Random(3)
+    wires = [r.sample(range(6), 3) for _ in range(8)]
+    data = some_examples(12, 6)
+
+    def build(p):
+        cost = 0.0
+        for x, y in data:
+            for u, inputs in enumerate(wires):
+                z = p[4 * u]
+                for k, i in enumerate(inputs):
+                    z = z + p[4 * u + 1 + k] * x[i]
+                cost = cost + (tg.tanh(z) - y) ** 2
+        return cost
+
+    program = assert_program_is_right(build, some_numbers(32), some_numbers(32, 1))
+    assert program.source.count("np.tanh(") == 1
+    assert "np.bincount(" in program.source
+
+
 def test_shared_weights_add_up():
     sizes, n = (3, 4, 1), parameters_of((3, 4, 1))
     one = network(sizes, some_examples(10, 3, 1), tg.tanh)

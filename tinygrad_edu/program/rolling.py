@@ -28,6 +28,10 @@ Ids = np.ndarray[Any, np.dtype[np.int64]]
 #: A group of fewer numbers than this, on average, is faster computed as Python floats.
 WORTH_AN_ARRAY = 8
 
+#: More than a few small matrix products side by side cost more in calls than they save in work:
+#: unless each has this many products of numbers, all are computed entry by entry.
+FEW, SMALL = 4, 500
+
 _ROLLED = ELEMENTWISE | {ar.positive, losses.bernoulli_loss, losses.logistic_loss}
 _LINEAR = {ar.add: (1, 1), ar.subtract: (1, -1), ar.negative: (-1,), ar.positive: (1,)}
 
@@ -245,6 +249,8 @@ class Roller:
                 again, other = full_products(left, right)
                 if len(other) < len(rest):
                     grids, rest, sides = again, other, (left, right)
+            if len(grids) > FEW and left.size < SMALL * len(grids):
+                grids, rest = [], np.arange(len(ids))
             for grid in grids:
                 self.product(ids, grid, sides, signs, plain, plain_signs)
         if len(rest):
