@@ -146,7 +146,7 @@ def _print(*tables: Any) -> None:
 def _derive(arguments: argparse.Namespace) -> int:
     sheet = tg.load_sheet(arguments.sheet)
     wrt = arguments.wrt.split(",") if arguments.wrt else None
-    rules = tg.derive(sheet.cost, wrt=wrt, convention=arguments.convention)
+    rules = sheet.derive(wrt, arguments.convention)
     forms: dict[str, Callable[[Any], str]] = {
         "text": str,
         "latex": tg.Derivation.to_latex,

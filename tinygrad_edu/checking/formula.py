@@ -13,6 +13,7 @@ from typing import Any
 
 from tinygrad_edu.checking import vocabulary
 from tinygrad_edu.core.primitive import GradError
+from tinygrad_edu.core.value import Value
 
 #: Deeper than anybody writes by hand; far from Python's own limit.
 DEEPEST = 150
@@ -440,13 +441,19 @@ _UNKNOWN = object()
 class Evaluator:
     """Computes formulas, on arrays or on Values; each node once.
 
-    `known` has the value of every name, by name and assignment. Raises Uncomputable.
+    `known` has the value of every name, by name and assignment. With `constants`, a dictionary to
+    keep them in, a number that has a name becomes a node of that name where it meets a Value, so
+    that pictures and rules can show it. Raises Uncomputable.
     """
 
     def __init__(
-        self, known: Mapping[tuple[str, int], Any], budget: vocabulary.Budget | None = None
+        self,
+        known: Mapping[tuple[str, int], Any],
+        budget: vocabulary.Budget | None = None,
+        constants: dict[Expr, Any] | None = None,
     ) -> None:
         self.known = known
+        self.constants = constants
         self.budget = budget or vocabulary.Budget()
         self.values: dict[Expr, Any] = {}
 
@@ -495,7 +502,26 @@ class Evaluator:
             if value is _UNKNOWN or type(value) is Uncomputable:
                 value = self.value(a)
             args.append(value)
+        if self.constants is not None and op in ("+", "-", "*", "/"):
+            if any(isinstance(x, Value) for x in args):
+                args = [self._node(a, x) for a, x in zip(e.args, args, strict=True)]
         return vocabulary.apply(op, e.extra, args, self.budget)
+
+    def _node(self, e: Expr, x: Any) -> Any:
+        """A plain number with names in its formula (``2 * m``) as nodes of these names."""
+        if self.constants is None or not isinstance(x, (int, float)):
+            return x
+        if e in self.constants:
+            return self.constants[e]
+        node = x
+        if e.op == "name":
+            node = Value(float(x), e.extra[0], requires_grad=False)
+        elif e.op in ("+", "-", "*", "/"):
+            parts = [self._node(a, self.value(a)) for a in e.args]
+            if any(isinstance(part, Value) for part in parts):
+                node = vocabulary.apply(e.op, e.extra, parts, self.budget)
+        self.constants[e] = node
+        return node
 
 
 def _message(e: Expr, error: Exception) -> str:

@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,6 +30,9 @@ from tinygrad_edu.checking.formula import (
     Uncomputable,
 )
 from tinygrad_edu.core.value import Value
+
+if TYPE_CHECKING:
+    from tinygrad_edu.rules import Derivation
 
 LONGEST_SHEET = 200_000
 MOST_STATEMENTS = 2_000
@@ -152,6 +155,28 @@ class Sheet:
         self.main = main
         self.values = {key[0]: value for key, value in main.values.items()}
 
+    def derive(
+        self, wrt: Any = None, convention: str = "lecture", every: bool = False
+    ) -> Derivation:
+        """The rules for this sheet's cost; see `tinygrad_edu.derive`. What is declared is known to
+        them: the columns of a one-hot Y sum to 1.
+
+        >>> sheet = Sheet("m = 4\nw: ()\nx: (4,)\nJ = np.sum(w * x) / m")
+        >>> print(sheet.derive("w"))
+        dw = (1/m) np.sum(x)
+        """
+        from tinygrad_edu.rules import derive
+
+        facts = {
+            self.main.values[name, 0]: (
+                given.kind,
+                int(given.options[0]) if given.options else None,
+            )
+            for name, given in self.givens.items()
+            if given.kind in ("onehot", "probabilities", "binary")
+        }
+        return derive(self.cost, wrt, convention, every=every, facts=facts)
+
     # --- numbers -------------------------------------------------------------------------------
 
     def draw(self, seed: int) -> dict[str, Any]:
@@ -195,9 +220,10 @@ class Sheet:
                 differentiable = given.kind not in _DISCRETE or name in claimed
                 values[name, 0] = Value(np.asarray(numbers[name], float), name, differentiable)
         budget = vocabulary.Budget()
+        constants: dict[Expr, Any] = {}
         with np.errstate(all="ignore"):
             for statement in self.forward:
-                value = self._forward_value(statement, values, budget)
+                value = self._forward_value(statement, values, budget, constants)
                 if isinstance(value, (int, float)) and not isinstance(value, bool):
                     if statement.name in claimed:  # a number one wants the gradient of
                         at = numbers.get(statement.name, value)
@@ -226,10 +252,14 @@ class Sheet:
         return Graph(values, cost, dict(numbers))
 
     def _forward_value(
-        self, statement: Statement, values: dict[Key, Any], budget: vocabulary.Budget
+        self,
+        statement: Statement,
+        values: dict[Key, Any],
+        budget: vocabulary.Budget,
+        constants: dict[Expr, Any],
     ) -> Any:
         try:
-            return Evaluator(values, budget).value(statement.expr)
+            return Evaluator(values, budget, constants).value(statement.expr)
         except Uncomputable as error:
             column = statement.reader.columns.get(error.expr, 1) if error.expr else 1
             raise SheetError(str(error), statement.line, column, self.name) from None

@@ -12,6 +12,7 @@ import pathlib
 import sys
 import threading
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np

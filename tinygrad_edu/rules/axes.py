@@ -185,9 +185,10 @@ def _leaves(node: Any) -> list[Any]:
 def _repeated(
     large: tuple[int, ...], small: tuple[int, ...]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    if len(small) > len(large):
+    try:
+        return shaping.summed_axes(large, small)
+    except ValueError:  # a transpose, say: nothing is repeated
         return (), ()
-    return shaping.summed_axes(large, small)
 
 
 def same_axes(node: Any) -> Iterator[tuple[tuple[Any, int], tuple[Any, int]]]:
