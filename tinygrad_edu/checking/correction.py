@@ -857,6 +857,10 @@ def _cancelling(lab: Lab, e: Expr, before: set[Expr]) -> float:
     if e in before:
         return 0.0
     factors = [(f, p) for f, p in flat(e) if f.op != "number"]
+    for product, p in factors[:]:  # (m * W) @ dZ is m * (W @ dZ)
+        if product.op == "@":
+            inside = [pair for a in product.args for pair in flat(a) if a.op in ("*", "/")]
+            factors += [(f, p * q) for f, q in inside if is_scalar(lab.value(f))]
     penalty = 0.0
     for (f, p), (g, q) in itertools.combinations(factors, 2):
         if f is g:
