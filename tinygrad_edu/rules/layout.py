@@ -363,7 +363,8 @@ class Layout:
             return self._flat_single(p)
         shared = self._shared(p)
         if shared:
-            return self._with_factor(p, shared, 1)
+            whole = self._with_factor(p, shared, self._number_content(p))
+            return min(whole, self._with_factor(p, shared, 1), key=lambda tree: tree.cost)
         forms: list[Tree] = []
         if (joined := self._joined(p)) is not None:
             forms.append(

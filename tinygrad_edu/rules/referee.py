@@ -20,7 +20,7 @@ TOLERANCE = 1e-7
 def disagreement(work: Deriving, lines: list[Line]) -> str | None:
     """What is wrong with the lines at fresh numbers; None if nothing is."""
     for attempt in range(ATTEMPTS):
-        numbers = fresh_numbers(work.nodes, work.facts, attempt)
+        numbers = _consistent(work, fresh_numbers(work.nodes, work.facts, attempt))
         with np.errstate(all="ignore"):
             data = _run(work.nodes, numbers)
             if data is None:
@@ -42,6 +42,18 @@ def disagreement(work: Deriving, lines: list[Line]) -> str | None:
                     return f"{NumPy()(line.tree)} is not the gradient {line.name}"
         return None
     return None
+
+
+def _consistent(work: Deriving, numbers: dict[Any, Any]) -> dict[Any, Any]:
+    """Leaves that are one quantity get one draw; what NumPy made of another, ``1 - Y``, follows it."""
+    named = {text: numbers[node] for text, node in work.node_of.items() if node in numbers}
+    named |= work.lengths()
+    result = {}
+    for node in numbers:
+        tree = work.layout.arrange(work.formula[node].poly)
+        value = evaluate(tree, lambda atom: named[atom.name])
+        result[node] = np.broadcast_to(value, node.shape) if node.shape else float(value)
+    return result
 
 
 def _read(data: dict[Any, Any], node: Any) -> tuple[Any, tuple[Any, ...]]:

@@ -12,6 +12,10 @@ from tinygrad_edu.rules.layout import Tree, literal, name, number_tree
 from tinygrad_edu.rules.notation import LaTeX, NumPy, Text, latex_name
 
 
+#: An unnamed array of at most so many numbers is written into the function.
+SMALL = 64
+
+
 class Writer:
     """Writes the lines of one derivation down."""
 
@@ -120,6 +124,10 @@ class Writer:
                 body.insert(computed[0] + 1 if computed else 0, f"{text} = {source}")
         arrays = {atom.name: node for atom, node in work.given.items() if not atom.constant}
         numbers = [f"{a.name}={float(n._data)!r}" for a, n in work.given.items() if a.constant]
+        for text, node in work.arrays.items():  # nobody else knows what c1 is
+            if not node.requires_grad and node.size <= SMALL:
+                numbers.append(f"{text}=np.array({node._data.tolist()})")
+                del arrays[text]
         used = [
             k for k in work.index_names if k not in arrays and any(_mentions(x, k) for x in body)
         ]
