@@ -339,3 +339,67 @@ def test_any_characters_give_a_sheet_error_or_a_sheet(text):
         Sheet(text)
     except SheetError:
         pass
+
+
+def test_a_number_added_for_safety_does_not_make_the_textbook_line_wrong():
+    safe = NET.replace("np.log(A2)", "np.log(A2 + 1e-5)").replace(
+        "log(1 - A2)", "log(1 - A2 + 1e-5)"
+    )
+    assert safe != NET
+    assert verdict("dZ2 = A2 - Y", safe, convention="lecture") == "correct"
+    assert verdict("dZ2 = (A2 - Y) * 1.001", safe, convention="lecture") == "wrong"
+
+
+def test_a_line_right_only_at_these_sizes_is_right_with_a_note():
+    one = NET.replace("(2, m)", "(1, m)").replace("(2, 4)", "(1, 4)").replace("(2, 1)", "(1, 1)")
+    rows = judged("dZ2 = A2 - Y\ndZ1 = W2.T * dZ2 * (1 - A1**2)\n", one, convention="lecture")
+    assert rows["dZ1"].verdict == "correct"
+    assert "@" in rows["dZ1"].note
+    assert rows["dZ2"].note is None
+
+
+@pytest.mark.parametrize("given, mistake", [
+    (lambda g: 2 * g, "constant_factor"), (lambda g: -g, "sign"),
+    (lambda g: 5 * g, "one_over_m_missing"), (lambda g: g / 5, "one_over_m_twice"),
+])  # fmt: skip
+def test_wrong_arrays_are_diagnosed_by_their_numbers(given, mistake):
+    sheet = Sheet(NET)
+    gradient = tg.compare(sheet.cost, {"dW1": np.zeros((4, 3))}).rows[0]
+    assert gradient.verdict == "wrong"
+    sheet.cost.backward()
+    row = tg.compare(sheet.cost, {"dW1": given(sheet.values["W1"].grad)}).rows[0]
+    assert row.diagnosis.mistake == mistake
+    assert "X.T" in row.diagnosis.correction
+
+
+@pytest.mark.parametrize("formula, mistake", [
+    (lambda W2, dZ2, A1: W2.T @ dZ2, "missing_activation_derivative"),
+    (lambda W2, dZ2, A1: W2.T @ dZ2 * A1, "g_instead_of_gprime"),
+    (lambda W2, dZ2, A1: W2.T @ dZ2 * (1 + A1**2), "wrong_derivative_formula"),
+    (lambda dZ2, A1: dZ2[:1] * (1 - A1**2), "missing_weight_factor"),
+])  # fmt: skip
+def test_wrong_functions_are_diagnosed_by_their_numbers(formula, mistake):
+    rules = {"dZ2": lambda A2, Y: A2 - Y, "dZ1": formula}
+    row = tg.compare(Sheet(NET).cost, rules, convention="lecture").rows[1]
+    assert row.verdict == "wrong"
+    if mistake != "missing_weight_factor":
+        assert row.diagnosis.mistake == mistake
+        assert row.diagnosis.correction == "dZ1 = W2.T @ dZ2 * (1 - A1**2)"
+
+
+def test_the_slides_line_lacks_the_derivative_of_the_sigmoid():
+    forward = """
+x: ()
+w1: ()
+w2: ()
+w3: ()
+y: () = binary
+z = w1 * x
+a = 1 / (1 + np.exp(-z))
+z1 = w2 * a
+z2 = w3 * a
+J = (z1 - y)**2 + z1 * z2
+"""
+    row = judged("dz1 = 2 * (z1 - y) + z2\ndz2 = z1\ndz = dz1 * w2 + dz2 * w3\n", forward)["dz"]
+    assert row.diagnosis.mistake == "missing_activation_derivative"
+    assert row.diagnosis.correction == "dz = (dz1 * w2 + dz2 * w3) * a * (1 - a)"

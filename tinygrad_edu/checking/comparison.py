@@ -232,7 +232,7 @@ def _judge(
     examples: Examples | None,
     convention: str,
 ) -> tuple[Comparison, dict[str, Any]]:
-    """The table of one convention, and what the wrong entries compute from true values above them."""
+    """The table of one convention, and what wrong entries compute from the truth."""
     base: dict[str, Any] = {name: nodes[-1]._data for name, nodes in named.items()}
     if examples is not None:
         base.setdefault("m", examples.m)
@@ -348,8 +348,7 @@ def _evaluated(name: str, formula: Any, known: dict[str, Any]) -> Any:
 
 
 def _computed(name: str, text: str, known: dict[str, Any]) -> Any:
-    """The numbers of a formula given as text, interpreted as a sheet's; None where they do "
-    "not fit."""
+    """The numbers of a formula given as text; None where its shapes do not fit."""
     text = text.split("=", 1)[1] if text.split("=", 1)[0].strip() == name else text
     try:
         tree = ast.parse(text.strip(), mode="eval")

@@ -266,8 +266,7 @@ class Search:
         if not abs(here - self.expected) <= 1e-5 * abs(self.expected) + 1e-300:
             return False
         return all(
-            equal(self.lab.value(e, i), t)
-            for i, t in zip(self.known_at, self.targets, strict=True)
+            equal(self.lab.value(e, i), t) for i, t in zip(self.known_at, self.targets, strict=True)
         )
 
     def run(self) -> Correction | None:
@@ -852,8 +851,7 @@ def unnatural(e: Expr, line: Expr, words: Words) -> float:
 
 
 def _cancelling(lab: Lab, e: Expr, before: set[Expr]) -> float:
-    """A product in which two factors cancel, or one stands twice, though the line had no "
-    "such pair."""
+    """How bad a product is in which two factors cancel, or one stands twice, newly."""
     if e in before:
         return 0.0
     factors = [(f, p) for f, p in flat(e) if f.op != "number"]

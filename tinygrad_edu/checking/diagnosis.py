@@ -88,8 +88,7 @@ def _rules(lab: Lab, judgement: Judgement, statement: Statement) -> list[Expr]:
 def _softmax_rules(
     lab: Lab, key: Key, factor: float, derived: dict[Key, symbolic.Line]
 ) -> list[Expr]:
-    """``p * (dp - sum(dp * p))`` where a forward name p is positive and sums to one along "
-    "an axis."""
+    """``p * (dp - sum(dp * p))`` for forward names p that are positive and sum to one."""
     make, number, call = lab.formulas.make, lab.formulas.number, lab.formulas.call
     found = []
     for other in lab.forward_keys:

@@ -53,8 +53,7 @@ class SheetError(GradError):
 
 
 class Uncomputable(Exception):
-    """A formula has no value: shapes that do not fit, an unknown name, a limit; `expr` says "
-    "where."""
+    """A formula has no value: shapes, an unknown name, a limit; `expr` says where."""
 
     def __init__(self, message: str, expr: Expr | None = None) -> None:
         super().__init__(message)

@@ -1,6 +1,6 @@
 """What is wrong with hand-derived numbers: the derived rule made wrong until it gives the same.
 
-A recorded graph is written down as a sheet. Then the rule for a quantity is mutated in every way the
+A graph is written down as a sheet. Then the rule for a quantity is mutated in every way the
 checker knows of (a factor left out, another layer's value, no transpose, …); where a mutation gives
 the learner's numbers, the difference between the two formulas is the mistake.
 """
@@ -59,7 +59,7 @@ class _Writer(Lab):
 
 
 def sheet_of(cost: Value, examples: Examples | None = None) -> tuple[str, dict[str, Any]] | None:
-    """The forward lines of a graph as a sheet, and its numbers; None where names do not allow it."""
+    """The forward lines of a graph as a sheet, and its numbers; None where names forbid it."""
     order = reachable(cost, every=True)[::-1]
     names = [node.name for node in order if node.name is not None]
     if len(order) > MOST_NODES or len(set(names)) < len(names) or not all(map(_usable, names)):
@@ -72,7 +72,9 @@ def sheet_of(cost: Value, examples: Examples | None = None) -> tuple[str, dict[s
     for node in order:
         name = node.name
         if node.op is None and name is None and node.size == 1:
-            lines[node] = Line(writer, writer.formulas.number(1), (), float(np.ravel(node._data)[0]))
+            lines[node] = Line(
+                writer, writer.formulas.number(1), (), float(np.ravel(node._data)[0])
+            )
             continue
         if node.op is None:
             name = name or f"given{len(header)}"

@@ -561,9 +561,7 @@ class Namer:
         value = self.lab.points[0].graph.values.get(key)
         return isinstance(value, Value) and value.op is not None
 
-    def _two_reductions(
-        self, a: Expr, b: Expr, same_function: bool = False
-    ) -> tuple[str, str]:
+    def _two_reductions(self, a: Expr, b: Expr, same_function: bool = False) -> tuple[str, str]:
         x, y = a.options, b.options
         if a.function != b.function and not same_function:
             if a.function == "mean":

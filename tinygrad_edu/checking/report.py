@@ -195,8 +195,7 @@ def check_sheets(
     data: str | Path | Mapping[str, Any] | None = None,
     convention: str = "auto",
 ) -> Batch:
-    """Judge several sheets; one that cannot be read is reported with its error, the others "
-    "go on."""
+    """Judge several sheets; one that cannot be read is reported with its error."""
     reports = []
     for path in paths:
         try:

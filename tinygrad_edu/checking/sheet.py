@@ -7,6 +7,7 @@ The forward lines can be computed again on other numbers (`Sheet.graph`): so ver
 from __future__ import annotations
 
 import ast
+import functools
 import io
 import re
 import sys
@@ -28,6 +29,7 @@ from tinygrad_edu.checking.formula import (
     Reader,
     SheetError,
     Uncomputable,
+    nodes,
 )
 from tinygrad_edu.core.value import Value
 
@@ -206,8 +208,33 @@ class Sheet:
 
     # --- forward -------------------------------------------------------------------------------
 
-    def graph(self, numbers: Mapping[str, Any]) -> Graph:
+    @functools.cached_property
+    def _bare(self) -> dict[Key, Expr]:
+        """The forward lines that add a tiny number for safety, with zero in its place."""
+        zero = self.formulas.number(0.0)
+        tiny = {s.key for s in self.forward if s.expr.op == "number" and _is_tiny(s.expr)}
+        found = {}
+        for statement in self.forward:
+            added = {
+                part: zero
+                for _, e in nodes(statement.expr)
+                if e.op == "+"
+                for part in e.args
+                if _is_tiny(part) or (part.op == "name" and part.extra in tiny)
+            }
+            if added:
+                found[statement.key] = self.formulas.substituted(statement.expr, added)
+        return found
+
+    @property
+    def adds_tiny(self) -> bool:
+        """Does a forward line add a number such as 1e-8, for safety only?"""
+        return bool(self._bare)
+
+    def graph(self, numbers: Mapping[str, Any], without_tiny: bool = False) -> Graph:
         """The forward lines computed on `numbers`; every name's Value carries that name.
+
+        With `without_tiny`, numbers such as the 1e-8 in ``log(A + 1e-8)`` are zero.
 
         Raises SheetError where a line cannot be computed.
         """
@@ -223,7 +250,9 @@ class Sheet:
         constants: dict[Expr, Any] = {}
         with np.errstate(all="ignore"):
             for statement in self.forward:
-                value = self._forward_value(statement, values, budget, constants)
+                bare = self._bare.get(statement.key) if without_tiny else None
+                expr = bare or statement.expr
+                value = self._forward_value(statement, expr, values, budget, constants)
                 if isinstance(value, (int, float)) and not isinstance(value, bool):
                     if statement.name in claimed:  # a number one wants the gradient of
                         at = numbers.get(statement.name, value)
@@ -254,12 +283,13 @@ class Sheet:
     def _forward_value(
         self,
         statement: Statement,
+        expr: Expr,
         values: dict[Key, Any],
         budget: vocabulary.Budget,
         constants: dict[Expr, Any],
     ) -> Any:
         try:
-            return Evaluator(values, budget, constants).value(statement.expr)
+            return Evaluator(values, budget, constants).value(expr)
         except Uncomputable as error:
             column = statement.reader.columns.get(error.expr, 1) if error.expr else 1
             raise SheetError(str(error), statement.line, column, self.name) from None
@@ -272,6 +302,11 @@ class Sheet:
         """Every state a given or forward name had, oldest first."""
         first = [(name, 0)] if name in self.givens else []
         return first + [s.key for s in self.forward if s.name == name]
+
+
+def _is_tiny(e: Expr) -> bool:
+    """Is a formula a number that is added only to keep away from zero?"""
+    return e.op == "number" and isinstance(e.extra, float) and 0 < e.extra <= 1e-4
 
 
 class _Parser:

@@ -1,5 +1,4 @@
-"""The verdicts: every claim judged given the true values above it, on the sheet's numbers "
-"and fresh ones."""
+"""The verdicts: claims judged given the true values above them, on given and fresh numbers."""
 
 from __future__ import annotations
 
@@ -11,7 +10,14 @@ import numpy as np
 
 from tinygrad_edu.calculus.examples import Examples, find_examples
 from tinygrad_edu.checking.comparison import check_convention, scales
-from tinygrad_edu.checking.formula import Evaluator, SheetError, Uncomputable, names_in
+from tinygrad_edu.checking.formula import (
+    Evaluator,
+    SheetError,
+    Uncomputable,
+    names_in,
+    nodes,
+    show,
+)
 from tinygrad_edu.checking.sheet import Claim, Graph, Key, Sheet, Statement
 from tinygrad_edu.checking.truth import TOLERANCE, gradient_of, gradients, kinks, largest_error
 from tinygrad_edu.checking.vocabulary import Budget
@@ -45,6 +51,7 @@ class Point:
             if isinstance(value := graph.values[key], Value)
         ]
         self.at_kink = kinks(graph.cost, nodes)
+        self._bare: Any = None
         self.run = dict(self.plain)
         evaluator = Evaluator(self.run, Budget())
         with np.errstate(all="ignore"):
@@ -55,6 +62,21 @@ class Point:
     def gradient(self, key: Key) -> Any:
         """``∂J/∂`` the quantity."""
         return gradient_of(self.graph.values[key], self.gradients)
+
+    def without_tiny(self, sheet: Sheet, key: Key) -> Any:
+        """The gradient when tiny numbers added for safety are zero; None if there are none."""
+        if self._bare is None:
+            self._bare = ()
+            if sheet.adds_tiny:
+                try:
+                    graph = sheet.graph(self.graph.numbers, without_tiny=True)
+                    self._bare = (graph, gradients(graph.cost))
+                except (ValueError, ArithmeticError):
+                    pass  # without its ε the sheet cannot be computed
+        if not self._bare:
+            return None
+        graph, found = self._bare
+        return gradient_of(graph.values[key], found)
 
     @property
     def good(self) -> bool:
@@ -68,8 +90,7 @@ class Point:
 
     @property
     def lively(self) -> bool:
-        """Does every claimed quantity have some influence on the cost here (no dead or "
-        "saturated net)?"""
+        """Does every claimed quantity matter to the cost here: no dead, no saturated net?"""
         return all(
             np.abs(gradient_of(node, self.gradients)).max(initial=0.0) > 1e-6
             for node in self.at_kink
@@ -208,8 +229,24 @@ class Judged:
         for verdict, values in (("correct", as_run), ("follows", given_truth)):
             for truth in candidates:
                 if self.equals(values, truth):
-                    return Judgement(claim, verdict, truth, None, candidates)
+                    note = self._by_size(claim) if verdict == "correct" else None
+                    return Judgement(claim, verdict, truth, note, candidates)
         return Judgement(claim, "wrong", preferred or candidates[0], None, candidates)
+
+    def _by_size(self, claim: Claim) -> str | None:
+        """A note where a line is right only because an axis happens to have length one."""
+        with np.errstate(all="ignore"):
+            evaluator = Evaluator(self.points[0].run, Budget())
+            for _, e in nodes(claim.last.expr):
+                if e.op != "*" and e.function != "multiply":
+                    continue
+                shapes = [np.shape(evaluator.get(a)) for a in (*e.args[:2], e)]
+                if all(len(s) == 2 for s in shapes) and shapes[2] not in shapes[:2]:
+                    return (
+                        f"{show(e)} is right because of a length of 1 in {shapes[0]} and "
+                        f"{shapes[1]}; for other sizes it takes a matrix product, @"
+                    )
+        return None
 
     def equals(self, values: list[Any], truth: tuple[Key, float]) -> bool:
         """Are these the true numbers at every point, entries on a kink apart?"""
@@ -219,13 +256,17 @@ class Judged:
         for i, value in enumerate(values):
             node = self.points[i].graph.values[truth[0]]
             mask = self.points[i].at_kink[node]
-            if largest_error(value, self.truth_at(i, truth), mask) > TOLERANCE:
+            error = largest_error(value, self.truth_at(i, truth), mask)
+            if TOLERANCE < error < 0.01:
+                # Nearly right: perhaps exactly, but for an ε such as log(A + 1e-8) adds.
+                bare = self.points[i].without_tiny(self.sheet, truth[0])
+                error = error if bare is None else largest_error(value, truth[1] * bare, mask)
+            if error > TOLERANCE:
                 return False
         return True
 
     def _settle_ambiguous(self) -> None:
-        """A wrong claim of a name with several states: take the one that suits the lines "
-        "below best."""
+        """A wrong claim of a name with several states: take the one that suits what follows."""
         for name, judgement in list(self.judgements.items()):
             if judgement.verdict != "wrong" or len(judgement.candidates) < 2:
                 continue
@@ -316,8 +357,7 @@ class Judged:
         return False
 
     def multiple(self, values: list[Any], truth: tuple[Key, float]) -> float | None:
-        """The one constant by which these differ from the truth at all points; None if "
-        "there is none."""
+        """The one constant by which these differ from the truth at all points, or None."""
         ratio: float | None = None
         for i, value in enumerate(values):
             true = np.asarray(self.truth_at(i, truth))
@@ -343,8 +383,7 @@ def _rounded(x: float) -> float:
 
 
 def judge(sheet: Sheet, convention: str = "auto") -> tuple[Judged, list[str]]:
-    """The sheet judged in the convention that fits it, and remarks on the numbers it was "
-    "judged on."""
+    """The sheet judged in the convention that fits it, and remarks on the numbers."""
     examples = find_examples(sheet.cost)
     points, remarks = points_of(sheet)
     if points[0].graph is not sheet.main:
