@@ -104,7 +104,8 @@ class Words:
         self.forms = [
             form
             for link in lab.links
-            if link.before in visible and (link.after is None or link.after in visible)
+            if (link.before in visible or link.before[1] < 0)
+            and (link.after is None or link.after in visible)
             for form in link.forms
             if form.op != "number" and lab.depends(form)
         ]
@@ -281,6 +282,8 @@ class Search:
                     break
                 if self.right(edit.expr):
                     self._hit(edit)
+                    if self.best[0] <= 1.5:
+                        return self.best[1]
             if self.best[0] <= enough or budget < 0:
                 break
         best = self.best[1]
@@ -341,6 +344,34 @@ class Search:
             yield from self._at(root, path, self._wraps(e))
         for path, e in places:
             yield from self._at(root, path, self._renamings(e))
+        yield from self._scalings(root, places)
+
+    def _scalings(self, root: Expr, places: list[tuple[Path, Expr]]) -> Iterator[Edit]:
+        """One part times a constant, which is found by seeing what doubling the part does."""
+        at = self.known_at[0]
+        before = self.lab.value(root, at)
+        if before is None or np.shape(before) != self.shape:
+            return
+        two, target = self.formulas.number(2), self.targets[0]
+        for path, e in places:
+            if e.op == "number" or not path:
+                continue
+            rebuilt = self.formulas.rebuilder(root, path)
+            after = self.lab.value(rebuilt(self.formulas.make("*", e, two)), at)
+            if after is None or np.shape(after) != self.shape:
+                continue
+            change = np.ravel(np.asarray(after, float) - before)
+            wanted = np.ravel(target - before)
+            top = int(np.argmax(np.abs(change))) if change.size else 0
+            if not change.size or not change[top] or not np.isfinite(wanted[top] / change[top]):
+                continue
+            constant = 1 + float(wanted[top] / change[top])
+            if constant in (0.0, 1.0) or not equal(wanted, (constant - 1) * change):
+                continue
+            scalar = self.lab.scalar(constant)
+            if scalar is not None:
+                new = product(self.lab, [*spine(e), *spine(scalar)])
+                yield Edit(rebuilt(new), "insert factor", (), (scalar,), path)
 
     def _at(self, root: Expr, path: Path, edits: Iterable[Edit]) -> Iterator[Edit]:
         rebuilt = self.formulas.rebuilder(root, path)
@@ -823,7 +854,9 @@ def unnatural(e: Expr, line: Expr, words: Words) -> float:
         ):
             penalty += 3
         if sub.op == "/" and isinstance(lab.value(sub.args[1]), np.ndarray):
-            penalty += 4
+            penalty += 8
+        if sub.function == "maximum" and any(a.op in (">", ">=", "<", "<=") for a in sub.args):
+            penalty += 6
         if sub.op == "neg":
             penalty += 1.5
             if sub.args[0].op in ("neg", "number"):

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.checking.formula import Evaluator, Expr, Uncomputable, nodes
+from tinygrad_edu.checking.formula import Evaluator, Expr, Uncomputable, nodes, show
 from tinygrad_edu.checking.sheet import Key
 from tinygrad_edu.checking.truth import TOLERANCE
 from tinygrad_edu.checking.verdict import Judged
@@ -72,6 +72,7 @@ class Lab:
         self.by_value: dict[Any, list[Expr]] = {}
         self.scalars = self._scalars()
         self.links = self._links()
+        self.links += self._links_of_unnamed()
         self._by_after = {link.after: link for link in self.links if link.after is not None}
         self._register_forward()
         #: Every formula of the forward lines.
@@ -121,6 +122,12 @@ class Lab:
         add(0.5, number(0.5))
         add(-0.5, make("neg", number(0.5)))
         named = [(v, e) for v, e in named if v not in (0.0, 1.0)]
+        parts = [
+            (float(value), e)
+            for statement in self.sheet.forward
+            for _, e in nodes(statement.expr)
+            if e.op in ("+", "-") and is_scalar(value := self.value(e)) and not self.depends(e)
+        ]
         for v, e in named:
             add(v, e)
         for v, e in named:
@@ -132,7 +139,9 @@ class Lab:
             add(1 - v, make("-", number(1), e))
             add(1 / (2 * v), make("/", number(1), make("*", number(2), e)))
             add(-2 / v, make("neg", make("/", number(2), e)))
-        for (v, e), (w, f) in itertools.permutations(named[:8], 2):
+        for (v, e), (w, f) in itertools.permutations([*named[:6], *parts[:2]], 2):
+            if not w:
+                continue
             add(v / w, make("/", e, f))
             add(v * w, make("*", e, f))
             add(2 * v / w, make("/", make("*", number(2), e), f))
@@ -260,6 +269,39 @@ class Lab:
                     found.append(link)
         return found
 
+    def _links_of_unnamed(self) -> list[Link]:
+        """Activations of something that has no name: ``h = np.tanh(W @ x)``."""
+        found = []
+        for statement in self.sheet.forward:
+            inner = _innermost_sums(statement.expr)
+            if len(inner) != 1 or inner[0] is statement.expr:
+                continue
+            u = inner[0]
+            stand_in = self.formulas.name("?", -1)
+            outer = self.formulas.substituted(statement.expr, {u: stand_in})
+            slopes, masking = [], False
+            for i, point in enumerate(self.points):
+                p, value = self.value(u, i), None
+                if isinstance(p, np.ndarray):
+                    p = Value(p)
+                    value = Evaluator({**point.plain, ("?", -1): p}).get(outer)
+                if not isinstance(value, Value) or value.shape != p.shape:
+                    break
+                made = [node for node in reachable(value) if node is not p]
+                if any(node.op not in ELEMENTWISE or node.shape != p.shape for node in made):
+                    break
+                masking = any(node.op in _MASKING for node in made)
+                slopes.append(np.asarray(sweep(value, np.ones(p.shape)).get(p)))
+            if len(slopes) != len(self.points) or slopes[0].shape == ():
+                continue
+            result = self.name(statement.key)
+            forms = tuple(self._derivative_forms(u, result, slopes, masking))
+            if forms:
+                before = (show(u), -1)
+                key = statement.key
+                found.append(Link(before, key, key, result, forms, tuple(slopes), masking))
+        return found
+
     def _link(self, e: Expr, after: Key | None, within: Key) -> Link | None:
         """A formula as a link, if it is a function of one named quantity element by element."""
         values = self.points[0].graph.values
@@ -293,15 +335,12 @@ class Lab:
                 return None
             slopes.append(np.broadcast_to(np.asarray(g), n.shape) if n.shape else float(g))
         result = self.name(after) if after is not None else e
-        forms = tuple(self._derivative_forms(key, result, slopes, masking))
+        forms = tuple(self._derivative_forms(self.name(key), result, slopes, masking))
         return Link(key, after, within, result, forms, tuple(slopes), masking)
 
-    def _derivative_forms(
-        self, before: Key, n: Expr, values: list[Any], masking: bool
-    ) -> list[Expr]:
+    def _derivative_forms(self, p: Expr, n: Expr, values: list[Any], masking: bool) -> list[Expr]:
         """Ways to write a derivative that is known by its values: by fitting it in N and P."""
         make, number = self.formulas.make, self.formulas.number
-        p = self.name(before)
         candidates: list[Expr] = []
         zero, one = number(0), number(1)
         d = np.concatenate([np.ravel(v) for v in values])
@@ -431,6 +470,15 @@ class Lab:
     def link_to(self, after: Key) -> Link | None:
         """The link that ends in a name."""
         return self._by_after.get(after)
+
+
+def _innermost_sums(e: Expr) -> list[Expr]:
+    """The parts of a formula that hold a matrix product and are nothing but sums of such."""
+    if not any(sub.op == "@" or sub.function in ("dot", "matmul") for _, sub in nodes(e)):
+        return []
+    if e.op in ("+", "-", "@") or e.function in ("dot", "matmul"):
+        return [e]
+    return [part for a in e.args for part in _innermost_sums(a)]
 
 
 def _curved(e: Expr) -> bool:

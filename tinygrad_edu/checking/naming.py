@@ -220,7 +220,7 @@ class Namer:
         swapped = self._softmax_axis(judgement)
         if swapped is not None:
             return swapped
-        constant = self._constant(line, judgement)
+        constant = self._constant(line, judgement) or self._mask(line, judgement)
         if constant is not None:
             return constant
         if edit is None:
@@ -361,9 +361,31 @@ class Namer:
         found = []
         for key, value in self.lab.judged.points[0].plain.items():
             if is_scalar(value) and 0 < value < 1 and key not in self.lab.graph_scalars:
-                if self.masks:
+                if self._goes_with_mask(key):
                     found.append(float(value))
         return found
+
+    def _goes_with_mask(self, key: Key) -> bool:
+        """Does a number stand beside a mask, or scale what a mask was applied to just before?"""
+        masked = {s.key for s in self.sheet.forward if names_in(s.expr) & set(self.masks)}
+        return any(
+            key in (read := names_in(s.expr)) and (s.key in masked or read & masked)
+            for s in self.sheet.forward
+        )
+
+    def _mask(self, line: Expr, judgement: Judgement) -> tuple[str, str] | None:
+        """A line that is right but for a mask of the forward pass (and perhaps its scale)."""
+        for key in self.masks:
+            masked = self.make("*", line, self.lab.name(key))
+            value = self.lab.value(masked)
+            if np.shape(value) != np.shape(self.lab.value(line)) or self.lab.same(masked, line):
+                continue
+            found = self._constant(masked, judgement)
+            if self._is_truth(masked, judgement) or (found and found[0] == "dropout_scale"):
+                return "dropout_mask_missing", (
+                    f"The forward pass multiplies with {key[0]}; its gradient does too."
+                )
+        return None
 
     # --- differences ---------------------------------------------------------------------------
 
@@ -386,6 +408,11 @@ class Namer:
                 "is broadcast to a square. Make it a column."
             )
         if edit.first is not None:
+            both = (*edit.removed, *edit.added, *edit.first.removed, *edit.first.added)
+            if len(both) == 4 and all(_is_word(e) for e in both):
+                found = self._renamed(edit.removed[0], edit.added[0], [(line, edit.expr)], of)
+                if found is not None:
+                    return found
             for one in (edit, edit.first):
                 if one.kind == "product" and one.removed and one.added:
                     found = self._product(one.removed[0], one.added[0], [], of)
@@ -1112,7 +1139,8 @@ class Namer:
                         "batchnorm_missing_term",
                         f"The gain {what} of the normalisation is missing.",
                     )
-        roles = [self.role(f) for f, _ in arrays]
+        bare = [f.args[0] if f.op == "attribute" and f.extra == "T" else f for f, _ in arrays]
+        roles = [self.role(f) for f in bare]
         upstream = any(r is not None and r.kind == "gradient" for r in roles)
         if not upstream and any(r is not None and r.kind == "mask" for r in roles):
             return "dropout_mask_missing", (
@@ -1164,7 +1192,7 @@ class Namer:
         """Is a formula a multiple of some quantity's gradient, such as ``a - y``?"""
         node = self.lab.points[0].graph.values.get(e.extra) if e.op == "name" else None
         if self.lab.value(e) is None or (
-            isinstance(node, Value) and node in self.lab.points[0].reached
+            isinstance(node, Value) and node.op is not None and node in self.lab.points[0].reached
         ):
             return False
         for key in self.lab.forward_keys:
@@ -1225,6 +1253,11 @@ class Namer:
         ):
             return "extra_activation_derivative", f"{what} does not belong here."
         return "other", f"The factor {what} does not belong here."
+
+
+def _is_word(e: Expr) -> bool:
+    """A name, or a name transposed."""
+    return e.op == "name" or (e.op == "attribute" and e.args[0].op == "name")
 
 
 def _float(x: Any) -> Any:
