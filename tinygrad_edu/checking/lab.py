@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -486,7 +486,7 @@ def _curved(e: Expr) -> bool:
     return any(sub.op in ("call", "method", "**", "/", ">", ">=", "<", "<=") for _, sub in nodes(e))
 
 
-def is_scalar(value: Any) -> bool:
+def is_scalar(value: Any) -> TypeGuard[float]:
     """A plain number that is not a mask."""
     return isinstance(value, (int, float, np.number)) and not isinstance(value, (bool, np.bool_))
 
