@@ -167,7 +167,7 @@ def test_check_writes_a_page(sheets, tmp_path):
 
 def test_derive_prints_the_lines_in_three_notations(sheets):
     assert "dW = (1/m) dZ Xᵀ" in run("derive", sheets[0]).stdout
-    assert run("derive", "-", "--wrt", "b", stdin=RIGHT).stdout.startswith("db = ")
+    assert run("derive", "-", "--wrt", " b", stdin=RIGHT).stdout.startswith("db = ")
     assert r"\begin{aligned}" in run("derive", sheets[0], "--as", "latex").stdout
     source = run("derive", sheets[0], "--as", "numpy").stdout
     assert "import numpy as np" in source

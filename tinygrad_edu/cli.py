@@ -145,7 +145,7 @@ def _print(*tables: Any) -> None:
 
 def _derive(arguments: argparse.Namespace) -> int:
     sheet = tg.load_sheet(arguments.sheet)
-    wrt = arguments.wrt.split(",") if arguments.wrt else None
+    wrt = [name.strip() for name in arguments.wrt.split(",")] if arguments.wrt else None
     rules = sheet.derive(wrt, arguments.convention)
     forms: dict[str, Callable[[Any], str]] = {
         "text": str,
