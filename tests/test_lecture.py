@@ -372,3 +372,10 @@ def test_a_rule_that_raises_fails_its_sections_and_not_the_others(monkeypatch):
     assert any("broken on purpose" in row for row in failures)
     assert all(row.startswith("S2") for row in failures)
     assert "dw11_3" in text
+
+
+def test_s5_without_convergence_is_named_and_nothing_else_is(monkeypatch):
+    monkeypatch.setattr(s5_descent, "MOST_STEPS", 5)
+    failures, text = shown("S5")
+    assert failures == ["S5 convergence within 5 steps"]
+    assert failures[0] in text

@@ -104,22 +104,19 @@ def descend(
     report: Report, X: Any, Y: Any, beginning: dict[str, Any]
 ) -> tuple[dict[str, Any], list[float]]:
     """The parameters after gradient descent to convergence, and the cost at every step."""
-    J, parameters = network(X, Y, **beginning)
-    costs = [J.item()]
+    p, costs = beginning, [float("inf")]
     with report.progress() as progress:
         task = progress.add_task("training", total=MOST_STEPS, cost=costs[0])
-        while len(costs) <= MOST_STEPS:
-            J.backward(keep="leaves")
-            for p in parameters.values():
-                p.data -= ALPHA * p.grad
-                p.zero_grad()
-            J, parameters = network(X, Y, **{name: p.data for name, p in parameters.items()})
+        for step in range(MOST_STEPS + 1):
+            J, values = network(X, Y, **p)
             costs.append(J.item())
-            progress.update(task, advance=1, cost=costs[-1])
-            if not costs[-2] - costs[-1] >= CONVERGED:
+            progress.update(task, completed=step, cost=costs[-1])
+            if step == MOST_STEPS or not costs[-2] - costs[-1] >= CONVERGED:
                 break
-        progress.update(task, total=len(costs) - 1)
-    return {name: np.array(p.data) for name, p in parameters.items()}, costs
+            J.backward(keep="leaves")
+            p = {name: p[name] - ALPHA * values[name].grad for name in p}
+        progress.update(task, total=step)
+    return p, costs[1:]
 
 
 def accuracy(X: Any, Y: Any, parameters: dict[str, Any]) -> float:
