@@ -204,12 +204,12 @@ class Value(NumPyProtocol, Operators):
         node = _record(z, op, options or NO_OPTIONS, needs_gradient)
         if node.op is None:
             return node
-        if len(parents) == 1:
-            node._x, node._x_data = x, x._data
-        elif len(parents) == 2:
-            (node._x, node._y), (node._x_data, node._y_data) = parents, inputs
-        else:
+        if op.variadic or len(parents) > 2:
             node._more = parents, inputs
+        elif len(parents) == 1:
+            node._x, node._x_data = x, x._data
+        else:
+            (node._x, node._y), (node._x_data, node._y_data) = parents, inputs
         return node
 
     # --- what a node holds ---------------------------------------------------------------------
