@@ -58,7 +58,7 @@ class Unreadable:
      object,
      np.array([object()]), np.array(["a"]), np.array([1 + 1j]), np.array(["2020"], "M8[Y]"),
      np.ma.masked_array([1.0], [True]), np.zeros(2, dtype=[("a", float)]), lambda: 1, [10**400]],
-    ids=str,
+    ids=lambda nonsense: type(nonsense).__name__,
 )  # fmt: skip
 def test_what_is_not_numbers_is_refused(nonsense):
     for make in (

@@ -160,7 +160,7 @@ class Sheet:
     def derive(
         self, wrt: Any = None, convention: str = "lecture", every: bool = False
     ) -> Derivation:
-        """The rules for this sheet's cost; see `tinygrad_edu.derive`. What is declared is known to
+        r"""The rules for this sheet's cost; see `tinygrad_edu.derive`. What is declared is known to
         them: the columns of a one-hot Y sum to 1.
 
         >>> sheet = Sheet("m = 4\nw: ()\nx: (4,)\nJ = np.sum(w * x) / m")
