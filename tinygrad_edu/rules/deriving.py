@@ -512,7 +512,7 @@ def _same_numbers(x: Any, y: Any) -> bool:
 
 
 def _seen_one_hot(node: Any) -> int | None:
-    """The axis along which given labels are one-hot; None if not, or if they are too few to tell."""
+    """The axis along which given labels are one-hot; None if not, or if too few to tell."""
     if node.op is not None or node.requires_grad or len(node.shape) < 2:
         return None
     data = np.asarray(node._data)

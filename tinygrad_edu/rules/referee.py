@@ -45,7 +45,7 @@ def disagreement(work: Deriving, lines: list[Line]) -> str | None:
 
 
 def _consistent(work: Deriving, numbers: dict[Any, Any]) -> dict[Any, Any]:
-    """Leaves that are one quantity get one draw; what NumPy made of another, ``1 - Y``, follows it."""
+    """Leaves that are one quantity get one draw; what NumPy made of another follows it."""
     named = {text: numbers[node] for text, node in work.node_of.items() if node in numbers}
     named |= work.lengths()
     result = {}

@@ -11,7 +11,6 @@ from tinygrad_edu.rules.deriving import Deriving, Line
 from tinygrad_edu.rules.layout import Tree, literal, name, number_tree
 from tinygrad_edu.rules.notation import LaTeX, NumPy, Text, latex_name
 
-
 #: An unnamed array of at most so many numbers is written into the function.
 SMALL = 64
 
