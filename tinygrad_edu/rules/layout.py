@@ -204,7 +204,7 @@ class Layout:
         self.algebra = algebra
         self.is_gradient = is_gradient
         self.is_given = is_given
-        self._known: dict[Poly, Tree] = {}
+        self._known: dict[Poly, tuple[Tree, Tree]] = {}  # on its own; as a factor of a product
         self._atoms: dict[Atom, Tree] = {}
 
     def cost(self, poly: Poly) -> float:
@@ -213,10 +213,20 @@ class Layout:
 
     def arrange(self, poly: Poly) -> Tree:
         """The cheapest way to write `poly` found."""
-        tree = self._known.get(poly)
-        if tree is None:
-            tree = self._known[poly] = self._arranged(poly)
-        return tree
+        return self._best(poly)[0]
+
+    def factor(self, poly: Poly) -> Tree:
+        """The cheapest way to write `poly` in a product, where a sum needs brackets."""
+        return self._best(poly)[1]
+
+    def _best(self, poly: Poly) -> tuple[Tree, Tree]:
+        known = self._known.get(poly)
+        if known is None:
+            forms = self._forms(poly)
+            alone = min(forms, key=lambda tree: tree.cost)
+            inside = min(forms, key=lambda tree: tree.cost + _bracketed(tree, "add"))
+            known = self._known[poly] = alone, inside
+        return known
 
     def plain(self, poly: Poly) -> Tree:
         """The flat sum: what is written when there is no work left to look for better."""
@@ -357,14 +367,14 @@ class Layout:
 
     # --- sums ----------------------------------------------------------------------------------
 
-    def _arranged(self, p: Poly) -> Tree:
+    def _forms(self, p: Poly) -> list[Tree]:
         self.algebra.work -= len(p.terms)
         if len(p.terms) <= 1:
-            return self._flat_single(p)
+            return [self._flat(p)]
         shared = self._shared(p)
         if shared:
-            whole = self._with_factor(p, shared, self._number_content(p))
-            return min(whole, self._with_factor(p, shared, 1), key=lambda tree: tree.cost)
+            c = self._number_content(p)
+            return [self._with_factor(p, shared, k) for k in ((c, 1) if c != 1 else (1,))]
         forms: list[Tree] = []
         if (joined := self._joined(p)) is not None:
             forms.append(
@@ -384,15 +394,7 @@ class Layout:
             forms += self._split_by_mask(p)
             forms += self._collected(p)
         forms.append(self._flat(p))  # last: where it is no shorter, factors in front read better
-        return min(forms, key=lambda tree: tree.cost)
-
-    def _flat_single(self, p: Poly) -> Tree:
-        if not p.terms:
-            return number(0)
-        [(mono, c)] = p.terms.items()
-        if not mono:
-            return add([(1 if c > 0 else -1, self._term(mono, c))])
-        return add([(1 if c > 0 else -1, self._term(mono, c))])
+        return forms
 
     def _shared(self, p: Poly) -> dict[Atom, Number]:
         """The powers that all terms have in common."""
@@ -432,10 +434,9 @@ class Layout:
         return self._times(top, bottom, self.algebra.poly(rest))
 
     def _times(self, top: list[Tree], bottom: list[Tree], p: Poly) -> Tree:
-        inner = self.arrange(p)
+        inner = self.factor(p)
         if inner.kind == "add" and all(sign < 0 for sign in inner.value):
-            inner = self.arrange(p.scaled(-1))
-            return add([(-1, self.product([*top, inner], bottom))])
+            return add([(-1, self.product([*top, self.factor(p.scaled(-1))], bottom))])
         return self.product([*top, inner], bottom)
 
     def _factored(self, p: Poly) -> list[Tree]:
@@ -482,7 +483,7 @@ class Layout:
             )
             if i is not None:
                 signs[i] = -signs[i]
-        x, y = self.arrange(p.scaled(signs[0])), self.arrange(q.scaled(signs[1]))
+        x, y = self.factor(p.scaled(signs[0])), self.factor(q.scaled(signs[1]))
         return add([(signs[0] * signs[1], self.product([x, y], []))])
 
     def _multiple(self, shared: dict[Atom, Number], atom: Atom) -> Poly:
