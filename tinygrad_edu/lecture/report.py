@@ -156,7 +156,7 @@ class Report:
             if (row.verdict in ("correct", "kink")) == (row.name in wrong):
                 self.fail(f"{title}: {row.name}")
         wanted = list(dict.fromkeys(row.of for row in result.rows))
-        derived = tg.derive(sheet.cost, wrt=wanted, convention=str(result.convention))
+        derived = sheet.derive(wanted, str(result.convention))
         self.table(
             "the lecture's lines, and those derived from the graph",
             ("lecture", "derived"),
