@@ -112,6 +112,9 @@ def test_it_ends_with_its_block_and_nests_and_decorates():
             log()
     with pytest.raises(GradError):
         tg.debug_nans()(log)()
+    block = tg.debug_nans()
+    with block, block:
+        pass
     with pytest.warns(RuntimeWarning):
         assert log().item() == -np.inf
     assert dict(vars(Value)) == operators  # nothing is left behind: off, it costs nothing

@@ -40,7 +40,7 @@ _ADVICE = {
 class _Watch(threading.local):
     """Whether this thread looks at its results, and where it made them."""
 
-    on = False
+    depth = 0  # of blocks, one inside another
 
     def __init__(self) -> None:
         self._lines: dict[int, tuple[str, weakref.ref[Value]]] = {}
@@ -57,7 +57,7 @@ class _Watch(threading.local):
 
 _watch = _Watch()
 _exchange = threading.Lock()
-_watching = 0
+_watching: set[int] = set()  # the threads that look
 
 
 class debug_nans(contextlib.ContextDecorator):
@@ -75,19 +75,16 @@ class debug_nans(contextlib.ContextDecorator):
     """
 
     def __enter__(self) -> None:
-        global _watching
         with _exchange:
-            _watching += 1
-            if _watching == 1:
-                _put_in()
-        self._outside = _watch.on
-        _watch.on = True
+            _watching.add(threading.get_ident())
+            _put_in()
+        _watch.depth += 1
 
     def __exit__(self, *exc: object) -> None:
-        global _watching
-        _watch.on = self._outside
+        _watch.depth -= 1
         with _exchange:
-            _watching -= 1
+            if not _watch.depth:
+                _watching.discard(threading.get_ident())
             if not _watching:
                 _take_out()
 
@@ -124,7 +121,7 @@ def _looked_at(
 ) -> Value:
     """`Value._apply`, and a look at what came out."""
     make: Callable[..., Value] = _APPLY.__func__
-    if not _watch.on:
+    if not _watch.depth:
         return make(cls, op, args, options)
     args = tuple(x if isinstance(x, Value) else values.constant(x, args, op) for x in args)
     with np.errstate(all="ignore"):
@@ -142,7 +139,7 @@ def _looked_at(
 
 def _looked_back(root: Any, seed: Any, *args: Any, **kwargs: Any) -> dict[Any, Any]:
     """`sweep`, and a look at the gradients: of the first bad one, which rule made it."""
-    if not _watch.on:
+    if not _watch.depth:
         return sweep(root, seed, *args, **kwargs)
     with np.errstate(all="ignore"):
         gradients = sweep(root, seed, *args, **kwargs)
