@@ -222,7 +222,15 @@ def norm(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     >>> norm(np.array([3.0, 4.0]))
     5.0
     """
-    return np.sqrt(_add_up(np.multiply(x, x), axis=axis, keepdims=keepdims))
+    with np.errstate(over="ignore"):
+        length = np.sqrt(_add_up(np.multiply(x, x), axis=axis, keepdims=keepdims))
+    if np.all((length > 0) & (length < math.inf)):
+        return length
+    # A square has left the range of floats, or x is zero: measure in units of the largest entry.
+    top = np.max(np.abs(x), axis=axis, keepdims=True, initial=0)
+    unit = np.where((top > 0) & (top < math.inf), top, 1)
+    squares = np.add.reduce(np.square(x / unit), axis=axis, keepdims=True)
+    return np.reshape(np.sqrt(squares) * unit, np.shape(length))
 
 
 @primitive(
