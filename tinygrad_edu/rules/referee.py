@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -21,7 +22,8 @@ def disagreement(work: Deriving, lines: list[Line]) -> str | None:
     """What is wrong with the lines at fresh numbers; None if nothing is."""
     for attempt in range(ATTEMPTS):
         numbers = _consistent(work, fresh_numbers(work.nodes, work.facts, attempt))
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an infinite loss here is no news to the user
             data = _run(work.nodes, numbers)
             if data is None:
                 continue
