@@ -312,12 +312,12 @@ class Value(NumPyProtocol, Operators):
         an intermediate shows the last sweep's; nothing changes unless the whole sweep succeeds.
 
         Raises GradError without a seed for a non-scalar, for a seed of the wrong shape, and where
-                nothing needs a gradient.
+        nothing needs a gradient.
 
-                >>> w, x = Value(2.0), Value(5.0)
-                >>> (w * x + w).backward()
-                >>> w.grad, x.grad
-                (6.0, 2.0)
+        >>> w, x = Value(2.0), Value(5.0)
+        >>> (w * x + w).backward()
+        >>> w.grad, x.grad
+        (6.0, 2.0)
         """
         if not isinstance(keep, str) or keep not in ("all", "leaves"):
             raise GradError(f"backward: keep is 'all' or 'leaves', not {keep!r}")
