@@ -512,7 +512,7 @@ class Evaluator:
             return x
         if e in self.constants:
             return self.constants[e]
-        node = x
+        node: Any = x
         if e.op == "name":
             node = Value(float(x), e.extra[0], requires_grad=False)
         elif e.op in ("+", "-", "*", "/"):

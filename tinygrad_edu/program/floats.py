@@ -6,7 +6,7 @@ What is used once is written where it is used, so that ``tanh(w * x + b)`` stays
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from tinygrad_edu.program.symbol import Symbol, needed
 
 #: Longer expressions get a line and a name of their own.
 _LONGEST = 60
+Run = Callable[..., tuple[Any, dict[str, Any]]]
 
 #: How an operation on floats is written, and how tightly that binds.
 _FORMS: dict[Primitive, tuple[str, int]] = {
@@ -151,7 +152,8 @@ class Lines:
         careful: dict[str, Any] = {"__name__": "program"}
         exec(code, careful)
         careful.update(_NUMPY)
-        self._quick, self._careful = quick.pop("program"), careful.pop("program")
+        self._quick: Run = quick.pop("program")
+        self._careful: Run = careful.pop("program")
 
     def run(self, *numbers: Any) -> tuple[Any, dict[str, Any]]:
         """Cost and gradients."""

@@ -209,10 +209,11 @@ class Roller:
 
     def leading(self, inputs: Ids) -> Ids:
         """The first column of inputs that is not all constants: it gives the group its order."""
-        for column in inputs.T:
+        columns: list[Ids] = list(inputs.T)
+        for column in columns:
             if (self.array[column] >= 0).any():
                 return column
-        return inputs[:, 0]
+        return columns[0]
 
     def arrangement(self, inputs: Ids) -> tuple[Shape, Ids]:
         """Shape and order of a group: those of the array its inputs fill, else one row."""
