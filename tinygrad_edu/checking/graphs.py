@@ -76,6 +76,11 @@ def sheet_of(cost: Value, examples: Examples | None = None) -> tuple[str, dict[s
                 writer, writer.formulas.number(1), (), float(np.ravel(node._data)[0])
             )
             continue
+        if node.op is None and name is not None and node.shape == () and not node.requires_grad:
+            number = float(node._data)  # a named constant, such as m
+            header.append(f"{name} = {int(number) if number.is_integer() else number!r}")
+            lines[node] = Line(writer, writer.formulas.name(name), ())
+            continue
         if node.op is None:
             name = name or f"given{len(header)}"
             if node.size > MOST_ENTRIES:
