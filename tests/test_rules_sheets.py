@@ -1,0 +1,54 @@
+"""Every sheet's derived lines, as the NumPy code they are emitted as, against central differences."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu.calculus.checks import central_difference
+from tinygrad_edu.checking.sheet import Sheet
+
+SHEETS = sorted((Path(__file__).parent / "sheets").glob("*.sheet"))
+
+
+def cost_of(sheet: Sheet, numbers: dict[str, object]) -> float:
+    """The cost on other numbers, computed from the sheet's lines and by nothing that is tested here."""
+    return float(np.asarray(sheet.graph(numbers).cost.data).reshape(()))
+
+
+@pytest.mark.parametrize("path", SHEETS, ids=lambda path: path.stem)
+def test_emitted_numpy_agrees_with_central_differences_on_fresh_numbers(path):
+    sheet = tg.load_sheet(path)
+    derivation = sheet.derive(convention="calculus")
+    namespace: dict[str, object] = {}
+    exec(compile(derivation.to_numpy(), str(path), "exec"), namespace)
+    function = namespace["gradients"]
+    arguments = function.__code__.co_varnames[: function.__code__.co_argcount]
+    numbers = sheet.draw(seed=7)
+    for name, value in sheet.data.items():  # a mask or an index means what it says
+        if sheet.givens[name].kind in ("binary", "integers"):
+            numbers[name] = value
+    given = {name: numbers[name] if name in numbers else sheet.values[name] for name in arguments}
+    with np.errstate(all="ignore"):
+        cost, gradients = function(
+            **{name: v.data if isinstance(v, tg.Value) else v for name, v in given.items()}
+        )
+    assert cost == pytest.approx(cost_of(sheet, numbers), rel=1e-9, nan_ok=True)
+    checked = 0
+    for rule in derivation.rules:
+        of = rule.of
+        if of not in numbers or sheet.givens[of].kind in ("binary", "integers", "onehot"):
+            continue
+
+        def moved(x, of=of):
+            return cost_of(sheet, numbers | {of: x})
+
+        expected = np.asarray(central_difference(moved, numbers[of], 1e-6))
+        scale = 1e-6 + np.max(np.abs(expected), initial=0.0)
+        np.testing.assert_allclose(np.asarray(gradients[rule.name]), expected, atol=1e-5 * scale)
+        assert np.shape(gradients[rule.name]) == expected.shape
+        checked += 1
+    assert checked > 0 or not any(rule.of in numbers for rule in derivation.rules)
