@@ -129,8 +129,10 @@ def _check(arguments: argparse.Namespace) -> int:
     else:
         _print(*batch.reports, *([batch] if len(batch.reports) > 1 else []))
     if arguments.html:
-        pages = "\n".join(report.to_html() for report in batch.reports)
-        arguments.html.write_text(pages, encoding="utf-8")
+        from tinygrad_edu.drawing.renderer import write
+
+        pictures = [_pictured(report) for report in batch.reports]
+        write(arguments.html, batch.to_html(pictures).encode())
     return batch.exit_code
 
 
@@ -158,14 +160,25 @@ def _derive(arguments: argparse.Namespace) -> int:
 
 def _draw(arguments: argparse.Namespace) -> int:
     sheet = tg.load_sheet(arguments.sheet)
-    wrong = {
-        row.of: f"wrong: {row.formula}"
-        for row in tg.check_sheet(sheet).rows
-        if row.verdict == "wrong"
-    }
+    wrong = _wrong(tg.check_sheet(sheet))
     sheet.cost.backward()
     print(tg.render(sheet.cost, arguments.out, show=arguments.show, verdicts=wrong))
     return 0
+
+
+def _wrong(report: Any) -> dict[str, str]:
+    """What a picture is to mark: the quantities whose lines are wrong."""
+    return {row.of: f"wrong: {row.formula}" for row in report.rows if row.verdict == "wrong"}
+
+
+def _pictured(report: Any) -> str:
+    """The graph of a judged sheet as SVG, its wrong lines marked; nothing for an unreadable one."""
+    if report.judged is None:
+        return ""
+    cost = report.judged.sheet.cost
+    cost.backward()
+    svg = tg.draw(cost, verdicts=_wrong(report)).pipe(format="svg", encoding="utf-8")
+    return str(svg[svg.index("<svg") :])
 
 
 def _new(arguments: argparse.Namespace) -> int:

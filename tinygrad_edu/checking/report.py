@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -106,7 +107,7 @@ class SheetReport:
 
         `picture`: an SVG of the graph to put below, as text.
         """
-        return _page(self, picture)
+        return _page(self.title, _section(self, picture))
 
 
 def _remark(text: str) -> Any:
@@ -137,6 +138,13 @@ class Batch:
     def to_json(self) -> list[dict[str, Any]]:
         """One object per sheet."""
         return [report.to_json() for report in self.reports]
+
+    def to_html(self, pictures: Sequence[str] = ()) -> str:
+        """One self-contained page with every sheet; `pictures`: an SVG for each, as text, or none."""
+        shown = pictures or [""] * len(self.reports)
+        sections = [_section(report, svg) for report, svg in zip(self.reports, shown, strict=True)]
+        title = self.reports[0].title if len(self.reports) == 1 else f"{len(sections)} sheets"
+        return _page(title, "".join(sections))
 
     def __rich__(self) -> Any:
         from rich.table import Table
@@ -265,8 +273,15 @@ figure{overflow:auto;margin:1rem 0}
 """
 
 
-def _page(report: SheetReport, picture: str) -> str:
-    """The report as a page: every text of the sheet is escaped."""
+def _page(title: str, body: str) -> str:
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body>{body}</body></html>"
+    )
+
+
+def _section(report: SheetReport, picture: str) -> str:
+    """A report as part of a page: every text of the sheet is escaped."""
     escape = html.escape
     title = escape(report.title)
     if report.error is not None:
@@ -308,10 +323,7 @@ def _page(report: SheetReport, picture: str) -> str:
             f'<table class="sheet">{"".join(lines)}</table>{remarks}'
             f"<h2>The derived rules</h2><ul>{rules}</ul>{figure}"
         )
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f"<style>{_STYLE}</style></head><body><h1>{title}</h1>{body}</body></html>"
-    )
+    return f"<section><h1>{title}</h1>{body}</section>"
 
 
 def _marked(formula: str, correction: str) -> str:
