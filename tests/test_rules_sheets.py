@@ -1,4 +1,4 @@
-"""Every sheet's derived lines, as the NumPy code they are emitted as, against central differences."""
+"""Every sheet's derived lines, as the NumPy code they come as, against central differences."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHEETS = sorted((Path(__file__).parent / "sheets").glob("*.sheet"))
 
 
 def cost_of(sheet: Sheet, numbers: dict[str, object]) -> float:
-    """The cost on other numbers, computed from the sheet's lines and by nothing that is tested here."""
+    """The cost on other numbers, from the sheet's forward lines alone."""
     return float(np.asarray(sheet.graph(numbers).cost.data).reshape(()))
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import html
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -140,7 +139,7 @@ class Batch:
         return [report.to_json() for report in self.reports]
 
     def to_html(self, pictures: Sequence[str] = ()) -> str:
-        """One self-contained page with every sheet; `pictures`: an SVG for each, as text, or none."""
+        """One self-contained page of all sheets; `pictures`: an SVG for each, as text, or none."""
         shown = pictures or [""] * len(self.reports)
         sections = [_section(report, svg) for report, svg in zip(self.reports, shown, strict=True)]
         title = self.reports[0].title if len(self.reports) == 1 else f"{len(sections)} sheets"
