@@ -81,7 +81,12 @@ def logistic_loss(z: Any, y: Any, axis: int | None = None) -> Any:
     >>> logistic_loss(0.0, 1.0) == softplus(0.0)
     True
     """
-    loss = np.maximum(z, 0) - np.multiply(y, z) + np.log1p(np.exp(-np.abs(z)))
+    # max(z, 0) − y z + log(1 + e^−|z|), in two arrays: nothing overflows, little memory is needed.
+    small = np.asarray(np.abs(z))
+    np.log1p(np.exp(np.negative(small, out=small), out=small), out=small)
+    loss = np.asarray(np.multiply(y, z))
+    np.subtract(np.maximum(z, 0), loss, out=loss)
+    loss += small
     return _total(loss, axis)
 
 
