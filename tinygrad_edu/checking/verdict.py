@@ -63,6 +63,18 @@ class Point:
         """``∂J/∂`` the quantity."""
         return gradient_of(self.graph.values[key], self.gradients)
 
+    def unnamed(self, key: Key) -> list[Any]:
+        """The gradients of what a quantity is made of, back to what has a name; its shape only."""
+        named = {id(v) for v in self.graph.values.values()}
+        node, found = self.graph.values[key], []
+        while isinstance(node, Value):
+            inner = [p for p in node.parents if p in self.reached and p.requires_grad]
+            if len(inner) != 1 or id(inner[0]) in named or inner[0].shape != node.shape:
+                break
+            node = inner[0]
+            found.append(gradient_of(node, self.gradients))
+        return found
+
     def without_tiny(self, sheet: Sheet, key: Key) -> Any:
         """The gradient when tiny numbers added for safety are zero; None if there are none."""
         if self._bare is None:
@@ -231,7 +243,30 @@ class Judged:
                 if self.equals(values, truth):
                     note = self._by_size(claim) if verdict == "correct" else None
                     return Judgement(claim, verdict, truth, note, candidates)
+        for verdict, values in (("correct", as_run), ("follows", given_truth)):
+            if self._went_on(claim, values, candidates):
+                note = (
+                    f"{claim.name} is right first, and then goes on to what {claim.of} is a "
+                    "function of, which has no name"
+                )
+                return Judgement(claim, verdict, None, note)
         return Judgement(claim, "wrong", preferred or candidates[0], None, candidates)
+
+    def _went_on(
+        self, claim: Claim, values: list[Any], candidates: list[tuple[Key, float]]
+    ) -> bool:
+        """Is ``dh``, right at first, in the end the gradient of z in ``h = g(z)``, z unnamed?"""
+        for truth in candidates:
+            earlier = ([w.get(s.key) for w in self.worlds] for s in claim.statements[:-1])
+            if not any(self.equals(before, truth) for before in earlier):
+                continue
+            for further in zip(*(point.unnamed(truth[0]) for point in self.points), strict=True):
+                pairs = list(zip(values, further, strict=True))
+                if all(v is not None and np.shape(v) == np.shape(t) for v, t in pairs) and all(
+                    largest_error(v, truth[1] * t) <= TOLERANCE for v, t in pairs
+                ):
+                    return True
+        return False
 
     def _by_size(self, claim: Claim) -> str | None:
         """A note where a line is right only because an axis happens to have length one."""
