@@ -76,6 +76,7 @@ def _rules(lab: Lab, judgement: Judgement, statement: Statement) -> list[Expr]:
     """Formulas of the right gradient: in terms of the gradients above, and softmax's own."""
     assert judgement.truth is not None
     key, factor = judgement.truth
+    lab.use_names_above(statement)
     derived = derived_rules(lab, statement)
     line = derived.get(key)
     rules = [] if line is None else [line.written(factor)]

@@ -16,7 +16,7 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from tinygrad_edu.checking.formula import Evaluator, Expr, Uncomputable, nodes, show
-from tinygrad_edu.checking.sheet import Key
+from tinygrad_edu.checking.sheet import Key, Statement
 from tinygrad_edu.checking.truth import TOLERANCE
 from tinygrad_edu.checking.verdict import Judged
 from tinygrad_edu.checking.vocabulary import Budget
@@ -70,6 +70,8 @@ class Lab:
             key for key, v in judged.points[0].graph.values.items() if isinstance(v, Value)
         }
         self.by_value: dict[Any, list[Expr]] = {}
+        #: Names of backward lines that the line being looked at cannot read.
+        self.out_of_sight: set[Expr] = set()
         self.scalars = self._scalars()
         self.links = self._links()
         self.links += self._links_of_unnamed()
@@ -157,13 +159,19 @@ class Lab:
 
     def depends(self, e: Expr) -> bool:
         """Does a formula read anything that is not a plain number of the sheet?"""
+        known = self.judged.points[0].graph.values
         return any(
-            sub.op == "name"
-            and isinstance(
-                self.judged.points[0].graph.values.get(sub.extra, 0.0), (Value, np.ndarray)
-            )
+            isinstance(known[sub.extra], (Value, np.ndarray))
+            if sub.extra in known
+            else self._varies(sub)
             for _, sub in nodes(e)
+            if sub.op == "name"
         )
+
+    def _varies(self, name: Expr) -> bool:
+        """Is a name of the backward lines another number at another point?"""
+        values = [self.value(name, i) for i in range(len(self.points))]
+        return any(is_scalar(v) and v != values[0] for v in values)
 
     def scalar(self, value: float, any_number: bool = False) -> Expr | None:
         """A constant as the sheet would write it; None if it is not a nice one."""
@@ -205,6 +213,19 @@ class Lab:
                 known.append(e)
                 known.sort(key=size)
 
+    def use_names_above(self, before: Statement) -> None:
+        """Let formulas speak of what the learner computed above a line, in its latest state."""
+        self.out_of_sight = {self.name(s.key) for s in self.sheet.backward}
+        latest = {}
+        for statement in self.sheet.backward:
+            if statement is before:
+                break
+            latest[statement.name] = self.name(statement.key)
+        self.out_of_sight -= set(latest.values())
+        for e in latest.values():
+            if isinstance(self.value(e), np.ndarray):
+                self.register(e)
+
     def _vector(self, e: Expr) -> Any:
         """What a formula is known by: its array, or its single number at all points."""
         value = self.value(e)
@@ -222,6 +243,8 @@ class Lab:
         if key is None:
             return
         for e in self.by_value.get(key, ()):
+            if e in self.out_of_sight:
+                continue
             other = self._vector(e)
             assert other is not None
             at = int(np.argmax(np.abs(other)))
