@@ -880,6 +880,8 @@ def unnatural(e: Expr, line: Expr, words: Words) -> float:
         if sub.op in ("+", "-"):
             terms = _terms(sub)
             penalty += 3 * (len(terms) - len(set(terms)))
+            if any(s is not t and s in (f for f, _ in flat(t)) for s in terms for t in terms):
+                penalty += 2  # x * y + x
     return penalty
 
 
@@ -922,6 +924,8 @@ def cost_of(edit: Edit, d: int, line: Expr, words: Words) -> float:
     cost = float(d)
     if edit.kind in ("delete factor", "delete term") and edit.first is None:
         cost = min(cost, 2.0 * max(len(edit.removed), 1) + 0.1 * d)
+    if edit.kind == "brackets" and edit.first is None and edit.removed[0].op != "neg":
+        return cost  # nothing but what the learner wrote
     if edit.kind == "function":
         cost += 1.5
     if edit.first is not None:
