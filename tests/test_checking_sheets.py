@@ -403,3 +403,123 @@ J = (z1 - y)**2 + z1 * z2
     row = judged("dz1 = 2 * (z1 - y) + z2\ndz2 = z1\ndz = dz1 * w2 + dz2 * w3\n", forward)["dz"]
     assert row.diagnosis.mistake == "missing_activation_derivative"
     assert row.diagnosis.correction == "dz = (dz1 * w2 + dz2 * w3) * a * (1 - a)"
+
+
+CS231N = """
+N = 6
+reg = 0.05
+X: (6, 4)
+Y: (6, 3) = onehot(axis=1)
+W1: (4, 5)
+b1: (5,)
+W2: (5, 3)
+b2: (3,)
+h = np.maximum(0, X.dot(W1) + b1)
+scores = h.dot(W2) + b2
+ex = np.exp(scores)
+probs = ex / np.sum(ex, axis=1, keepdims=True)
+J = -np.sum(Y*np.log(probs))/N + reg * np.sum(W1*W1)
+
+dscores = (probs - Y)/N
+dW2 = h.T.dot(dscores)
+dh = dscores.dot(W2.T)
+dh[h <= 0] = 0
+"""
+
+
+def test_a_gradient_carried_on_to_what_has_no_name_is_right_and_is_used_in_corrections():
+    rows = judged("dW1 = np.dot(X.T, dh) + 2 * reg * W1\ndb1 = np.sum(dh, axis=0)\n", CS231N)
+    assert [row.verdict for row in rows.values()] == ["correct"] * 5
+    assert "no name" in rows["dh"].note
+    rows = judged("dW1 = np.dot(X.T, dh)\ndb1 = np.mean(dh, axis=0)\n", CS231N)
+    assert rows["dh"].verdict == "correct"
+    assert rows["dW1"].diagnosis.mistake == "missing_reg_term"
+    assert rows["dW1"].diagnosis.correction == "dW1 = np.dot(X.T, dh) + 2 * reg * W1"
+    rows = judged("dW1 = np.dot(X.T, dh)\n", CS231N.replace("h <= 0", "h <= 1"))
+    assert rows["dh"].verdict == "wrong"
+
+
+def test_corrections_use_the_learners_names_for_what_has_none_in_the_forward_pass():
+    forward = """
+x1: (2, 1)
+x2: (2, 1)
+h0: (4, 1)
+Wx: (4, 2)
+Wh: (4, 4)
+t: (4, 1)
+h1 = np.tanh(Wx @ x1 + Wh @ h0)
+h2 = np.tanh(Wx @ x2 + Wh @ h1)
+L = 0.5 * np.sum((h2 - t)**2)
+"""
+    claims = "dh2 = h2 - t\ns2 = dh2 * (1 - h2**2)\ndh1 = Wh.T @ s2\ns1 = dh1 * (1 - h1**2)\n"
+    found = judged(claims + "dWh = s2 @ h1.T\n", forward)["dWh"].diagnosis
+    assert found.mistake == "missing_fan_out_term"
+    assert found.correction == "dWh = s2 @ h1.T + s1 @ h0.T"
+
+
+@pytest.mark.parametrize("claim, mistake, correction", [
+    ("dx[1:4] = w * G[1]", "lost_accumulation", "dx[1:4] += w * G[1]"),
+    ("dx[1:4] = -w * -G[1]", "lost_accumulation", "dx[1:4] += -w * -G[1]"),
+    ("dx[[1, 2, 3]] = w * G[1]", "lost_accumulation", "dx[[1, 2, 3]] += w * G[1]"),
+])  # fmt: skip
+def test_a_share_that_overwrites_another_is_added_instead(claim, mistake, correction):
+    forward = (
+        "x: (4,)\nw: (3,)\nG: (2,)\nJ = np.sum(x[0:3] * w) * G[0] + np.sum(x[1:4] * w) * G[1]\n"
+    )
+    found = judged(f"dx = np.zeros(4)\ndx[0:3] += w * G[0]\n{claim}\n", forward)["dx"].diagnosis
+    assert (found.mistake, found.correction) == (mistake, correction)
+
+
+RELU = NET.replace("np.tanh(Z1)", "np.maximum(0, Z1)")
+SIGMOID = NET.replace("np.tanh(Z1)", "sigmoid(Z1)")
+DROPOUT = NET.replace("A1 = np.tanh(Z1)\n", "D: (4, m) = binary\nA = np.tanh(Z1)\nA1 = A * D\n")
+LASSO = NET.replace(") / m\n", ") / m + 0.1 * np.sum(np.abs(W2))\n")
+
+
+@pytest.mark.parametrize("forward, claims, mistake", [
+    (RELU, "dZ1 = W2.T @ dZ2 * Z1", "multiplied_by_Z"),
+    (NET, "dZ1 = W2.T @ dZ2 * (1 - A1**2)\ndW1 = W2.T @ dZ2 @ X.T / m",
+     "missing_activation_derivative"),
+    (DROPOUT, "dW2 = dZ2 @ A.T / m", "dropout_mask_missing"),
+    (LASSO, "dW2 = dZ2 @ A1.T / m + 0.1 * W2", "reg_term_wrong"),
+    (SIGMOID, "dZ1 = W2.T @ dZ2 * (1 / 1 + np.exp(-Z1)) * (1 - A1)", "operator_precedence"),
+])  # fmt: skip
+def test_what_a_changed_part_is_names_the_mistake(forward, claims, mistake):
+    rows = judged(f"dZ2 = A2 - Y\n{claims}\n", forward, convention="lecture")
+    assert [r.diagnosis.mistake for r in rows.values() if r.verdict == "wrong"] == [mistake]
+
+
+@pytest.mark.parametrize("claim, mistake", [
+    ("dn1 = dn * v1 * h1 * (1 - h2)", "derivative_at_wrong_layer"),
+    ("dn1 = dn * h1 * (1 - h1)", "missing_weight_factor"),
+    ("dv1 = dn", "missing_input_factor"),
+    ("dv1 = h1", "missing_upstream_factor"),
+    ("dn1 = dn * v1", "missing_activation_derivative"),
+])  # fmt: skip
+def test_mistakes_of_single_numbers_have_the_same_names(claim, mistake):
+    forward = """
+x: ()
+w1: ()
+w2: ()
+v1: ()
+v2: ()
+t: ()
+n1 = w1 * x
+h1 = sigmoid(n1)
+n2 = w2 * x
+h2 = sigmoid(n2)
+n = v1 * h1 + v2 * h2
+J = 0.5 * (n - t)**2
+"""
+    rows = judged(f"dn = n - t\n{claim}\n", forward)
+    row = list(rows.values())[1]
+    assert row.diagnosis.mistake == mistake
+
+
+@pytest.mark.parametrize("g, said", [
+    ("1 / (1 + np.exp(-Z1))", "σ'(Z1)"), ("np.tanh(Z1)", "tanh'(Z1)"),
+    ("np.maximum(0, Z1)", "ReLU'(Z1)"), ("np.where(Z1 > 0, Z1, 0.1 * Z1)", "g'(Z1)"),
+])  # fmt: skip
+def test_a_missing_derivative_is_said_in_the_lectures_notation(g, said):
+    rows = judged("dZ2 = A2 - Y\ndZ1 = W2.T @ dZ2\n", NET.replace("np.tanh(Z1)", g))
+    assert f"{said} is missing" in rows["dZ1"].diagnosis.explanation

@@ -213,6 +213,11 @@ class Namer:
             )
         lost = self.accumulated(line)
         if lost is not None and self._is_truth(self._adding(line), judgement):
+            if not self._repeats(line):
+                return "lost_accumulation", (
+                    "= overwrites the share that these entries hold already; it is to be added, "
+                    "with +=."
+                )
             return "lost_accumulation", (
                 "Where an index occurs several times, NAME[index] += keeps only the last share; "
                 "np.add.at adds them all."
@@ -248,8 +253,31 @@ class Namer:
         return "The shape is right and the numbers are not; none of the usual slips explains them."
 
     def accumulated(self, line: Expr) -> str | None:
-        """``NAME[index] += new`` as a line that adds up repeated indices; None for other lines."""
-        return None if line.op != "setitem" else show(self._adding(line))
+        """``NAME[index] = new`` as a line that adds up, repeated indices too; None for others."""
+        if line.op != "setitem":
+            return None
+        added = self._adding(line)
+        old, *index, new = added.args
+        where = ", ".join(show(part) for part in index)
+        if self._repeats(line):
+            return (
+                f"np.add.at({show(old)}, {f'({where})' if len(index) > 1 else where}, {show(new)})"
+            )
+        sign, new = ("-", new.args[0]) if new.op == "neg" else ("+", new)
+        return f"{show(old)}[{where}] {sign}= {show(new)}"
+
+    def _repeats(self, line: Expr) -> bool:
+        """Does the index of ``NAME[index] = new`` name an entry more than once?"""
+        parts = []
+        for part in line.args[1:-1]:
+            value = self.lab.value(part)
+            if isinstance(value, (list, np.ndarray)) and np.asarray(value).dtype.kind in "iu":
+                parts.append(np.ravel(value))
+        try:
+            rows = np.stack(np.broadcast_arrays(*parts), axis=1) if parts else np.zeros((0, 0))
+        except ValueError:
+            return True
+        return len(np.unique(rows, axis=0)) < len(rows)
 
     def _adding(self, line: Expr) -> Expr:
         if line.op != "setitem":
@@ -443,7 +471,7 @@ class Namer:
         self, a: Expr, b: Expr, chain: list[tuple[Expr, Expr]], of: Key | None
     ) -> tuple[str, str] | None:
         for step in (
-            self._penalty, self._softmax, self._reduction, self._derivative, self._renamed,
+            self._quotient, self._penalty, self._softmax, self._reduction, self._derivative, self._renamed,
             self._product, self._bracketed, self._terms, self._factors,
         ):  # fmt: skip
             found = step(a, b, chain, of)
@@ -452,6 +480,18 @@ class Namer:
         return None
 
     # each of the following looks at the differing parts (a → b) and answers or passes
+
+    def _quotient(
+        self, a: Expr, b: Expr, chain: list[tuple[Expr, Expr]], of: Key | None
+    ) -> tuple[str, str] | None:
+        """A part that gives way to itself times the derivative of an activation."""
+        if a.op == "number" or b.op != "name" or self._role_of_name(b.extra).kind != "gradient":
+            return None
+        for link in self.lab.links:
+            if link.forms and link.forms[0].op != "number":
+                if self.lab.same(self.make("*", a, link.forms[0]), b):
+                    return "missing_activation_derivative", self._lacks(link)
+        return None
 
     def _softmax(
         self, a: Expr, b: Expr, chain: list[tuple[Expr, Expr]], of: Key | None
@@ -524,7 +564,10 @@ class Namer:
         return self._bias(a, b, of)
 
     def _summed_instead(self, a: Expr, b: Expr, of: Key | None) -> tuple[str, str] | None:
-        """A sum where a matrix product belongs."""
+        """A sum where a matrix product belongs, or where nothing is to be added up."""
+        if b is a.args[0]:
+            kind = "sum_without_axis" if a.options.get("axis") is None else "wrong_sum_axis"
+            return kind, f"Nothing is to be added up here: {show(b)} has the right shape already."
         if self._kind_of_product(b) != "@":
             return None
         rest = [f for f in b.args[:2] if f is not a.args[0]]
@@ -650,6 +693,12 @@ class Namer:
                 f"The cost has a penalty on {name}; its share {show(own_after[0])} is missing."
             )
         if own_before and not own_after:
+            share = [t for t in after if t not in before and self._of_parameters(t)]
+            if share:
+                return "reg_term_wrong", (
+                    f"The penalty's share of d{name} is {show(share[0])}, not "
+                    f"{show(own_before[0])}."
+                )
             return "reg_on_bias", f"The cost has no penalty on {name}, so d{name} has no such term."
         x, y = self.lab.value(own_before[0]), self.lab.value(own_after[0])
         if x is None or y is None or np.shape(x) != np.shape(y):
@@ -703,6 +752,11 @@ class Namer:
             return None
         if a.op == "name" and b.op == "name" and x is not a:
             return self._wrong_argument(link, a.extra, right, x)
+        if self.lab.same(x, self.lab.name(link.before)) and link.before != link.after:
+            return "multiplied_by_Z", (
+                f"{p} is a factor here; g'({p}) means the derivative *at* {p}, not a product with "
+                f"it: {right}."
+            )
         was = self.role(x)
         if was is not None and was.kind == "derivative":
             return "derivative_at_wrong_layer", (
@@ -733,6 +787,11 @@ class Namer:
         where = self._wrong_argument_of_forms(x, link)
         if where is not None:
             return where[0], f"{show(x)} is taken at {where[1]}; {right}."
+        for used in sorted(names_in(x) - {link.before, link.within}):
+            for own in (link.before, link.within):
+                mapping = {self.lab.name(used): self.lab.name(own)}
+                if self.lab.same(self.lab.formulas.substituted(x, mapping), y):
+                    return self._wrong_argument(link, used, right, x)
         if set(names_in(x)) & {link.before, link.within}:
             return "wrong_derivative_formula", f"{show(x)} is not it: {right}."
         role = self.role(x)
@@ -841,6 +900,13 @@ class Namer:
         if a.op != "name" or b.op not in ("name", "attribute"):
             return None
         was, now = self._role_of_name(a.extra), self.role(b)
+        for mask in self.masks:
+            masked = self.make("*", a, self.lab.name(mask))
+            if self._ratio(masked, b) is not None and not self.lab.same(masked, a):
+                return "dropout_mask_missing", (
+                    f"{show(b)} is {show(a)} with the mask {mask[0]}; the forward pass goes on "
+                    f"with {show(b)}."
+                )
         claim = self.sheet.claims.get(a.extra[0])
         is_bias = of is not None and of in self.parameters and of not in self.matrices
         if is_bias and claim is not None and (claim.of, 0) in self.matrices:
@@ -991,8 +1057,11 @@ class Namer:
         centred = divided = False
         for statement in self.sheet.forward:
             for _, e in nodes(statement.expr):
-                if e.op == "-" or e.function in ("mean", "var", "std"):
+                if e.function in ("mean", "var", "std"):
                     centred = True
+                if e.op == "-":
+                    shapes = [np.shape(self.lab.value(a)) for a in e.args]
+                    centred = centred or (() not in shapes and shapes[0] != shapes[1])
                 if e.function in ("sqrt", "std") or (
                     e.op == "**" and e.args[1].op in ("neg", "number") and show(e.args[1]) == "-0.5"
                 ):
@@ -1066,10 +1135,8 @@ class Namer:
             derivative = self._contains_derivative(y)
             if derivative is not None:
                 return self._wrong_derivative(derivative, x, y, x, y) or (
-                    "missing_activation_derivative",
-                    f"The derivative {show(derivative.forms[0])} of "
-                    f"{show(derivative.result)} is missing.",
-                )
+                    "missing_activation_derivative", self._lacks(derivative),
+                )  # fmt: skip
             return self._missing(lost, of)
         return None
 
@@ -1155,20 +1222,12 @@ class Namer:
                     return "one_over_m_twice", f"A factor 1/{m:g} is too many."
             return "constant_factor", f"The factor {what} is missing."
         if role is not None and role.kind == "derivative":
-            return "missing_activation_derivative", (
-                "The derivative of the activation is missing: the one of "
-                f"{show(role.of.result)} with "
-                f"respect to {role.of.before[0]} is {show(role.of.forms[0])}."
-            )
+            return "missing_activation_derivative", self._lacks(role.of)
         reals = product(self.lab, arrays)
         inner = self.role(reals)
-        if inner is not None and inner.kind == "derivative":
-            return "missing_activation_derivative", f"The derivative {show(reals)} is missing."
-        for r in roles:
+        for r in (inner, *roles):
             if r is not None and r.kind == "derivative":
-                return "missing_activation_derivative", (
-                    f"The derivative {show(r.of.forms[0])} of {show(r.of.result)} is missing."
-                )
+                return "missing_activation_derivative", self._lacks(r.of)
         for r, (f, _) in zip(roles, arrays, strict=True):
             if r is not None and r.kind == "weight":
                 return "missing_weight_factor", f"The weight {show(f)} on the path is left out."
@@ -1179,11 +1238,25 @@ class Namer:
                 )
         derivative = self._contains_derivative(whole)
         if derivative is not None:
-            return "missing_activation_derivative", (
-                f"The derivative {show(derivative.forms[0])} of {show(derivative.result)} is "
-                "missing."
-            )
+            return "missing_activation_derivative", self._lacks(derivative)
+        if of not in self.parameters:
+            for f, _ in arrays:
+                if f.op == "name" and f.extra in self.parameters:
+                    return "missing_weight_factor", f"The weight {show(f)} on the path is left out."
         return "missing_input_factor", f"The factor {what} of the product is left out."
+
+    def _lacks(self, link: Link) -> str:
+        """What to say of a derivative left out, in the lecture's notation too."""
+        symbol = "g'"
+        if link.before[1] >= 0:
+            p = self.lab.name(link.before)
+            for name, g in (("sigmoid", "σ'"), ("tanh", "tanh'"), ("relu", "ReLU'")):
+                if self.lab.same(link.result, self.lab.formulas.call(name, p)):
+                    symbol = g
+        return (
+            f"{symbol}({link.before[0]}) is missing: the derivative of {show(link.result)} with "
+            f"respect to {link.before[0]}, {show(link.forms[0])}."
+        )
 
     def _constant_number(self, e: Expr) -> bool:
         return is_scalar(self.lab.value(e)) and not self.lab.depends(e)
