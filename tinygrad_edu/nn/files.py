@@ -1,14 +1,14 @@
-"""Numbers on disk: `.npz` files written whole or not at all, and read without running anything."""
+"""Files written whole or not at all; numbers as `.npz`, read without running anything."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
+import secrets
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -16,23 +16,28 @@ from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.nn.initialise import Array
 
 
-def write_npz(path: str | os.PathLike[str], numbers: Mapping[str, Any]) -> None:
-    """Write named arrays to `path`: a reader finds the old file or the new one, never half of one.
+def write_whole(path: str | os.PathLike[str], write: Callable[[IO[bytes]], object]) -> None:
+    """Let `write` fill a file at `path`: a reader finds the old or the new one, never half of one.
 
     Raises OSError where the folder is missing or full; the old file is then untouched.
     """
     path = Path(path)
-    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, **numbers)
+        with draft.open("xb") as file:
+            write(file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(draft, path)  # on one file system this is a single step
     except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(draft)
+            draft.unlink()
         raise
+
+
+def write_npz(path: str | os.PathLike[str], numbers: Mapping[str, Any]) -> None:
+    """Write named arrays to `path`, whole or not at all, as `write_whole` does."""
+    write_whole(path, lambda file: np.savez(file, **numbers))
 
 
 def read_npz(path: str | os.PathLike[str]) -> dict[str, Array]:
