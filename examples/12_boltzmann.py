@@ -7,7 +7,6 @@ os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 import numpy as np
 
 from tinygrad_edu import nn
-from tinygrad_edu.nn.curves import line_chart
 
 # --- the rule v hᵀ is the derivative of the free energy -------------------------------------------
 
@@ -55,7 +54,7 @@ for label, init, activation, machines in (
     curves[label] = np.mean(runs, axis=0)
     print(f"{label:<13} accuracy on unseen digits after 1, 5, 15 epochs: "
           + ", ".join(f"{curves[label][e - 1]:.1%}" for e in (1, 5, 15)))  # fmt: skip
-line_chart(
+nn.line_chart(
     "12_boltzmann.svg", curves, title="64-64-64-64-10 on digits, mean of three seeds",
     x_label="epoch", y_label="accuracy on unseen digits", first_x=1,
 )  # fmt: skip

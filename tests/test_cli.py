@@ -75,6 +75,16 @@ def test_without_a_renderer_the_lecture_says_what_to_install(monkeypatch, capsys
     assert "pip install" in capsys.readouterr().err
 
 
+def test_without_matplotlib_the_lecture_exits_with_0_and_says_what_to_install(
+    monkeypatch, capsys, tmp_path
+):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert cli.main(["lecture", "S9", "--out", str(tmp_path)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert 'Left out: S9_norms.svg: plots are drawn by matplotlib: pip install "tiny' in said
+    assert (tmp_path / "index.html").exists()
+
+
 @pytest.mark.parametrize(
     "arguments, says",
     [

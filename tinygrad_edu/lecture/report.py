@@ -15,7 +15,7 @@ from rich.table import Table
 
 import tinygrad_edu as tg
 from tinygrad_edu.drawing import draw, step_through
-from tinygrad_edu.nn.curves import line_chart
+from tinygrad_edu.nn import decision_boundary, line_chart
 
 SHEETS = Path(__file__).parent / "sheets"
 TOLERANCE = 1e-9  # by hand and automatic differ by rounding only
@@ -49,7 +49,9 @@ class Report:
         self.out = out
         self.failures: list[str] = []
         self._key = ""
-        self._pictures: list[tuple[str, Callable[[Path], Any]]] = []
+        self._graphs: list[tuple[str, Callable[[Path], Any]]] = []
+        self._plots: list[tuple[str, Callable[[Path], Any]]] = []
+        self._left_out: dict[str, list[str]] = {}  # why, and which pictures
         self._page: list[str] = []
         self._copy = _recorder()
 
@@ -69,19 +71,29 @@ class Report:
         self._page.append(f'<h2 id="{key}">{key} {escape(title)}</h2>\n<p>{escape(says)}</p>')
 
     def end(self) -> None:
-        """Write the section's pictures. Raises GradError or OSError where that cannot be done."""
+        """Write the section's pictures. Raises GradError or OSError where that cannot be done.
+
+        Plots without matplotlib, or of nothing finite, are left out; `close` says so.
+        """
         if self.out is None:
             return
         figures = []
-        for name, write in self._pictures:
+        for name, write in (*self._graphs, *self._plots):
             file = f"{self._key}_{name}"
-            write(self.out / file)
+            try:
+                write(self.out / file)
+            except (ImportError, tg.GradError) as error:
+                if (name, write) not in self._plots:
+                    raise
+                self._left_out.setdefault(str(error), []).append(file)
+                continue
             self.console.print(f"picture: {self.out / file}", markup=False, highlight=False)
             shown = f'<img src="{file}" alt="{file[:-4]}">'
             if file.endswith(".html"):
                 shown = "the same, step by step: forward, then backward"
             figures.append(f'<p><a href="{file}">{shown}</a></p>')
-        self._pictures.clear()
+        self._graphs.clear()
+        self._plots.clear()
         text = self._copy.export_html(code_format="<pre>{code}</pre>", inline_styles=True)
         self._page += [text, *figures]
 
@@ -94,6 +106,8 @@ class Report:
                 self.say(f"  {row}")
         else:
             self.say(f"{', '.join(sections)}: all that should match does.")
+        for why, files in self._left_out.items():
+            self.say(f"Left out: {', '.join(files)}: {why}")
         if self.out is not None:
             verdict = escape(self._copy.export_text().strip()).replace("\n", "<br>")
             links = " ".join(f'<a href="#{key}">{key}</a>' for key in sections)
@@ -176,14 +190,20 @@ class Report:
         """The graph of `cost`, with the gradients of now, and the page to step through it."""
         if self.out is not None:
             drawn, steps = draw(cost), step_through(cost)
-            self._pictures.append((f"{name}.svg", lambda path: drawn.render(outfile=path)))
-            self._pictures.append(
+            self._graphs.append((f"{name}.svg", lambda path: drawn.render(outfile=path)))
+            self._graphs.append(
                 (f"{name}.html", lambda path: path.write_text(steps.html(), encoding="utf-8"))
             )
 
     def curves(self, name: str, curves: Mapping[str, Sequence[float]], **options: Any) -> None:
-        """Curves as a picture; `options` as for `tinygrad_edu.nn.curves.line_chart`."""
-        self._pictures.append((f"{name}.svg", lambda path: line_chart(path, curves, **options)))
+        """Curves as a picture; `options` as for `tinygrad_edu.nn.line_chart`."""
+        self._plots.append((f"{name}.svg", lambda path: line_chart(path, curves, **options)))
+
+    def boundary(self, name: str, f: Callable[[Any], Any], X: Any, Y: Any, **options: Any) -> None:
+        """A decision boundary as a picture; the rest as for `tinygrad_edu.nn.decision_boundary`."""
+        self._plots.append(
+            (f"{name}.svg", lambda path: decision_boundary(path, f, X, Y, **options))
+        )
 
     def progress(self) -> Progress:
         """A progress bar, for a loop that takes seconds."""

@@ -1,7 +1,8 @@
 """Networks from Values only: layers, losses, initial weights, optimisers, the training loop.
 
 In reading order: `initialise`, `layers`, `network`, `optimisers`, `training`; then `diagnostics`
-(where gradients vanish), `rbm` (initial weights learnt from the inputs), `datasets`, `export`.
+(where gradients vanish), `plots`, `rbm` (initial weights learnt from the inputs), `datasets`,
+`export`.
 
 >>> import numpy as np
 >>> from tinygrad_edu import nn
@@ -29,13 +30,14 @@ from tinygrad_edu.nn.optimisers import (
     clip_norm,
     norm_of,
 )  # fmt: skip
+from tinygrad_edu.nn.plots import decision_boundary, line_chart
 from tinygrad_edu.nn.rbm import RBM, pretrain
 from tinygrad_edu.nn.training import History, Run, fit
 
 __all__ = [
     "RBM", "Adam", "BatchNorm", "Cosine", "Dataset", "Dense", "Diagnosis", "Dropout",
     "GradientDescent", "History", "Layer", "LayerNorm", "Momentum", "Network", "Optimiser",
-    "RMSProp", "Recurrent", "Run", "StepDecay", "Watch", "breast_cancer", "clip_norm", "diagnose",
-    "digits", "fit", "he", "iris", "norm_of", "plot_vanishing", "pretrain", "small", "unscaled",
-    "xavier", "zeros",
+    "RMSProp", "Recurrent", "Run", "StepDecay", "Watch", "breast_cancer", "clip_norm",
+    "decision_boundary", "diagnose", "digits", "fit", "he", "iris", "line_chart", "norm_of",
+    "plot_vanishing", "pretrain", "small", "unscaled", "xavier", "zeros",
 ]  # fmt: skip

@@ -20,6 +20,7 @@ from tinygrad_edu.core.sweep import sweep
 from tinygrad_edu.nn.initialise import Array
 from tinygrad_edu.nn.layers import Dense, Dropout
 from tinygrad_edu.nn.network import Network
+from tinygrad_edu.nn.plots import line_chart
 from tinygrad_edu.nn.training import Run
 
 #: The largest slope of each activation.
@@ -65,9 +66,7 @@ class Diagnosis(list[LayerDiagnosis]):
         return "\n".join(lines)
 
     def plot(self, path: str | os.PathLike[str], title: str = "gradients, layer by layer") -> None:
-        """Write ‖dZˡ‖, its bound and ‖dWˡ‖ against the layer l to an SVG picture."""
-        from tinygrad_edu.nn.curves import line_chart
-
+        """Write ‖dZˡ‖, its bound and ‖dWˡ‖ against the layer l to an SVG or PNG picture."""
         curves = {"‖dZ‖": [d.dZ for d in self], "‖dW‖": [d.dW for d in self]}
         bounds = [d.bound for d in self]
         if any(map(math.isfinite, bounds)):
@@ -157,8 +156,6 @@ class Watch:
 
     def plot(self, path: str | os.PathLike[str], what: str = "dZ") -> None:
         """Write one of the numbers against the diagnosis' place in the run, a curve per layer."""
-        from tinygrad_edu.nn.curves import line_chart
-
         curves = {f"layer {d.number}": y for d, y in zip(self.found[0], self.history(what).T)}
         label = f"× {self.every} steps"
         line_chart(path, curves, title=what, x_label=label, first_x=1, log=what in ("dZ", "dW"))
@@ -191,11 +188,9 @@ def plot_vanishing(
     """Measure how ‖dZ‖ changes from the last layer down for (activation, initialisation) pairs.
 
     Returns ‖dZ‖ of k layers below the last over that of the last, k = 0 … depth − 1, by kind, and
-    writes all to one SVG picture together with (1/4)ᵏ, the bound of sigmoids whose weights have
-    norm 1.
+    writes all to one SVG or PNG picture together with (1/4)ᵏ, the bound of sigmoids whose weights
+    have norm 1.
     """
-    from tinygrad_edu.nn.curves import line_chart
-
     curves = {}
     for activation, init in kinds:
         norms = np.array([d.dZ for d in depth_profile(depth, activation, init, seed=seed)])[::-1]

@@ -26,6 +26,7 @@ from tinygrad_edu.nn.files import read_npz, write_npz
 from tinygrad_edu.nn.initialise import Array
 from tinygrad_edu.nn.network import Network
 from tinygrad_edu.nn.optimisers import Adam, Memory, Optimiser, clip_norm
+from tinygrad_edu.nn.plots import line_chart
 
 Batches = Callable[[int], Iterable[tuple[Any, Any]]]
 Callback = Callable[["Run"], object]
@@ -59,9 +60,7 @@ class History(dict[str, list[float]]):
         return {key: np.array(numbers) for key, numbers in self.items()}
 
     def plot(self, path: str | os.PathLike[str], title: str = "") -> None:
-        """Write the curves per epoch to an SVG picture, costs and accuracies in one."""
-        from tinygrad_edu.nn.curves import line_chart
-
+        """Write the curves per epoch to an SVG or PNG picture, costs and accuracies in one."""
         curves = {key.replace("_", " "): y for key, y in self.items() if key != "step_cost"}
         line_chart(path, curves, title=title, x_label="epoch", first_x=1)
 

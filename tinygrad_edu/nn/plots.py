@@ -1,0 +1,191 @@
+"""Plots as SVG or PNG files: curves (costs, accuracies, norms against depth), decision boundaries.
+
+matplotlib draws them, an extra: ``pip install "tinygrad-edu[plots]"``. Never through its pyplot, so
+no window opens, and the reader's current figure and settings stay as they are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_edu.core.primitive import GradError
+from tinygrad_edu.core.value import Value, no_grad
+from tinygrad_edu.nn.files import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: Told apart by colour-blind eyes (M. Okabe and K. Ito, "Color Universal Design", 2008); with the
+#: line styles beside them also in grey.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+STYLES = ("-", "-.", ":", (0, (3, 1, 1, 1, 1, 1)))
+CLASSES = (("#e69f00", "o"), ("#0072b2", "^"))  # a colour and a marker for class 0 and for class 1
+SETTINGS = {
+    "svg.hashsalt": "tinygrad-edu",  # the same plot is the same file, byte for byte
+    "svg.fonttype": "none",  # text stays text: small, and read by search and by screen readers
+    "axes.grid": True, "grid.color": "#dddddd", "axes.axisbelow": True,
+    "axes.spines.top": False, "axes.spines.right": False,
+    "lines.linewidth": 1.8, "lines.markersize": 5,
+}  # fmt: skip
+FEW = 40  # so few steps are marked one by one
+ROWS = 16  # of a legend, in one column
+GRID = 100  # points of a decision boundary's grid, each way
+_settings = threading.Lock()  # matplotlib's settings are the process's: one plot at a time
+
+
+def line_chart(
+    path: str | os.PathLike[str],
+    curves: Mapping[str, Sequence[float]],
+    *,
+    title: str = "",
+    x_label: str = "",
+    y_label: str = "",
+    first_x: float = 0,
+    log: bool = False,
+    dashed: Sequence[str] = (),
+) -> None:
+    """Write named curves, one number per step of x from `first_x`, to an SVG or PNG file.
+
+    With `log` the y axis is logarithmic. What is not finite (or not positive, with `log`) is a gap.
+    `dashed`: names of curves drawn so, bounds for example. Raises GradError with nothing to draw
+    and for another suffix, ImportError without matplotlib.
+    """
+    drawn = {}
+    for name, numbers in curves.items():
+        y = np.array(numbers, dtype=float)
+        y[~np.isfinite(y) | (log & (y <= 0))] = math.nan
+        drawn[name] = y
+    if not any(np.isfinite(y).any() for y in drawn.values()):
+        raise GradError("line_chart: no curve has a finite number to draw")
+    if len(drawn) == 1:
+        y_label = y_label or next(iter(drawn))
+    with _plot(path, title, x_label, y_label) as (figure, axes):
+        for i, (name, y) in enumerate(drawn.items()):
+            axes.plot(
+                first_x + np.arange(y.size), y, label=name, color=COLOURS[i % len(COLOURS)],
+                linestyle="--" if name in dashed else STYLES[i % len(STYLES)],
+                marker="." if y.size <= FEW else "",
+            )  # fmt: skip
+        axes.locator_params(axis="x", integer=float(first_x).is_integer())
+        if log:
+            axes.set_yscale("log")
+        if len(drawn) > 1:
+            _legend(figure)
+
+
+def decision_boundary(
+    path: str | os.PathLike[str],
+    f: Callable[[Any], Any],
+    X: Any,
+    Y: Any,
+    *,
+    title: str = "",
+    x_label: str = "x₁",
+    y_label: str = "x₂",
+) -> None:
+    """Write what `f` says of every point of the plane to an SVG or PNG file, with the examples.
+
+    `f` takes points as columns, (2, m), and gives the probability ŷ of class 1 for each: numbers or
+    a Value of shape (m,), (1, m), or (2, m), one row per class; a `Network`, for example. X (2, m)
+    are the examples, Y (m,) or (1, m) their classes, 0 or 1. The boundary is where ŷ = 1/2; a
+    function that is on one side of it everywhere has none. Where ŷ is nan the plane is white.
+
+    Raises GradError for other shapes and labels, for what is no probability, and for another
+    suffix; ImportError without matplotlib.
+    """
+    X, y = np.asarray(X, dtype=float), np.asarray(Y)
+    if X.ndim != 2 or len(X) != 2 or not X.size or not np.isfinite(X).all():
+        raise GradError(
+            f"decision_boundary: X of shape {X.shape} must be finite points as columns, (2, m)"
+        )
+    if y.shape not in ((X.shape[1],), (1, X.shape[1])) or not np.isin(y, (0, 1)).all():
+        raise GradError(
+            f"decision_boundary: Y of shape {y.shape} must be one class per column of X, 0 or 1"
+        )
+    low, high = X.min(axis=1), X.max(axis=1)
+    margin = np.where(high > low, 0.15 * (high - low), 1.0)
+    x1, x2 = np.linspace(low - margin, high + margin, GRID, axis=1)
+    chance = _probabilities(f, np.array(np.meshgrid(x1, x2)).reshape(2, -1)).reshape(GRID, GRID)
+    with _plot(path, title, x_label, y_label) as (figure, axes):
+        from matplotlib.colors import LinearSegmentedColormap
+
+        shades = LinearSegmentedColormap.from_list("classes", ["#f6c667", "#ffffff", "#7fb8dc"])
+        tenths = np.linspace(0.0, 1.0, 11)
+        areas = axes.contourf(x1, x2, chance, tenths, cmap=shades)
+        if (chance < 0.5).any() and (chance > 0.5).any():
+            axes.contour(x1, x2, chance, [0.5], colors="black", linewidths=1.8)
+        for label, (colour, marker) in enumerate(CLASSES):
+            x1, x2 = X[:, y.ravel() == label]
+            axes.scatter(
+                x1, x2, s=50, c=colour, marker=marker, edgecolors="black",
+                label=f"class {label}", zorder=3,
+            )  # fmt: skip
+        axes.grid(False)
+        figure.colorbar(areas, label="ŷ, the probability of class 1", ticks=tenths[::2])
+        _legend(figure)
+
+
+def _probabilities(f: Callable[[Any], Any], points: Any) -> Any:
+    """What `f` says of points as columns, (m,)."""
+    with no_grad():
+        result = f(points)
+    result = np.asarray(result.data if isinstance(result, Value) else result, dtype=float)
+    m = points.shape[1]
+    if result.shape not in ((m,), (1, m), (2, m)):
+        raise GradError(
+            f"decision_boundary: for {m} points the function gave shape {result.shape}, and must "
+            f"give a probability for each: ({m},), (1, {m}), or (2, {m}) with one row per class"
+        )
+    result = result.reshape(-1, m)[-1]  # of one row per class, that of class 1
+    beyond = result[(result < 0) | (result > 1)]
+    if beyond.size:
+        raise GradError(
+            "decision_boundary: the function must give probabilities, from 0 to 1, and gave "
+            f"{beyond[0]:.3g}; does it lack a sigmoid?"
+        )
+    return result
+
+
+@contextlib.contextmanager
+def _plot(
+    path: str | os.PathLike[str], title: str, x_label: str, y_label: str
+) -> Iterator[tuple[Figure, Axes]]:
+    """A figure and its axes to draw on; afterwards the file is written, whole or not at all."""
+    path = Path(path)
+    format = path.suffix[1:].lower()
+    if format not in ("svg", "png"):
+        raise GradError(f"the suffix of a plot, {path.name!r}, must be .svg or .png")
+    try:
+        from matplotlib import style
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ImportError(
+            'plots are drawn by matplotlib: pip install "tinygrad-edu[plots]"'
+        ) from None
+    with _settings, style.context(["default", SETTINGS]):
+        figure = Figure(figsize=(7.2, 4.2), layout="constrained")
+        axes = figure.add_subplot()
+        axes.set_title(title, parse_math=False)  # a $ is a $
+        axes.set_xlabel(x_label, parse_math=False)
+        axes.set_ylabel(y_label, parse_math=False)
+        yield figure, axes
+        about = {"Title": title, "Date": None} if format == "svg" else {"Title": title}
+        write_whole(path, lambda file: figure.savefig(file, format=format, metadata=about))
+
+
+def _legend(figure: Figure) -> None:
+    """What each curve or kind of point is called, beside the plot."""
+    names = figure.axes[0].get_legend_handles_labels()[1]
+    columns = -(-len(names) // ROWS)
+    legend = figure.legend(loc="outside right upper", ncols=columns, frameon=False, handlelength=3)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
