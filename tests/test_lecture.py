@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 from itertools import pairwise
 
 import byhand
@@ -282,8 +283,35 @@ def test_the_page_has_every_section_and_its_pictures(tmp_path):
     for key in ("S1", "S8", "S9"):
         assert f'<a href="#{key}">' in page
         assert f'<h2 id="{key}">' in page
-    assert "S9_norms.svg" in pictures
+    assert {"S8_costs.svg", "S8_symmetry.svg", "S9_norms.svg"} <= set(pictures)
+    assert {"S8_zero_boundary.svg", "S8_random_boundary.svg"} <= set(pictures)
     assert "all that should match does" in page
+
+
+def test_without_matplotlib_the_page_has_the_graphs_and_says_once_what_was_left_out(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    failures, text = shown("S8", "S9", out=tmp_path)
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert failures == []
+    pictures = re.findall(r'<img src="([^"]+)"', page)
+    assert sorted(pictures) == sorted(path.name for path in tmp_path.glob("*.svg"))
+    assert {"S8_zero.svg", "S9_sigmoid_depth_5.svg"} <= set(pictures)
+    said = " ".join(text.split())
+    for name in ("S8_costs", "S8_symmetry", "S8_zero_boundary", "S8_random_boundary", "S9_norms"):
+        assert said.count(f"{name}.svg") == page.count(f"{name}.svg") == 1
+    assert said.count('pip install "tinygrad-edu[plots]"') == 1
+    assert page.count("tinygrad-edu[plots]") == 1
+
+
+def test_a_rule_so_wrong_that_nothing_is_a_number_still_gives_the_page(monkeypatch, tmp_path):
+    make_wrong(monkeypatch, TABLE["sigmoid"], 0, lambda d: d * np.nan)
+    failures, text = shown("S8", out=tmp_path)
+    assert "S8 zero start: cost of every step" in failures
+    assert "Left out: S8_symmetry.svg: line_chart: no curve has a finite number to draw" in text
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert '<img src="S8_zero_boundary.svg"' in page
 
 
 def test_sections_are_chosen_by_name_in_either_case():

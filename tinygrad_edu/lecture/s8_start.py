@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.lecture.formulas import two_layers
+from tinygrad_edu.lecture.formulas import sigmoid, two_layers
 from tinygrad_edu.lecture.nets import network
 from tinygrad_edu.lecture.report import Report
 
@@ -40,11 +40,17 @@ def run(report: Report) -> None:
         "W1": randn(2, 2) * 0.01, "b1": np.zeros((2, 1)),
         "W2": randn(1, 2) * 0.01, "b2": np.zeros((1, 1)),
     }  # fmt: skip
-    costs = {
-        "zero start": _train(report, "zero", X, Y, zero, identical=True),
-        "random start": _train(report, "random", X, Y, random, identical=False),
-    }
-    report.curves("costs", costs, title="two starts", x_label="step", y_label="cost J")
+    zero_costs, zero_apart = _train(report, "zero", X, Y, zero, identical=True)
+    costs, apart = _train(report, "random", X, Y, random, identical=False)
+    report.curves(
+        "costs", {"zero start": zero_costs, "random start": costs},
+        title="the cost from two starts", x_label="step", y_label="J",
+    )  # fmt: skip
+    report.curves(
+        "symmetry", {"zero start": zero_apart, "random start": apart},
+        title="how far apart the two hidden units are", x_label="step",
+        y_label="largest difference of weights or gradients",
+    )  # fmt: skip
 
 
 #: The slide's four lines, to be run as they stand, and how they are meant.
@@ -80,8 +86,11 @@ def _slide(report: Report) -> None:
 
 def _train(
     report: Report, name: str, X: Any, Y: Any, start: dict[str, Any], identical: bool
-) -> list[float]:
-    """Gradient descent with automatic gradients and beside it by hand; returns the costs."""
+) -> tuple[list[float], list[float]]:
+    """Gradient descent with automatic gradients and beside it by hand.
+
+    Returns the cost, and the largest difference between the hidden units, of every step.
+    """
     p: dict[str, Any] = {key: np.array(value) for key, value in start.items()}
     hand: dict[str, Any] = {key: np.array(value) for key, value in start.items()}
     costs, apart, costs_by_hand = [], [], []
@@ -109,4 +118,13 @@ def _train(
     report.agree(
         f"{name} start", [(f"{name} start: cost of every step", costs_by_hand, costs)], 1e-6
     )
-    return costs
+    report.boundary(
+        f"{name}_boundary", lambda points: _predicted(points, **p), X, Y,
+        title=f"{name} start: what the net has learnt after {STEPS} steps",
+    )  # fmt: skip
+    return costs, apart
+
+
+def _predicted(X: Any, W1: Any, b1: Any, W2: Any, b2: Any) -> Any:
+    """The net's ŷ of every column of X, (1, m)."""
+    return sigmoid(W2 @ np.tanh(W1 @ X + b1) + b2)
