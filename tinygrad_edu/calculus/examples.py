@@ -79,11 +79,13 @@ class _Dimensions:
         self.length: dict[int, int] = {}
         self.contracted: set[int] = set()  # summed over by a matrix product
         self.mixed: set[int] = set()  # normalised over: the entries depend on one another
+        self.repeated: set[int] = set()  # along which a leaf is repeated, as a bias is
         self.axes: dict[Value, tuple[int, ...]] = {}
         for node in order:
             self.axes[node] = self._axes_of(node)
         self.contracted = {self.root(a) for a in self.contracted}
         self.mixed = {self.root(a) for a in self.mixed}
+        self.repeated = {self.root(a) for a in self.repeated}
 
     def fresh(self, length: int) -> int:
         self.parent.append(len(self.parent))
@@ -159,6 +161,10 @@ class _Dimensions:
         for back in range(len(node.shape), 0, -1):
             here = [axes[-back] for axes in inputs if len(axes) >= back]
             long = [a for a in here if self.length[a] != 1]
+            for parent, axes in zip(node.parents, inputs, strict=True):
+                lacks = len(axes) < back or self.length[axes[-back]] == 1
+                if long and lacks and parent.op is None and parent.requires_grad:
+                    self.repeated.add(long[0])
             result.append(self._all(long) if long else self.fresh(node.shape[-back]))
         return tuple(result)
 
@@ -229,7 +235,7 @@ def _averaged(
     parameters = [node for node in order if node.op is None and node.requires_grad]
     computed = [n for n in order if n.op is not None and n.requires_grad and n.size > 1]
     fits: set[int] = set()
-    for scale, summed in _sums(cost, dimensions):
+    for scale, summed, averaged in _sums(cost, dimensions):
         for one in summed:
             n = dimensions.length[one]
             others = math.prod(dimensions.length[other] for other in summed if other != one)
@@ -244,6 +250,8 @@ def _averaged(
                 continue
             if all(one in dimensions.of(leaf) for leaf in parameters):
                 continue  # every leaf has it, so there is no parameter to be averaged for
+            if averaged and not _holds_examples(one, dimensions, order):
+                continue
             if abs(scale) == 0.5 and not all(one in dimensions.of(node) for node in computed):
                 continue  # the half of a squared error of two units, not the mean of two examples
             fits.add(one)
@@ -263,27 +271,41 @@ def _averaged(
     return winners[0] if len(winners) == 1 else None
 
 
-def _sums(cost: Value, dimensions: _Dimensions) -> list[tuple[float, set[int]]]:
-    """The sums a cost is made of: the constant in front, and the dimensions summed over."""
-    result: list[tuple[float, set[int]]] = []
-    stack: list[tuple[Value, float, set[int]]] = [(cost, 1.0, set())]
+def _holds_examples(one: int, dimensions: _Dimensions, order: list[Value]) -> bool:
+    """Not units: a leaf is repeated along it, or of all leaves only the data have it."""
+    if one in dimensions.repeated:
+        return True
+    leaves = [n for n in order if n.op is None and one in dimensions.of(n)]
+    return bool(leaves) and not any(leaf.requires_grad for leaf in leaves)
+
+
+def _sums(cost: Value, dimensions: _Dimensions) -> list[tuple[float, set[int], bool]]:
+    """The sums a cost is made of: the constant in front, the dimensions summed over, and whether
+    a mean over all of them was taken, so that none is divided by on its own."""
+    result: list[tuple[float, set[int], bool]] = []
+    stack: list[tuple[Value, float, set[int], bool]] = [(cost, 1.0, set(), False)]
     seen = 0
     while stack and seen < 1000:
-        node, scale, summed = stack.pop()
+        node, scale, summed, averaged = stack.pop()
         seen += 1
         op, parents = node.op, node.parents
         if op in (arithmetic.add, arithmetic.subtract):
             live = [p for p in parents if p.requires_grad]
-            stack.extend((p, scale, summed) for p in live)
+            stack.extend((p, scale, summed, averaged) for p in live)
         elif op is arithmetic.negative or op in _SHAPES_ONLY:
-            stack.append((parents[0], scale, summed))
+            stack.append((parents[0], scale, summed, averaged))
         elif op in (arithmetic.multiply, arithmetic.divide) and _number(parents[1]) is not None:
             k = _number(parents[1]) or 1.0
             stack.append(
-                (parents[0], scale * k if op is arithmetic.multiply else scale / k, summed)
+                (
+                    parents[0],
+                    scale * k if op is arithmetic.multiply else scale / k,
+                    summed,
+                    averaged,
+                )
             )
         elif op is arithmetic.multiply and _number(parents[0]) is not None:
-            stack.append((parents[1], scale * (_number(parents[0]) or 1.0), summed))
+            stack.append((parents[1], scale * (_number(parents[0]) or 1.0), summed, averaged))
         elif op in (reductions.sum, reductions.mean):
             axes = dimensions.axes[parents[0]]
             gone = {
@@ -293,10 +315,11 @@ def _sums(cost: Value, dimensions: _Dimensions) -> list[tuple[float, set[int]]]:
             }
             if op is reductions.mean:
                 scale /= reductions.count(parents[0]._data, node.options.get("axis"))
-            stack.append((parents[0], scale, summed | gone))
+                averaged = True
+            stack.append((parents[0], scale, summed | gone, averaged))
         else:
             if op is linalg.matmul:  # a sum over examples written as a product, Y @ log(A).T
                 inner = dimensions.root(dimensions.axes[parents[0]][-1])
                 summed = summed | ({inner} if dimensions.length[inner] > 1 else set())
-            result.append((scale, summed))
+            result.append((scale, summed, averaged))
     return result

@@ -119,12 +119,13 @@ class Axes:
         Raises GradError where `m` is given and no axis the cost sums over is that long.
         """
         if m is not None:
-            n = int(m._data if hasattr(m, "_data") else m)
-            fits = {a for a in self.members if self.length(a) == n}
-            within = fits & self._summed(cost)
-            axis = self.likeliest(within or fits)
+            n = m._data if hasattr(m, "_data") else m
+            if isinstance(n, (str, bytes, bool)) or n != int(n):
+                raise GradError(f"derive: m is a number of examples, not {m!r}")
+            summed = self._summed(cost) or set(self.members)
+            axis = self.likeliest({a for a in summed if self.length(a) == n})
             if axis is None:
-                raise GradError(f"derive: m={n}, but no axis in this graph has {n} entries")
+                raise GradError(f"derive: m={n}, but the cost sums over no axis of {n} entries")
             return axis
         axes: set[Axis] = set()
         for node in self._scaled_and_added(cost):
@@ -132,11 +133,18 @@ class Axes:
                 [x] = node.parents
                 gone = axes_of(len(x.shape), node.options.get("axis"))
                 best = self.likeliest({self.find((x._created, i)) for i in gone if x.shape[i] != 1})
-                axes |= {best} if best is not None else set()
+                axes |= {best} if best is not None and self._holds_examples(best) else set()
             elif node.op.name in ("multiply", "divide"):
                 leaves = [leaf for parent in node.parents for leaf in _leaves(parent)]
                 axes |= {divisors[leaf][0] for leaf in leaves if leaf in divisors}
         return self.likeliest(axes)
+
+    def _holds_examples(self, axis: Axis) -> bool:
+        """Not units: something is repeated along the axis, or of all leaves only the data have it."""
+        if self.repeated.get(axis):
+            return True
+        leaves = [node for node, _ in self.members[axis] if node.op is None]
+        return bool(leaves) and not any(leaf.requires_grad for leaf in leaves)
 
     def _summed(self, node: Any) -> set[Axis]:
         """The axes summed over on the way to `node`, through operations that only scale and add."""

@@ -424,7 +424,9 @@ class Deriving:
         return text
 
     def _is_scaled(self, node: Any) -> bool:
-        return self.convention == "lecture" and self.example_axis in self.axes.of(node)
+        if self.convention != "lecture" or node.op is None:
+            return False
+        return self.example_axis in self.axes.of(node)
 
     def _wants(self, leaf: Any) -> bool:
         """Does a leaf get a line? If asked for; else if it is a parameter."""
