@@ -11,7 +11,8 @@ INTRODUCTION = """# The examples, in order
 
 From one neuron to eight devices. Each file runs alone: `python examples/01_one_neuron.py`; 09 and
 12 need `pip install scikit-learn matplotlib`, 11 `pip install matplotlib`, 13 `pip install jax
-jaxlib`. Below is what they print and draw, on one machine: times differ on another. [tour.ipynb](tour.ipynb) is the same story as a notebook.
+jaxlib`. Below is what they print and draw, on one machine: times differ on another.
+[tour.ipynb](tour.ipynb) is the same story as a notebook.
 """
 
 
