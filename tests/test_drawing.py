@@ -382,6 +382,7 @@ def test_a_hostile_name_is_harmless_and_legible(
     assert not list(root.iter(f"{SVG}a"))
     assert not list(root.iter(f"{SVG}script"))
     shown = "".join(texts(svg)).replace("\u00a0", " ")
+    shown = shown.replace("\u2068", "").replace("\u2069", "")  # keep Persian names apart
     start = name[:30]
     if not start.isprintable():
         start = start.encode("unicode_escape").decode()

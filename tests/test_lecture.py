@@ -270,7 +270,7 @@ def test_every_section_is_shown_and_all_that_should_match_does():
     assert failures == []
     for key, section in lecture.SECTIONS.items():
         assert f"{key}  {section.TITLE}" in text
-    assert "derivative of the activation is missing" in text
+    assert "σ'(z1_1) is missing" in text
     assert "'tuple' object" in " ".join(text.split())
     assert text.count("wrong") == 1  # the slide's line, and nothing else
 

@@ -154,6 +154,8 @@ def _derive(arguments: argparse.Namespace) -> int:
         "latex": tg.Derivation.to_latex,
         "numpy": tg.Derivation.to_numpy,
     }
+    scale = {"lecture": "lecture's scale: dZ is m ∂J/∂Z, dW is ∂J/∂W", "calculus": "all are ∂J/∂…"}
+    print(scale[rules.convention], file=sys.stderr)  # not among the lines, which may be piped on
     print(forms[arguments.form](rules))
     return 0
 

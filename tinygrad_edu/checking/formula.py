@@ -525,4 +525,6 @@ class Evaluator:
 
 def _message(e: Expr, error: Exception) -> str:
     text = str(error).split("\n")[0][:200] or type(error).__name__
+    if "core dimension" in text:  # NumPy's words for a matrix product that does not fit
+        text = "these shapes do not chain in a matrix product; is a transpose (.T) missing?"
     return f"{show(e)[:60]}: {text}"

@@ -414,6 +414,8 @@ class Lab:
 
     def _polynomial(self, base: Expr, at: Any, d: Any) -> list[Expr]:
         """``d`` as a polynomial of degree 2 in `base`, if its coefficients are nice."""
+        if not (np.isfinite(at).all() and np.isfinite(d).all()):
+            return []
         if len(np.unique(np.round(at, 9))) < 4:
             return []
         columns = np.stack([np.ones_like(at), at, at * at], axis=1)

@@ -709,12 +709,14 @@ def load_sheet(path: str | Path, data: str | Path | Mapping[str, Any] | None = N
 def _load_numbers(path: str | Path) -> dict[str, Any]:
     """The arrays of an ``.npz`` file; pickled objects are refused."""
     try:
+        with zipfile.ZipFile(path) as packed:
+            if sum(item.file_size for item in packed.infolist()) > 64_000_000:
+                raise ValueError("more than 64 MB of numbers")
         with np.load(path, allow_pickle=False) as archive:
-            if not hasattr(archive, "files"):
-                raise ValueError("not an archive of named arrays")
-            with zipfile.ZipFile(path) as packed:
-                if sum(item.file_size for item in packed.infolist()) > 64_000_000:
-                    raise ValueError("more than 64 MB of numbers")
             return {name: archive[name] for name in archive.files}
-    except (ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
+    except zipfile.BadZipFile:
+        raise SheetError(
+            f"{path} is no .npz file: save the arrays by np.savez(…, X=X, Y=Y)"
+        ) from None
+    except (ValueError, EOFError, KeyError) as error:
         raise SheetError(f"the numbers in {path} cannot be read: {error}") from None

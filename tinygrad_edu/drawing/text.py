@@ -15,9 +15,10 @@ _SUBSCRIPT = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _LAYERED = re.compile(
     r"([^\W\d_]+)(\d+)|([^\W\d_]+)\[(\d+)\]|([^\W\d_]+\d+)_(\d+)|([^\W\d_]+[₀-₉]*)([⁰¹²³⁴-⁹]+)"
 )
-_JOINERS = (
-    "\u200c\u200d"  # Persian is written with them; other invisible characters are spelled out
-)
+_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefe][\\w\u200c\u200d]*")
+# Persian is written with joiners, `_isolated` puts in isolates; other invisible characters are
+# spelled out.
+_INVISIBLE = "\u200c\u200d\u2068\u2069"
 
 
 def visible(text: str, longest: int = LONGEST) -> str:
@@ -28,13 +29,23 @@ def visible(text: str, longest: int = LONGEST) -> str:
     """
     if not text.isalnum():
         text = "".join(map(_spelled, text[: longest + 1]))
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+    text = text if len(text) <= longest else text[: longest - 1] + "…"
+    return text if text.isascii() else _isolated(text)
+
+
+def _isolated(text: str) -> str:
+    """Names written from right to left kept apart, so that the formula around them is not turned.
+
+    A name that stands alone needs nothing.
+    """
+    return (
+        text if _RIGHT_TO_LEFT.fullmatch(text) else _RIGHT_TO_LEFT.sub("\u2068\\g<0>\u2069", text)
+    )
 
 
 def _spelled(c: str) -> str:
-    if (
-        unicodedata.category(c)[0] == "C" and c not in _JOINERS
-    ):  # control, format, surrogate, unassigned
+    # control, format, surrogate, unassigned
+    if unicodedata.category(c)[0] == "C" and c not in _INVISIBLE:
         return c.encode("unicode_escape").decode()
     return c
 
