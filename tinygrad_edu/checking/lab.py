@@ -18,7 +18,7 @@ import numpy as np
 from tinygrad_edu.checking.formula import Evaluator, Expr, Uncomputable, nodes, show
 from tinygrad_edu.checking.sheet import Key, Statement
 from tinygrad_edu.checking.truth import TOLERANCE
-from tinygrad_edu.checking.verdict import Judged
+from tinygrad_edu.checking.verdict import MASKING, Judged
 from tinygrad_edu.checking.vocabulary import Budget
 from tinygrad_edu.core.ops import arithmetic, elementwise
 from tinygrad_edu.core.sweep import reachable, sweep
@@ -30,7 +30,6 @@ ELEMENTWISE = frozenset(
     for op in vars(family).values()
     if hasattr(op, "rules")
 )
-_MASKING = frozenset({arithmetic.maximum, arithmetic.minimum, arithmetic.where, elementwise.relu})
 _TIGHT = 1e-7
 
 
@@ -73,6 +72,13 @@ class Lab:
         #: Names of backward lines that the line being looked at cannot read.
         self.out_of_sight: set[Expr] = set()
         self.scalars = self._scalars()
+        #: ``sigmoid_prime`` and its like, where the learner writes derivatives so.
+        self.primes = sorted({
+            e.function
+            for s in self.sheet.backward
+            for _, e in nodes(s.expr)
+            if e.op == "call" and e.function is not None and e.function.endswith("_prime")
+        })  # fmt: skip
         self.links = self._links()
         self.links += self._links_of_unnamed()
         self._by_after = {link.after: link for link in self.links if link.after is not None}
@@ -150,6 +156,8 @@ class Lab:
             add(v / (2 * w), make("/", e, make("*", number(2), f)))
         for statement in self.sheet.forward:
             for _, e in nodes(statement.expr):
+                if e.op == "number" and is_scalar(e.extra) and e.extra:
+                    add(1 / e.extra, make("/", number(1), e))
                 if e.op in ("number", "name"):
                     continue
                 value = self.value(e)
@@ -313,7 +321,7 @@ class Lab:
                 made = [node for node in reachable(value) if node is not p]
                 if any(node.op not in ELEMENTWISE or node.shape != p.shape for node in made):
                     break
-                masking = any(node.op in _MASKING for node in made)
+                masking = any(node.op in MASKING for node in made)
                 slopes.append(np.asarray(sweep(value, np.ones(p.shape)).get(p)))
             if len(slopes) != len(self.points) or slopes[0].shape == ():
                 continue
@@ -352,7 +360,7 @@ class Lab:
                 made = [node for node in reachable(n) if node is not p]
                 if any(node.op not in ELEMENTWISE or node.shape != n.shape for node in made):
                     return None
-                masking = any(node.op in _MASKING for node in made)
+                masking = any(node.op in MASKING for node in made)
             g = sweep(n, np.ones(n.shape) if n.shape else 1.0).get(p)
             if g is None:
                 return None
@@ -400,6 +408,7 @@ class Lab:
                     candidates.append(self.formulas.call("where", make(">", p, zero), one, other))
         tanh = self.formulas.call("tanh", p)
         candidates.append(make("-", one, make("**", tanh, number(2))))
+        candidates += [self.formulas.call(prime, p) for prime in self.primes]
         good = []
         for e in candidates:
             if e in good:

@@ -21,12 +21,15 @@ from tinygrad_edu.checking.formula import (
 from tinygrad_edu.checking.sheet import Claim, Graph, Key, Sheet, Statement
 from tinygrad_edu.checking.truth import TOLERANCE, gradient_of, gradients, kinks, largest_error
 from tinygrad_edu.checking.vocabulary import Budget
+from tinygrad_edu.core.ops import arithmetic, elementwise
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
 
 #: How many fresh sets of numbers confirm a verdict, and how many are tried to find good ones.
 FRESH = 3
 TRIES = 30
+#: Operations that can switch a unit off.
+MASKING = frozenset({arithmetic.maximum, arithmetic.minimum, arithmetic.where, elementwise.relu})
 
 
 class Point:
@@ -62,6 +65,11 @@ class Point:
     def gradient(self, key: Key) -> Any:
         """``∂J/∂`` the quantity."""
         return gradient_of(self.graph.values[key], self.gradients)
+
+    def off(self, key: Key) -> bool:
+        """Is a quantity a single number that does not matter here, though it can?"""
+        node = self.graph.values[key]
+        return node in self.reached and node.shape == () and not self.gradient(key)
 
     def unnamed(self, key: Key) -> list[Any]:
         """The gradients of what a quantity is made of, back to what has a name; its shape only."""
@@ -127,7 +135,7 @@ def points_of(sheet: Sheet) -> tuple[list[Point], list[str]]:
             if point.good and (point.lively or not lively):
                 points.append(point)
             if len(points) > FRESH:
-                return points, remarks
+                return points + _points_off(sheet, points[-1]), remarks
     for graph in _fresh_graphs(sheet, nearby=True):
         point = Point(sheet, graph)
         if point.good:
@@ -139,6 +147,29 @@ def points_of(sheet: Sheet) -> tuple[list[Point], list[str]]:
     if not points:
         points = [own]
     return points, remarks
+
+
+def _points_off(sheet: Sheet, live: Point) -> list[Point]:
+    """Points at which units of one number are off, as a ReLU of a scalar net is half the time.
+
+    A layer of many units shows both sides of the kink at any point, a single unit only one.
+    """
+    if not any(node.op in MASKING and node.shape == () for node in live.reached):
+        return []
+    found: list[Point] = []
+    seen: set[str] = set()
+    for graph in _fresh_graphs(sheet, nearby=False):
+        try:
+            point = Point(sheet, graph)
+        except (ValueError, ArithmeticError):
+            continue
+        off = {claim.of for claim in sheet.claims.values() if point.off((claim.of, 0))}
+        if point.good and off - seen:
+            found.append(point)
+            seen |= off
+        if len(found) == 2:
+            break
+    return found
 
 
 def _fresh_graphs(sheet: Sheet, nearby: bool) -> Iterator[Graph]:
@@ -256,14 +287,17 @@ class Judged:
         self, claim: Claim, values: list[Any], candidates: list[tuple[Key, float]]
     ) -> bool:
         """Is ``dh``, right at first, in the end the gradient of z in ``h = g(z)``, z unnamed?"""
-        for truth in candidates:
-            earlier = ([w.get(s.key) for w in self.worlds] for s in claim.statements[:-1])
-            if not any(self.equals(before, truth) for before in earlier):
-                continue
-            for further in zip(*(point.unnamed(truth[0]) for point in self.points), strict=True):
+        earlier = [[w.get(s.key) for w in self.worlds] for s in claim.statements[:-1]]
+        right = [t for t in candidates if any(self.equals(before, t) for before in earlier)]
+        return self._of_unnamed(values, right)
+
+    def _of_unnamed(self, values: list[Any], candidates: list[tuple[Key, float]]) -> bool:
+        """Are these the gradients of z in ``h = g(z)``, where z has no name and h is asked for?"""
+        for key, factor in candidates:
+            for further in zip(*(point.unnamed(key) for point in self.points), strict=True):
                 pairs = list(zip(values, further, strict=True))
                 if all(v is not None and np.shape(v) == np.shape(t) for v, t in pairs) and all(
-                    largest_error(v, truth[1] * t) <= TOLERANCE for v, t in pairs
+                    largest_error(v, factor * t) <= TOLERANCE for v, t in pairs
                 ):
                     return True
         return False
@@ -362,6 +396,14 @@ class Judged:
             ]
             if not readers or any(r.verdict != "correct" for r in readers):
                 continue
+            as_run = [point.run[claim.last.key] for point in self.points]
+            if self._of_unnamed(as_run, judgement.candidates):
+                judgement.verdict, judgement.truth = "correct", None
+                judgement.note = (
+                    f"this is the gradient of what {claim.of} is a function of, which has no name; "
+                    "the lines that read it take it for that"
+                )
+                continue
             for truth in judgement.candidates:
                 multiple = self.multiple([p.run[claim.last.key] for p in self.points], truth)
                 if multiple is not None:
@@ -399,6 +441,8 @@ class Judged:
             if value is None or np.shape(value) != true.shape:
                 return None
             value = np.asarray(value, float)
+            if true.shape == () and not true and not value:
+                continue  # a single unit that is off
             at = np.unravel_index(int(np.argmax(np.abs(true))), true.shape)
             if not true.size or true[at] == 0 or not np.isfinite(value).all():
                 return None
