@@ -523,3 +523,64 @@ J = 0.5 * (n - t)**2
 def test_a_missing_derivative_is_said_in_the_lectures_notation(g, said):
     rows = judged("dZ2 = A2 - Y\ndZ1 = W2.T @ dZ2\n", NET.replace("np.tanh(Z1)", g))
     assert f"{said} is missing" in rows["dZ1"].diagnosis.explanation
+
+
+TIED = """
+m = 5
+X: (m, 6)
+W: (6, 3)
+b: (3,)
+h = sigmoid(X @ W + b)
+r = h @ W.T
+J = np.sum((r - X)**2) / (2*m)
+"""
+
+
+def test_a_gradient_named_after_the_activation_of_what_has_no_name_is_right_if_so_used():
+    claims = "dr = (r - X) / m\ndh = dr @ W * h * (1 - h)\ndb = dh.sum(axis=0)\n"
+    rows = judged(claims + "dW = X.T @ dh + dr.T @ h\n", TIED)
+    assert [row.verdict for row in rows.values()] == ["correct"] * 4
+    assert "no name" in rows["dh"].note
+    rows = judged(claims.replace("h * (1 - h)", "h") + "dW = X.T @ dh + dr.T @ h\n", TIED)
+    assert rows["dh"].verdict == "wrong"
+
+
+def test_a_penalty_on_a_single_number_is_noticed_and_so_is_the_wrong_point():
+    forward = """
+X: (7, 3)
+y: (7, 1)
+w: (3, 1)
+b: ()
+z = X @ w + b
+a = sigmoid(z)
+J = np.sum((a - y)**2) / 7 + 0.1 * np.sum(w**2)
+"""
+    claims = "da = 2 * (a - y) / 7\ndz = da * a * (1 - z)\ndb = np.sum(dz) + 0.2 * b\n"
+    rows = judged(claims + "dw = X.T @ (2 * (a - y)) + 0.2 * w\n", forward)
+    assert rows["dz"].diagnosis.mistake == "derivative_at_wrong_point"
+    assert rows["db"].diagnosis.mistake == "reg_on_bias"
+
+
+def test_corrections_write_derivatives_as_the_learner_does():
+    claims = "dZ2 = (A2 - Y) / m\ndW2 = dZ2 @ A1.T\ndZ1 = W2.T @ dZ2 * sigmoid_prime(A1)\n"
+    forward = SIGMOID.replace("J = ", "E = ").replace("log(1 - A2)) / m", "log(1 - A2)) / m\nJ = E")
+    found = judged(claims, forward)["dZ1"].diagnosis
+    assert found.mistake == "derivative_at_wrong_point"
+    assert found.correction == "dZ1 = W2.T @ dZ2 * sigmoid_prime(Z1)"
+
+
+@pytest.mark.parametrize("claims, verdicts", [
+    ("dz = da * (z > 0)\ndw = dz * x\n", ["correct"] * 4),
+    ("dz = da * (a > 0)\ndw = dz * x\n", ["correct"] * 4),
+    ("dz = da\ndw = dz * x\n", ["correct", "correct", "wrong", "follows"]),
+    ("dz = (y - o) * v * (z > 0)\ndw = -dz * x\n", ["correct"] * 4),
+])  # fmt: skip
+def test_a_single_relu_is_looked_at_on_both_sides_of_its_kink(claims, verdicts):
+    forward = (
+        "x: ()\nw: ()\nv: ()\ny: ()\nz = w * x\na = max(0, z)\no = v * a\nL = 0.5 * (o - y)**2\n"
+    )
+    rows = judged("do = o - y\nda = do * v\n" + claims, forward)
+    assert [row.verdict for row in rows.values()] == verdicts
+    if verdicts[2] == "wrong":
+        assert rows["dz"].diagnosis.mistake == "missing_activation_derivative"
+        assert rows["dz"].diagnosis.correction == "dz = da * (z > 0)"

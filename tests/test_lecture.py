@@ -172,7 +172,7 @@ def test_s4_the_slides_dz1_1_is_da1_1_and_lacks_the_sigmoid_derivative():
     [slide] = (r for r in tg.check_sheet(SHEETS / "S4.sheet").rows if r.name == "slide")
     assert slide.verdict == "wrong"
     assert slide.diagnosis.mistake == "missing_activation_derivative"
-    assert slide.diagnosis.correction.endswith("* a1_1 * (1 - a1_1)")
+    assert slide.diagnosis.correction.endswith("* sigmoid_prime(z1_1)")
 
 
 def test_s4_with_a_linear_first_layer_the_slides_line_is_right(rng):

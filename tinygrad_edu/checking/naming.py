@@ -168,7 +168,7 @@ class Namer:
         for i in range(len(self.lab.points)):
             value = self.lab.value(term, i)
             own = self.lab.points[i].plain[of]
-            if value is None or not np.ndim(own):
+            if value is None:
                 return False
             try:
                 value = np.broadcast_to(np.asarray(value, float), np.shape(own))
@@ -343,6 +343,8 @@ class Namer:
                 return None
             at = int(np.argmax(np.abs(true)))
             if true.flat[at] == 0:
+                if true.shape == () and not value:
+                    continue  # a single unit that is off
                 return None
             here = float(np.asarray(value, float).flat[at] / true.flat[at])
             if not here or not equal(value, here * true):
@@ -471,8 +473,8 @@ class Namer:
         self, a: Expr, b: Expr, chain: list[tuple[Expr, Expr]], of: Key | None
     ) -> tuple[str, str] | None:
         for step in (
-            self._quotient, self._penalty, self._softmax, self._reduction, self._derivative, self._renamed,
-            self._product, self._bracketed, self._terms, self._factors,
+            self._quotient, self._penalty, self._softmax, self._reduction, self._derivative,
+            self._renamed, self._product, self._bracketed, self._terms, self._factors,
         ):  # fmt: skip
             found = step(a, b, chain, of)
             if found is not None:
@@ -787,8 +789,8 @@ class Namer:
         where = self._wrong_argument_of_forms(x, link)
         if where is not None:
             return where[0], f"{show(x)} is taken at {where[1]}; {right}."
-        for used in sorted(names_in(x) - {link.before, link.within}):
-            for own in (link.before, link.within):
+        for used in sorted(names_in(x)):
+            for own in {link.before, link.within} - {used}:
                 mapping = {self.lab.name(used): self.lab.name(own)}
                 if self.lab.same(self.lab.formulas.substituted(x, mapping), y):
                     return self._wrong_argument(link, used, right, x)
@@ -1077,6 +1079,8 @@ class Namer:
             a, b = np.asarray(a, float), np.asarray(b, float)
             at = int(np.argmax(np.abs(b)))
             if b.flat[at] == 0:
+                if b.shape == () and not a:
+                    continue  # a single unit that is off
                 return None
             here = float(a.flat[at] / b.flat[at])
             if not here or not equal(a, here * b) or (ratio and abs(here / ratio - 1) > 1e-6):
@@ -1254,8 +1258,8 @@ class Namer:
                 if self.lab.same(link.result, self.lab.formulas.call(name, p)):
                     symbol = g
         return (
-            f"{symbol}({link.before[0]}) is missing: the derivative of {show(link.result)} with "
-            f"respect to {link.before[0]}, {show(link.forms[0])}."
+            f"{symbol}({link.before[0]}) is missing: the derivative of the activation "
+            f"{show(link.result)} with respect to {link.before[0]}, {show(link.forms[0])}."
         )
 
     def _constant_number(self, e: Expr) -> bool:
@@ -1279,6 +1283,8 @@ class Namer:
             ratio: float | None = None
             for i, point in enumerate(self.lab.points):
                 value, true = self.lab.value(e, i), np.asarray(point.gradient(key))
+                if true.shape == () and not true and is_scalar(value) and not value:
+                    continue  # a single unit that is off
                 if value is None or np.shape(value) != true.shape or not np.any(true):
                     break
                 at = int(np.argmax(np.abs(true)))
