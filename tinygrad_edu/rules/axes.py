@@ -140,7 +140,7 @@ class Axes:
         return self.likeliest(axes)
 
     def _holds_examples(self, axis: Axis) -> bool:
-        """Not units: something is repeated along the axis, or of all leaves only the data have it."""
+        """Not units: something is repeated along it, or of all leaves only the data have it."""
         if self.repeated.get(axis):
             return True
         leaves = [node for node, _ in self.members[axis] if node.op is None]
