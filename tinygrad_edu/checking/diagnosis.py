@@ -56,7 +56,9 @@ def _diagnosed(lab: Lab, namer: Namer, judgement: Judgement) -> Diagnosis:
     statement = judgement.claim.last
     assert judgement.truth is not None
     rules = _rules(lab, judgement, statement)
-    found, line = _correct(lab, judgement, statement, rules)
+    found, line = None, statement.expr
+    if not namer.only_overwrites(line, judgement):  # else += is the correction
+        found, line = _correct(lab, judgement, statement, rules)
     mistake, explanation = namer.name(judgement, line, found.edit if found else None, statement)
     if (
         mistake == "updated_weights"

@@ -211,8 +211,7 @@ class Namer:
                 f"{stale} was already updated when this line reads it. The gradient belongs to the "
                 f"{stale} of the forward pass: move the update below this line."
             )
-        lost = self.accumulated(line)
-        if lost is not None and self._is_truth(self._adding(line), judgement):
+        if self.only_overwrites(line, judgement):
             if not self._repeats(line):
                 return "lost_accumulation", (
                     "= overwrites the share that these entries hold already; it is to be added, "
@@ -251,6 +250,10 @@ class Namer:
                 f"{shape_text(wanted)}."
             )
         return "The shape is right and the numbers are not; none of the usual slips explains them."
+
+    def only_overwrites(self, line: Expr, judgement: Judgement) -> bool:
+        """Is ``NAME[index] = new`` wrong only in that the share should be added?"""
+        return line.op == "setitem" and self._is_truth(self._adding(line), judgement)
 
     def accumulated(self, line: Expr) -> str | None:
         """``NAME[index] = new`` as a line that adds up, repeated indices too; None for others."""
