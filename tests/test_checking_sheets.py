@@ -584,3 +584,31 @@ def test_a_single_relu_is_looked_at_on_both_sides_of_its_kink(claims, verdicts):
     if verdicts[2] == "wrong":
         assert rows["dz"].diagnosis.mistake == "missing_activation_derivative"
         assert rows["dz"].diagnosis.correction == "dz = da * (z > 0)"
+
+
+def test_a_claim_above_the_cost_is_remarked_on_because_it_is_not_judged():
+    sheet = Sheet(
+        "m = 4\nX: (2, m)\nW: (3, 2)\nZ = W @ X\ndZ = 7 * Z\nJ = np.sum(Z**2) / m\n"
+        "dW = 2/m * Z @ X.T\n"
+    )
+    report = tg.check_sheet(sheet)
+    assert [row.name for row in report.rows] == ["dW"]
+    assert "dZ (line 5) stands above the cost J" in str(report)
+
+
+def test_a_mean_over_units_is_no_mean_over_examples():
+    sheet = Sheet(
+        "x: (4, 1)\ny: (3, 1)\nW: (3, 4)\nb: (3, 1)\nz = W @ x + b\nJ = np.mean((z - y)**2)\n"
+        "dz = 2 * (z - y)\ndW = dz @ x.T\ndb = dz\n"
+    )
+    verdicts = {row.name: row.verdict for row in tg.check_sheet(sheet).rows}
+    assert verdicts == {"dz": "wrong", "dW": "follows", "db": "follows"}
+    assert str(sheet.derive("W")).startswith("dW = ")
+
+
+def test_a_cost_without_finite_numbers_does_not_stop_the_other_sheets(tmp_path):
+    lines = "m = 5\nX: (3, m)\nW: (4, 3)\nZ = W @ X\nA = np.sqrt(Z)\nJ = np.sum(A) / m\n"
+    (tmp_path / "roots.sheet").write_text(lines + "dA = np.ones_like(A) / m\ndZ = dA * A\n")
+    (tmp_path / "right.sheet").write_text("w: ()\nJ = w**2\ndw = 2 * w\n")
+    batch = tg.check_sheets([tmp_path / "roots.sheet", tmp_path / "right.sheet"])
+    assert batch.reports[1].ok

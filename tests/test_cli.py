@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -188,3 +189,21 @@ def test_draw_writes_a_picture(sheets, tmp_path):
     done = run("draw", sheets[0], "-o", tmp_path / "graph.svg", "--show", "forward")
     assert done.returncode == 0, done.stderr
     assert "<svg" in (tmp_path / "graph.svg").read_text(encoding="utf-8")
+
+
+def test_what_is_piped_on_is_utf_8_whatever_the_terminal_is():
+    done = subprocess.run(
+        [sys.executable, "-m", "tinygrad_edu", "new"],
+        capture_output=True,
+        env=os.environ | {"PYTHONIOENCODING": "cp1252"},
+        check=True,
+    )
+    derived = subprocess.run(
+        [sys.executable, "-m", "tinygrad_edu", "derive", "-"],
+        input=done.stdout,
+        capture_output=True,
+        env=os.environ | {"PYTHONIOENCODING": "cp1252"},
+        check=True,
+    )
+    assert "?" not in derived.stdout.decode("utf-8")
+    assert "ᵀ" in derived.stdout.decode("utf-8")

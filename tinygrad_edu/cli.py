@@ -86,8 +86,10 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a terminal without ∂ shows ? for it
-            stream.reconfigure(errors="replace")
+        if hasattr(stream, "reconfigure"):
+            # A terminal without ∂ shows ? for it; a file or a pipe is read back as UTF-8.
+            encoding = stream.encoding if stream.isatty() else "utf-8"
+            stream.reconfigure(encoding=encoding, errors="replace")
     try:
         arguments = parser().parse_args(argv)
         code: int = arguments.run(arguments)

@@ -461,6 +461,20 @@ def _rounded(x: float) -> float:
     return float(near) if near and abs(x / near - 1) < TOLERANCE else x
 
 
+def _too_early(sheet: Sheet) -> list[str]:
+    """Lines that look like claims but stand above the cost, where nothing is judged."""
+    used = set(reachable(sheet.cost, every=True))
+    known = {*sheet.givens, *(statement.name for statement in sheet.forward)}
+    return [
+        f"{s.name} (line {s.line}) stands above the cost {sheet.cost_name} and is not judged: "
+        "move it below"
+        for s in sheet.forward
+        if s.name[:1] == "d"
+        and s.name[1:] in known
+        and not any(sheet.main.values[s.key] is node for node in used)
+    ]
+
+
 def judge(sheet: Sheet, convention: str = "auto") -> tuple[Judged, list[str]]:
     """The sheet judged in the convention that fits it, and remarks on the numbers."""
     examples = find_examples(sheet.cost)
@@ -469,6 +483,7 @@ def judge(sheet: Sheet, convention: str = "auto") -> tuple[Judged, list[str]]:
         examples = find_examples(points[0].graph.cost)
     if not sheet.claims:
         remarks.append("this sheet claims nothing: a claim is a line such as dW1 = …")
+    remarks += _too_early(sheet)
     tried = [
         Judged(sheet, points, examples, choice) for choice in check_convention(convention, examples)
     ]
