@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -190,6 +191,10 @@ class Lab:
             whole = self.formulas.number(abs(round(value)))
             return whole if value > 0 else self.formulas.make("neg", whole)
         if found is None and any_number:
+            ratio = Fraction(value).limit_denominator(1000)
+            if ratio > 0 and abs(float(ratio) - value) < 1e-11 * value:
+                number = self.formulas.number
+                return self.formulas.make("/", number(ratio.numerator), number(ratio.denominator))
             return self.formulas.number(float(f"{value:.12g}"))
         return found
 

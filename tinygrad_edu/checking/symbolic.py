@@ -55,11 +55,10 @@ class Line(Operators):
             return self.lab.formulas.number(0)
         if self.expr.op == "number":
             constant *= self.expr.extra
-            number = self.lab.scalar(constant, any_number=True)
-            return number or self.lab.formulas.number(constant)
-        return self.lab.times(constant, self.expr) or self.lab.formulas.make(
-            "*", self.lab.formulas.number(float(f"{constant:.12g}")), self.expr
-        )
+        scalar = self.lab.scalar(constant, any_number=True) or self.lab.formulas.number(constant)
+        if self.expr.op == "number":
+            return scalar
+        return self.lab.times(constant, self.expr) or self.lab.formulas.make("*", scalar, self.expr)
 
     @classmethod
     def _apply(cls, op: Primitive, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
