@@ -19,7 +19,6 @@ import numpy as np
 from tinygrad_edu.checking.formula import Expr, names_in, nodes, show
 from tinygrad_edu.checking.lab import Lab, equal, is_scalar
 from tinygrad_edu.checking.sheet import Key, Statement
-from tinygrad_edu.checking.symbolic import Line
 
 #: Formulas tried per line: single edits, and pairs where no single edit does it.
 MOST_SINGLE = 12_000
@@ -316,13 +315,6 @@ class Search:
             self.best = (cost, Correction(edit, text, d))
 
     # --- single edits --------------------------------------------------------------------------
-
-    def singles(self, root: Expr) -> Iterator[Edit]:
-        """Every formula one edit away, the small ones first."""
-        places = [(path, e) for path, e in nodes(root) if self._editable(root, path)]
-        yield from self.small(root, places)
-        yield from self._grafted(root, places)
-        yield from self._inserted(root, places)
 
     def _grafted(self, root: Expr, places: list[tuple[Path, Expr]]) -> Iterator[Edit]:
         for path, e in places:
@@ -945,9 +937,3 @@ def visible_keys(lab: Lab, statement: Statement) -> set[Key]:
         seen[other.name] = other.key
     keys = set(seen.values()) | names_in(statement.expr)
     return {key for key in keys if key[1] >= 0}
-
-
-def rule_lines(found: dict[Key, Line], key: Key, factor: float) -> Expr | None:
-    """The derived rule for one quantity in the scale of its convention."""
-    line = found.get(key)
-    return None if line is None else line.written(factor)
