@@ -16,6 +16,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
+from tinygrad_edu.core.files import write_whole
 from tinygrad_edu.core.primitive import GradError
 
 #: Seconds a layout may take.
@@ -83,12 +84,5 @@ def write(path: str | os.PathLike[str], content: bytes) -> Path:
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {str(path.parent)!r} to write {path.name} in")
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
-    try:
-        with unfinished.open("xb") as file:
-            file.write(content)
-        os.replace(unfinished, path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
+    write_whole(path, lambda file: file.write(content))
     return path

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_edu.core.files import write_whole
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.value import Value, no_grad
-from tinygrad_edu.nn.files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
