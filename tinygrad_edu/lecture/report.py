@@ -15,6 +15,7 @@ from rich.table import Table
 
 import tinygrad_edu as tg
 from tinygrad_edu.drawing import draw, step_through
+from tinygrad_edu.drawing.renderer import write as write_file
 from tinygrad_edu.nn import decision_boundary, line_chart
 
 SHEETS = Path(__file__).parent / "sheets"
@@ -112,7 +113,7 @@ class Report:
             verdict = escape(self._copy.export_text().strip()).replace("\n", "<br>")
             links = " ".join(f'<a href="#{key}">{key}</a>' for key in sections)
             page = PAGE.format(links=links, verdict=verdict, sections="\n".join(self._page))
-            (self.out / "index.html").write_text(page, encoding="utf-8")
+            write_file(self.out / "index.html", page.encode())
             self.console.print(f"page: {self.out / 'index.html'}", markup=False, highlight=False)
 
     # --- what a section writes -----------------------------------------------------------------
@@ -192,7 +193,7 @@ class Report:
             drawn, steps = draw(cost), step_through(cost)
             self._graphs.append((f"{name}.svg", lambda path: drawn.render(outfile=path)))
             self._graphs.append(
-                (f"{name}.html", lambda path: path.write_text(steps.html(), encoding="utf-8"))
+                (f"{name}.html", lambda path: write_file(path, steps.html().encode()))
             )
 
     def curves(self, name: str, curves: Mapping[str, Sequence[float]], **options: Any) -> None:
