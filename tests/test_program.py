@@ -562,3 +562,35 @@ def test_every_operation_of_the_table_can_be_compiled():
     for name in ("bernoulli_loss", "logistic_loss", "softmax_loss", "xlogy", "xdivy", "power"):
         op = TABLE[name]
         assert_program_is_right(lambda x, y, op=op: tg.sum(op(x, y) * 0.3), two)
+
+
+def test_further_results_can_be_asked_for():
+    W, x = tg.Value([[1.0, 2.0], [3.0, 4.0]], "W"), tg.Value([[1.0], [1.0]], "x", False)
+    Z = W @ x
+    A = tg.tanh(Z)
+    J = tg.sum(A)
+    program = tg.compile(J, also={"Z": Z, "twice": Z * 2.0, "size": tg.sum(Z), "x": x})
+    cost, gradients, more = program(x=np.array([[0.0], [1.0]]))
+    assert cost == pytest.approx(np.tanh(2.0) + np.tanh(4.0))
+    assert gradients["W"].shape == (2, 2)
+    assert more["Z"].tolist() == [[2.0], [4.0]]
+    assert more["twice"].tolist() == [[4.0], [8.0]]
+    assert more["size"] == 6.0
+    assert type(more["size"]) is float
+    assert more["x"].tolist() == [[0.0], [1.0]]
+    assert program(x=np.zeros((2, 1)))[2]["Z"] is not more["Z"]
+    assert more["Z"].tolist() == [[2.0], [4.0]]  # held, so not written over
+    w = tg.Value(3.0, "w")
+    z = w * w
+    assert tg.compile(z * w, also={"z": z})(w=2.0) == (8.0, {"w": 12.0}, {"z": 4.0})
+    with pytest.raises(TypeError, match="also="):
+        tg.compile(J, also={"Z": 1.0})
+
+
+def test_a_program_that_has_forgotten_its_numbers_must_be_given_all():
+    w, x = tg.Value(2.0, "w"), tg.Value([1.0, 2.0], "x")
+    program = tg.compile(tg.sum(w * x))
+    program.forget()
+    assert program(w=1.0, x=np.array([3.0, 4.0]))[0] == 7.0
+    with pytest.raises(TypeError, match="forgotten x"):
+        program(w=1.0)

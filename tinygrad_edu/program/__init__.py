@@ -12,13 +12,16 @@ from tinygrad_edu.program.program import Program
 __all__ = ["Program", "compile"]
 
 
-def compile(cost: Value, names: Mapping[str, Any] | None = None) -> Program:
+def compile(
+    cost: Value, names: Mapping[str, Any] | None = None, also: Mapping[str, Value] | None = None
+) -> Program:
     """A program that computes `cost` and its gradients from new numbers, in straight-line NumPy.
 
     ``program(W1=…, X=…)`` returns the cost and ``{"W1": dW1, …}``. Arguments are the named
     leaves of the graph, and ``arg0``, ``arg1`` … for unnamed ones that require a gradient;
     ``names=locals()`` names them after variables. Unnamed constants, and plain numbers
     that met a Value, are part of the program. `Program.source` is it as a text that runs by itself.
+    `also`: further Values to compute, by name; their numbers are then a third result.
 
     What was recorded is fixed: shapes, dtypes, and every decision that Python took on the numbers
     (an ``if`` on ``.data``, a mask or a dropout drawn from random numbers).
@@ -31,4 +34,4 @@ def compile(cost: Value, names: Mapping[str, Any] | None = None) -> Program:
     >>> program(w=3.0, x=7.0)
     (24.0, {'w': 8.0, 'x': 3.0})
     """
-    return compile_graph(cost, names or {})
+    return compile_graph(cost, names or {}, also or {})

@@ -20,6 +20,7 @@ class Argument:
         self.shape: Shape = np.shape(default)
         self.dtype = np.asarray(default).dtype
         self.default = default
+        self.size = int(np.size(default))
         self.requires_grad = requires_grad
         self.handed_on = bool(self.shape)  # is its gradient given out as the program computes it?
 
@@ -35,15 +36,21 @@ class Argument:
         """
         x = given.pop(self.name, self)
         if x is self:
+            if self.default is None:
+                raise TypeError(f"the program has forgotten {self.name}: it must be given")
             return self.default
+        if type(x) is Value:
+            x = x._data
         if type(x) is np.ndarray and x.shape == self.shape and x.dtype is self.dtype and x.ndim:
             return x
         return self.check(x)
 
+    def forget(self) -> None:
+        """Keep no numbers."""
+        self.default = None
+
     def check(self, x: Any) -> Any:
         """`x` in the shape and dtype that were recorded."""
-        if isinstance(x, Value):
-            x = x._data
         data = numbers(x, what=self.name)
         found = np.asarray(data)
         if found.shape != self.shape:
@@ -73,8 +80,8 @@ class Scalars:
         self.name = key
         self.names = [part.name for part in parts]
         self.requires_grad = parts[0].requires_grad
-        self.default = np.array([part.default for part in parts])
-        self.shape: Shape = self.default.shape
+        self.shape: Shape = (len(parts),)
+        self.dtype = np.array([part.default for part in parts]).dtype
         self._parts = parts
         self._pick = operator.itemgetter(*self.names, *self.names[:1])  # never a single one
 
@@ -93,6 +100,11 @@ class Scalars:
             pass  # some are missing, or not plain floats
         return np.array([part.read(given) for part in self._parts])
 
+    def forget(self) -> None:
+        """Keep no numbers."""
+        for part in self._parts:
+            part.forget()
+
     def hand_out(self, gradients: dict[str, Any]) -> None:
         """A gradient for each name."""
         gradients.update(zip(self.names, gradients.pop(self.name).tolist()))
@@ -110,7 +122,7 @@ class Listed(Argument):
         x = super().read(given)
         if not self.shape:
             return x
-        return x.ravel().tolist() if self.default.size != 1 else float(x.item())
+        return x.ravel().tolist() if self.size != 1 else float(x.item())
 
     def hand_out(self, gradients: dict[str, Any]) -> None:
         """A float, or an array."""

@@ -32,7 +32,7 @@ _DEEPEST = 16
 Slot = tuple[Argument, "np.ndarray[Any, Any]"]
 
 
-def compile_graph(cost: Value, names: Mapping[str, Any]) -> Program:
+def compile_graph(cost: Value, names: Mapping[str, Any], also: Mapping[str, Value]) -> Program:
     """See `tinygrad_edu.compile`."""
     if not isinstance(cost, Value):
         raise TypeError(
@@ -47,15 +47,21 @@ def compile_graph(cost: Value, names: Mapping[str, Any]) -> Program:
         raise GradError("compile: the cost was computed from nothing that needs a gradient")
     with _no_collection():
         nodes = reachable(cost, every=True)[::-1]
+        for value in also.values():
+            if not isinstance(value, Value):
+                raise TypeError(f"compile: also= holds Values by name, not {type(value).__name__}")
+            nodes += set(reachable(value, every=True)).difference(nodes)
+        if also:
+            nodes.sort(key=lambda node: node._created)
         slots, titles = _named(nodes, names)
         # What a list holds besides is an argument without influence: its gradient is zero.
         present = set(nodes)
         nodes = [x for _, held in slots for x in held.flat if x not in present] + nodes
-        if not can_roll(nodes):
-            return _array_program(cost, nodes, slots, titles)
+        if also or not can_roll(nodes):
+            return _array_program(cost, nodes, slots, titles, also)
         program = _rolled_program(cost, nodes, slots)
         program = program or _float_program(cost, nodes, slots, titles)
-        return program or _array_program(cost, nodes, slots, titles)
+        return program or _array_program(cost, nodes, slots, titles, also)
 
 
 @contextlib.contextmanager
@@ -175,20 +181,23 @@ def _finished(
     arguments: Sequence[tuple[Argument | Scalars, Symbol]],
     table: Table,
     story: Sequence[str],
+    also: Mapping[str, Symbol] | None = None,
     copied: bool = False,
 ) -> Program:
     """The program of arrays for a cost and its arguments."""
-    wanted = [(a, s) for a, s in arguments if a.requires_grad]
-    gradients = _backward(root, [s for _, s in wanted], table)
+    wanted = [a for a, s in arguments if a.requires_grad]
+    gradients = _backward(root, [s for a, s in arguments if a.requires_grad], table)
+    more = also or {}
     asked = table.asked
-    new = lowered([root, *gradients, *(s for _, s in arguments)], copied)
+    first, *new = lowered([root, *gradients, *more.values(), *(s for _, s in arguments)], copied)
     table.close()
     listing = source.written(
-        [s if s.op is None else s.parents[0] for s in new[1 + len(wanted) :]],
-        new[0],
-        {a.name: g for (a, _), g in zip(wanted, new[1:])},
+        [s if s.op is None else s.parents[0] for s in new[len(wanted) + len(more) :]],
+        first,
+        {a.name: (g, a.dtype) for a, g in zip(wanted, new)},
+        {key: (s, s.dtype) for key, s in zip(more, new[len(wanted) :])},
     )
-    new[0].table.close()
+    first.table.close()
     told = [
         *story,
         f"{asked} operations on arrays were asked for, those of the backward pass included.",
@@ -205,7 +214,11 @@ def _finished(
 
 
 def _array_program(
-    cost: Value, nodes: Sequence[Value], slots: Sequence[Slot], titles: Mapping[Value, str]
+    cost: Value,
+    nodes: Sequence[Value],
+    slots: Sequence[Slot],
+    titles: Mapping[Value, str],
+    also: Mapping[str, Value],
 ) -> Program:
     """A line for each operation that is left of the graph and its backward pass."""
     table = Table()
@@ -218,9 +231,10 @@ def _array_program(
             known[leaves.item()] = s
         else:
             known.update((leaf, shaping.getitem(s, index=i)) for i, leaf in np.ndenumerate(leaves))
-    root = _symbols(nodes, known, titles, table)[cost]
+    symbols = _symbols(nodes, known, titles, table)
     story = [f"{sum(v.op is not None for v in nodes)} operations were recorded."]
-    return _finished(root, arguments, table, story)
+    more = {key: symbols[value] for key, value in also.items()}
+    return _finished(symbols[cost], arguments, table, story, more)
 
 
 def _rolled_program(cost: Value, nodes: Sequence[Value], slots: Sequence[Slot]) -> Program | None:
@@ -234,7 +248,7 @@ def _rolled_program(cost: Value, nodes: Sequence[Value], slots: Sequence[Slot]) 
                 key += "_"
             leaves = _objects([leaf.item() for _, leaf in single], (len(single),))
             scalars = Scalars(key, [a for a, _ in single])
-            s = table.argument(key, scalars.shape, scalars.default.dtype, needs)
+            s = table.argument(key, scalars.shape, scalars.dtype, needs)
             arguments.append((scalars, s, leaves))
     together = {leaf for _, _, leaves in arguments for leaf in leaves.flat}
     for argument, leaves in slots:

@@ -39,7 +39,8 @@ class Program:
     """A recorded graph and its backward pass as straight-line NumPy, for new numbers.
 
     ``program(W1=…, X=…)`` returns the cost and ``{"W1": dW1, …}``, plain numbers, for every named
-    leaf that requires a gradient. What is not given keeps the numbers it had when it was recorded.
+    leaf that requires a gradient; and a third dictionary, where `compile` was told what ``also``.
+    What is not given keeps the numbers it had when it was recorded.
     `source` is the program as a text; constants too large to print are in `constants`. Arguments
     are only read. The arrays returned are memory that the program uses again once nobody holds them
     (or a view of them) any more: keep them as long as you like.
@@ -71,7 +72,12 @@ class Program:
         """What was done to the graph, in words."""
         return self._story
 
-    def __call__(self, /, **given: Any) -> tuple[Any, dict[str, Any]]:
+    def forget(self) -> None:
+        """Let go of the numbers of the recording: from now on every argument must be given."""
+        for a in self._arguments:
+            a.forget()
+
+    def __call__(self, /, **given: Any) -> tuple[Any, ...]:
         numbers = [a.read(given) for a in self._arguments]
         if given:  # each argument has taken out its own
             names = sorted(name for a in self._arguments for name in a.names)
@@ -80,14 +86,16 @@ class Program:
             )
         instance = self._instance()
         try:
-            cost, gradients = instance.run(*numbers)
+            cost, gradients, *also = instance.run(*numbers)
         finally:
             self._idle.append(instance)
             if len(self._idle) > _AT_REST:  # its gradients live on with whoever holds them
                 self._idle.pop(0)
         for a in self._changed:
             a.hand_out(gradients)
-        return plain(cost), gradients
+        return (
+            plain(cost), gradients, *({key: plain(x) for key, x in d.items()} for d in also)
+        )  # fmt: skip
 
     def _instance(self) -> Any:
         """Lines whose memory nobody looks at; no two threads are given the same."""

@@ -7,7 +7,7 @@ transpose, a slice, a shape) costs nothing while the program runs: it is taken o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,6 +72,10 @@ class Listing:
     unshared: int  # bytes if every result had memory of its own
 
 
+#: Results by name, each with the dtype it is wanted in.
+Results = Mapping[str, tuple[Symbol, np.dtype[Any]]]
+
+
 def _dims(shape: tuple[int, ...]) -> str:
     """A shape as the arguments of reshape."""
     return ", ".join(map(str, shape)) or "()"
@@ -81,7 +85,7 @@ class _Writer:
     """Writes one program: which names, which memory, which lines."""
 
     def __init__(
-        self, arguments: Sequence[Symbol], cost: Symbol, gradients: dict[str, Symbol]
+        self, arguments: Sequence[Symbol], cost: Symbol, gradients: Results, also: Results
     ) -> None:
         self.above: list[str] = []  # lines before the function: constants, memory, looks at it
         self.body: list[str] = []
@@ -99,24 +103,28 @@ class _Writer:
         for x in arguments:
             self.text[x] = self.names.name(x.name or "x")
         self.parameters = [self.text[x] for x in arguments]
-        dtypes = {x.name or "": x.dtype for x in arguments}
-        outputs = self._own(gradients, dtypes)
-        self.write(cost, outputs)
-        self.kept_names = [self.fixed[s] for s in outputs.values() if s in self.fixed]
-        self.result = ", ".join(f"{key!r}: {self.text[s]}" for key, s in outputs.items())
-        self.result = f"{self.text[cost]}, {{{self.result}}}"
+        outputs: list[Symbol] = []
+        for part in (gradients, also):
+            outputs += self._own(part, outputs)
+        self.write([cost, *outputs])
+        self.kept_names = [self.fixed[s] for s in outputs if s in self.fixed]
+        found = [
+            f"{key!r}: {self.text[s]}" for key, s in zip([*gradients, *also], outputs, strict=True)
+        ]
+        self.result = f"{self.text[cost]}, {{{', '.join(found[: len(gradients)])}}}"
+        if also:
+            self.result += f", {{{', '.join(found[len(gradients) :])}}}"
 
     @staticmethod
-    def _own(gradients: dict[str, Symbol], dtypes: dict[str, np.dtype[Any]]) -> dict[str, Symbol]:
-        """Each gradient in its leaf's dtype, in memory that nothing else shares."""
-        outputs: dict[str, Symbol] = {}
-        for key, g in gradients.items():
-            own = g.op in WRITTEN and not is_view(g) and g not in outputs.values()
-            own = own and g.dtype == dtypes[key]
-            if not own and g.shape:
-                g = g.table.node(copy, (g,), {})
-                g.dtype = dtypes[key]
-            outputs[key] = g
+    def _own(results: Results, others: Sequence[Symbol]) -> list[Symbol]:
+        """Each result in the dtype it is wanted in, in memory that nothing else shares."""
+        outputs: list[Symbol] = []
+        for s, dtype in results.values():
+            own = s.op in WRITTEN and not is_view(s) and s not in outputs and s not in others
+            if not (own and s.dtype == dtype) and s.shape:
+                s = s.table.node(copy, (s,), {})
+                s.dtype = dtype
+            outputs.append(s)
         return outputs
 
     def result_name(self, s: Symbol) -> str:
@@ -153,9 +161,8 @@ class _Writer:
 
     # --- memory ----------------------------------------------------------------------------------
 
-    def write(self, cost: Symbol, outputs: dict[str, Symbol]) -> None:
+    def write(self, results: Sequence[Symbol]) -> None:
         """All lines, oldest Symbol first."""
-        results = [cost, *outputs.values()]
         order = [s for s in needed(results) if s.op is not None]
         last: dict[Symbol, int] = {}
         for i, s in enumerate(order):
@@ -464,6 +471,8 @@ CALLS: dict[Primitive, Callable[[_Writer, Symbol, str, list[str], Sequence[Symbo
 WRITTEN: set[Primitive | None] = {*UFUNCS, *REDUCTIONS, *CALLS}
 
 
-def written(arguments: Sequence[Symbol], cost: Symbol, gradients: dict[str, Symbol]) -> Listing:
-    """The program that computes `cost` and `gradients` from `arguments`."""
-    return _Writer(arguments, cost, gradients).listing()
+def written(
+    arguments: Sequence[Symbol], cost: Symbol, gradients: Results, also: Results
+) -> Listing:
+    """The program that computes `cost`, `gradients` and what is wanted `also` from `arguments`."""
+    return _Writer(arguments, cost, gradients, also).listing()
