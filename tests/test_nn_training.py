@@ -182,8 +182,10 @@ def test_wherever_ctrl_c_strikes_a_step_has_happened_whole_or_not_at_all():
             if "tinygrad_edu" not in frame.f_code.co_filename:
                 return None
             # Python looks for signals where functions are entered and left. That nothing makes the
-            # ends of a `with` themselves uninterruptible is a limit of the language.
-            if event != "line" and frame.f_code.co_name not in ("__enter__", "__exit__"):
+            # ends of a `with` themselves uninterruptible is a limit of the language. (A generator
+            # that a trace function interrupts as it goes on does not even run its `finally`.)
+            ends = ("__enter__", "__exit__", "_switched")
+            if event != "line" and frame.f_code.co_name not in ends:
                 countdown -= 1
                 if countdown == 0:
                     raise KeyboardInterrupt

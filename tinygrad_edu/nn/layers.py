@@ -211,9 +211,13 @@ class Dropout(Layer):
     def before_activation(self, A: Any, rng: np.random.Generator | None) -> Any:
         if rng is None:
             return A
-        mask = (rng.random(A.shape) >= self.rate) / (1 - self.rate)
-        D = Value(mask, f"D{self.number}", requires_grad=False)
+        D = Value(self.mask(A.shape, rng), f"D{self.number}", requires_grad=False)
         return named(A * D, f"A{self.number}_kept")
+
+    def mask(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+        """What to multiply with: 0 for the dropped, 1/(1−rate) for the others."""
+        mask: Array = (rng.random(shape) >= self.rate) / (1 - self.rate)
+        return mask
 
 
 class _Normalisation(Layer):

@@ -27,6 +27,7 @@ from tinygrad_edu.nn.initialise import Array
 from tinygrad_edu.nn.network import Network
 from tinygrad_edu.nn.optimisers import Adam, Memory, Optimiser, clip_norm
 from tinygrad_edu.nn.plots import line_chart
+from tinygrad_edu.nn.recorded import Programs, recorded
 
 Batches = Callable[[int], Iterable[tuple[Any, Any]]]
 Callback = Callable[["Run"], object]
@@ -89,6 +90,7 @@ class Run:
         self.history = History()
         self.gradients: dict[str, Any] = {}
         self.stop = False  # a callback may set it
+        self.programs = Programs()
 
     @property
     def epoch_ended(self) -> bool:
@@ -111,34 +113,38 @@ class Run:
         """One step of the optimiser on one mini-batch; interrupted, it has not happened at all."""
         net, at = self.net, self.position
         with self.whole():
-            rng = np.random.default_rng([self.seed, 1, at.step])
-            Z = net.before_output(X, rng)
-            J = net.cost_of(Z, Y)
-            if not math.isfinite(J.item()):
-                raise GradError(
-                    f"fit: the cost is {J.item()} at step {at.step + 1}. The steps are too large: "
-                    "try a smaller learning rate, clip=1.0, or smaller initial weights"
-                )
             parameters = net.parameters
             for p in parameters.values():
                 p.zero_grad()
-            J.backward(keep="leaves")
-            gradients = {name: p.grad for name, p in parameters.items() if p.grad is not None}
+            self.gradients = {}  # nobody holds the last ones: their memory is used again
+            found = self.programs.measured(net, X, Y, self._draw)
+            found = found or recorded(net, X, Y, self._draw())
+            if not math.isfinite(found.cost):
+                raise GradError(
+                    f"fit: the cost is {found.cost} at step {at.step + 1}. The steps are too "
+                    "large: try a smaller learning rate, clip=1.0, or smaller initial weights"
+                )
+            gradients = found.gradients
             if self.clip is not None:
                 gradients = clip_norm(gradients, self.clip)
             memory = self.optimiser.step(parameters, at.memory, gradients)
             self.gradients = gradients
+            Z = found.logits
             m = Z.shape[1 - net.axis]
             self.position = replace(
                 at,
                 step=at.step + 1,
                 batch=at.batch + 1,
                 examples=at.examples + m,
-                cost=at.cost + m * J.item(),
+                cost=at.cost + m * found.cost,
                 right=at.right + (m * net.accuracy_of(Z, Y) if net.classifies else 0.0),
                 memory=memory,
             )
-            self.note(step_cost=J.item())
+            self.note(step_cost=found.cost)
+
+    def _draw(self) -> np.random.Generator:
+        """What is random in the step under way comes from here."""
+        return np.random.default_rng([self.seed, 1, self.position.step])
 
     def end_epoch(self) -> None:
         """Sum the epoch up and validate; interrupted, it has not happened at all."""
@@ -180,7 +186,8 @@ class Run:
         """Write the run to a checkpoint, whole or not at all."""
         at = self.position
         numbers = {key: v for key, v in vars(at).items() if isinstance(v, (int, float))}
-        text = json.dumps({"settings": self.settings(data), "position": numbers})
+        parts = {"settings": self.settings(data), "position": numbers}
+        text = json.dumps({**parts, "programs": self.programs.kinds})
         groups = {
             "net": self.net.state(), "memory": at.memory, "best": at.best_state,
             "history": self.history.arrays(),
@@ -200,6 +207,7 @@ class Run:
                 group, name = key.split("/", 1)
                 groups[group][name] = array
             settings, position = run["settings"], run["position"]
+            programs = [str(kind) for kind in run.get("programs", [])]
         except (KeyError, ValueError):
             raise GradError(f"{os.fspath(path)} is no checkpoint of a training run") from None
         for key, here in self.settings(data).items():
@@ -210,6 +218,7 @@ class Run:
                 )
         memory = {k: int(v) if k == "t" else v for k, v in groups["memory"].items()}
         self.net.restore(groups["net"])
+        self.programs.kinds = programs
         self.position = Position(**position, memory=memory, best_state=groups["best"])
         self.history = History({key: a.tolist() for key, a in groups["history"].items()})
 

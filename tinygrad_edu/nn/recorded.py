@@ -1,0 +1,177 @@
+"""One step's cost and gradients: from a graph recorded anew, or by a program compiled once.
+
+A program is right as long as the network would record the same graph. That is known where all code
+that records is this package's own, and nothing it reads has changed: the layers and their settings,
+which parameters are trained, the loss, the shapes of the data. Everything else (a layer, a loss or
+an activation of one's own; batch normalisation, which keeps count) is recorded at every step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core import debug
+from tinygrad_edu.core.sweep import reachable
+from tinygrad_edu.core.value import Value
+from tinygrad_edu.nn.layers import ACTIVATIONS, Dense, Dropout, Layer, LayerNorm, Recurrent
+from tinygrad_edu.nn.network import FROM_LOGITS, LOSSES, Network
+
+Draw = Callable[[], np.random.Generator]
+Kind = tuple[Any, ...]
+
+#: Layers whose graph depends on shapes and settings, never on numbers.
+_STEADY = {Dense, Recurrent, LayerNorm, Dropout}
+
+#: How many kinds of graph are compiled in one run: each program has memory of its own.
+_MOST = 8
+
+
+@dataclass
+class Measured:
+    """What a step needs to know: the cost J, its gradients, and the logits Zᴸ."""
+
+    cost: float
+    gradients: dict[str, Any]
+    logits: Value
+
+
+def recorded(net: Network, X: Any, Y: Any, rng: np.random.Generator) -> Measured:
+    """Cost and gradients from a graph, each parameter's also as its `grad`.
+
+    Of a cost that is not finite there are no gradients.
+    """
+    Z = net.before_output(X, rng)
+    J = net.cost_of(Z, Y)
+    if not math.isfinite(J.item()):
+        return Measured(J.item(), {}, Z)
+    J.backward(keep="leaves")
+    gradients = {name: p.grad for name, p in net.parameters.items() if p.grad is not None}
+    return Measured(J.item(), gradients, Z)
+
+
+class Programs:
+    """The programs of a run, each made when its kind of graph is first met.
+
+    `kinds`: these kinds, as text. A run that goes on from a checkpoint is given them: programs and
+    graphs agree to rounding, and it shall compute to the bit what it would have computed.
+    """
+
+    def __init__(self) -> None:
+        self.kinds: list[str] = []
+        self._made: dict[Kind, _Compiled] = {}
+
+    def measured(self, net: Network, X: Any, Y: Any, draw: Draw) -> Measured | None:
+        """The same as `recorded`, to rounding; None where only a graph will do."""
+        kind = kind_of(net, X, Y)
+        if kind is None or debug._watch.depth:
+            return None
+        if kind not in self._made:
+            text = repr(kind)
+            if text not in self.kinds and len(self.kinds) >= _MOST:
+                return None
+            made = _compiled(net, X, Y, draw())
+            if made is None:
+                return None
+            self._made[kind] = made
+            if text not in self.kinds:
+                self.kinds.append(text)
+        return self._made[kind].run(net, X, Y, draw)
+
+
+def kind_of(net: Network, X: Any, Y: Any) -> Kind | None:
+    """What the graph of a step depends on besides numbers; None where that is not known."""
+    if type(net) is not Network or isinstance(X, Value) or isinstance(Y, Value):
+        return None
+    X, Y = np.asarray(X), np.asarray(Y)
+    kind = [X.shape, X.dtype.str, Y.shape, Y.dtype.str, *_settings(net)]
+    for layer in net.layers:
+        if type(layer) not in _STEADY:
+            return None
+        kind += [type(layer).__name__, *_settings(layer), *layer.weights]
+        for name, p in layer.parameters.items():
+            kind += [name, p.op is None, p.requires_grad, p.shape, p.dtype.str]
+    return tuple(kind)
+
+
+def _settings(x: Network | Layer) -> list[Any]:
+    """The settings that `x` keeps: numbers and names."""
+    return [v for v in vars(x).values() if isinstance(v, (bool, int, float, str)) or v is None]
+
+
+def _is_own(x: object) -> bool:
+    """Is all code of `x` this package's own, no method exchanged?"""
+    methods = [f for cls in type(x).__mro__[:-1] for f in vars(cls).values() if callable(f)]
+    shadowed = any(hasattr(type(x), name) for name in vars(x))
+    return not shadowed and all(map(_written_here, methods))
+
+
+def _written_here(f: Any) -> bool:
+    return str(getattr(f, "__module__", "")).startswith("tinygrad_edu.")
+
+
+@dataclass
+class _Compiled:
+    """A program, the size of its logits, and the masks it has to be given."""
+
+    program: Any
+    logits: tuple[int, ...]
+    masks: dict[str, tuple[Dropout, tuple[int, ...]]]
+    parameters: list[str]
+
+    def run(self, net: Network, X: Any, Y: Any, draw: Draw) -> Measured | None:
+        """The step; None where a number is not finite: the graph can tell where that was."""
+        parameters = net.parameters
+        given: dict[str, Any] = {name: parameters[name] for name in self.parameters}
+        if self.masks:
+            rng = draw()
+            for name, (layer, shape) in self.masks.items():
+                given[name] = layer.mask(shape, rng)
+        try:
+            with np.errstate(over="raise", divide="raise", invalid="raise"):
+                cost, gradients, found = self.program(X=X, Y=net._target(Y, self.logits), **given)
+        except FloatingPointError:
+            return None
+        if not math.isfinite(cost):
+            return None
+        for name, g in gradients.items():
+            parameters[name]._grad = g
+        return Measured(float(cost), gradients, Value(found["Z"], requires_grad=False))
+
+
+def _compiled(net: Network, X: Any, Y: Any, rng: np.random.Generator) -> _Compiled | None:
+    """A program for the graph of this step; None where another step may have another graph."""
+    functions: list[Any] = [
+        ACTIVATIONS[layer.activation] for layer in net.layers if layer.activation
+    ]
+    functions += [losses[net.loss] for losses in (LOSSES, FROM_LOGITS) if net.loss in losses]
+    own = isinstance(net.loss, str) and all(map(_written_here, functions))
+    if not own or not all(_is_own(part) for part in (net, *net.layers)):
+        return None
+    import tinygrad_edu as tg
+
+    x = Value(X, "X", requires_grad=False)
+    Z = net.before_output(x, rng)
+    y = net._target(Y, Z.shape)
+    J = net.cost_of(Z, y)
+    nodes = reachable(J, every=True)[::-1]
+    present = set(nodes)
+    parameters = {name: p for name, p in net.parameters.items() if p in present}
+    known = {x, y, *parameters.values()}
+    if not J.requires_grad or len(known) < 2 + len(parameters):
+        return None
+    # What else was given as an array are the masks that were drawn, in the order of the layers.
+    drawn = [leaf for leaf in nodes if leaf.op is None and leaf.shape and leaf not in known]
+    dropouts = [layer for layer in net.layers if isinstance(layer, Dropout)]
+    if [leaf.name for leaf in drawn] != [f"D{layer.number}" for layer in dropouts]:
+        return None
+    masks = {f"mask{i}": leaf for i, leaf in enumerate(drawn)}
+    names = {"X": x, "Y": y, **parameters, **masks}
+    program = tg.compile(J, names, also={"Z": Z})
+    program.forget()
+    needed = {name: (layer, leaf.shape) for (name, leaf), layer in zip(masks.items(), dropouts)}
+    return _Compiled(program, Z.shape, needed, list(parameters))
