@@ -357,3 +357,280 @@ def test_mistakes_are_told():
         net.fit(X, Y, batch_size=0)
     with pytest.raises(tg.GradError, match="no examples"):
         net.fit(lambda epoch: [], epochs=1)
+
+
+# --- compiled programs ----------------------------------------------------------------------------
+
+
+def train(net, x, y, graphs=False, **options):
+    """A few epochs by programs, or by graphs alone; the run and what each step's gradients were."""
+    kinds, steps = [], []
+
+    def watch(run):
+        kinds[:] = run.programs.kinds
+        if not run.epoch_ended:
+            steps.append({name: np.array(g) for name, g in run.gradients.items()})
+            for name, p in run.net.parameters.items():
+                if run.clip is None and name in run.gradients:
+                    assert p.grad is run.gradients[name]
+
+    given = {"epochs": 3, "batch_size": 7, "optimiser": nn.GradientDescent(0.05), **options}
+    given["callbacks"] = [*given.get("callbacks", ()), watch]
+    with pytest.MonkeyPatch.context() as patch:
+        if graphs:
+            patch.setattr("tinygrad_edu.nn.recorded.Programs.measured", lambda *_: None)
+        history = nn.fit(net, x, y, **given)
+    return history, steps, kinds
+
+
+def assert_programs_change_nothing(make, x, y, programs, **options):
+    """The same history and gradients by programs and by graphs; and how many programs there are."""
+    net, other = make(), make()
+    history, steps, kinds = train(net, x, y, **options)
+    expected, slow, none = train(other, x, y, graphs=True, **options)
+    assert len(kinds) == programs
+    assert none == []
+    assert history.keys() == expected.keys()
+    for key, numbers in expected.items():
+        assert np.allclose(history[key], numbers, rtol=1e-9, atol=0), key
+    assert len(steps) == len(slow)
+    for one, two in zip(steps, slow, strict=True):
+        assert list(one) == list(two)
+        for name, g in two.items():
+            assert one[name].dtype == g.dtype
+            assert np.abs(one[name] - g).max() <= 1e-9 * max(np.abs(g).max(), 1e-3), name
+    for name, a in other.state().items():
+        assert net.state()[name].dtype == a.dtype
+        assert np.allclose(net.state()[name], a, rtol=1e-8, atol=1e-10), name
+
+
+COLUMNS = np.eye(2)[:, Y]
+FIXED_NETWORKS = {
+    "softmax": lambda: nn.Network(3, nn.Dense(5, "tanh"), nn.Dense(2, "softmax")),
+    "sigmoid": lambda: nn.Network(3, nn.Dense(5, "relu"), nn.Dense(2, "sigmoid")),
+    "squares": lambda: nn.Network(3, nn.Dense(5, "softplus"), nn.Dense(2, "leaky_relu")),
+    "linear": lambda: nn.Network(3, nn.Dense(2, "linear")),
+    "decay": lambda: nn.Network(3, nn.Dense(5, "sigmoid"), nn.Dense(2, "softmax"), l2=0.1),
+    "norm": lambda: nn.Network(3, nn.Dense(5), nn.LayerNorm("tanh"), nn.Dense(2, "softmax")),
+    "dropout": lambda: nn.Network(
+        3, nn.Dropout(0.1), nn.Dropout(0.2), nn.Dense(9, "relu"), nn.Dropout(0.4),
+        nn.Dense(2, "softmax"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("rows", [False, True])
+@pytest.mark.parametrize("make", FIXED_NETWORKS.values(), ids=FIXED_NETWORKS)
+def test_programs_train_as_graphs_do(make, rows):
+    """23 examples in batches of 7: the last of an epoch has 2, and a program of its own."""
+
+    def turned():
+        net = make()
+        if rows:
+            fresh = make()
+            for layer in fresh.layers:
+                layer.built, layer.parameters, layer.weights = False, {}, []
+            net = nn.Network(3, *fresh.layers, rows=True, l2=fresh.l2)
+        return net
+
+    x, y = (X.T, COLUMNS.T) if rows else (X, COLUMNS)
+    assert_programs_change_nothing(turned, x, y, programs=2)
+
+
+@pytest.mark.parametrize("optimiser", [nn.Momentum(0.05), nn.RMSProp(0.01), nn.Adam(0.01)])
+def test_every_optimiser_is_given_the_same_gradients(optimiser):
+    make = FIXED_NETWORKS["softmax"]
+    given = {"optimiser": optimiser, "clip": 0.3, "validation": VALIDATION}
+    assert_programs_change_nothing(make, X, Y, programs=2, **given)
+
+
+def test_sequences_are_compiled_for_each_length():
+    sequences = RNG.standard_normal((4, 3, 23))
+
+    def make():
+        return nn.Network(3, nn.Recurrent(4), nn.Dense(2, "softmax"))
+
+    assert_programs_change_nothing(make, sequences, Y, programs=2)
+    assert_programs_change_nothing(make, sequences[:1], Y, programs=2)  # Wa gets no gradient
+
+
+@pytest.mark.parametrize("integers", [False, True])
+def test_float32_and_integers_train_as_by_graphs(integers):
+    x = np.round(3 * X).astype(int) if integers else X.astype(np.float32)
+
+    def make():
+        net = nn.Network(3, nn.Dense(5, "tanh"), nn.Dense(1, "sigmoid"))
+        if not integers:
+            for layer in net.layers:
+                for name, p in layer.parameters.items():
+                    layer.parameters[name] = tg.Value(np.float32(p.data), name)
+        return net
+
+    if integers:
+        assert_programs_change_nothing(make, x, Y, programs=2)
+    else:
+        history, steps, kinds = train(make(), x, Y.astype(np.float32))
+        expected, slow, _ = train(make(), x, Y.astype(np.float32), graphs=True)
+        assert len(kinds) == 2
+        assert np.allclose(history["cost"], expected["cost"], rtol=1e-5)
+        assert [g.dtype for g in steps[-1].values()] == [g.dtype for g in slow[-1].values()]
+
+
+def test_frozen_parameters_stay_and_may_thaw():
+    def thaw(run):
+        run.net.parameters["W1"].requires_grad = run.position.epoch > 0
+
+    def make():
+        net = FIXED_NETWORKS["softmax"]()
+        net.parameters["W1"].requires_grad = False
+        return net
+
+    net = make()
+    start = net.parameters["W1"].data.copy()
+    train(net, X, Y)
+    assert np.array_equal(net.parameters["W1"].data, start)
+    assert_programs_change_nothing(make, X, Y, programs=2)
+    assert_programs_change_nothing(make, X, Y, programs=4, callbacks=[thaw])
+
+
+def test_settings_changed_on_the_way_are_heeded():
+    def change(run):
+        run.net.l2 = 0.1 * run.position.epoch
+        run.net.layers[0].activation = "tanh" if run.position.step < 5 else "relu"
+
+    make = FIXED_NETWORKS["softmax"]
+    assert_programs_change_nothing(make, X, Y, programs=7, callbacks=[change])
+
+
+def test_only_so_many_kinds_of_graph_are_compiled():
+    def stream(epoch):
+        return [(X[:, :n], Y[:n]) for n in range(2, 14)]
+
+    make = FIXED_NETWORKS["softmax"]
+    assert_programs_change_nothing(make, stream, None, programs=8)
+
+
+class Moody(nn.Dense):
+    """A layer of one's own that looks at the numbers."""
+
+    def before_activation(self, A, rng):
+        Z = super().before_activation(A, rng)
+        return Z * 2.0 if np.asarray(A.data).sum() > 0 else Z
+
+
+class Looking(nn.Network):
+    """A network of one's own that looks at the numbers."""
+
+    def before_output(self, X, rng=None):
+        Z = super().before_output(X, rng)
+        return Z * 3.0 if np.asarray(Z.data).max() > 1 else Z
+
+
+def a_loss(A, target, axis):
+    error = A - target
+    return tg.mean(error * error if np.abs(error.data).max() > 0.8 else tg.abs(error), axis=axis)
+
+
+def patched():
+    net = FIXED_NETWORKS["softmax"]()
+    layer = net.layers[0]
+    plain = layer.activate
+    layer.activate = lambda Z: plain(Z) if Z.data.sum() > 0 else Z
+    return net
+
+
+def tied():
+    net = nn.Network(3, nn.Dense(3, "tanh"), nn.Dense(3, "tanh"), nn.Dense(2, "softmax"))
+    net.layers[1].parameters["W2"] = net.layers[0].parameters["W1"]
+    return net
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        a_net, patched, tied,
+        lambda: nn.Network(3, Moody(4, "tanh"), nn.Dense(2, "softmax")),
+        lambda: Looking(3, nn.Dense(4, "tanh"), nn.Dense(2, "softmax")),
+        lambda: nn.Network(3, nn.Dense(4, "tanh"), nn.Dense(2), loss=a_loss),
+    ],
+    ids=["batch norm", "patched", "tied", "layer", "network", "loss"],
+)  # fmt: skip
+def test_what_may_record_another_graph_is_recorded_at_every_step(make):
+    assert_programs_change_nothing(make, X, COLUMNS, programs=0)
+
+
+def test_an_activation_of_ones_own_is_recorded_at_every_step(monkeypatch):
+    from tinygrad_edu.nn.layers import ACTIVATIONS
+
+    moody = lambda z, axis: z if z.data.sum() > 0 else tg.tanh(z)  # noqa: E731
+    monkeypatch.setitem(ACTIVATIONS, "tanh", moody)
+    assert_programs_change_nothing(FIXED_NETWORKS["softmax"], X, Y, programs=0)
+
+
+def test_values_as_data_are_recorded_at_every_step():
+    scale = tg.Value(2.0, "scale")
+
+    def stream(epoch):
+        return [(tg.Value(X, "X") * scale, Y)]
+
+    assert_programs_change_nothing(FIXED_NETWORKS["softmax"], stream, None, programs=0)
+
+
+def test_where_a_program_overflows_the_graph_speaks():
+    """The same warning and the same error as without programs."""
+    told = []
+    for graphs in (False, True):
+        net = nn.Network(3, nn.Dense(4), nn.Dense(2))
+        with (
+            pytest.warns(RuntimeWarning) as warned,
+            pytest.raises(tg.GradError, match="smaller learning rate") as error,
+        ):
+            train(net, X, COLUMNS, graphs, optimiser=nn.GradientDescent(1e120))
+        told.append(({str(w.message) for w in warned}, str(error.value), net.state()))
+    assert told[0][:2] == told[1][:2]
+    assert all(np.allclose(told[0][2][k], told[1][2][k], rtol=1e-9) for k in told[0][2])
+
+
+def test_debug_nans_looks_at_graphs():
+    net = FIXED_NETWORKS["softmax"]()
+    training = Run(net, nn.Adam(0.05))
+    training.step(X, Y)
+    assert len(training.programs.kinds) == 1
+    net.parameters["W1"].data = np.full((5, 3), np.nan)
+    with tg.debug_nans(), pytest.raises(tg.GradError, match="nan"):
+        training.step(X, Y)
+
+
+@pytest.mark.parametrize("at", [1, 3, 9])
+def test_a_resumed_run_has_the_same_programs_to_the_bit(tmp_path, at):
+    """Batches of many sizes: the first eight are compiled, wherever the run was interrupted."""
+
+    def stream(epoch):
+        return [(X[:, :n], Y[:n]) for n in range(2 + 5 * epoch, 9 + 5 * epoch)]
+
+    def ctrl_c(run):
+        if run.position.step == at:
+            raise KeyboardInterrupt
+
+    make, path = FIXED_NETWORKS["dropout"], tmp_path / "run.npz"
+    given = {"epochs": 3, "optimiser": nn.Adam(0.05)}
+    whole, again = make(), make()
+    history = nn.fit(whole, stream, **given)
+    with pytest.raises(KeyboardInterrupt):
+        nn.fit(make(), stream, checkpoint=path, callbacks=[ctrl_c], **given)
+    assert nn.fit(again, stream, checkpoint=path, resume=True, **given) == history
+    assert same(again.state(), whole.state())
+
+
+def test_gradients_that_a_callback_keeps_stay_as_they_are():
+    kept, copies = [], []
+
+    def keep(run):
+        if not run.epoch_ended:
+            kept.append(run.gradients["W1"])
+            copies.append(run.gradients["W1"].copy())
+
+    nn.fit(FIXED_NETWORKS["softmax"](), X, Y, epochs=5, callbacks=[keep])
+    assert len(kept) == 5
+    assert all(np.array_equal(a, b) for a, b in zip(kept, copies, strict=True))
+    assert not np.array_equal(kept[0], kept[1])
