@@ -462,7 +462,7 @@ def test_source_and_explanation_use_the_names_of_the_graph():
     J = tg.mean(tg.softplus(numbers["W2"] @ A1 + numbers["b2"]))
     tg.name_values(Z1=Z1, A1=A1, J=J)
     program = tg.compile(J)
-    for line in ("A1 = np.tanh(Z1", "dW1 = np.dot(dZ1, X.T", "def program("):
+    for line in ("A1 = tanh(Z1", "dW1 = dot(dZ1, X.T", "def program("):
         assert line in program.source
     assert "calls to NumPy" in program.explain()
 
@@ -470,13 +470,13 @@ def test_source_and_explanation_use_the_names_of_the_graph():
 def test_the_same_thing_is_computed_once():
     x = tg.Value(np.ones((3, 2)), "x")
     cost = tg.sum(tg.exp(x) * tg.exp(x) + tg.tanh(tg.exp(x)))
-    assert tg.compile(cost).source.count("np.exp(") == 1
+    assert tg.compile(cost).source.count(" exp(") == 1
 
 
 def test_a_sigmoid_and_its_slope_need_one_exponential():
     x = tg.Value(np.array([[-30.0, 0.5]]), "x")
     program = tg.compile(tg.sum(tg.sigmoid(x)))
-    assert program.source.count("np.exp(") == 1
+    assert program.source.count(" exp(") == 1
     slope = program(x=np.array([[-30.0, 30.0]]))[1]["x"]
     assert slope[0, 1] == pytest.approx(np.exp(-30.0), rel=1e-12)
 
@@ -485,7 +485,7 @@ def test_constants_are_folded_and_dead_gradients_dropped():
     W, X = tg.Value(np.ones((2, 3)), "W"), tg.Value(np.ones((3, 4)), "X", requires_grad=False)
     scale = tg.exp(tg.Value(np.ones((3, 4)), requires_grad=False)) * 2
     program = tg.compile(tg.sum(W @ (X * scale)))
-    assert "np.exp" not in program.source
+    assert "exp(" not in program.source
     assert list(program()[1]) == ["W"]
 
 

@@ -84,6 +84,11 @@ def accumulate(*parts: Any, shape: Shape, paths: tuple[tuple[Step, ...], ...]) -
 
 ELEMENTWISE |= {copysign, finite}
 
+#: Operations that may give another look at the memory of their input.
+LOOKS: set[Primitive] = {
+    shaping.reshape, shaping.transpose, shaping.broadcast_to, shaping.getitem,
+}  # fmt: skip
+
 
 def _sigmoid(x: Any) -> Any:
     e = el.exp(-el.absolute(x))  # never above 1, so neither number below overflows
@@ -141,11 +146,6 @@ def _xdivy(x: Any, y: Any) -> Any:
     return x / ar.where(x, y, 1.0)
 
 
-def _matmul(x: Any, y: Any) -> Any:
-    """A product over an inner length of 1 is one product per entry."""
-    return x * y if len(x.shape) == len(y.shape) == 2 and x.shape[1] == 1 else None
-
-
 def _sum(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     gone = reductions.axes_of(len(x.shape), axis)
     n = reductions.count(x, axis)
@@ -154,6 +154,8 @@ def _sum(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
         return None
     if not new and x.op is ar.multiply and x.parents[0].shape == x.parents[1].shape:
         return linalg.matmul(*(shaping.reshape(y, shape=(n,)) for y in x.parents))
+    if not new and x.op is not None and x.op not in LOOKS:
+        return linalg.matmul(shaping.reshape(x, shape=(n,)), np.ones(n, x.dtype))
     if len(x.shape) != 2:
         return None
     if gone == (1,):
@@ -220,8 +222,7 @@ FORMS: dict[Primitive, Callable[..., Any]] = {
     reductions.log_softmax: _log_softmax, reductions.logsumexp: _logsumexp,
     losses.logistic_loss: _logistic_loss, losses.softmax_loss: _softmax_loss,
     el.relu: lambda x, *, at_zero=1: ar.maximum(x, 0.0), el.leaky_relu: _leaky_relu,
-    reductions.norm: _norm, el.xlogy: _xlogy, el.xdivy: _xdivy, linalg.matmul: _matmul,
-    reductions.sum: _sum, ar.add: _add,
+    reductions.norm: _norm, el.xlogy: _xlogy, el.xdivy: _xdivy, reductions.sum: _sum, ar.add: _add,
 }  # fmt: skip
 
 

@@ -7,6 +7,8 @@ transpose, a slice, a shape) costs nothing while the program runs: it is taken o
 from __future__ import annotations
 
 import math
+import re
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +22,9 @@ from tinygrad_edu.core.primitive import Primitive
 from tinygrad_edu.program.lowering import accumulate, copy, copysign, finite, top
 from tinygrad_edu.program.names import Names, number
 from tinygrad_edu.program.symbol import Symbol, needed
+
+#: Arrays up to this many numbers are small: what a call costs besides its work counts.
+_QUICK = 1 << 14
 
 #: Constants up to this many numbers are printed in the source; larger ones are handed over with it.
 _PRINTED = 1024
@@ -39,6 +44,12 @@ UFUNCS: dict[Primitive, str] = {
     copysign: "np.copysign", ar.power_constant: "np.power",
 }  # fmt: skip
 
+#: How operations on single numbers are written.
+_INFIX: dict[Primitive | None, str] = {
+    ar.add: "{} + {}", ar.subtract: "{} - {}", ar.multiply: "{} * {}", ar.divide: "{} / {}",
+    ar.negative: "-{}",
+}  # fmt: skip
+
 _COMPARISONS = {ar.greater, ar.greater_equal, ar.less, ar.less_equal, ar.equal, ar.not_equal}
 
 #: Functions that take axis= and keepdims=.
@@ -50,6 +61,15 @@ REDUCTIONS: dict[Primitive, str] = {
 
 #: Operations that give another look at the memory of their input.
 VIEWS: set[Primitive] = {shaping.reshape, shaping.transpose, shaping.broadcast_to}
+
+
+#: A function of NumPy's, as it is called; and the names of all that are.
+_NUMPY_CALL = re.compile(r"\bnp\.(\w+)(?=[.(])")
+_USED = {
+    "bincount", "broadcast_to", "clip", "concatenate", "copyto", "cumsum", "dot", "float16",
+    "float32", "isfinite", "longdouble", "matmul", "take", "where",
+    *(call.split(".")[1] for call in (*UFUNCS.values(), *REDUCTIONS.values())),
+}  # fmt: skip
 
 
 def is_view(s: Symbol) -> bool:
@@ -92,13 +112,15 @@ class _Writer:
         self.imports: list[str] = []
         self.constants: list[Any] = []
         self.text: dict[Symbol, str] = {}  # how a Symbol is read
-        self.names = Names(["np", "program", "constants", "float", "TABLE", *TABLE])
+        self.names = Names(["np", "program", "constants", "float", "TABLE", *TABLE, *_USED])
         self.root: dict[Symbol, Symbol] = {}  # whose memory a Symbol looks at
         self.fixed: dict[Symbol, str] = {}  # memory that stays in place, by its name above
         self.block: dict[Symbol, tuple[str, np.dtype[Any], int]] = {}
         self.free: list[tuple[str, np.dtype[Any], int]] = []
         self.blocks: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {}
         self.looks: dict[str, str] = {}
+        self.numbers: dict[str, str] = {}  # numbers as arrays, by their text
+        self.scalars: set[Symbol] = set()  # single numbers that are NumPy's: they never raise
         self.calls = self.views = self.unshared = 0
         for x in arguments:
             self.text[x] = self.names.name(x.name or "x")
@@ -278,6 +300,8 @@ class _Writer:
     def kept(self, s: Symbol, dead: Sequence[Symbol], name: str) -> str:
         """``, out=memory`` for a result that has axes; a single number needs none."""
         if not s.shape:
+            if s.op not in _COMPARISONS:
+                self.scalars.add(s)
             return ""
         self.fixed[s] = memory = self.take(s, dead)
         return f", out={memory}"
@@ -285,10 +309,26 @@ class _Writer:
     def ufunc(self, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]) -> None:
         if s.op is ar.power_constant:
             args = [*args, repr(s.options["n"])]
+        elif s.shape and s.dtype == np.float64 and s.size <= _QUICK:
+            args = [self.as_array(x, a) for x, a in zip(s.parents, args)]
+        elif s.op in _INFIX and not self.scalars.isdisjoint(s.parents) and not s.shape:
+            self.scalars.add(s)
+            self.body.append(f"{name} = {_INFIX[s.op].format(*args)}")
+            return
         call = f"{UFUNCS[s.op]}({', '.join(args)}{self.kept(s, dead, name)})"  # type: ignore[index]
         self.body.append(
             f"{name} = {f'float({call})' if s.op in _COMPARISONS and not s.shape else call}"
         )
+
+    def as_array(self, x: Symbol, text: str) -> str:
+        """A number as an array: functions of small arrays spend as long on looking at a number as
+        on computing."""
+        if not (x.constant and x.weak):
+            return text
+        if text not in self.numbers:
+            self.numbers[text] = self.names.fresh("c")
+            self.above.append(f"{self.numbers[text]} = np.array({text})")
+        return self.numbers[text]
 
     def reduction(self, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]) -> None:
         axis = s.options.get("axis")
@@ -330,14 +370,21 @@ class _Writer:
             self.body.append(f"{name} = {function}({', '.join(args)}{options})")
 
     def listing(self) -> Listing:
-        lines = ["import numpy as np", ""]
+        # A name of the file's own is found faster than an attribute of NumPy.
+        used = {word for line in self.body for word in _NUMPY_CALL.findall(line)}
+        body = [_NUMPY_CALL.sub(r"\1", line) for line in self.body]
+        lines = ["import numpy as np"]
+        if used:
+            names = textwrap.wrap(", ".join(sorted(used)), 96)
+            lines += ["from numpy import (", *(f"    {part}" for part in names), ")"]
+        lines += [""]
         if self.constants:
             lines += ["# `constants`: the arrays too large to print, Program.constants", ""]
         if self.imports:
             lines += ["from tinygrad_edu.core.ops import TABLE", "", *self.imports, ""]
         lines += [*self.above, ""] if self.above else []
         lines += ["", f"def program({', '.join(self.parameters)}):"]
-        lines += [f"    {line}" for line in self.body] + [f"    return {self.result}", ""]
+        lines += [f"    {line}" for line in body] + [f"    return {self.result}", ""]
         memory = sum(dtype.itemsize * math.prod(shape) for dtype, shape in self.blocks.values())
         text = "\n".join(lines)
         return Listing(

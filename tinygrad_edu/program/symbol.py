@@ -352,7 +352,7 @@ def _sum(x: Symbol, *, axis: Any = None, keepdims: bool = False) -> Any:
 def _sum_to(x: Symbol, *, shape: Any) -> Any:
     if tuple(shape) == x._shape:
         return x
-    if math.prod(shape) == 1:
+    if math.prod(shape) == 1 and max(x._shape) < x.size:
         return shaping.reshape(reductions.sum(x), shape=tuple(shape))
     lead, kept = shaping.summed_axes(x._shape, tuple(shape))
     return shaping.reshape(reductions.sum(x, axis=lead + kept, keepdims=True), shape=tuple(shape))
@@ -360,7 +360,8 @@ def _sum_to(x: Symbol, *, shape: Any) -> Any:
 
 def _mean(x: Symbol, *, axis: Any = None, keepdims: bool = False) -> Any:
     n = reductions.count(x, axis)
-    return reductions.sum(x, axis=axis, keepdims=keepdims) / n if n else None
+    which = {} if axis is None and not keepdims else {"axis": axis, "keepdims": keepdims}
+    return reductions.sum(x, **which) / n if n else None
 
 
 def _getitem(x: Symbol, *, index: Any) -> Any:
