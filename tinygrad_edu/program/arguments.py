@@ -35,15 +35,15 @@ class Argument:
         Raises GradError where shape or dtype differ, TypeError for what is not numbers.
         """
         x = given.pop(self.name, self)
-        if x is self:
-            if self.default is None:
-                raise TypeError(f"the program has forgotten {self.name}: it must be given")
-            return self.default
         if type(x) is Value:
             x = x._data
-        if type(x) is np.ndarray and x.shape == self.shape and x.dtype is self.dtype and x.ndim:
-            return x
-        return self.check(x)
+        if type(x) is np.ndarray and x.shape == self.shape and x.dtype is self.dtype:
+            return x if self.shape else self.check(x)
+        if x is not self:
+            return self.check(x)
+        if self.default is None:
+            raise TypeError(f"the program has forgotten {self.name}: it must be given")
+        return self.default
 
     def forget(self) -> None:
         """Keep no numbers."""

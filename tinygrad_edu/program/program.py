@@ -93,9 +93,9 @@ class Program:
                 self._idle.pop(0)
         for a in self._changed:
             a.hand_out(gradients)
-        return (
-            plain(cost), gradients, *({key: plain(x) for key, x in d.items()} for d in also)
-        )  # fmt: skip
+        if not also:
+            return plain(cost), gradients
+        return plain(cost), gradients, {key: plain(x) for key, x in also[0].items()}
 
     def _instance(self) -> Any:
         """Lines whose memory nobody looks at; no two threads are given the same."""
