@@ -234,7 +234,10 @@ def lowered(outputs: Sequence[Symbol], copied: bool = False) -> list[Symbol]:
     """
     table = Table(FORMS)
     new: dict[Symbol, Symbol] = {}
-    for old in needed(outputs):
+    order = needed(outputs)
+    if all(s.weak and (s.op not in FORMS or s.op is ar.add) for s in order):
+        return list(outputs)  # floats, written with their own operations already
+    for old in order:
         if old.op is not None:
             now = table.apply(old.op, tuple(new[x] for x in old.parents), old.options)
         elif old.constant:

@@ -52,8 +52,9 @@ class Symbol(Operators):
 
     @classmethod
     def _apply(cls, op: Primitive, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        table = next(x.table for x in args if isinstance(x, Symbol))
-        return table.apply(op, tuple(table.symbol(x) for x in args), options)
+        table = next(x.table for x in args if type(x) is Symbol)
+        symbols = [x if type(x) is Symbol else table.symbol(x) for x in args]
+        return table.apply(op, tuple(symbols), options)
 
     # The sweep reads a node's inputs from its slots: a Symbol keeps all of them in the general one.
     _x = _y = _x_data = _y_data = _data = None
@@ -79,7 +80,7 @@ class Symbol(Operators):
     @property
     def constant(self) -> bool:
         """Are the numbers known already?"""
-        return self.op is None and self.value is not None
+        return self.value is not None
 
     def __repr__(self) -> str:
         what = self.op.name if self.op else "constant" if self.constant else "argument"
@@ -123,6 +124,10 @@ class Table:
         """`x` as a Symbol: itself, or a constant; the same numbers are the same constant."""
         if isinstance(x, Symbol):
             return x
+        if type(x) is float:
+            known = self._known.get(x) if x else None  # 0.0 and -0.0 are equal, but not the same
+            if known is not None:
+                return known
         data = np.asarray(x)
         if data.dtype.kind != "f":
             data = data.astype(WEAK)
@@ -133,33 +138,48 @@ class Table:
             known = self._new(data.shape, data.dtype)
             known.value = data if data.ndim else float(data) if known.weak else data[()]
             self._known[key] = known
+        if type(x) is float and x:
+            self._known[x] = known
         return known
 
     def apply(self, op: Primitive, args: tuple[Symbol, ...], options: dict[str, Any]) -> Symbol:
         """The Symbol of an operation: found again, folded, written more simply, or new."""
         self.asked += 1
-        key: Any = (op, args, _frozen(options) if options else ())
+        key: Any = (op, args, _frozen(options)) if options else (op, args)
         known = self._known.get(key)
-        if known is None:
+        if known is not None:
+            return known
+        constant, single = True, op in ELEMENTWISE  # single: floats only, and so is the result
+        for x in args:
+            if x.value is None:
+                constant = False
+            if x._shape or x.dtype is not WEAK:
+                single = False
+        if constant:
             known = self._fold(op, args, options)
-            for rules in self._rules:
-                if known is None and op in rules:
-                    known = rules[op](*args, **options)
-            if known is None and op in ELEMENTWISE and any(x._shape for x in args):
-                known = self._without_broadcast(op, args, options)
-            if known is None:
-                known = self.node(op, args, options)
-            self._known[key] = known
+        for rules in self._rules:
+            if known is None and op in rules:
+                known = rules[op](*args, **options)
+        if known is None and single:
+            known = self._written(op, args, options, self._new((), WEAK))
+        if known is None and op in ELEMENTWISE:
+            known = self._without_broadcast(op, args, options)
+        if known is None:
+            known = self.node(op, args, options)
+        self._known[key] = known
         return known
 
     def node(self, op: Primitive, args: tuple[Symbol, ...], options: dict[str, Any]) -> Symbol:
         """A new Symbol, written exactly so."""
         strong = [x.dtype for x in args if not x.weak]
-        if not strong and op in ELEMENTWISE:
-            new = self._new((), WEAK)
-        else:
-            shape = tuple(int(n) for n in op.shape_rule(*(x._shape for x in args), **options))
-            new = self._new(shape, np.result_type(*strong) if strong else WEAK)
+        shape = tuple(int(n) for n in op.shape_rule(*(x._shape for x in args), **options))
+        new = self._new(shape, np.result_type(*strong) if strong else WEAK)
+        return self._written(op, args, options, new)
+
+    @staticmethod
+    def _written(
+        op: Primitive, args: tuple[Symbol, ...], options: dict[str, Any], new: Symbol
+    ) -> Symbol:
         new.op, new.parents, new.options = op, args, options
         if op.differentiable:
             for x in args:
@@ -174,9 +194,6 @@ class Table:
     def _fold(
         self, op: Primitive, args: tuple[Symbol, ...], options: dict[str, Any]
     ) -> Symbol | None:
-        for x in args:
-            if x.op is not None or x.value is None:
-                return None
         if op is shaping.broadcast_to:
             return None  # costs nothing where it is used
         if op in (shaping.transpose, shaping.reshape) and args[0].size > _FOLD_LIMIT:
@@ -231,7 +248,7 @@ ELEMENTWISE: set[Primitive] = {
 
 
 def _is(x: Symbol, number: float) -> bool:
-    return x.constant and x.weak and x.value == number
+    return type(x.value) is float and x.value == number
 
 
 def _add(x: Symbol, y: Symbol) -> Any:
