@@ -246,6 +246,46 @@ def test_random_tensor_programs_equal_the_graph(case):
     assert_program_is_right(build, *numbers)
 
 
+PARTS = [
+    lambda x, r: x[r.integers(-len(x), len(x), 5)],  # rows, some of them twice
+    lambda x, r: x[:, r.integers(0, x.shape[1], (2, 3))].sum(axis=1),
+    lambda x, r: x[r.integers(0, len(x), 4), r.integers(0, x.shape[1], 4)].reshape(2, 2),
+    lambda x, r: x[::-1, :: int(r.integers(1, 3))],
+    lambda x, r: x[int(r.integers(-len(x), len(x)))].reshape(1, -1),
+    lambda x, r: x[r.random(x.shape) < 0.5].sum() * x,
+    lambda x, r: x[1:] - x[:-1] if len(x) > 1 else -x,
+    lambda x, r: x[..., None].sum(axis=0) + x.T,
+    lambda x, r: tg.concatenate([x, x[:1] * 2.0, x]),
+    lambda x, r: tg.stack([x, x * x]).reshape(-1, x.shape[1]),
+    lambda x, r: x.reshape(-1, 1)[:6] * x.mean(),
+]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, len(PARTS) - 1), st.integers(0, 99)), max_size=9),
+    st.integers(0, 2**32 - 1),
+)
+def test_random_programs_of_parts_equal_the_graph(steps, seed):
+    """Slices, repeated indices, masks, pieces put together; each result is used again and again."""
+    shapes = {"a": (3, 4), "b": (1, 4), "c": (3, 1), "d": (5, 2)}
+
+    def build(**values):
+        r = np.random.default_rng(seed)
+        found = list(values.values())
+        for kind, i in steps:
+            x = PARTS[kind](found[i % len(found)], r)
+            found.append(tg.tanh(x[:12, :12] + 0.1))
+        total = (values["a"] * values["b"] - values["c"]).sum()
+        for x in found:
+            total = total + tg.sum(x * x[:, :1]) * 0.3
+        return total
+
+    r = np.random.default_rng(seed)
+    numbers = [{k: r.normal(size=s) for k, s in shapes.items()} for _ in range(3)]
+    assert_program_is_right(build, *numbers)
+
+
 # --- numbers at the edge -------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 import itertools
 import math
 import random
+import sys
 import threading
 import warnings
 
@@ -114,13 +115,13 @@ def test_every_activation_can_be_rolled_up(activation):
 
 def test_networks_side_by_side_are_told_apart():
     sizes, n = (3, 4, 1), parameters_of((3, 4, 1))
-    one = network(sizes, some_examples(10, 3, 1), tg.tanh)
-    two = network(sizes, some_examples(6, 3, 2), tg.tanh)
+    one = network(sizes, some_examples(40, 3, 1), tg.tanh)
+    two = network(sizes, some_examples(24, 3, 2), tg.tanh)
     program = assert_program_is_right(
         lambda p: one(p[:n]) + two(p[n:]) * 2, some_numbers(2 * n), some_numbers(2 * n, 1)
     )
-    assert "(4, 10) = (4, 3) @ (3, 10)" in program.explain()
-    assert "(4, 6) = (4, 3) @ (3, 6)" in program.explain()
+    assert "(4, 40) = (4, 3) @ (3, 40)" in program.explain()
+    assert "(4, 24) = (4, 3) @ (3, 24)" in program.explain()
 
 
 def test_units_wired_at_random_are_computed_together():
@@ -240,6 +241,81 @@ def test_random_scalar_graphs_equal_the_graph(case):
 
     numbers = [[random.Random(seed + k).gauss(0, 1) for _ in range(4)] for k in (1, 2)]
     assert_program_is_right(again, *numbers)
+
+
+def random_graph(n, seed=0, kinds=5):
+    """n operations, each on any two earlier results: many kinds, hardly two alike."""
+    r = random.Random(seed)
+    leaves = [tg.Value(r.uniform(0.2, 1.0)) for _ in range(n // 10)]
+    nodes = list(leaves)
+    for _ in range(n):
+        x, y = r.choice(nodes), r.choice(nodes)
+        nodes.append(STEPS[r.randrange(kinds)](x, y))
+    cost = nodes[0]
+    for v in nodes[len(leaves) :]:
+        cost = cost + tg.tanh(v)
+    return cost, leaves
+
+
+def test_what_is_wired_without_any_order_is_faster_as_python():
+    """Groups there are, but each would be gathered from dozens of arrays."""
+    cost, leaves = random_graph(1500)
+    program = tg.compile(cost, names={"p": leaves})
+    assert "straight-line Python" in program.explain()
+    cost.backward()
+    expected = np.array([v.grad or 0.0 for v in leaves])
+    found, gradients = program(p=[v.data for v in leaves])
+    assert found == pytest.approx(cost.item(), rel=1e-12)
+    assert np.abs(gradients["p"] - expected).max() <= 1e-12 * np.abs(expected).max()
+
+
+def chain(n):
+    v = w = tg.Value(0.3, "w")
+    for _ in range(n):
+        v = tg.tanh(v * w + 0.1)
+    return v
+
+
+def unrolled(n):
+    leaves = [tg.Value(x) for x in some_numbers(3)]
+    cost = leaves[0]
+    for x, y in some_examples(n, 2):
+        cost = cost + (tg.tanh(leaves[0] * x[0] + leaves[1] * x[1] + leaves[2]) - y) ** 2
+    return cost
+
+
+def one_long_sum(n):
+    v, cost = tg.Value(0.5, "v"), tg.Value(0.0, requires_grad=False)
+    for k in range(n):
+        cost = cost + v * float(k)
+    return cost
+
+
+@pytest.mark.parametrize(
+    "make", [chain, unrolled, one_long_sum, lambda n: random_graph(n)[0]],
+    ids=["chain", "unrolled", "sum", "random"],
+)  # fmt: skip
+def test_compiling_twice_the_graph_takes_twice_the_steps(make):
+    """Counted in calls, Python's and C's, not in seconds."""
+
+    def steps(n):
+        cost, count = make(n), 0
+
+        def seen(frame, event, arg):
+            nonlocal count
+            count += event in ("call", "c_call")
+
+        sys.setprofile(seen)
+        try:
+            tg.compile(cost)
+        finally:
+            sys.setprofile(None)
+        return count
+
+    steps(10)  # what is imported when first used is not counted
+    small, large = steps(400), steps(1600)
+    assert small > 1000
+    assert large < 4 * 1.25 * small
 
 
 # --- straight-line Python ------------------------------------------------------------------------

@@ -28,6 +28,10 @@ Ids = np.ndarray[Any, np.dtype[np.int64]]
 #: A group of fewer numbers than this, on average, is faster computed as Python floats.
 WORTH_AN_ARRAY = 8
 
+#: A group that is gathered from many arrays costs a call for each of them: fewer operations on
+#: numbers than this, for each on arrays, are faster computed as Python floats.
+WORTH_A_CALL = 16
+
 #: More than a few small matrix products side by side cost more in calls than they save in work:
 #: unless each has this many products of numbers, all are computed entry by entry.
 FEW, SMALL = 4, 500
@@ -503,12 +507,14 @@ def rolled(
         ids = np.array([number[leaf] for leaf in leaves.flat]).reshape(leaves.shape)
         roller.place_at(symbol, ids, argument.requires_grad)
     for key in sorted(groups, key=lambda key: key[0]):
+        if computed < WORTH_A_CALL * len(table):
+            return None
         members = groups[key]
         if members[0] in sums:
             roller.sums(np.array(members), [sums[i] for i in members])
         else:
             roller.function(key[1], graph.options[members[0]], np.array(members))
-    if computed < WORTH_AN_ARRAY * roller.groups:
+    if computed < WORTH_A_CALL * len(table):
         return None
     root = graph.same[number[cost]]
     return roller._read(np.array(root)), roller
