@@ -16,8 +16,12 @@ class Names:
 
     def fresh(self, stem: str) -> str:
         """``t1``, ``t2``, …: the next of its stem."""
-        self._count[stem] = self._count.get(stem, 0) + 1
-        return self.name(f"{stem}{self._count[stem]}")
+        while True:
+            self._count[stem] = self._count.get(stem, 0) + 1
+            text = f"{stem}{self._count[stem]}"
+            if text not in self._taken:
+                self._taken.add(text)
+                return text
 
     def name(self, wanted: str) -> str:
         """An identifier as near to `wanted` as Python allows, not given before."""
