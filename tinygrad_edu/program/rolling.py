@@ -299,18 +299,25 @@ class Roller:
         left, right, plain = left[order], right[order], plain[order]
         total: Any = 0.0
         if left.shape[1] > 1:
-            entries = self.read(left) * self.read(right) * signs.astype(float)
-            total = reductions.sum(entries, axis=1)
+            total = self.rows(self.read(left) * self.read(right), signs)
         elif left.shape[1]:
             total = (
                 self.read(left.reshape(shape)) * self.read(right.reshape(shape)) * float(signs[0])
             )
         if plain.shape[1] > 3:
-            total = total + reductions.sum(self.read(plain) * plain_signs.astype(float), axis=1)
+            total = total + self.rows(self.read(plain), plain_signs)
         else:
             total = total + self.plain(plain.reshape(*shape, -1), plain_signs, 0.0)
         self.place_at(self.table.symbol(total), ids[order].reshape(shape))
         self.groups += 1
+
+    @staticmethod
+    def rows(entries: Any, signs: Any) -> Any:
+        """The sum of each row of terms, which all have these signs."""
+        if (signs > 0).all():
+            return reductions.sum(entries, axis=1)
+        column = signs.astype(float).reshape(-1, 1)
+        return shaping.reshape(linalg.matmul(entries, column), shape=entries.shape[:1])
 
     def plain(self, ids: Ids, signs: Any, total: Any) -> Any:
         """`total` and the plain terms, which lie along the last axis."""

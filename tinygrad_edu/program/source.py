@@ -274,7 +274,7 @@ class _Writer:
 
     def contiguous(self, s: Symbol) -> bool:
         """Do the numbers of `s` lie in memory in order, so that any shape of them is a look?"""
-        if s.op is shaping.getitem:
+        if s.op is shaping.getitem and is_view(s):
             index = s.options["index"]
             row = isinstance(index, slice) and index.step in (None, 1)
             return row and len(s.shape) == 1 and self.contiguous(s.parents[0])
