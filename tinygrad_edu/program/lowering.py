@@ -146,6 +146,11 @@ def _xdivy(x: Any, y: Any) -> Any:
     return x / ar.where(x, y, 1.0)
 
 
+def _negative(x: Any) -> Any:
+    """``-|x|`` in one call."""
+    return copysign(x.parents[0], -1.0) if x.op is el.absolute else None
+
+
 def _sum(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     gone = reductions.axes_of(len(x.shape), axis)
     n = reductions.count(x, axis)
@@ -222,7 +227,8 @@ FORMS: dict[Primitive, Callable[..., Any]] = {
     reductions.log_softmax: _log_softmax, reductions.logsumexp: _logsumexp,
     losses.logistic_loss: _logistic_loss, losses.softmax_loss: _softmax_loss,
     el.relu: lambda x, *, at_zero=1: ar.maximum(x, 0.0), el.leaky_relu: _leaky_relu,
-    reductions.norm: _norm, el.xlogy: _xlogy, el.xdivy: _xdivy, reductions.sum: _sum, ar.add: _add,
+    reductions.norm: _norm, el.xlogy: _xlogy, el.xdivy: _xdivy, reductions.sum: _sum,
+    ar.add: _add, ar.negative: _negative,
 }  # fmt: skip
 
 
@@ -235,7 +241,8 @@ def lowered(outputs: Sequence[Symbol], copied: bool = False) -> list[Symbol]:
     table = Table(FORMS)
     new: dict[Symbol, Symbol] = {}
     order = needed(outputs)
-    if all(s.weak and (s.op not in FORMS or s.op is ar.add) for s in order):
+    arrays_only = (None, ar.add, ar.negative)
+    if all(s.weak and (s.op in arrays_only or s.op not in FORMS) for s in order):
         return list(outputs)  # floats, written with their own operations already
     for old in order:
         if old.op is not None:

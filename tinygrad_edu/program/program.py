@@ -86,16 +86,16 @@ class Program:
             )
         instance = self._instance()
         try:
-            cost, gradients, *also = instance.run(*numbers)
+            found = instance.run(*numbers)
         finally:
             self._idle.append(instance)
             if len(self._idle) > _AT_REST:  # its gradients live on with whoever holds them
                 self._idle.pop(0)
         for a in self._changed:
-            a.hand_out(gradients)
-        if not also:
-            return plain(cost), gradients
-        return plain(cost), gradients, {key: plain(x) for key, x in also[0].items()}
+            a.hand_out(found[1])
+        if len(found) == 2:
+            return plain(found[0]), found[1]
+        return plain(found[0]), found[1], {key: plain(x) for key, x in found[2].items()}
 
     def _instance(self) -> Any:
         """Lines whose memory nobody looks at; no two threads are given the same."""
