@@ -294,6 +294,10 @@ def fit(
     have had. `progress`: a bar with cost and accuracy on standard error, by default where that is a
     terminal.
 
+    Where all steps record the same graph, it is compiled once (see `tinygrad_edu.compile`) and run
+    with new numbers; results are the same to rounding. A layer, loss or activation of your own, and
+    batch normalisation, are recorded at every step.
+
     Raises GradError for data that does not fit the network, a checkpoint of another run, and a cost
     that is no longer finite; the network then has the numbers from before that step.
 
