@@ -128,7 +128,9 @@ def written(
 
 def _reusing(body: list[str], temporary: set[str]) -> list[str]:
     """The same lines with a name given again once nothing later reads it: few names are fast."""
-    words = [[w for w in re.findall(r"\bt\w+", line) if w in temporary] for line in body]
+    split = re.compile(r"\b(t\w+)").split  # every second part is a word
+    parts = [split(line) for line in body]
+    words = [[w for w in part[1::2] if w in temporary] for part in parts]
     last = {w: i for i, found in enumerate(words) for w in found}
     free: list[str] = []
     now: dict[str, str] = {}
@@ -138,7 +140,9 @@ def _reusing(body: list[str], temporary: set[str]) -> list[str]:
         free += [now[w] for w in dict.fromkeys(words[i]) if last[w] == i and w != made]
         if made in temporary:
             now[made] = free.pop() if free else made
-        lines.append(re.sub(r"\bt\w+", lambda found: now.get(found[0], found[0]), line))
+        part = parts[i]
+        part[1::2] = [now.get(w, w) for w in part[1::2]]
+        lines.append("".join(part))
     return lines
 
 

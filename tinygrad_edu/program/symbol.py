@@ -10,6 +10,7 @@ constants only is a constant.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -414,4 +415,4 @@ def needed(outputs: Iterable[Symbol]) -> list[Symbol]:
             if parent not in seen:
                 seen.add(parent)
                 stack.append(parent)
-    return sorted(seen, key=lambda s: s._created)
+    return sorted(seen, key=operator.attrgetter("_created"))
