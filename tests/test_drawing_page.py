@@ -254,6 +254,7 @@ def test_the_numbers_shown_are_the_gradients_and_add_up(page: Browser, tmp_path:
     x, y = a_fan_out()
     y.backward()
     page.open(tg.render(y, tmp_path / "page.html"))
+    page.key("End", 35)
     page.click("#n0")
     shown = page.ask("[...document.querySelectorAll('#node .number')].map(e => e.dataset.value)")
     assert [float(v) for v in shown[:2]] == [x.data, x.grad]
@@ -275,6 +276,7 @@ def test_each_array_is_shown_number_by_number_on_hovering(page: Browser, tmp_pat
     _, data = written(J, tmp_path)
     i = next(i for i, node in enumerate(data["nodes"]) if node["name"] == "W¹")
     page.open(path)
+    page.key("End", 35)
     page.ask(f"document.querySelector('#n{i}').focus()")
     page.key("Enter", 13)
     cells = page.ask(
@@ -307,6 +309,101 @@ def test_the_current_node_and_its_edges_are_lit(page: Browser, tmp_path: Path) -
     assert page.ask(lit) == ["f2", "f2_0", "f2_1", "n2", "o2"]
     page.key("End", 35)
     assert page.ask(lit) == ["b1", "b1_0", "n1", "o1"]
+
+
+@in_a_browser
+@pytest.mark.parametrize("system", [True, False])
+def test_lit_is_the_frame_of_a_box_and_not_its_heat_map(
+    page: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: bool
+) -> None:
+    if not system:
+        monkeypatch.setattr("tinygrad_edu.drawing.renderer.system_dot", lambda: None)
+    J = a_net()
+    J.backward()
+    page.open(tg.render(J, tmp_path / "page.html"))
+    for step in range(8):
+        page.ask(f"go({step})")
+        strokes = (
+            "[...document.querySelectorAll('g.node[id^=n].lit *')].filter(e =>"
+            " getComputedStyle(e).stroke === 'rgb(242, 169, 0)')"
+        )
+        boxes = page.ask("document.querySelectorAll('g.node[id^=n].lit').length")
+        assert page.ask(f"{strokes}.length") == boxes > 0
+        whole = f"{strokes}.every(e => e.getBBox().width > 0.8 * e.parentNode.getBBox().width)"
+        assert page.ask(whole)
+
+
+@in_a_browser
+@pytest.mark.parametrize("size", [(1400, 850), (700, 500)])
+def test_the_legend_hides_nothing_of_the_graph(
+    page: Browser, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    page.open(tg.render(a_net(), tmp_path / "page.html"))
+    width, height = size
+    page.call(
+        "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1,
+        mobile=False,
+    )  # fmt: skip
+    page.click("#fit")
+    boxes = "[...document.querySelectorAll('g.node')].map(e => e.getBoundingClientRect().bottom)"
+    legend = "document.querySelector('.legend').getBoundingClientRect().top"
+    assert max(page.ask(boxes)) <= page.ask(legend)
+    page.call("Emulation.clearDeviceMetricsOverride")
+
+
+@in_a_browser
+@pytest.mark.parametrize("system", [True, False])
+def test_a_gradient_appears_when_the_backward_pass_reaches_it(
+    page: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: bool
+) -> None:
+    """In its box, on the edges back, and in the panel: x gets its last share at the very end."""
+    if not system:
+        monkeypatch.setattr("tinygrad_edu.drawing.renderer.system_dot", lambda: None)
+    x, y = a_fan_out()
+    y.backward()
+    page.open(tg.render(y, tmp_path / "page.html"))
+    page.click("#n0")
+    visible = (
+        "[...document.querySelectorAll('g.gradient, g.edge[id^=b]')]"
+        ".filter(e => getComputedStyle(e).visibility === 'visible')"
+    )
+    told = "[...document.querySelectorAll('#node .number')].map(e => Number(e.dataset.value))"
+    in_boxes, on_edges, panel = [], [], []
+    for _ in range(8):
+        in_boxes.append(page.ask(f"[...new Set({visible}.flatMap(e => [...e.classList]))].sort()"))
+        on_edges.append(page.ask(f"{visible}.filter(e => e.id).length"))
+        panel.append(page.ask(told))
+        page.key("ArrowRight", 39)
+    boxes = [[c for c in classes if c[0] == "n"] for classes in in_boxes]
+    assert boxes[:4] == [[]] * 4
+    assert boxes[4:] == [["n3"], ["n1", "n2", "n3"], ["n1", "n2", "n3"], ["n0", "n1", "n2", "n3"]]
+    assert on_edges == [0, 0, 0, 0, 0, 3, 6, 8]
+    assert panel[:6] == [[x.data]] * 6
+    assert panel[6] == [x.data, 1.5, 1.5, 3.0]  # two contributions, and the sum so far
+    assert panel[7][:2] == [x.data, x.grad]
+    page.key("Home", 36)
+    assert page.ask(f"{visible}.length") == 0
+
+
+@in_a_browser
+def test_in_a_folded_graph_too_gradients_wait_for_the_backward_pass(
+    page: Browser, tmp_path: Path
+) -> None:
+    h = tg.Value(1.0, "h0")
+    for _ in range(150):
+        h = tg.tanh(h * tg.Value(0.5))
+    h.backward()
+    page.open(tg.render(h, tmp_path / "page.html"))
+    waiting = "document.querySelectorAll('.ahead').length"
+    told = (
+        "[...document.querySelectorAll('g.node:not(.ahead) text')].filter(e =>"
+        " e.textContent.includes('grad') && getComputedStyle(e).visibility === 'visible').length"
+    )
+    assert page.ask(waiting) > 10
+    assert page.ask(told) == 0
+    page.key("End", 35)
+    assert page.ask(waiting) == 0
+    assert page.ask(told) > 3  # the values that stand alone, and the folded parameters
 
 
 @in_a_browser
@@ -388,8 +485,10 @@ def test_every_box_and_control_has_a_name_and_is_reached_with_tab(
         page.key("Tab", 9)
         reached.append(page.ask("document.activeElement.id"))
     assert {"first", "next", "slider", "n0", "n1", "n3"} <= set(reached)
-    label = page.ask("document.querySelector('#n0').getAttribute('aria-label')")
-    assert label.startswith("x, input, shape (), value 1.5, gradient 3.18")
+    label = "document.querySelector('#n0').getAttribute('aria-label')"
+    assert page.ask(label) == "x, input, shape (), value 1.5, gradient not reached yet"
+    page.key("End", 35)
+    assert page.ask(label).startswith("x, input, shape (), value 1.5, gradient 3.18")
 
 
 @in_a_browser

@@ -235,6 +235,20 @@ class Drawing:
     def _id(self, name: str) -> str:
         return f' id="{name}"' if self.ids else ""
 
+    def _gradient_of(self, node: Any) -> str:
+        """Marks a cell as part of a gradient that is known: the page keeps it until it is reached.
+
+        Graphviz writes the id of a cell only where it makes the cell a link, as a target does.
+        """
+        known = self.ids and node._grad is not None
+        return f' ID="d{self.leaves[node]}" TITLE="gradient" TARGET="_self"' if known else ""
+
+    def edge(self, node: Any, k: int) -> str:
+        """What the edge of a node's k-th input is called in the SVG, after an f or a b."""
+        source, into = self.leaves[node.parents[k]], self.arrives[node]
+        alone = source[0] == "n" and into[0] == "o"
+        return f"{self.number[node]}_{k}" if alone else f"{source}_{into}"
+
     def role(self, node: Any) -> str:
         """What part a value of this picture plays."""
         return role_of(node, self.root, self.names.get(node))
@@ -269,16 +283,17 @@ class Drawing:
             if data is not node._data:
                 rows.append(_row("", '<FONT POINT-SIZE="9"><I>replaced since</I></FONT>'))
         if self.backward and node.requires_grad:
-            g = node._grad
+            g, part = node._grad, self._gradient_of(node)
             shown = "<I>not computed</I>" if g is None else numbers.html_like(g)
-            rows.append(_row("grad", f'<FONT COLOR="{GRADIENT}">{shown}</FONT>'))
+            rows.append(_row("grad", f'<FONT COLOR="{GRADIENT}">{shown}</FONT>', part))
             told = self._sum(node)
             if told:
-                rows.append(_row("", f'<FONT POINT-SIZE="9" COLOR="{GRADIENT}">{told}</FONT>'))
-        if node in self.derived:
-            line = markup(self.derived[node].replace("∗", "*"), 60)
-            line = f'<FONT POINT-SIZE="9" COLOR="{GRADIENT}">{line}</FONT>'
-            rows.append(f'<TR><TD COLSPAN="2">{line}</TD></TR>')
+                told = f'<FONT POINT-SIZE="9" COLOR="{GRADIENT}">{told}</FONT>'
+                rows.append(_row("", told, part))
+            if node in self.derived:
+                line = markup(self.derived[node].replace("∗", "*"), 60)
+                line = f'<FONT POINT-SIZE="9" COLOR="{GRADIENT}">{line}</FONT>'
+                rows.append(f'<TR><TD COLSPAN="2"{part}>{line}</TD></TR>')
         verdict = self.verdicts.get(self.names.get(node, ""))
         if verdict:
             rows.append(
@@ -307,6 +322,7 @@ class Drawing:
         ops = Counter(op_label(node) for node in computed).most_common()
         parts = [f"{n} {op}" if n > 1 else op for op, n in ops[:6]] + ["…"] * (len(ops) > 6)
         lines = [", ".join(parts)] if parts else []
+        gradient = ""
         named = [self.names[node] for node in group.members if node in self.names]
         if named:
             some = ", ".join(visible(name, 12) for name in named[:4])
@@ -318,11 +334,14 @@ class Drawing:
                 known = [node._grad for node in learned if node._grad is not None]
                 if len(known) == len(learned):
                     lines.append(f"‖grad‖ {_norm(known)}")
+                    gradient = self._gradient_of(learned[0])
                 else:
                     lines.append("grad not computed")
         title = group.title or f"{len(group.members)} values"
         rows = f"<TR><TD><B>{markup(title)}</B></TD></TR>" + "".join(
-            f'<TR><TD><FONT POINT-SIZE="9">{markup(line, 80)}</FONT></TD></TR>' for line in lines
+            f'<TR><TD{gradient if line.startswith("‖") else ""}><FONT POINT-SIZE="9">'
+            f"{markup(line, 80)}</FONT></TD></TR>"
+            for line in lines
         )
         return (
             '<TABLE BORDER="1" CELLBORDER="0" CELLSPACING="1" CELLPADDING="3" BGCOLOR="#eeeeee" '
@@ -366,16 +385,17 @@ class Drawing:
     def _folded_edge(self, source: str, into: str, crossing: list[Any]) -> list[str]:
         """All edges from one box to another as one: how many, and how large the gradient is."""
         lines = []
+        key = f"{source}_{into}"
         if self.forward:
-            label = f' [label="{len(crossing)} ×" fontcolor="{_SOFT}"]' if crossing[1:] else ""
-            lines.append(f"\t{source} -> {into}{label}\n")
+            label = f'label="{len(crossing)} ×" fontcolor="{_SOFT}"' if crossing[1:] else ""
+            lines.append(f"\t{source} -> {into} [{label}{self._id(f'f{key}')}]\n")
         flowing = list(dict.fromkeys(node for node in crossing if node.requires_grad))
         if self.backward and flowing:
             known = [node._grad for node in flowing if node._grad is not None]
             label = f" label=<&#160;‖grad‖ {_norm(known)}>" if len(known) == len(flowing) else ""
             lines.append(
                 f'\t{source} -> {into} [dir=back style=dashed color="{GRADIENT}" '
-                f'fontcolor="{GRADIENT}"{label}]\n'
+                f'fontcolor="{GRADIENT}"{label}{self._id(f"b{key}")}]\n'
             )
         return lines
 
@@ -428,9 +448,9 @@ def _norm(arrays: Sequence[Any]) -> str:
         return numbers.number(np.sqrt(sum(float(np.sum(np.square(a))) for a in arrays)))
 
 
-def _row(what: str, content: str) -> str:
+def _row(what: str, content: str, part: str = "") -> str:
     told = f'<FONT POINT-SIZE="9" COLOR="{_SOFT}">{what}</FONT>' if what else ""
-    return f'<TR><TD ALIGN="LEFT">{told}</TD><TD ALIGN="RIGHT">{content}</TD></TR>'
+    return f'<TR><TD ALIGN="LEFT"{part}>{told}</TD><TD ALIGN="RIGHT"{part}>{content}</TD></TR>'
 
 
 def plain(nodes: Sequence[Any], names: Mapping[Any, str], show: str) -> list[str]:

@@ -76,9 +76,28 @@ function list(pairs) {
 
 const equation = (left, right) => make("p", {}, math(left), " = ", math(right));
 
-function forwardCount() {
-  return steps.filter((s) => s.kind === "given" || s.kind === "forward").length;
-}
+const forward = steps.filter((s) => s.kind === "given" || s.kind === "forward").length;
+
+// The step at which the gradient of a value is known: when the last of its contributions arrives.
+const known = new Map();
+// The step at which each part of the picture appears that belongs to a gradient.
+const appears = new Map();
+steps.forEach((step, i) => {
+  if (step.kind === "seed") known.set(step.node, i);
+  if (step.kind !== "backward") return;
+  for (const edge of [step.node, ...step.sent.map((s) => s.edge)]) appears.set(at(`b${edge}`), i);
+  for (const s of step.sent) known.set(s.to, i);
+});
+nodes.forEach((node, i) => {
+  if (node.grad === null) return;
+  if (!known.has(i)) known.set(i, Math.min(forward, steps.length - 1));  // left by another sweep
+  for (const part of graph.getElementsByClassName(`gradient ${node.box}`)) {
+    appears.set(part, Math.max(known.get(i), appears.get(part) ?? 0));
+  }
+});
+appears.delete(null);  // an edge inside of a folded box
+
+const ahead = (i) => known.get(i) > current;
 
 function describe(step) {
   const node = step.node === undefined ? null : nodes[step.node];
@@ -125,7 +144,7 @@ function lit(step) {
     const node = nodes[step.node];
     found.push(node.box);
     if (step.kind === "forward") {
-      found.push(`o${step.node}`, `f${step.node}`, ...node.inputs.map((_, k) => `f${step.node}_${k}`));
+      found.push(`o${step.node}`, `f${step.node}`, ...node.edges.map((edge) => `f${edge}`));
     } else if (step.kind === "backward") {
       found.push(`o${step.node}`, `b${step.node}`, ...step.sent.map((s) => `b${s.edge}`));
     }
@@ -147,9 +166,11 @@ function go(to) {
     for (const id of touched(step)) at(id)?.classList.add("seen");
   }
   for (const id of lit(steps[current])) at(id)?.classList.add("lit");
+  for (const [part, step] of appears) part.classList.toggle("ahead", step > current);
   describe(steps[current]);
+  if (chosen !== null) choose(chosen);
+  label();
   at("slider").value = current;
-  const forward = forwardCount();
   const text = current < forward ? `forward ${current + 1} of ${forward}`
     : `backward ${current - forward + 1} of ${steps.length - forward}`;
   at("count").textContent = text;
@@ -179,13 +200,13 @@ function choose(i) {
   at(node.box)?.classList.add("chosen");
   chosen = i;
   const pairs = [["part", node.role], ["shape", `${node.shape} ${node.dtype}`], ["value", quantity(node.value)]];
-  if (node.needs) pairs.push(["gradient", quantity(node.grad)]);
+  if (node.needs) pairs.push(["gradient", ahead(i) ? make("i", {}, "not reached yet") : quantity(node.grad)]);
   if (node.verdict) pairs.push(["verdict", make("b", { class: "back" }, node.verdict)]);
-  if (node.derived) pairs.push(["as derived", make("span", {}, node.derived)]);
+  if (node.derived && !ahead(i)) pairs.push(["as derived", make("span", {}, node.derived)]);
   const parts = [make("h2", {}, named(node))];
   if (node.formula) parts.push(equation(node.math, node.formula));
   parts.push(list(pairs));
-  const arriving = steps.flatMap((s) => (s.sent || []).filter((c) => c.to === i).map((c) => [s, c]));
+  const arriving = steps.slice(0, current + 1).flatMap((s) => (s.sent || []).filter((c) => c.to === i).map((c) => [s, c]));
   if (arriving.length) {
     parts.push(make("h3", {}, "Its gradient comes from"));
     const sources = make("ol", { class: "sent" });
@@ -193,7 +214,7 @@ function choose(i) {
       sources.append(make("li", {}, named(nodes[s.node]), list([["rule", math(c.rule)], ["contribution", quantity(c.amount)]])));
     }
     parts.push(sources);
-    if (arriving.length > 1) parts.push(list([["sum", quantity(arriving[arriving.length - 1][1].total)]]));
+    if (arriving.length > 1) parts.push(list([[ahead(i) ? "sum so far" : "sum", quantity(arriving[arriving.length - 1][1].total)]]));
   }
   at("node").replaceChildren(...parts);
 }
@@ -206,17 +227,25 @@ nodes.forEach((node, i) => {
 for (const [box, members] of inBox) {
   const element = at(box);
   if (!element) continue;
-  const i = members[members.length - 1], node = nodes[i];
+  const i = members[members.length - 1];
   element.setAttribute("tabindex", "0");
   element.setAttribute("role", "button");
-  const number = (x) => (x === null ? "not computed" : typeof x === "object" ? x.summary.join(", ") : short(x));
-  const told = `${node.name}, ${node.role}, shape ${node.shape}, value ${number(node.value)}`;
-  element.setAttribute("aria-label", members.length > 1 ? `${members.length} values, folded` : node.needs ? `${told}, gradient ${number(node.grad)}` : told);
   const open = () => choose(chosen !== null && members.includes(chosen) ? members[(members.indexOf(chosen) + 1) % members.length] : i);
   element.addEventListener("click", () => { if (!moved) open(); });
   element.addEventListener("keydown", (event) => {
     if (event.key === "Enter" || event.key === " ") { event.preventDefault(); event.stopPropagation(); open(); }
   });
+}
+
+// What a screen reader says of each box at this step.
+function label() {
+  const number = (x) => (x === null ? "not computed" : typeof x === "object" ? x.summary.join(", ") : short(x));
+  for (const [box, members] of inBox) {
+    const i = members[members.length - 1], node = nodes[i];
+    const told = `${node.name}, ${node.role}, shape ${node.shape}, value ${number(node.value)}`;
+    const gradient = node.needs ? `, gradient ${ahead(i) ? "not reached yet" : number(node.grad)}` : "";
+    at(box)?.setAttribute("aria-label", members.length > 1 ? `${members.length} values, folded` : told + gradient);
+  }
 }
 
 nodes.forEach((node, i) => {  // an operation opens what it computes

@@ -67,8 +67,13 @@ def _read(name: str) -> str:
 
 
 def _inline(svg: str) -> str:
-    """An SVG as part of a page: no prolog, no size of its own, no ids shown on hovering."""
+    """An SVG as part of a page: no prolog, no size of its own, no ids shown on hovering.
+
+    What `boxes` marked as part of a gradient has the class ``gradient`` and is no link.
+    """
     svg = re.sub(r"<title>.*?</title>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    svg = re.sub(r'<g id="a_d(\w+)"><a [^>]*>', r'<g class="gradient \1">', svg)
+    svg = svg.replace("</a>", "")
     return re.sub(r'^<svg width="[^"]*" height="[^"]*"', '<svg id="graph"', svg)
 
 
@@ -123,6 +128,7 @@ def _nodes(drawing: boxes.Drawing) -> list[dict[str, Any]]:
                 "op": boxes.op_label(node) if node.op is not None else None,
                 "formula": _math(local.formula(node, drawing.called)) if node.op else None,
                 "inputs": [drawing.number[parent] for parent in node.parents],
+                "edges": [drawing.edge(node, k) for k in range(len(node.parents))],
                 "value": _numbers(drawing.recorded[node]),
                 "grad": _numbers(node._grad),
                 "needs": node.requires_grad,
@@ -166,7 +172,7 @@ def _backward(drawing: boxes.Drawing) -> list[dict[str, Any]]:
             sent.append(
                 {
                     "to": drawing.number[c.parent],
-                    "edge": f"{drawing.number[node]}_{c.input}",
+                    "edge": drawing.edge(node, c.input),
                     "rule": _math(c.rule),
                     "local": _numbers(local.local_derivative(node, c.input)),
                     "amount": _numbers(c.amount),
