@@ -14,7 +14,8 @@ SIZES = {"digits": (64, 1797, 10), "breast_cancer": (30, 569, 2), "iris": (4, 15
 
 @pytest.mark.parametrize("name", SIZES)
 def test_data_are_whole_split_and_stratified(name):
-    pytest.importorskip("sklearn")
+    if name != "breast_cancer":
+        pytest.importorskip("sklearn")
     d = getattr(nn, name)(test=0.2, seed=1)
     n, m, classes = SIZES[name]
     assert d.X.shape[0] == d.X_test.shape[0] == n
@@ -32,7 +33,6 @@ def test_data_are_whole_split_and_stratified(name):
 
 
 def test_measures_are_standardised_by_what_is_trained_on_alone():
-    pytest.importorskip("sklearn")
     d = nn.breast_cancer()
     np.testing.assert_allclose(d.X.mean(axis=1), 0, atol=1e-12)
     np.testing.assert_allclose(d.X.std(axis=1), 1)
@@ -52,6 +52,18 @@ def test_without_scikit_learn_the_error_names_the_install_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(ImportError, match="pip install scikit-learn"):
         nn.digits()
+
+
+def test_breast_cancer_needs_no_scikit_learn_and_is_what_that_ships(monkeypatch):
+    shipped = pytest.importorskip("sklearn.datasets").load_breast_cancer()
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    d = nn.breast_cancer(test=0.3, seed=2)
+    train, held_out = split(shipped.target, test=0.3, seed=2)
+    mean, std = shipped.data[train].mean(axis=0), shipped.data[train].std(axis=0)
+    np.testing.assert_allclose(d.X.T, (shipped.data[train] - mean) / std)
+    np.testing.assert_allclose(d.X_test.T, (shipped.data[held_out] - mean) / std)
+    assert np.array_equal(d.Y, shipped.target[train])
+    assert d.classes == tuple(shipped.target_names)
 
 
 def test_a_small_net_reads_97_percent_of_unseen_digits():
