@@ -59,7 +59,7 @@ def test_the_lecture_in_a_process_of_its_own_exits_with_0_and_writes_pictures(tm
     pictures = sorted(path.name for path in (tmp_path / "a" / "b").iterdir())
     assert {"S7_network.svg", "S7_network.html"} <= set(pictures)
     page = (tmp_path / "a" / "b" / "index.html").read_text(encoding="utf-8")
-    assert '<a href="S7_network.html">' in page
+    assert "(S7_network.html)</summary>" in page
     assert all(f"picture: {tmp_path}" in done.stdout.replace("\n", "") for _ in pictures)
 
 

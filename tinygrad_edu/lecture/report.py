@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
@@ -29,7 +30,10 @@ PAGE = """<!doctype html>
 <style>
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto }}
 pre {{ font: 13px/1.25 ui-monospace, "DejaVu Sans Mono", monospace; overflow-x: auto }}
+figure {{ margin: 1.5rem 0 }}
+figcaption, summary {{ color: #555 }}
 img {{ max-width: 100%; max-height: 45rem }}
+iframe {{ width: 100%; height: 45rem; border: 1px solid #ccc }}
 </style>
 <h1>The lecture, section by section</h1>
 <p>{links}</p>
@@ -41,6 +45,8 @@ img {{ max-width: 100%; max-height: 45rem }}
 
 class Report:
     """Sections written to a terminal and, where a folder is given, to a page with pictures.
+
+    The page holds its pictures; they are in the folder as files as well.
 
     `failures` names every row that should match and does not.
     """
@@ -89,10 +95,7 @@ class Report:
                 self._left_out.setdefault(str(error), []).append(file)
                 continue
             self.console.print(f"picture: {self.out / file}", markup=False, highlight=False)
-            shown = f'<img src="{file}" alt="{file[:-4]}">'
-            if file.endswith(".html"):
-                shown = "the same, step by step: forward, then backward"
-            figures.append(f'<p><a href="{file}">{shown}</a></p>')
+            figures.append(_figure(self.out / file))
         self._graphs.clear()
         self._plots.clear()
         text = self._copy.export_html(code_format="<pre>{code}</pre>", inline_styles=True)
@@ -216,6 +219,22 @@ class Report:
 
 def _recorder() -> Console:
     return Console(record=True, file=io.StringIO(), width=110, force_terminal=True)
+
+
+def _figure(path: Path) -> str:
+    """A picture, or a page to step through, as a part of another page."""
+    if path.suffix == ".html":
+        page = escape(path.read_text("utf-8"))
+        return (
+            "<details><summary>the same, step by step: forward, then backward "
+            f'({path.name})</summary>\n<iframe loading="lazy" title="{path.stem}, step by step" '
+            f'srcdoc="{page}"></iframe></details>'
+        )
+    content = base64.b64encode(path.read_bytes()).decode()
+    return (
+        f'<figure><img src="data:image/svg+xml;base64,{content}" alt="{path.stem}">'
+        f"<figcaption>{path.name}</figcaption></figure>"
+    )
 
 
 def difference(x: Any, y: Any) -> float:
