@@ -291,7 +291,23 @@ def test_a_long_chain_is_cut_into_readable_pieces(rng):
         z = tg.sin(z) + z * 0.5
     d = tg.derive(tg.sum(z))
     assert d.rules[-1].of == x.name
-    assert max(len(rule.text) for rule in d.rules) < 2000
+    assert max(len(rule.text) for rule in d.rules) < 200
+
+
+@pytest.mark.parametrize(
+    "step", [tg.sin, lambda h: tg.tanh(h * 0.9 + 0.1), lambda h: h * h * 0.5 + h]
+)
+def test_a_chain_four_times_as_long_has_four_times_the_lines_none_of_them_longer(step):
+    def rules(n):
+        h = tg.Value(0.1, "x")
+        for _ in range(n):
+            h = step(h) * 0.3
+        return [rule.text for rule in tg.derive(h).rules]
+
+    few, many = rules(15), rules(60)
+    assert 3 <= len(many) / len(few) <= 6
+    assert max(map(len, many)) <= max(map(len, few)) + 12  # dt10 is longer than dt9
+    assert max(map(len, many)) < 200
 
 
 def test_m_is_the_axis_summed_over_not_any_axis_of_that_length(rng):

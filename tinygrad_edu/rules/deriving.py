@@ -17,9 +17,16 @@ from tinygrad_edu.rules.expression import Algebra, Atom, Formula, Poly, Size, Sp
 from tinygrad_edu.rules.layout import Layout, Tree, keeping, shaped
 from tinygrad_edu.rules.simplify import Relation, Simplifier
 
-#: A formula of more atoms than this is not written out inside another: it gets a name.
+#: A formula of more atoms than this is not written out inside another: it gets a name. So does a
+#: deeper nest of operations, and what goes into one function more where so many that are not linear
+#: are nested already: the chain rule makes a product with all of the nest in each factor.
 LONGEST = 50
 DEEPEST = 16
+MOST_BENT = 3
+LINEAR = {
+    "add", "subtract", "negative", "positive", "matmul", "sum", "mean", "reshape", "transpose",
+    "getitem", "joined", "sum_to", "broadcast_to",
+}  # fmt: skip
 #: An unnamed one of these, of something that had to be given a name, gets one too.
 ACTIVATIONS = {"tanh", "sigmoid", "relu", "leaky_relu", "softmax", "softplus"}
 
@@ -190,8 +197,26 @@ class Deriving:
 
     # --- the forward graph as formulas ---------------------------------------------------------
 
+    def _cuts(self) -> set[Any]:
+        """Where a long chain of unnamed quantities is cut, so that each piece can be read."""
+        found: set[Any] = set()
+        bent: dict[Any, int] = {}  # how many functions that are not linear are nested in a node
+        for node in self.nodes:
+            bent[node] = 0
+            if node.op is None or node in self.name_of or node.op is linalg.matmul:
+                continue
+            inside = [p for p in node.parents if p.requires_grad]
+            if not _is_linear(node):
+                for p in inside:
+                    if bent[p] >= MOST_BENT:
+                        found.add(p)
+                        bent[p] = 0
+            bent[node] = max((bent[p] for p in inside), default=0) + (not _is_linear(node))
+        return found
+
     def _lift(self) -> None:
         nonlinear = self._inputs_of_nonlinear()
+        self.cuts = self._cuts()
         for node in self.nodes:
             if node.op is None:
                 self.formula[node] = self._leaf(node)
@@ -274,26 +299,16 @@ class Deriving:
             self.simplifier.declare_sum(atom, shape, axis - len(shape), reason)
 
     def _inputs_of_nonlinear(self) -> set[Any]:
-        linear = {
-            "add", "subtract", "negative", "positive", "matmul", "sum", "mean", "reshape",
-            "transpose", "getitem", "joined", "sum_to", "broadcast_to",
-        }  # fmt: skip
-        found = set()
-        for node in self.nodes:
-            if node.op is None or node.op.name in linear:
-                continue
-            if node.op.name in ("multiply", "divide") and not all(
-                p.requires_grad for p in node.parents
-            ):
-                continue
-            found |= set(node.parents)
-        return found
+        bent = [node for node in self.nodes if node.op is not None and not _is_linear(node)]
+        return {parent for node in bent for parent in node.parents}
 
     def _deserves_a_name(self, node: Any, poly: Poly, nonlinear: set[Any]) -> bool:
         """An unnamed pre-activation would be written twice; a deep nest could not be read."""
         if node is self.cost:
             return False
         if self._too_long(poly) or self._written[node] > LONGEST or self._nested[node] > DEEPEST:
+            return True
+        if node in self.cuts:
             return True
         if not node.shape:
             return False
@@ -450,7 +465,7 @@ class Deriving:
             return node in self.wanted
         if self.every:
             return True
-        several = len(self.targets[node]) > 1
+        several = len(self.targets[node]) > 1 or node in self.cuts
         return several or (self._holds_product(node) and node not in self.auto_named)
 
     def _worth_a_line(self, node: Any, poly: Poly) -> bool:
@@ -501,6 +516,13 @@ class Deriving:
             return max(after, default=len(place)), 1, first_use.get(line.node, (0, 0))
 
         return sorted(self.found, key=key)
+
+
+def _is_linear(node: Any) -> bool:
+    """In what needs a gradient."""
+    if node.op.name in ("multiply", "divide"):
+        return not all(p.requires_grad for p in node.parents)
+    return node.op.name in LINEAR
 
 
 def _several(wrt: Any) -> Iterable[Any]:

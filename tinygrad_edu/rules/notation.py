@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -224,9 +226,8 @@ def fill(
     return text, POWER if op.name == "power" else WHOLE
 
 
+@cache
 def _defaults(op: Primitive) -> dict[str, Any]:
-    import inspect
-
     return {
         key: p.default
         for key, p in inspect.signature(op.forward).parameters.items()
@@ -390,21 +391,18 @@ class LaTeX(Notation):
 
     def call(self, tree: Tree) -> tuple[str, int]:
         op, options = tree.value
-        texts = [self(part) for part in tree.parts]
         if op.name == "joined":
-            return rf"\operatorname{{concat}}\left({', '.join(texts)}\right)", WHOLE
+            texts = ", ".join(self(part) for part in tree.parts)
+            return rf"\operatorname{{concat}}\left({texts}\right)", WHOLE
         index = escaped(self.index(options["index"])) if "index" in options else ""
         if op.name == "getitem":
             return f"{{{self(tree.parts[0], WHOLE)}}}_{{[{index}]}}", POWER
         template = op.latex
         if op.name in COMPARISONS:
             return template.format(*(self(part, PRODUCT) for part in tree.parts)), WHOLE
-        texts = (
-            texts
-            if "({0}" in template or "{{{0}}}" in template
-            else [self(part, WHOLE) for part in tree.parts]
-        )
-        return template.format(*texts, index=index), POWER
+        least = SUM if "({0}" in template or "{{{0}}}" in template else WHOLE
+        shown = [self(part, least) for part in tree.parts]
+        return template.format(*shown, index=index), POWER
 
 
 def escaped(text: str) -> str:
