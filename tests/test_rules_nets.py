@@ -335,3 +335,89 @@ def test_the_emitted_function_is_right_for_other_sizes_too(rng):
 
     d = tg.derive(net(3, 4, 5))
     assert_source_equals_gradients(d, net(6, 7, 8), m=8)
+
+
+# --- kinks, extremes, products --------------------------------------------------------------------
+
+
+def test_the_largest_passes_its_gradient_on_to_where_it_came_from(rng):
+    x = parameter(rng, (3, 4), "x")
+    z = np.max(x, axis=0)
+    z.name = "z"
+    d = tg.derive(np.sum(z**2))
+    assert d["dx"].text == "dx = 2 ∗ z ∗ (x == z)"
+    assert "one number alone is the largest" in d["dx"].why
+    assert_source_equals_gradients(d, np.sum(z**2))
+
+
+def test_where_two_are_the_largest_they_share(rng):
+    x = tg.Value([[3.0, 1.0], [3.0, 2.0]], "x")
+    z = np.max(x, axis=0)
+    z.name = "z"
+    J = np.sum(z**2)
+    d = tg.derive(J)
+    assert d["dx"].text == "dx = 2 ∗ z ∗ (x == z) / np.sum(x == z, axis=0)"
+    assert_source_equals_gradients(d, J)
+
+
+def test_the_gradient_of_a_factor_is_the_product_over_it(rng):
+    x = parameter(rng, (5,), "x")
+    z = tg.prod(x)
+    z.name = "z"
+    d = tg.derive(z)
+    assert d["dx"].text == "dx = np.prod(x) / x"
+    assert "no factor of the product is zero" in d["dx"].why
+    assert_source_equals_gradients(d, z)
+
+
+def test_with_a_factor_of_zero_nothing_is_divided_by_it():
+    x = tg.Value([2.0, 0.0, 4.0], "x")
+    z = tg.prod(x)
+    d = tg.derive(z)
+    assert "/" not in d["dx"].text
+    assert_source_equals_gradients(d, z)
+
+
+def hinge(rng):
+    """The multi-class margins of a linear classifier: columns are examples."""
+    W, X = parameter(rng, (3, 4), "W"), given(rng, (4, 5), "X")
+    y, columns = np.array([0, 2, 1, 1, 0]), np.arange(5)
+    S = W @ X
+    S.name = "S"
+    return np.sum(np.maximum(0, S - S[y, columns] + 1)) / 5, {"y": y}
+
+
+def test_the_margins_of_a_hinge_loss_get_a_name(rng):
+    J, names = hinge(rng)
+    d = tg.derive(J, names=names)
+    assert str(d) == (
+        "t1 = S − S[y, np.arange(5)] + 1\n"
+        "dS = (t1 > 0) − scatter(np.sum(t1 > 0, axis=0), (y, np.arange(5),), (3, 5))\n"
+        "dW = (1/m) dS Xᵀ"
+    )
+    assert_source_equals_gradients(tg.derive(J), J)
+
+
+@pytest.mark.parametrize(
+    "shape, index",
+    [
+        ((3,), np.array([2, 0, 2, 1])),
+        ((3, 2), np.array([2, 0, 2, 1])),
+        ((3, 4), (np.array([2, 0, 2, 1]), np.arange(4))),
+        ((2, 3), (slice(None), np.array([2, 0, 2, 1]))),
+        ((3, 2), np.array([[0, 1], [1, 1]])),
+        ((3, 2), np.array([True, False, True])),
+        ((5,), slice(None, None, 2)),
+    ],
+    ids=str,
+)
+def test_a_line_with_an_index_of_arrays_runs_alone(rng, shape, index):
+    """Nothing but numpy and the quantities it names: entries taken twice get both gradients."""
+    x = parameter(rng, shape, "x")
+    J = np.sum(x[index] ** 2)
+    J.backward()
+    line = tg.derive(J)["dx"].numpy
+    names = {"np": np, "x": x.data}
+    exec(line, names)
+    assert names["dx"].shape == shape
+    np.testing.assert_allclose(names["dx"], x.grad, rtol=1e-12)

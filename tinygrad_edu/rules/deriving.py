@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core.ops import linalg
+from tinygrad_edu.core.ops import arithmetic, linalg, reductions
 from tinygrad_edu.core.primitive import GradError, Shape
 from tinygrad_edu.core.sweep import reachable, sweep
 from tinygrad_edu.rules.axes import Axes
@@ -217,6 +217,11 @@ class Deriving:
     def _lift(self) -> None:
         nonlinear = self._inputs_of_nonlinear()
         self.cuts = self._cuts()
+        self.margins = {
+            parent
+            for node in self.nodes if node.op in (arithmetic.maximum, arithmetic.minimum)
+            for parent in node.parents if parent.requires_grad
+        }  # fmt: skip
         for node in self.nodes:
             if node.op is None:
                 self.formula[node] = self._leaf(node)
@@ -239,6 +244,38 @@ class Deriving:
                 self._declare(node, atom, shape)
                 formula = Formula(self.algebra, self.algebra.of(atom), shape)
             self.formula[node] = Formula(self.algebra, formula.poly, shape)
+            if node.requires_grad and not self.algebra.exact_ties:
+                self._declare_what_holds_nearly_always(node)
+
+    def _declare_what_holds_nearly_always(self, node: Any) -> None:
+        """One number alone is the largest, and no factor of a product is zero.
+
+        Where that does not hold for the numbers here, or the referee finds that it makes a line
+        wrong, the line is derived without it.
+        """
+        if node.op not in (reductions.max, reductions.min, reductions.prod):
+            return
+        algebra, options = self.algebra, node.options
+        axis, keepdims = options.get("axis"), options.get("keepdims", False)
+        [parent] = node.parents
+        data, x = np.asarray(parent._data), self.formula[parent]
+        z = reductions.spread(self.formula[node], x, axis, keepdims)
+        if node.op is reductions.prod:
+            [rule], one = node.op.rules, Formula(algebra, algebra.one, self.shape(node))
+            assert rule is not None
+            others = rule(one, self.formula[node], x, **options).poly.atom
+            if others is not None and np.all(data):
+                reason = "no factor of the product is zero"
+                self.simplifier.declare(others, z.poly / x.poly, z.poly, reason)
+            return
+        attained = data == reductions.spread(node._data, data, axis, keepdims)
+        if np.all(np.sum(attained, axis=axis) == 1):
+            algebra.extremes.add((x.poly, z.poly))
+            total = reductions.sum(arithmetic.equal(x, z), axis=axis, keepdims=True).poly.atom
+            if total is not None:
+                largest = "largest" if node.op is reductions.max else "smallest"
+                reason = f"one number alone is the {largest}"
+                self.simplifier.declare(total, algebra.one, z.poly, reason)
 
     def _leaf(self, node: Any) -> Formula:
         algebra, shape = self.algebra, self.shape(node)
@@ -303,7 +340,7 @@ class Deriving:
         return {parent for node in bent for parent in node.parents}
 
     def _deserves_a_name(self, node: Any, poly: Poly, nonlinear: set[Any]) -> bool:
-        """An unnamed pre-activation would be written twice; a deep nest could not be read."""
+        """An unnamed pre-activation or margin would be written twice, a deep nest not be read."""
         if node is self.cost:
             return False
         if self._too_long(poly) or self._written[node] > LONGEST or self._nested[node] > DEEPEST:
@@ -315,6 +352,8 @@ class Deriving:
         if node.op.name in ("mean", "var", "std", "norm") and node.requires_grad:
             return True
         if node.op.name in ACTIVATIONS and node.parents[0] in self.auto_named:
+            return True
+        if node in self.margins and any(a.op is not None for a in poly.atoms()):
             return True
         holds_product = any(a.op is linalg.matmul for a in poly.atoms())
         return holds_product and node in nonlinear and bool(node.requires_grad)

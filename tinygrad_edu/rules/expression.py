@@ -247,6 +247,7 @@ class Algebra:
 
     def __init__(self, exact_ties: bool = False, work: float = math.inf) -> None:
         self.exact_ties = exact_ties
+        self.extremes: set[tuple[Poly, Poly]] = set()  # equal somewhere, and by no accident
         self.work = work
         self._atoms: dict[Any, Atom] = {}
         self._polys: dict[frozenset[tuple[Monomial, Number]], Poly] = {}
@@ -592,7 +593,7 @@ class Algebra:
             return self.one if op in (arithmetic.greater_equal, arithmetic.equal) else self.zero
         if x.value is not None and y.value is not None:
             return self.number(float(op(float(x.value), float(y.value))))
-        if op is arithmetic.equal and not self.exact_ties:
+        if op is arithmetic.equal and not self.exact_ties and (x, y) not in self.extremes:
             return self.zero
         if x.value == 0 and op is arithmetic.not_equal and y.atom and y.atom.mask:
             return y

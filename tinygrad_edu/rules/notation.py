@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Callable
 from fractions import Fraction
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.ops import TABLE
-from tinygrad_edu.core.primitive import Primitive
+from tinygrad_edu.core.primitive import Primitive, Shape
 from tinygrad_edu.rules.expression import COMPARISONS, Atom, Number, Size, strip
 from tinygrad_edu.rules.layout import Tree, Written
 
@@ -85,6 +86,8 @@ class Notation:
         if isinstance(x, tuple):
             return f"({', '.join(map(self.value, x))}{',' if len(x) == 1 else ''})"
         if isinstance(x, np.ndarray):
+            if x.ndim == 1 and x.size > 2 and np.array_equal(x, np.arange(x.size)):
+                return self.array_name(x) or f"np.arange({x.size})"
             return self.array_name(x) or f"np.array({x.tolist()})"
         return str(x)
 
@@ -102,7 +105,7 @@ class Notation:
 
 
 class NumPy(Notation):
-    """One Python expression that needs only numpy."""
+    """A Python expression that needs only numpy and, for an index of arrays, `scatter`."""
 
     def number(self, tree: Tree) -> tuple[str, int]:
         c = Fraction(tree.value)
@@ -157,13 +160,16 @@ class NumPy(Notation):
     def sum(self, tree: Tree) -> tuple[str, int]:
         axis, stays = self.sum_options(tree)
         options = (f", axis={axis}" if axis else "") + (", keepdims=True" if stays else "")
-        return f"np.sum({self(tree.parts[0])}{options})", WHOLE
+        return f"np.sum({self._alone(tree.parts[0])}{options})", WHOLE
 
     def where(self, tree: Tree) -> tuple[str, int]:
         mask, x, y = tree.parts
-        test = self(mask)
-        test = test[1:-1] if mask.kind == "call" and test.startswith("(") else test
-        return f"np.where({test}, {self(x)}, {self(y)})", WHOLE
+        return f"np.where({self._alone(mask)}, {self(x)}, {self(y)})", WHOLE
+
+    def _alone(self, tree: Tree) -> str:
+        """Between brackets and commas, where a comparison needs no brackets of its own."""
+        comparison = tree.kind == "call" and tree.value[0].name in COMPARISONS
+        return self(tree)[1:-1] if comparison else self(tree)
 
     def call(self, tree: Tree) -> tuple[str, int]:
         op, options = tree.value
@@ -191,7 +197,10 @@ class NumPy(Notation):
                 widths.append((start, int(n) - stop))
             width = self.value(tuple(widths) if len(widths) > 1 else widths[0])
             return f"np.pad({self(part)}, {width})"
-        return f"scatter({self(part)}, {self._as_index(index)}, {self.value(tuple(shape))})"
+        return self._scatter_at(part, index, tuple(shape))
+
+    def _scatter_at(self, part: Tree, index: Any, shape: Shape) -> str:
+        return f"scatter({self(part)}, {self._as_index(index)}, {self.value(shape)})"
 
     def _as_index(self, index: Any) -> str:
         if isinstance(index, tuple):
@@ -199,6 +208,18 @@ class NumPy(Notation):
         if isinstance(index, slice):
             return f"slice({index.start}, {index.stop}, {index.step})"
         return self.value(index)
+
+
+class OneLine(NumPy):
+    """One Python expression that needs only numpy."""
+
+    def _scatter_at(self, part: Tree, index: Any, shape: Shape) -> str:
+        # What is added up under each number of an array that numbers the entries.
+        size, form = math.prod(int(n) for n in shape), self.value(shape)
+        form = form if len(shape) > 1 else f"({form[1:-2]})"
+        places = f"np.arange({size}).reshape{form}[{self.index(index)}]"
+        flat = f"{places}.ravel(), np.ravel({self(part)})"
+        return f"np.bincount({flat}, {size}).reshape{form}"
 
 
 def fill(
@@ -477,4 +498,4 @@ def evaluate(tree: Tree, numbers: Callable[[Atom], Any]) -> Any:
     return op.forward(*parts, **options)
 
 
-__all__ = ["LaTeX", "Notation", "NumPy", "Text", "evaluate", "latex_name", "strip"]
+__all__ = ["LaTeX", "Notation", "NumPy", "OneLine", "Text", "evaluate", "latex_name", "strip"]

@@ -49,6 +49,9 @@ class Relation:
     #: definition multiplies by a mask nothing can be divided by, or dividing would only lengthen.
     along: Monomial = ()
 
+    #: What the value divides by and may: it is known not to be zero.
+    divides: frozenset[Atom] = frozenset()
+
     @property
     def frozen(self) -> frozenset[Atom]:
         """Atoms of the value that hold the atom themselves: not to be substituted into."""
@@ -86,6 +89,12 @@ class Simplifier:
                 total.atom, 1, self.algebra.one, self.algebra.of(atom), reason
             )
 
+    def declare(self, atom: Atom, value: Poly, source: Poly, reason: str) -> None:
+        """A fact: an atom is `value`, and that may divide by what it divides by."""
+        divides = self.denominators(value)
+        relation = Relation(atom, 1, value, source, reason, divides=divides)
+        self._by_atom.setdefault(atom, []).append(relation)
+
     # --- the search ----------------------------------------------------------------------------
 
     def simplify(self, p: Poly) -> tuple[Poly, list[Relation]]:
@@ -103,7 +112,7 @@ class Simplifier:
                     if q in seen:
                         continue
                     seen.add(q)
-                    if not self.denominators(q) <= self.denominators(best):
+                    if not self.denominators(q) <= self.denominators(best) | relation.divides:
                         continue
                     c = self.layout.cost(q)
                     if c < cost - 1e-9 and (better is None or c < better[0] - 1e-9):

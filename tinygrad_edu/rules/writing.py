@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_edu.rules.deriving import Deriving, Line
 from tinygrad_edu.rules.layout import Tree, literal, name, number_tree
-from tinygrad_edu.rules.notation import LaTeX, NumPy, Text, latex_name
+from tinygrad_edu.rules.notation import LaTeX, NumPy, OneLine, Text, latex_name
 
 #: An unnamed array of at most so many numbers is written into the function.
 SMALL = 64
@@ -21,7 +21,7 @@ class Writer:
     def __init__(self, work: Deriving, lines: list[Line]) -> None:
         self.work = work
         self.lines = lines
-        self.numpy = NumPy(work.array_name)
+        self.numpy = OneLine(work.array_name)
         self.sized = NumPy(work.array_name, sizes=True)  # for other sizes than these too
         self.text = Text(work.array_name)
         self.latex = LaTeX(work.array_name)
