@@ -567,6 +567,17 @@ def test_the_pip_renderer_is_found_beside_the_interpreter_without_path(
     assert tg.draw(tg.Value(1.0)).pipe("svg").startswith(b"<?xml")
 
 
+def test_where_letters_would_come_out_as_boxes_a_warning_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(renderer, "system_dot", lambda: None)
+    picture = tg.draw(tg.Value(1.0, "وزن"))
+    with pytest.warns(RuntimeWarning, match=r"وزن cannot be drawn in png.*apt install graphviz"):
+        assert picture.pipe("png").startswith(b"\x89PNG")
+    picture.pipe("svg")  # a browser has the letters: a warning would be an error here
+    tg.draw(tg.Value(1.0, "σ̂ᶻ_Ж")).pipe("png")
+
+
 @pytest.mark.dot
 @pytest.mark.skipif(shutil.which("dot") is None, reason="needs the system's Graphviz")
 def test_the_system_graphviz_draws_pdf(tmp_path: Path) -> None:

@@ -10,10 +10,12 @@ graphviz-pure lacks is PDF: that asks for the system's Graphviz.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
+import warnings
 from pathlib import Path
 
 from tinygrad_edu.core.files import write_whole
@@ -44,6 +46,7 @@ def pip_dot() -> str | None:
 def to_bytes(source: str, format: str) -> bytes:
     """DOT text drawn as ``svg``, ``png`` or ``pdf``.
 
+    A RuntimeWarning tells where letters come out as boxes, and what to install.
     Raises GradError where no renderer is installed, where it fails, and where the layout takes over
     20 s.
     """
@@ -54,6 +57,13 @@ def to_bytes(source: str, format: str) -> bytes:
         raise GradError(
             f"no renderer was found for {format}: pip install graphviz-pure, or {_SYSTEM}. "
             "A .dot file needs none"
+        )
+    if format == "png" and not system_dot() and (letters := _without_glyphs(source)):
+        warnings.warn(
+            f"{letters} cannot be drawn in png by graphviz-pure, whose fonts lack these letters: "
+            f"they come out as boxes. Write .svg or .html, or install {_SYSTEM}",
+            RuntimeWarning,
+            stacklevel=2,
         )
     try:
         # An argument list, no shell; the text goes in through a pipe, never into a command.
@@ -74,6 +84,15 @@ def to_bytes(source: str, format: str) -> bytes:
         why = done.stderr.decode(errors="replace").strip()[-500:]
         raise GradError(f"{program} could not draw the graph: {why or 'no output'}")
     return done.stdout
+
+
+def _without_glyphs(text: str) -> str:
+    """The first word of letters that graphviz-pure has no glyphs for, Persian say; "" if none.
+
+    It draws Latin, Greek, Cyrillic and Hebrew, and the small letters above a line (ᵀ).
+    """
+    found = re.search("[\u0600-\u1cff\u2e80-\ud7ff\uf900-\ufdff\ufe70-\ufeff]+", text)
+    return found[0] if found else ""
 
 
 def write(path: str | os.PathLike[str], content: bytes) -> Path:
