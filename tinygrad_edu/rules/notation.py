@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygrad_edu.core.ops import TABLE
 from tinygrad_edu.core.primitive import Primitive, Shape
-from tinygrad_edu.rules.expression import COMPARISONS, Atom, Number, Size, strip
+from tinygrad_edu.rules.expression import COMPARISONS, Atom, Number, Size
 from tinygrad_edu.rules.layout import Tree, Written
 
 # How tightly things hold together.
@@ -45,6 +45,7 @@ class Notation:
     """Renders trees. A subclass says how each kind looks and how tightly it holds."""
 
     minus = "-"
+    times = " * "
 
     def __init__(
         self,
@@ -71,6 +72,17 @@ class Notation:
             shown = self(part, SUM if sign > 0 else PRODUCT)
             text = f"{text} {mark} {shown}" if text else shown if sign > 0 else f"{mark}{shown}"
         return text, SUM
+
+    def given_and_rest(self, top: Tree) -> tuple[list[Tree], str]:
+        """A numerator with ``(1/m)`` in front: the numbers that go into that, the rest written."""
+        parts = top.parts if top.kind == "multiply" else (top,)
+        given = [part for part in parts if is_given(part)]
+        others = [part for part in parts if part not in given]
+        rest = self.times.join(
+            self(part, MATMUL if len(others) > 1 or part.kind == "add" else PRODUCT)
+            for part in others
+        )
+        return given, rest
 
     def value(self, x: Any) -> str:
         """An option: an axis, a shape, an index."""
@@ -272,6 +284,7 @@ class Text(NumPy):
     """For the terminal: the lecture's juxtaposition for matrix products, ∗ element by element."""
 
     minus = "−"
+    times = " ∗ "
 
     def number(self, tree: Tree) -> tuple[str, int]:
         text = quotient(tree.value)
@@ -282,22 +295,14 @@ class Text(NumPy):
             self(part, PRODUCT if i == 0 and part.kind != "divide" else MATMUL)
             for i, part in enumerate(tree.parts)
         ]
-        return " ∗ ".join(texts), PRODUCT
+        return self.times.join(texts), PRODUCT
 
     def divide(self, tree: Tree) -> tuple[str, int]:
         top, bottom = tree.parts
         if in_front(top, bottom):
-            # (1/m) in front, as on the board, with the numbers of the numerator in it.
-            parts = top.parts if top.kind == "multiply" else (top,)
-            scalars = [part for part in parts if is_given(part)]
-            others = [part for part in parts if part not in scalars]
-            over = " ∗ ".join(self(part, POWER) for part in scalars) or "1"
-            front = f"({over}/{self(bottom, POWER)})"
-            rest = " ∗ ".join(
-                self(part, MATMUL if len(others) > 1 or part.kind == "add" else PRODUCT)
-                for part in others
-            )
-            return f"{front} {rest}", PRODUCT
+            given, rest = self.given_and_rest(top)
+            over = self.times.join(self(part, POWER) for part in given) or "1"
+            return f"({over}/{self(bottom, POWER)}) {rest}", PRODUCT
         return (
             f"{self(top, MATMUL if top.kind != 'multiply' else PRODUCT)} / {self(bottom, POWER)}",
             PRODUCT,
@@ -360,22 +365,15 @@ class LaTeX(Notation):
         return text, POWER if "^" in text else WHOLE
 
     def multiply(self, tree: Tree) -> tuple[str, int]:
-        texts = []
-        for i, part in enumerate(tree.parts):
-            texts.append(self(part, PRODUCT if i == 0 else MATMUL))
-        return " * ".join(texts), PRODUCT
+        first, *rest = tree.parts
+        texts = [self(first, PRODUCT), *(self(part, MATMUL) for part in rest)]
+        return self.times.join(texts), PRODUCT
 
     def divide(self, tree: Tree) -> tuple[str, int]:
         top, bottom = tree.parts
         if in_front(top, bottom):
-            parts = top.parts if top.kind == "multiply" else (top,)
-            scalars = [part for part in parts if is_given(part)]
-            others = [part for part in parts if part not in scalars]
-            over = r" \, ".join(self(part) for part in scalars) or "1"
-            rest = " * ".join(
-                self(part, MATMUL if len(others) > 1 or part.kind == "add" else PRODUCT)
-                for part in others
-            )
+            given, rest = self.given_and_rest(top)
+            over = r" \, ".join(self(part) for part in given) or "1"
             return rf"\frac{{{over}}}{{{self(bottom)}}} {rest}", PRODUCT
         return rf"\frac{{{self(top)}}}{{{self(bottom)}}}", PRODUCT
 
@@ -496,6 +494,3 @@ def evaluate(tree: Tree, numbers: Callable[[Atom], Any]) -> Any:
     if op.name in TABLE and TABLE[op.name] is op:
         return op.evaluate(tuple(parts), options)
     return op.forward(*parts, **options)
-
-
-__all__ = ["LaTeX", "Notation", "NumPy", "OneLine", "Text", "evaluate", "latex_name", "strip"]
