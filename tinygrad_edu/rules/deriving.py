@@ -14,8 +14,9 @@ from tinygrad_edu.core.primitive import GradError, Shape
 from tinygrad_edu.core.sweep import reachable, sweep
 from tinygrad_edu.rules.axes import Axes
 from tinygrad_edu.rules.expression import Algebra, Atom, Formula, Poly, Size, Spent, rational, strip
-from tinygrad_edu.rules.layout import Layout, Tree, keeping, shaped
+from tinygrad_edu.rules.layout import Layout
 from tinygrad_edu.rules.simplify import Relation, Simplifier
+from tinygrad_edu.rules.trees import Tree, keeping, shaped
 
 #: A formula of more atoms than this is not written out inside another: it gets a name. So does a
 #: deeper nest of operations, and what goes into one function more where so many that are not linear

@@ -10,9 +10,9 @@ from tinygrad_edu.core.primitive import Shape
 from tinygrad_edu.core.sweep import sweep
 from tinygrad_edu.rules.deriving import Deriving, Line
 from tinygrad_edu.rules.expression import Formula, Poly, Size
-from tinygrad_edu.rules.layout import Tree
 from tinygrad_edu.rules.notation import Text
 from tinygrad_edu.rules.simplify import Relation
+from tinygrad_edu.rules.trees import Tree
 from tinygrad_edu.rules.writing import Writer
 
 

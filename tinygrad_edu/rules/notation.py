@@ -15,7 +15,7 @@ import numpy as np
 from tinygrad_edu.core.ops import TABLE
 from tinygrad_edu.core.primitive import Primitive, Shape
 from tinygrad_edu.rules.expression import COMPARISONS, Atom, Number, Size
-from tinygrad_edu.rules.layout import Tree, Written
+from tinygrad_edu.rules.trees import Tree, Written
 
 # How tightly things hold together.
 SUM, PRODUCT, MATMUL, POWER, WHOLE = range(1, 6)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.rules.deriving import Deriving, Line
-from tinygrad_edu.rules.layout import Tree, literal, name, number_tree
 from tinygrad_edu.rules.notation import LaTeX, NumPy, OneLine, Text, latex_name
+from tinygrad_edu.rules.trees import Tree, literal, name, number_tree
 
 #: An unnamed array of at most so many numbers is written into the function.
 SMALL = 64

@@ -1,0 +1,241 @@
+"""What is written down: trees of sums, products, quotients and calls, and what reading them costs.
+
+A tree's cost counts tokens, names a little more. Its shape is what NumPy makes of it as written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import Any
+
+from tinygrad_edu.core.operators import Operators
+from tinygrad_edu.core.ops import TABLE, linalg, reductions, shaping
+from tinygrad_edu.core.primitive import Primitive, Shape
+from tinygrad_edu.rules.expression import (
+    COMPARISONS,
+    ELEMENTWISE,
+    Atom,
+    Number,
+    broadcast,
+    rational,
+    strip,
+)
+
+
+class Tree:
+    """Something written down. `kind` says what `parts` are; `value` holds the rest.
+
+    `shape` is what NumPy makes of it as it is written.
+    """
+
+    __slots__ = ("cost", "kind", "loose", "parts", "shape", "value")
+
+    def __init__(
+        self, kind: str, parts: tuple[Tree, ...], shape: Shape, value: Any = None, cost: float = 0
+    ) -> None:
+        self.kind = kind
+        self.parts = parts
+        self.shape = shape
+        self.value = value
+        self.cost: float = cost + sum(part.cost for part in parts)
+        # Does its shape hang on whether summed axes are kept? See `keeping`.
+        self.loose: bool = value[2] if kind == "sum" else any(part.loose for part in parts)
+
+    @property
+    def scalar(self) -> bool:
+        """Is it a single number, whatever brackets it may have?"""
+        return not strip(self.shape)
+
+
+def number(c: Number) -> Tree:
+    """A plain number."""
+    return Tree("number", (), (), c, 1 if Fraction(c).denominator == 1 else 1.5)
+
+
+def name(atom: Atom) -> Tree:
+    """A name; what it stands for is found by it."""
+    return Tree("name", (), atom.shape, atom, 1.5 + 2.5 * atom.name.count("."))
+
+
+def _bracketed(tree: Tree, *kinds: str) -> float:
+    return 2 if tree.kind in kinds else 0
+
+
+def _element_wise(parts: Iterable[Tree]) -> Shape:
+    return broadcast(part.shape for part in parts)
+
+
+def add(parts: list[tuple[int, Tree]]) -> Tree:
+    """A sum of signed parts, positive ones first."""
+    parts = sorted(parts, key=lambda part: part[0] < 0)
+    if len(parts) == 1 and parts[0][0] > 0:
+        return parts[0][1]
+    return signed(parts)
+
+
+def signed(parts: list[tuple[int, Tree]]) -> Tree:
+    """A sum of signed parts in the order given."""
+    cost: float = len(parts) - 1 + (parts[0][0] < 0)
+    cost += sum(_bracketed(tree, "add") for sign, tree in parts if sign < 0)
+    trees = tuple(tree for _, tree in parts)
+    return Tree("add", trees, _element_wise(trees), tuple(sign for sign, _ in parts), cost)
+
+
+def multiply(parts: list[Tree]) -> Tree:
+    """An element-wise product."""
+    if len(parts) == 1:
+        return parts[0]
+    cost = len(parts) - 1 + sum(_bracketed(part, "add") for part in parts)
+    cost += sum(_bracketed(part, "matmul", "divide") for part in parts[1:])
+    return Tree("multiply", tuple(parts), _element_wise(parts), None, cost)
+
+
+def divide(top: Tree, bottom: Tree) -> Tree:
+    """A quotient."""
+    cost = 1 + _bracketed(top, "add") + _bracketed(bottom, *COMPOUND)
+    return Tree("divide", (top, bottom), _element_wise((top, bottom)), None, cost)
+
+
+COMPOUND = ("add", "multiply", "divide", "matmul")
+
+
+def power(base: Tree, n: Number) -> Tree:
+    """A power; square roots are called so."""
+    if n == 1:
+        return base
+    if n == Fraction(1, 2):
+        return call(TABLE["sqrt"], (base,), {})
+    return Tree("power", (base,), base.shape, n, 2 + _bracketed(base, *COMPOUND) + (n != int(n)))
+
+
+def matmul(x: Tree, y: Tree) -> Tree:
+    """A matrix product."""
+    cost = 1 + _bracketed(x, "add") + _bracketed(y, *COMPOUND)
+    return Tree("matmul", (x, y), linalg.matmul.shape_rule(x.shape, y.shape), None, cost)
+
+
+def transpose(x: Tree, axes: Any = None) -> Tree:
+    """A transpose."""
+    shape = shaping.transpose.shape_rule(x.shape, axes=axes)
+    return Tree("transpose", (x,), shape, axes, 2 + _bracketed(x, *COMPOUND))
+
+
+def reduced(x: Tree, places: tuple[int, ...], keepdims: bool, free: bool = False) -> Tree:
+    """A sum over axes. `free`: whether these stay makes no difference but to the shape."""
+    scalar = all(n == 1 for i, n in enumerate(x.shape) if i not in places)
+    shape = reductions.reduced_shape(x.shape, axis=places, keepdims=keepdims)
+    if scalar and not keepdims:
+        shape = ()
+    cost = 4 + 4 * keepdims + 4 * (not scalar or keepdims)
+    return Tree("sum", (x,), shape, (places, keepdims, free), cost)
+
+
+def where(mask: Tree, x: Tree, y: Tree) -> Tree:
+    """A choice by a mask. It reads better than the same in products, and is counted so."""
+    return Tree("where", (mask, x, y), _element_wise((mask, x, y)), None, 1)
+
+
+def call(op: Primitive, parts: tuple[Tree, ...], options: dict[str, Any]) -> Tree:
+    """Any other operation."""
+    cost = 3 if op.name in COMPARISONS else 3 + len(parts) + 4 * len(options)
+    shape = op.shape_rule(*(part.shape for part in parts), **options)
+    return Tree("call", parts, shape, (op, options), cost)
+
+
+def keeping(tree: Tree) -> Tree:
+    """The same with the summed axes of its own sums kept."""
+    if not tree.loose:
+        return tree
+    if tree.kind == "sum":
+        return reduced(tree.parts[0], tree.value[0], keepdims=True)
+    element_wise = tree.kind in ("add", "multiply", "divide", "power", "where") or (
+        tree.kind == "call" and tree.value[0].name in ELEMENTWISE
+    )
+    if not element_wise:
+        return tree
+    parts = tuple(map(keeping, tree.parts))
+    changed = sum(part.cost for part in parts) - sum(part.cost for part in tree.parts)
+    cost = tree.cost + changed - sum(part.cost for part in parts)
+    return Tree(tree.kind, parts, _element_wise(parts), tree.value, cost)
+
+
+def shaped(tree: Tree, shape: Shape) -> Tree:
+    """A tree with exactly this shape, for operations that look at axes."""
+    for form in (tree, keeping(tree)):
+        if tuple(form.shape) == tuple(shape):
+            return form
+    bare = strip(tree.shape)
+    if bare == strip(shape) and tree.shape:
+        return call(shaping.reshape, (tree,), {"shape": shape})
+    if len(tree.shape) > len(shape):
+        tree = call(shaping.reshape, (tree,), {"shape": bare})
+    return call(shaping.broadcast_to, (tree,), {"shape": shape})
+
+
+class Written(Operators):
+    """An operation written down as it stands, without any algebra; it has no shape to look at."""
+
+    __slots__ = ("tree",)
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of what is written."""
+        return self.tree.shape
+
+    @classmethod
+    def _apply(cls, op: Primitive, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        xs = [x if isinstance(x, Written) else Written(number_tree(x)) for x in args]
+        if op.numpy is None and op.definition is not None:
+            return op.definition(*xs, **options)
+        return Written(literal(op, tuple(x.tree for x in xs), options))
+
+
+def number_tree(x: Any) -> Tree:
+    """A plain number, negative ones too."""
+    c = rational(x)
+    return number(c) if c >= 0 else add([(-1, number(-c))])
+
+
+def literal(op: Primitive, parts: tuple[Tree, ...], options: dict[str, Any]) -> Tree:
+    """One operation as a tree."""
+    kind = op.name
+    if kind == "add":
+        return _signed([(1, parts[0]), (1, parts[1])])
+    if kind == "subtract":
+        return _signed([(1, parts[0]), (-1, parts[1])])
+    if kind == "negative":
+        return _signed([(-1, parts[0])])
+    if kind == "positive":
+        return parts[0]
+    if kind == "multiply":
+        left = parts[0].parts if parts[0].kind == "multiply" else (parts[0],)
+        return multiply([*left, parts[1]])
+    if kind == "divide":
+        return divide(*parts)
+    if kind == "power_constant":
+        n = rational(options["n"])
+        return (
+            power(parts[0], n)
+            if n != Fraction(1, 2)
+            else Tree("power", parts, parts[0].shape, n, 3)
+        )
+    if kind == "matmul":
+        return matmul(*parts)
+    if kind == "transpose":
+        return transpose(parts[0], options.get("axes"))
+    if kind == "where":
+        return where(*parts)
+    return call(op, parts, options)
+
+
+def _signed(parts: list[tuple[int, Tree]]) -> Tree:
+    """A sum in the order given, sums on the left taken in."""
+    (sign, first), *rest = parts
+    flat = (
+        list(zip(first.value, first.parts)) if sign > 0 and first.kind == "add" else [(sign, first)]
+    )
+    return signed([*flat, *rest])
