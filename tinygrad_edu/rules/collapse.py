@@ -9,9 +9,10 @@ import numpy as np
 
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.sweep import reachable
-from tinygrad_edu.rules.expression import Algebra, Atom, Formula, Poly
+from tinygrad_edu.rules.expression import Algebra, Formula
 from tinygrad_edu.rules.layout import Layout
 from tinygrad_edu.rules.notation import LaTeX, Text, evaluate, latex_name
+from tinygrad_edu.rules.poly import Atom, Poly
 
 
 @dataclass(frozen=True)

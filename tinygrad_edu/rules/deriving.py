@@ -13,8 +13,9 @@ from tinygrad_edu.core.ops import arithmetic, linalg, reductions
 from tinygrad_edu.core.primitive import GradError, Shape
 from tinygrad_edu.core.sweep import reachable, sweep
 from tinygrad_edu.rules.axes import Axes
-from tinygrad_edu.rules.expression import Algebra, Atom, Formula, Poly, Size, Spent, rational, strip
+from tinygrad_edu.rules.expression import Algebra, Formula, Size, Spent
 from tinygrad_edu.rules.layout import Layout
+from tinygrad_edu.rules.poly import Atom, Poly, rational, strip
 from tinygrad_edu.rules.simplify import Relation, Simplifier
 from tinygrad_edu.rules.trees import Tree, keeping, shaped
 

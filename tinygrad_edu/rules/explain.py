@@ -9,8 +9,9 @@ from typing import Any
 from tinygrad_edu.core.primitive import Shape
 from tinygrad_edu.core.sweep import sweep
 from tinygrad_edu.rules.deriving import Deriving, Line
-from tinygrad_edu.rules.expression import Formula, Poly, Size
+from tinygrad_edu.rules.expression import Formula, Size
 from tinygrad_edu.rules.notation import Text
+from tinygrad_edu.rules.poly import Poly
 from tinygrad_edu.rules.simplify import Relation
 from tinygrad_edu.rules.trees import Tree
 from tinygrad_edu.rules.writing import Writer

@@ -1,11 +1,8 @@
-"""Formulas in a normal form: sums of (rational number) x (atoms to rational powers).
+"""Formulas: the operations on them, and the algebra that keeps each in its normal form (`poly`).
 
 Element-wise algebra with broadcasting is commutative, so a formula is a Laurent polynomial over
-*atoms*: names, and whatever the algebra does not look into (``exp(u)``, a matrix product, a sum
-over an axis, a mask, a compound denominator). Atoms and polynomials are interned: two that are
-built alike are one object, so equality is identity. A leading axis of length 1 means nothing to
-element-wise algebra and is ignored here; the shape a result must have travels beside it, in a
-`Formula`.
+atoms. Atoms and polynomials are interned: two that are built alike are one object, so equality is
+identity. The shape a result must have travels beside its polynomial, in a `Formula`.
 """
 
 from __future__ import annotations
@@ -21,9 +18,22 @@ from tinygrad_edu.core.operators import Operators
 from tinygrad_edu.core.ops import TABLE, arithmetic, elementwise, linalg, reductions, shaping
 from tinygrad_edu.core.primitive import Primitive, Shape
 from tinygrad_edu.core.primitive import shape as shape_of
-
-Number = int | Fraction
-Monomial = tuple[tuple["Atom", Number], ...]
+from tinygrad_edu.rules.poly import (
+    Atom,
+    Monomial,
+    Number,
+    Poly,
+    broadcast,
+    by_id,
+    natural_sign,
+    number_content,
+    rational,
+    span_of_powers,
+    strip,
+    term_order,
+    times,
+    varies,
+)
 
 #: A product of sums with more terms than this is not multiplied out.
 MOST_TERMS = 48
@@ -31,52 +41,6 @@ MOST_TERMS = 48
 
 class Spent(Exception):
     """The work allowed for one simplification is used up."""
-
-
-class Atom:
-    """What the algebra does not look into: a name, an operation on formulas, a compound base."""
-
-    __slots__ = (
-        "args",
-        "constant",
-        "deep",
-        "id",
-        "mask",
-        "name",
-        "op",
-        "options",
-        "positive",
-        "shape",
-    )
-
-    id: int
-    op: Primitive | None  # None: a name, or (with an argument) the base of a power
-    args: tuple[Poly, ...]
-    name: str
-    options: Any
-    shape: Shape
-    mask: bool  # only 0 and 1: its powers are itself, and nothing is ever divided by it
-    positive: bool
-    constant: bool  # a given number such as m or eps: dividing by it is harmless
-    deep: frozenset[Atom]  # itself and all atoms inside
-
-    @property
-    def is_base(self) -> bool:
-        return self.op is None and bool(self.args)
-
-    @property
-    def is_name(self) -> bool:
-        return self.op is None and not self.args
-
-    @property
-    def is_single(self) -> bool:
-        """A single number; not what the user holds as a (1, 1) array."""
-        return not (self.shape if self.is_name else strip(self.shape))
-
-    def __repr__(self) -> str:
-        if self.is_name:
-            return self.name
-        return f"{self.op.name if self.op else 'base'}({', '.join(map(repr, self.args))})"
 
 
 class Size(int):
@@ -112,123 +76,19 @@ class Size(int):
         return Formula(self.symbol.algebra, self.symbol**n, ())
 
 
-def rational(x: Any) -> Number:
-    """A number as an exact fraction: 1/3 where it is that, else the decimal as it is written."""
-    if isinstance(x, (int, np.integer)):
-        return int(x)
-    if isinstance(x, Fraction):
-        return x.numerator if x.denominator == 1 else x
-    x = float(x)
-    if x.is_integer() and abs(x) < 1e15:
-        return int(x)
-    near = Fraction(x).limit_denominator(999)
-    return near if float(near) == x else Fraction(repr(x))
-
-
-def strip(shape: Shape) -> Shape:
-    """A shape without its leading ones."""
-    for i, n in enumerate(shape):
-        if n != 1:
-            return shape[i:]
-    return ()
-
-
-def broadcast(shapes: Iterable[Shape]) -> Shape:
-    """The shape of an element-wise result, keeping what the lengths are called."""
-    out: list[int] = []
-    for shape in shapes:
-        if len(shape) > len(out):
-            out = [1] * (len(shape) - len(out)) + out
-        for i in range(1, len(shape) + 1):
-            n = shape[-i]
-            if n != 1 and (out[-i] == 1 or type(out[-i]) is int):
-                out[-i] = n
-    return tuple(out)
-
-
-class Poly:
-    """A sum of terms; interned, immutable. `shape`: of its atoms together, without leading ones."""
-
-    __slots__ = ("algebra", "deep", "full", "id", "shape", "terms")
-
-    algebra: Algebra
-    terms: dict[Monomial, Number]
-    shape: Shape
-    full: Shape  # with the leading ones that its atoms have when written down
-    deep: frozenset[Atom]
-    id: int
-
-    def __add__(self, other: Poly) -> Poly:
-        return self.algebra.add(self, other)
-
-    def __sub__(self, other: Poly) -> Poly:
-        return self.algebra.add(self, other.scaled(-1))
-
-    def __mul__(self, other: Poly) -> Poly:
-        return self.algebra.multiply(self, other)
-
-    def __pow__(self, n: Number) -> Poly:
-        return self.algebra.power(self, n)
-
-    def __truediv__(self, other: Poly) -> Poly:
-        return self * other**-1
-
-    def scaled(self, c: Number) -> Poly:
-        """Times a number."""
-        if c == 1:
-            return self
-        return self.algebra.poly({m: k * c for m, k in self.terms.items()})
-
-    @property
-    def value(self) -> Number | None:
-        """The number this is, or None if it has atoms."""
-        if not self.terms:
-            return 0
-        return self.terms.get(()) if len(self.terms) == 1 else None
-
-    @property
-    def atom(self) -> Atom | None:
-        """The single atom this is, or None."""
-        if len(self.terms) == 1:
-            [(mono, c)] = self.terms.items()
-            if c == 1 and len(mono) == 1 and mono[0][1] == 1:
-                return mono[0][0]
-        return None
-
-    def atoms(self) -> set[Atom]:
-        """The atoms of its terms, not those inside them."""
-        return {atom for mono in self.terms for atom, _ in mono}
-
-    def __repr__(self) -> str:
-        return " + ".join(
-            "*".join([str(c), *(f"{a}^{e}" if e != 1 else f"{a}" for a, e in mono)])
-            for mono, c in self.terms.items()
-        ) or "0"  # fmt: skip
-
-
-def _by_id(factor: tuple[Atom, Number]) -> int:
-    return factor[0].id
-
-
-def times(x: Monomial, y: Monomial) -> Monomial:
-    """The product of two monomials."""
-    if not x or not y:
-        return x or y
-    powers = dict(x)
-    for atom, e in y:
-        e += powers.get(atom, 0)
-        if atom.mask and e > 1:
-            e = 1
-        if e:
-            powers[atom] = e
-        else:
-            del powers[atom]
-    return tuple(sorted(powers.items(), key=_by_id))
-
-
-def _varies(shape: Shape, axis: int) -> bool:
-    """Does something of this shape vary along an axis counted from the right?"""
-    return len(shape) >= -axis and shape[axis] != 1
+def hashable(x: Any) -> Any:
+    """An option as something to look up by: arrays by their contents."""
+    if isinstance(x, Size):
+        return (int(x), x.symbol.id)
+    if isinstance(x, np.ndarray):
+        return (x.shape, x.dtype.str, x.tobytes())
+    if isinstance(x, slice):
+        return ("slice", x.start, x.stop, x.step)
+    if isinstance(x, dict):
+        return tuple((key, hashable(value)) for key, value in x.items())
+    if isinstance(x, (tuple, list)):
+        return tuple(map(hashable, x))
+    return x
 
 
 #: Operations that multiply a constant factor straight through.
@@ -435,9 +295,9 @@ class Algebra:
         }
         c: Number = 1
         if not only_positive:
-            c = _number_content(p.terms.values())
+            c = number_content(p.terms.values())
             c *= natural_sign(p)
-        mono = tuple(sorted(((a, e) for a, e in lowest.items() if e), key=_by_id))
+        mono = tuple(sorted(((a, e) for a, e in lowest.items() if e), key=by_id))
         if not mono and c == 1:
             return self.one, p
         content = self.poly({mono: c})
@@ -529,7 +389,7 @@ class Algebra:
             other = tuple(f for f in mono if f[0] not in known)
             parts.setdefault(other, {})[tuple([powers.get(a, 0) for a in atoms])] = c
         # In whole numbers: a primitive divisor that divides over the fractions does so over these.
-        unit = _number_content(d.terms.values(), always=True)
+        unit = number_content(d.terms.values(), always=True)
         scale = math.lcm(*(Fraction(c).denominator for c in p.terms.values()))
         divisor = {
             tuple([dict(m).get(a, 0) for a in atoms]): int(Fraction(c) / unit)
@@ -539,8 +399,8 @@ class Algebra:
         quotient: dict[Monomial, Number] = {}
         for other, fractions in parts.items():
             rest = {powers: int(c * scale) for powers, c in fractions.items()}
-            lowest, highest = _span(rest)
-            low, high = _span(divisor)
+            lowest, highest = span_of_powers(rest)
+            low, high = span_of_powers(divisor)
             while rest:
                 lead = max(rest)
                 c, remainder = divmod(rest[lead], divisor[top])
@@ -579,7 +439,7 @@ class Algebra:
             if len(mono) == 1 and mono[0][1] == 1 and mono[0][0].op is elementwise.log:
                 rest = self.exp(u - self.poly({mono: c}))
                 return rest * self.power(mono[0][0].args[0], c)
-        lead = u.terms[min(u.terms, key=_term_order)]
+        lead = u.terms[min(u.terms, key=term_order)]
         return self.power(
             self.call(elementwise.exp, (u.scaled(rational(1 / Fraction(lead))),), {}, u.shape), lead
         )
@@ -610,10 +470,10 @@ class Algebra:
         axes = [axis for axis in axes if len(shape) >= -axis and shape[axis] != 1]
         result = self.zero
         for mono, c in p.terms.items():
-            inside = tuple(f for f in mono if any(_varies(f[0].shape, axis) for axis in axes))
+            inside = tuple(f for f in mono if any(varies(f[0].shape, axis) for axis in axes))
             outside = tuple(f for f in mono if f not in inside)
             varying = broadcast(atom.shape for atom, _ in inside)
-            over = tuple(axis for axis in axes if _varies(varying, axis))
+            over = tuple(axis for axis in axes if varies(varying, axis))
             term = self.poly({outside: c})
             for axis in axes:
                 if axis not in over:
@@ -764,48 +624,6 @@ class Algebra:
             given = {key: value for key, value in options.items() if key != "shapes"}
             return Formula._apply(op, formulas, given).poly
         return self.call(op, args, options, atom.shape)
-
-
-def _span(powers: Iterable[tuple[Number, ...]]) -> tuple[list[Number], list[Number]]:
-    """The lowest and the highest power of each atom."""
-    columns = list(zip(*powers))
-    return [min(column) for column in columns], [max(column) for column in columns]
-
-
-def _number_content(numbers: Iterable[Number], always: bool = False) -> Number:
-    """The largest number that divides all; 1 if decimals are among them, unless `always`."""
-    top = bottom = 0
-    for c in numbers:
-        f = Fraction(c)
-        if f.denominator > 1000 and not always:
-            return 1
-        top, bottom = math.gcd(top, f.numerator), math.lcm(bottom or 1, f.denominator)
-    return rational(Fraction(top, bottom))
-
-
-def natural_sign(p: Poly) -> int:
-    """1 where p reads as one would write it: ``1 - A``, computed minus given."""
-    lead = min(p.terms, key=lambda mono: (len(mono), [(-atom.id, e) for atom, e in reversed(mono)]))
-    return 1 if p.terms[lead] > 0 else -1
-
-
-def _term_order(mono: Monomial) -> Any:
-    return [(atom.id, e) for atom, e in mono]
-
-
-def hashable(x: Any) -> Any:
-    """An option as something to look up by: arrays by their contents."""
-    if isinstance(x, Size):
-        return (int(x), x.symbol.id)
-    if isinstance(x, np.ndarray):
-        return (x.shape, x.dtype.str, x.tobytes())
-    if isinstance(x, slice):
-        return ("slice", x.start, x.stop, x.step)
-    if isinstance(x, dict):
-        return tuple((key, hashable(value)) for key, value in x.items())
-    if isinstance(x, (tuple, list)):
-        return tuple(map(hashable, x))
-    return x
 
 
 def _ones(shape: Any) -> Any:

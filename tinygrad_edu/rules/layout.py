@@ -12,23 +12,22 @@ from typing import Any
 
 from tinygrad_edu.core.ops import TABLE, linalg, reductions, shaping
 from tinygrad_edu.core.primitive import Shape
-from tinygrad_edu.rules.expression import (
-    ELEMENTWISE,
-    Algebra,
+from tinygrad_edu.rules.expression import ELEMENTWISE, Algebra, hashable
+from tinygrad_edu.rules.poly import (
     Atom,
     Monomial,
     Number,
     Poly,
-    _varies,
-    hashable,
     natural_sign,
+    number_content,
     rational,
     strip,
+    varies,
 )
 from tinygrad_edu.rules.trees import (
     Tree,
-    _bracketed,
     add,
+    bracketed,
     call,
     divide,
     matmul,
@@ -84,7 +83,7 @@ class Layout:
         if known is None:
             forms = self._forms(poly)
             alone = min(forms, key=lambda tree: tree.cost)
-            inside = min(forms, key=lambda tree: tree.cost + _bracketed(tree, "add"))
+            inside = min(forms, key=lambda tree: tree.cost + bracketed(tree, "add"))
             known = self._known[poly] = alone, inside
         return known
 
@@ -233,7 +232,7 @@ class Layout:
             return [self._flat(p)]
         shared = self._shared(p)
         if shared:
-            c = self._number_content(p)
+            c = number_content(p.terms.values())
             return [self._with_factor(p, shared, k) for k in ((c, 1) if c != 1 else (1,))]
         forms: list[Tree] = []
         if (joined := self._joined(p)) is not None:
@@ -244,7 +243,7 @@ class Layout:
         down = {
             a: e for mono in p.terms for a, e in mono if e < 0 and not strip(a.shape) and a.is_name
         }
-        c = self._number_content(p)
+        c = number_content(p.terms.values())
         if down or c != 1:
             forms.append(self._with_factor(p, down, c))
             if down and c != 1:
@@ -270,11 +269,6 @@ class Layout:
             if not shared:
                 break
         return shared
-
-    def _number_content(self, p: Poly) -> Number:
-        from tinygrad_edu.rules.expression import _number_content
-
-        return _number_content(p.terms.values())
 
     def _with_factor(self, p: Poly, factor: dict[Atom, Number], c: Number) -> Tree:
         """``factor * (p / factor)``."""
@@ -457,7 +451,7 @@ class Layout:
             if how == "sum":
                 # Not `Algebra.sum`, which would take it apart again.
                 if any(
-                    all(not _varies(a.shape, axis) for axis in key[2] for a, _ in m)
+                    all(not varies(a.shape, axis) for axis in key[2] for a, _ in m)
                     for m in inside.terms
                 ):
                     return None

@@ -14,7 +14,8 @@ import numpy as np
 
 from tinygrad_edu.core.ops import TABLE
 from tinygrad_edu.core.primitive import Primitive, Shape
-from tinygrad_edu.rules.expression import COMPARISONS, Atom, Number, Size
+from tinygrad_edu.rules.expression import COMPARISONS, Size
+from tinygrad_edu.rules.poly import Atom, Number
 from tinygrad_edu.rules.trees import Tree, Written
 
 # How tightly things hold together.

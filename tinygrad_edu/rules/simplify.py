@@ -16,18 +16,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from tinygrad_edu.core.ops import elementwise, reductions
-from tinygrad_edu.rules.expression import (
-    MOST_TERMS,
-    Algebra,
-    Atom,
-    Monomial,
-    Number,
-    Poly,
-    Spent,
-    rational,
-    strip,
-)
+from tinygrad_edu.rules.expression import MOST_TERMS, Algebra, Spent
 from tinygrad_edu.rules.layout import Layout
+from tinygrad_edu.rules.poly import Atom, Monomial, Number, Poly, rational, strip
 
 #: How many terms of polynomials one simplification may make before it gives up.
 WORK = 20_000

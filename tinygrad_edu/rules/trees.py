@@ -12,15 +12,8 @@ from typing import Any
 from tinygrad_edu.core.operators import Operators
 from tinygrad_edu.core.ops import TABLE, linalg, reductions, shaping
 from tinygrad_edu.core.primitive import Primitive, Shape
-from tinygrad_edu.rules.expression import (
-    COMPARISONS,
-    ELEMENTWISE,
-    Atom,
-    Number,
-    broadcast,
-    rational,
-    strip,
-)
+from tinygrad_edu.rules.expression import COMPARISONS, ELEMENTWISE
+from tinygrad_edu.rules.poly import Atom, Number, broadcast, rational, strip
 
 
 class Tree:
@@ -58,7 +51,8 @@ def name(atom: Atom) -> Tree:
     return Tree("name", (), atom.shape, atom, 1.5 + 2.5 * atom.name.count("."))
 
 
-def _bracketed(tree: Tree, *kinds: str) -> float:
+def bracketed(tree: Tree, *kinds: str) -> float:
+    """What a pair of brackets costs, if a tree of one of these kinds needs them."""
     return 2 if tree.kind in kinds else 0
 
 
@@ -77,7 +71,7 @@ def add(parts: list[tuple[int, Tree]]) -> Tree:
 def signed(parts: list[tuple[int, Tree]]) -> Tree:
     """A sum of signed parts in the order given."""
     cost: float = len(parts) - 1 + (parts[0][0] < 0)
-    cost += sum(_bracketed(tree, "add") for sign, tree in parts if sign < 0)
+    cost += sum(bracketed(tree, "add") for sign, tree in parts if sign < 0)
     trees = tuple(tree for _, tree in parts)
     return Tree("add", trees, _element_wise(trees), tuple(sign for sign, _ in parts), cost)
 
@@ -86,14 +80,14 @@ def multiply(parts: list[Tree]) -> Tree:
     """An element-wise product."""
     if len(parts) == 1:
         return parts[0]
-    cost = len(parts) - 1 + sum(_bracketed(part, "add") for part in parts)
-    cost += sum(_bracketed(part, "matmul", "divide") for part in parts[1:])
+    cost = len(parts) - 1 + sum(bracketed(part, "add") for part in parts)
+    cost += sum(bracketed(part, "matmul", "divide") for part in parts[1:])
     return Tree("multiply", tuple(parts), _element_wise(parts), None, cost)
 
 
 def divide(top: Tree, bottom: Tree) -> Tree:
     """A quotient."""
-    cost = 1 + _bracketed(top, "add") + _bracketed(bottom, *COMPOUND)
+    cost = 1 + bracketed(top, "add") + bracketed(bottom, *COMPOUND)
     return Tree("divide", (top, bottom), _element_wise((top, bottom)), None, cost)
 
 
@@ -106,19 +100,19 @@ def power(base: Tree, n: Number) -> Tree:
         return base
     if n == Fraction(1, 2):
         return call(TABLE["sqrt"], (base,), {})
-    return Tree("power", (base,), base.shape, n, 2 + _bracketed(base, *COMPOUND) + (n != int(n)))
+    return Tree("power", (base,), base.shape, n, 2 + bracketed(base, *COMPOUND) + (n != int(n)))
 
 
 def matmul(x: Tree, y: Tree) -> Tree:
     """A matrix product."""
-    cost = 1 + _bracketed(x, "add") + _bracketed(y, *COMPOUND)
+    cost = 1 + bracketed(x, "add") + bracketed(y, *COMPOUND)
     return Tree("matmul", (x, y), linalg.matmul.shape_rule(x.shape, y.shape), None, cost)
 
 
 def transpose(x: Tree, axes: Any = None) -> Tree:
     """A transpose."""
     shape = shaping.transpose.shape_rule(x.shape, axes=axes)
-    return Tree("transpose", (x,), shape, axes, 2 + _bracketed(x, *COMPOUND))
+    return Tree("transpose", (x,), shape, axes, 2 + bracketed(x, *COMPOUND))
 
 
 def reduced(x: Tree, places: tuple[int, ...], keepdims: bool, free: bool = False) -> Tree:
