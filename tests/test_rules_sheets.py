@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_rules import named_nodes
 
 import tinygrad_edu as tg
 from tinygrad_edu.calculus.checks import central_difference
+from tinygrad_edu.calculus.examples import find_examples
 from tinygrad_edu.checking.sheet import Sheet
 
 SHEETS = sorted((Path(__file__).parent / "sheets").glob("*.sheet"))
@@ -52,3 +54,17 @@ def test_emitted_numpy_agrees_with_central_differences_on_fresh_numbers(path):
         assert np.shape(gradients[rule.name]) == expected.shape
         checked += 1
     assert checked > 0 or not any(rule.of in numbers for rule in derivation.rules)
+
+
+@pytest.mark.parametrize("path", SHEETS, ids=lambda path: path.stem)
+def test_rules_and_checker_mean_the_same_examples(path):
+    """A gradient is m·∂J/∂Q in a derived line just where the checker takes it for that."""
+    sheet = tg.load_sheet(path)
+    examples, nodes = find_examples(sheet.cost), named_nodes(sheet.cost)
+    derivation = sheet.derive(convention="lecture")
+    assert derivation.convention == ("calculus" if examples is None else "lecture")
+    for rule in derivation.rules:
+        if rule.of in nodes:
+            node = nodes[rule.of]
+            scaled = examples is not None and node.op is not None and examples.has(node)
+            assert bool(rule.scale) == scaled, rule.text

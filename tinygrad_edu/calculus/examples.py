@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,7 @@ def find_examples(cost: Value, m: int | None = None) -> Examples | None:
     >>> find_examples(((w @ x) ** 2).sum() / 3).m
     3
     """
-    if m is not None and (isinstance(m, bool) or int(m) != m or m < 1):
+    if m is not None and (not isinstance(m, Real) or m is True or m < 1 or m % 1):
         raise GradError(f"m is the number of examples, a whole number of at least 1, not {m!r}")
     order = reachable(cost, every=True)[::-1]
     dimensions = _Dimensions(order)

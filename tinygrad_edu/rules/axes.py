@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.calculus.examples import find_examples
 from tinygrad_edu.core.ops import reductions, shaping
 from tinygrad_edu.core.ops.reductions import axes_of
 from tinygrad_edu.core.primitive import GradError
@@ -111,40 +112,24 @@ class Axes:
                     for leaf in _leaves(scale):
                         yield leaf, axes
 
-    def examples(
-        self, cost: Any, divisors: dict[Any, tuple[Axis, Fraction, int]], m: Any = None
-    ) -> Axis | None:
-        """The axis of the examples: what the cost is a mean over. None if it is no mean.
+    def examples(self, cost: Any, m: Any = None) -> Axis | None:
+        """The axis of the examples, as `find_examples` has it; None if the cost is no mean.
 
-        Raises GradError where `m` is given and no axis the cost sums over is that long.
+        Where `m` is given and the cost does not tell, an axis of that length that it sums over.
+        Raises GradError where there is none.
         """
-        if m is not None:
-            n = m._data if hasattr(m, "_data") else m
-            if isinstance(n, (str, bytes, bool)) or n != int(n):
-                raise GradError(f"derive: m is a number of examples, not {m!r}")
-            summed = self._summed(cost) or set(self.members)
-            axis = self.likeliest({a for a in summed if self.length(a) == n})
-            if axis is None:
-                raise GradError(f"derive: m={n}, but the cost sums over no axis of {n} entries")
-            return axis
-        axes: set[Axis] = set()
-        for node in self._scaled_and_added(cost):
-            if node.op.name == "mean":
-                [x] = node.parents
-                gone = axes_of(len(x.shape), node.options.get("axis"))
-                best = self.likeliest({self.find((x._created, i)) for i in gone if x.shape[i] != 1})
-                axes |= {best} if best is not None and self._holds_examples(best) else set()
-            elif node.op.name in ("multiply", "divide"):
-                leaves = [leaf for parent in node.parents for leaf in _leaves(parent)]
-                axes |= {divisors[leaf][0] for leaf in leaves if leaf in divisors}
-        return self.likeliest(axes)
-
-    def _holds_examples(self, axis: Axis) -> bool:
-        """Not units: something is repeated along it, or of all leaves only the data have it."""
-        if self.repeated.get(axis):
-            return True
-        leaves = [node for node, _ in self.members[axis] if node.op is None]
-        return bool(leaves) and not any(leaf.requires_grad for leaf in leaves)
+        n = m._data if hasattr(m, "_data") else m
+        found = find_examples(cost, n)
+        if found is None:
+            return None
+        fits = {axis for axis in self.members if self.length(axis) == found.m}
+        carriers = found.carriers
+        if carriers is not None:
+            return max(fits, key=lambda a: sum(node in carriers for node, _ in self.members[a]))
+        axis = self.likeliest(fits & (self._summed(cost) or fits))
+        if axis is None:
+            raise GradError(f"derive: m={n}, but the cost sums over no axis of {n} entries")
+        return axis
 
     def _summed(self, node: Any) -> set[Axis]:
         """The axes summed over on the way to `node`, through operations that only scale and add."""

@@ -62,7 +62,7 @@ class Deriving:
         self.nodes = reachable(cost, every=True)[::-1]
         self.axes = Axes(self.nodes)
         self.divisors = self.axes.divisors()
-        self.example_axis = self.axes.examples(cost, self.divisors, m)
+        self.example_axis = self.axes.examples(cost, m)
         self.convention = convention if self.example_axis is not None else "calculus"
         self.algebra = Algebra(exact_ties)
         self.gradients: dict[Atom, Any] = {}
