@@ -388,7 +388,8 @@ class Drawing:
         key = f"{source}_{into}"
         if self.forward:
             label = f'label="{len(crossing)} ×" fontcolor="{_SOFT}"' if crossing[1:] else ""
-            lines.append(f"\t{source} -> {into} [{label}{self._id(f'f{key}')}]\n")
+            marks = f"{label}{self._id(f'f{key}')}".strip()
+            lines.append(f"\t{source} -> {into}{f' [{marks}]' if marks else ''}\n")
         flowing = list(dict.fromkeys(node for node in crossing if node.requires_grad))
         if self.backward and flowing:
             known = [node._grad for node in flowing if node._grad is not None]
