@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from numpy import float64, ndarray
 
 Rule = Callable[..., Any]
 Shape = tuple[int, ...]
@@ -51,7 +52,7 @@ def shape(x: Any) -> Shape:
     """The shape of a number, an array, a Value or a formula. Raises TypeError for a ragged list."""
     if type(x) is float:
         return ()
-    return x.shape if isinstance(x, (np.ndarray, Traced)) else asarray(x).shape
+    return x.shape if isinstance(x, (ndarray, Traced)) else asarray(x).shape
 
 
 def asarray(x: Any) -> Any:
@@ -90,6 +91,13 @@ class Primitive:
     `symbol` in pictures, `numpy` and `latex` as templates over the inputs.
     """
 
+    # Slots are found faster than a dictionary's entries, and a graph asks for these at every node.
+    __slots__ = (
+        "__dict__", "compact", "definition", "differentiable", "forward", "latex", "n_inputs",
+        "name", "numpy", "options", "parameters", "rules", "scalar", "shape_rule", "symbol",
+        "variadic",
+    )  # fmt: skip
+
     def __init__(
         self,
         forward: Callable[..., Any],
@@ -113,19 +121,17 @@ class Primitive:
         self.numpy = numpy
         self.latex = latex or rf"\operatorname{{{self.name}}}".replace("_", r"\_") + "({0})"
         self.variadic = isinstance(rules, Each)
-        self.differentiable = self.variadic or any(rule is not None for rule in rules)
+        given = () if isinstance(rules, Each) else rules
+        self.n_inputs = len(given)
+        self.differentiable = self.variadic or any(rule is not None for rule in given)
+        #: One or two inputs, each with a rule: what a node has slots for.
+        self.compact = 0 < len(given) < 3 and None not in given
         self.parameters = list(inspect.signature(forward).parameters)
-        self.n_inputs = 0 if isinstance(rules, Each) else len(rules)
         self.options = frozenset(self.parameters[self.n_inputs :])
 
     def __call__(self, *args: Any, **options: Any) -> Any:
-        complete = len(args) == self.n_inputs or self.variadic
-        if options or not complete:
-            if not complete or not options.keys() <= self.options:
-                args, options = self._bind(args, options)
-            for key, value in options.items():
-                if type(value) not in _IMMUTABLE:
-                    options = {**options, key: self._fixed(key, value)}
+        if options or len(args) != self.n_inputs:
+            args, options = self._sorted(args, options)
         for arg in args:
             if isinstance(arg, Traced):
                 return arg._apply(self, args, options)
@@ -143,6 +149,19 @@ class Primitive:
 
     def __reduce__(self) -> str:
         return self.name  # pickled by reference: an operation is a constant of its module
+
+    def _sorted(
+        self, args: tuple[Any, ...], options: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """What was given as inputs and options, the latter as nobody can change them."""
+        if not self.options.issuperset(options) or (
+            len(args) != self.n_inputs and not self.variadic
+        ):
+            args, options = self._bind(args, options)
+        for key, value in options.items():
+            if type(value) not in _IMMUTABLE:
+                options = {**options, key: self._fixed(key, value)}
+        return args, options
 
     def _bind(
         self, args: tuple[Any, ...], options: dict[str, Any]
@@ -178,7 +197,7 @@ class Primitive:
             )
         if isinstance(value, list) and key != "index":
             return tuple(value)
-        array = isinstance(value, np.ndarray)
+        array = isinstance(value, ndarray)
         if array and not value.ndim and key != "index":
             return value[()]
         known = isinstance(value, (np.number, np.bool_)) or (array and key in _ARRAYS)
@@ -191,16 +210,13 @@ class Primitive:
 
     def evaluate(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """The result on plain numbers: a Python float, a float32 scalar or an array."""
-        if self.scalar is not None and not options:
-            for x in args:
-                if type(x) is not float:
-                    break
-            else:
-                try:
-                    return self.scalar(*args)
-                except (ArithmeticError, ValueError):
-                    pass  # where Python raises, an array would answer inf or nan: ask NumPy below
-        return plain(self.forward(*args, **options))
+        if self.scalar is not None and not options and type(args[0]) is float is type(args[-1]):
+            try:
+                return self.scalar(*args)
+            except (ArithmeticError, ValueError):
+                pass  # where Python raises, an array would answer inf or nan: ask NumPy below
+        z = self.forward(*args, **options) if options else self.forward(*args)
+        return z if type(z) is ndarray and z.ndim else plain(z)
 
 
 def misfit(
@@ -217,11 +233,11 @@ def misfit(
 
 def plain(z: Any) -> Any:
     """A NumPy result as this package holds numbers: 0-d float64 as a Python float."""
-    if type(z) is np.ndarray:
+    if type(z) is ndarray:
         if z.ndim:
             return z
         z = z[()]
-    return float(z) if type(z) is np.float64 else z
+    return float(z) if type(z) is float64 else z
 
 
 def primitive(

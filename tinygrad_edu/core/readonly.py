@@ -11,14 +11,16 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 import numpy as np
+from numpy import ndarray
 
 from tinygrad_edu.core.primitive import GradError
 
 
-class ReadOnly(np.ndarray[Any, np.dtype[Any]]):
+class ReadOnly(ndarray[Any, np.dtype[Any]]):
     """A read-only view; arithmetic on it gives plain arrays, ``-=`` a new read-only one."""
 
     label: str | None = None
+    whole: ndarray[Any, Any] | None = None  # the plain array this is all of, which nobody changes
 
     def _refuse(self) -> NoReturn:
         raise GradError(
@@ -70,32 +72,25 @@ class ReadOnly(np.ndarray[Any, np.dtype[Any]]):
         return self.copy()
 
 
-def frozen(array: np.ndarray[Any, Any], label: str | None) -> ReadOnly:
+def frozen(array: ndarray[Any, Any], label: str | None) -> ReadOnly:
     """A read-only array as users see it, under the name an error would call it by."""
     view = array.view(ReadOnly)
     view.label = label
+    view.whole = array
     return view
 
 
-def thawed(array: Any) -> Any:
-    """The plain array behind a whole `ReadOnly`, which nobody can change; None if there is none."""
-    if type(array) is not ReadOnly:
-        return None
-    whole = array.base
-    if type(whole) is not np.ndarray or whole.flags.writeable or whole.shape != array.shape:
-        return None
-    return whole if whole.strides == array.strides else None
-
-
 def _bare(x: Any) -> Any:
-    return x.view(np.ndarray) if isinstance(x, ReadOnly) else x
+    if not isinstance(x, ReadOnly):
+        return x
+    return x.view(ndarray) if x.whole is None else x.whole
 
 
 def _writes(name: str) -> Callable[..., Any]:
     def method(self: ReadOnly, *args: Any, **kwargs: Any) -> Any:
         if not self.flags.writeable:
             self._refuse()
-        return getattr(np.ndarray, name)(self, *args, **kwargs)
+        return getattr(ndarray, name)(self, *args, **kwargs)
 
     method.__name__ = name
     return method
@@ -103,8 +98,8 @@ def _writes(name: str) -> Callable[..., Any]:
 
 def _makes_new(ufunc: Any) -> Callable[[ReadOnly, Any], Any]:
     def method(self: ReadOnly, other: Any) -> Any:
-        new = ufunc(self.view(np.ndarray), other)
-        new.setflags(write=False)
+        new = ufunc(_bare(self), other)
+        new.flags.writeable = False
         return frozen(new, self.label)
 
     return method

@@ -6,14 +6,16 @@ know what flows through: arrays, Values or formulas.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
 
 import numpy as np
+from numpy import float64, ndarray
 
-from tinygrad_edu.core.ops.shaping import sum_to
-from tinygrad_edu.core.primitive import GradError, Traced, plain, shape
+from tinygrad_edu.core.ops.shaping import broadcast_to, sum_to
+from tinygrad_edu.core.primitive import GradError, Shape, Traced, plain, shape
 
 _created = attrgetter("_created")
 
@@ -25,14 +27,23 @@ def reachable(root: Any, every: bool = False) -> list[Any]:
     than a chain of two. A node is created after its parents, so creation order is topological.
     """
     seen = {root}
-    stack = [root]
-    while stack:
-        node = stack.pop()
-        for parent in (node._x, node._y) if node._more is None else node._more[0]:
-            if parent is not None and (every or parent.requires_grad) and parent not in seen:
-                seen.add(parent)
-                stack.append(parent)
-    return sorted(seen, key=_created, reverse=True)
+    found = [root]
+    for node in found:  # which grows meanwhile
+        if node._more is None:
+            x, y = node._x, node._y
+            if x is not None and (every or x.requires_grad) and x not in seen:
+                seen.add(x)
+                found.append(x)
+            if y is not None and (every or y.requires_grad) and y not in seen:
+                seen.add(y)
+                found.append(y)
+        else:
+            for parent in node._more[0]:
+                if (every or parent.requires_grad) and parent not in seen:
+                    seen.add(parent)
+                    found.append(parent)
+    found.sort(key=_created, reverse=True)
+    return found
 
 
 def leading_to(wrt: frozenset[Any], order: list[Any]) -> list[Any]:
@@ -50,6 +61,7 @@ def sweep(
     read: Callable[[Any], tuple[Any, tuple[Any, ...]]] | None = None,
     wrt: frozenset[Any] | None = None,
     arrived: Callable[[Any, Any], Any] | None = None,
+    keep_all: bool = True,
 ) -> dict[Any, Any]:
     """Every node's gradient, given that `root`'s is `seed`; ``None`` where nothing arrives.
 
@@ -58,115 +70,157 @@ def sweep(
     `wrt`: go only where these nodes are reached, and not beyond them.
     `arrived` is shown each node's finished gradient and says what flows on in its place: a formula
     may be given a name there.
+    `keep_all`: without it, the gradients of nodes between `root` and the leaves are forgotten
+    (None) as soon as they have flowed on, which saves their memory.
 
     Contributions are added; broadcasting is undone here, once for all rules, by `sum_to`. An array
     that something else may hold too (the upstream gradient handed on, a view of it) is marked
     read-only: it is neither added into nor given out without a copy.
     """
     order = reachable(root)
+    if read is None and wrt is None and arrived is None:
+        return _sweep_numbers(order, root, seed, keep_all)
     if wrt is not None:
         order = leading_to(wrt, order)
     gradients: dict[Any, Any] = dict.fromkeys(order)
     gradients[root] = seed
-    numeric = read is None and wrt is None and arrived is None
     for node in order:
-        op = node.op
         dz = gradients[node]
         if arrived is not None and dz is not None:
             dz = gradients[node] = arrived(node, dz)
-        if op is None or dz is None or (wrt is not None and node in wrt):
+        if node.op is None or dz is None or (wrt is not None and node in wrt):
             continue
-        options = node.options
-        if numeric and not options and node._more is None:
-            # The general case below, written out for one or two inputs: graphs are made of these.
-            # Both contributions are computed before any is delivered.
-            z, x, x_data, y = node._data, node._x, node._x_data, node._y
-            dy = None
-            try:
-                if y is None:
-                    dx = op.rules[0](dz, z, x_data)
-                else:
-                    y_data = node._y_data
-                    dx_rule, dy_rule = op.rules
-                    dx = dx_rule(dz, z, x_data, y_data) if x.requires_grad and dx_rule else None
-                    if y.requires_grad and dy_rule:
-                        dy = dy_rule(dz, z, x_data, y_data)
-                        if type(dy) is not float or type(y_data) is not float:
-                            dy = fit(dy, y_data, op, dz)
-                if dx is not None:
-                    if type(dx) is not float or type(x_data) is not float:
-                        dx = fit(dx, x_data, op, dz)
-                    before = gradients[x]
-                    if before is None:
-                        gradients[x] = dx
-                    else:
-                        gradients[x] = before + dx if type(dx) is float else added(before, dx)
-                if dy is not None:
-                    before = gradients[y]
-                    if before is None:
-                        gradients[y] = dy
-                    else:
-                        gradients[y] = before + dy if type(dy) is float else added(before, dy)
-                continue
-            except (ArithmeticError, ValueError):
-                if type(z) is not float:
-                    raise
-                # Where Python's floats raise, NumPy's numbers answer inf or nan: see `loud`.
-        parents = node.parents
         z, inputs = (node._data, node._inputs) if read is None else read(node)
-        for rule, parent, x in zip(op.rules, parents, inputs):
-            if rule is None or not parent.requires_grad or parent not in gradients:
-                continue
-            try:
-                g = rule(dz, z, *inputs, **options)
-            except (ArithmeticError, ValueError):
-                if read is not None or type(z) is not float:
-                    raise
-                loud = [np.float64(x) if type(x) is float else x for x in inputs]
-                g = rule(np.float64(dz), np.float64(z), *loud, **options)
-            g = fit(g, x, op, dz)
+        for parent, g in _contributions(node, dz, z, inputs, gradients):
             before = gradients[parent]
             gradients[parent] = g if before is None else added(before, g)
     return gradients
 
 
+def _sweep_numbers(order: list[Any], root: Any, seed: Any, keep_all: bool) -> dict[Any, Any]:
+    """`sweep` on the recorded numbers. What most nodes are is written out, for speed: made of one
+    or two inputs, without options."""
+    gradients: dict[Any, Any] = dict.fromkeys(order)
+    gradients[root] = seed
+    for node in order:
+        op, dz = node.op, gradients[node]
+        if op is None or dz is None:
+            continue
+        if not keep_all and node is not root:
+            gradients[node] = None
+        dx = dy = before = g = None  # what the last round held may go
+        if node._more is None:
+            z = node._data
+            x, y = node._x, node._y
+            x_data, y_data = node._x_data, node._y_data
+            try:
+                if y is None:
+                    dx = op.rules[0](dz, z, x_data)
+                elif not y.requires_grad:
+                    dx = op.rules[0](dz, z, x_data, y_data)
+                elif x.requires_grad:
+                    rule, dy_rule = op.rules
+                    dx = rule(dz, z, x_data, y_data)
+                    dy = dy_rule(dz, z, x_data, y_data)
+                else:
+                    x, x_data = y, y_data
+                    dx = op.rules[1](dz, z, node._x_data, y_data)
+            except (ArithmeticError, ValueError):
+                if type(z) is not float:
+                    raise
+            else:
+                if type(z) is float and op.scalar is not None:  # of numbers come numbers
+                    before = gradients[x]
+                    gradients[x] = dx if before is None else before + dx
+                    if dy is not None:
+                        before = gradients[y]
+                        gradients[y] = dy if before is None else before + dy
+                    continue
+                dx = fit(dx, x_data, op, dz)
+                before = gradients[x]
+                gradients[x] = dx if before is None else added(before, dx)
+                if dy is not None:
+                    dy = fit(dy, y_data, op, dz)
+                    before = gradients[y]
+                    gradients[y] = dy if before is None else added(before, dy)
+                continue
+        for parent, g in _contributions(node, dz, node._data, node._inputs, gradients):
+            before = gradients[parent]
+            gradients[parent] = g if before is None else added(before, g)
+    return gradients
+
+
+def _contributions(
+    node: Any, dz: Any, z: Any, inputs: tuple[Any, ...], wanted: dict[Any, Any]
+) -> list[tuple[Any, Any]]:
+    """What the rules of one node send to its parents, those in `wanted`: all of it, before any is
+    delivered."""
+    sent = []
+    op, options = node.op, node.options
+    for rule, parent, x in zip(op.rules, node.parents, inputs):
+        if rule is None or not parent.requires_grad or parent not in wanted:
+            continue
+        try:
+            g = rule(dz, z, *inputs, **options)
+        except (ArithmeticError, ValueError):
+            if type(z) is not float:
+                raise
+            # Where Python's floats raise, NumPy's numbers answer inf or nan.
+            loud = [float64(x) if type(x) is float else x for x in inputs]
+            g = rule(float64(dz), float64(z), *loud, **options)
+        sent.append((parent, fit(g, x, op, dz)))
+    return sent
+
+
 def added(before: Any, g: Any) -> Any:
     """The sum of two contributions, into the first where nobody else holds it."""
-    if type(before) is np.ndarray and before.flags.writeable:
+    if type(before) is ndarray and before.flags.writeable:
         before += g
         return before
     return before + g
 
 
 def fit(g: Any, x: Any, op: Any, dz: Any = None) -> Any:
-    """A contribution in the shape (broadcasting undone) and dtype of the input it belongs to."""
-    if type(g) is np.ndarray and type(x) is np.ndarray:
-        if g.shape == x.shape and g.dtype is x.dtype:
-            if g is dz or g.base is not None:
-                share(g)
-            return g
+    """A contribution in the shape and dtype of the input it belongs to: what had been broadcast is
+    summed, what had been reduced is broadcast."""
+    if type(x) is ndarray and type(g) in (ndarray, float):
+        if type(g) is float or g.shape != x.shape:
+            g = refit(g, x.shape, op)
+        if g.dtype is not x.dtype:
+            g = g.astype(x.dtype)
+        if g is dz or g.base is not None:
+            share(g)
+        return g
     if shape(g) != shape(x):
-        undo = sum_to.forward if type(g) is np.ndarray else sum_to
-        try:
-            g = undo(g, shape=shape(x))
-        except ValueError as error:
-            raise GradError(
-                f"the rule of {op} gives a gradient of shape {shape(g)} for an input of shape "
-                f"{shape(x)}: {error}"
-            ) from None
+        g = refit(g, shape(x), op)
     if isinstance(g, Traced):
         return g
-    if type(x) is not np.ndarray:
+    if type(x) is not ndarray:
         g = plain(g)
         return float(g) if type(x) is float else x.dtype.type(g)
-    g = np.asarray(g, dtype=x.dtype)
-    if g.base is not None:
-        share(g)
-    return g
+    return fit(np.asarray(g), x, op, dz)
+
+
+def refit(g: Any, new: Shape, op: Any) -> Any:
+    """A contribution of another shape in the shape of its input."""
+    old = shape(g)
+    try:
+        undo = broadcast_to if was_reduced(old, new) else sum_to
+        return undo(g, shape=new) if isinstance(g, Traced) else undo.forward(g, new)
+    except ValueError as error:
+        raise GradError(
+            f"the rule of {op} gives a gradient of shape {old} for an input of shape {new}: {error}"
+        ) from None
+
+
+@functools.lru_cache(maxsize=4096)
+def was_reduced(old: Shape, new: Shape) -> bool:
+    """Whether it is `old` that broadcasts to `new`, and not the other way round."""
+    return len(old) < len(new) or any(m == 1 != n for m, n in zip(old[::-1], new[::-1]))
 
 
 def share(g: Any) -> None:
     """Mark an array that something else may hold too, or a view of it, as not to be written to."""
     g.flags.writeable = False
-    if type(g.base) is np.ndarray:
+    if type(g.base) is ndarray:
         g.base.flags.writeable = False

@@ -9,21 +9,23 @@ import contextlib
 import functools
 import inspect
 import itertools
+import operator
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from numpy import float64, ndarray  # NumPy's module answers slowly where every node asks
 
 from tinygrad_edu.core.operators import Operators, power
 from tinygrad_edu.core.ops import arithmetic, elementwise, linalg, reductions, shaping
-from tinygrad_edu.core.primitive import GradError, Primitive, Shape, asarray, misfit
+from tinygrad_edu.core.primitive import GradError, Primitive, Shape, asarray, misfit, plain
 from tinygrad_edu.core.protocol import NumPyProtocol
-from tinygrad_edu.core.readonly import frozen, thawed
+from tinygrad_edu.core.readonly import ReadOnly, frozen
 from tinygrad_edu.core.sweep import sweep
 
 NO_OPTIONS: dict[str, Any] = {}
-_FLOAT64 = np.dtype(np.float64)
+_FLOAT64 = np.dtype(float64)
 _clock = itertools.count()
 _new = object.__new__
 _commit = threading.Lock()
@@ -36,16 +38,21 @@ class _Recording(threading.local):
 
 
 _recording = _Recording()
+#: One entry for every open `no_grad`, of whichever thread: without any, no node need ask its own.
+_paused: list[None] = []
 
 
 def _switched(on: bool) -> Iterator[None]:
     """Record or not until closed. A generator, because a dropped one closes itself: Ctrl-C between
     the body of a `with` and its exit must not leave the switch as it was inside."""
-    before, _recording.on = _recording.on, on
+    before = _recording.on
+    _paused.append(None)
     try:
+        _recording.on = on
         yield
     finally:
         _recording.on = before
+        _paused.pop()
 
 
 recorded = contextlib.contextmanager(functools.partial(_switched, True))
@@ -92,7 +99,7 @@ def numbers(data: Any, what: str = "Value") -> Any:
     """
     if type(data) is float:
         return data
-    if type(data) is np.ndarray and data.dtype is _FLOAT64 and data.ndim:
+    if type(data) is ndarray and data.dtype is _FLOAT64 and data.ndim:
         array = data.copy()
         array.flags.writeable = False
         return array
@@ -107,7 +114,7 @@ def numbers(data: Any, what: str = "Value") -> Any:
             "+v for a node of its own"
         )
     if isinstance(data, (np.matrix, np.ma.MaskedArray)):
-        raise TypeError(f"{what}: {type(data).__name__} is not supported; pass a plain np.ndarray")
+        raise TypeError(f"{what}: {type(data).__name__} is not supported; pass a plain ndarray")
     if isinstance(data, (str, bytes, dict, set, frozenset)) or data is None:
         raise TypeError(f"{what}: numbers are needed, not {data!r:.60}")
     try:
@@ -120,9 +127,9 @@ def numbers(data: Any, what: str = "Value") -> Any:
     kind = array.dtype.kind
     if kind not in "fiub":
         raise TypeError(f"{what}: real numbers are needed, not an array of {array.dtype}")
-    dtype = array.dtype.newbyteorder("=") if kind == "f" else np.dtype(np.float64)
+    dtype = array.dtype.newbyteorder("=") if kind == "f" else np.dtype(float64)
     if not array.ndim:
-        return float(array) if dtype == np.float64 else dtype.type(array)
+        return float(array) if dtype == float64 else dtype.type(array)
     array = np.array(array, dtype=dtype, order="K", subok=False)
     array.flags.writeable = False
     return array
@@ -146,22 +153,22 @@ class Value(NumPyProtocol, Operators):
 
     __slots__ = (
         "__weakref__", "_created", "_data", "_grad", "_more", "_x", "_x_data", "_y", "_y_data",
-        "name", "op", "options", "requires_grad",
+        "name", "op", "requires_grad",
     )  # fmt: skip
 
     _data: Any
     _grad: Any
-    # Up to two parents and the numbers each had when this node was computed; operations with more
-    # inputs keep (parents, numbers) in `_more`. No tuples for the common case: the time of Python's
-    # garbage collector grows with the number of containers, and a scalar graph has many nodes.
+    # Up to two parents and the numbers each had when this node was computed; what has options or
+    # more inputs keeps (parents, numbers, options) in `_more`. No tuples for the common case: the
+    # time of Python's garbage collector grows with the number of containers, and a scalar graph has
+    # many nodes.
     _x: Value | None
     _y: Value | None
     _x_data: Any
     _y_data: Any
-    _more: tuple[tuple[Value, ...], tuple[Any, ...]] | None
+    _more: tuple[tuple[Value, ...], tuple[Any, ...], dict[str, Any]] | None
     name: str | None
     op: Primitive | None
-    options: dict[str, Any]
     requires_grad: bool
 
     def __init__(self, data: Any, name: str | None = None, requires_grad: bool = True) -> None:
@@ -172,44 +179,32 @@ class Value(NumPyProtocol, Operators):
         self.requires_grad = bool(requires_grad)
         self._grad = self.op = None
         self._x = self._y = self._x_data = self._y_data = self._more = None
-        self.options = NO_OPTIONS
         self._created = next(_clock)
 
     # --- how operations make nodes -------------------------------------------------------------
 
     @classmethod
     def _apply(cls, op: Primitive, args: tuple[Any, ...], options: dict[str, Any]) -> Value:
-        # One and two inputs go without comprehensions, which are function calls in Python 3.11.
-        parents: tuple[Value, ...]
-        inputs: tuple[Any, ...]
-        x = args[0] if type(args[0]) is Value else constant(args[0], args, op)
-        if len(args) == 1:
-            parents, inputs = (x,), (x._data,)
-            needs_gradient = x.requires_grad
-        elif len(args) == 2:
-            y = args[1] if type(args[1]) is Value else constant(args[1], args, op)
-            parents, inputs = (x, y), (x._data, y._data)
-            needs_gradient = x.requires_grad or y.requires_grad
-        else:
-            parents = (
-                x,
-                *[y if type(y) is Value else constant(y, args, op) for y in args[1:]],
-            )
-            inputs = tuple([parent._data for parent in parents])
-            needs_gradient = any(parent.requires_grad for parent in parents)
+        if len(args) == 1 and op.compact and not options:
+            return _unary(op, args[0])
+        parents = args
+        for x in args:
+            if type(x) is not Value:
+                parents = tuple([x if type(x) is Value else constant(x, args, op) for x in args])
+                break
+        inputs = tuple([x._data for x in parents])
         try:
             z = op.evaluate(inputs, options)
         except (ValueError, IndexError, OverflowError) as error:
             raise _misfit(op, parents, options, error) from None
-        node = _record(z, op, options or NO_OPTIONS, needs_gradient)
-        if node.op is None:
-            return node
-        if op.variadic or len(parents) > 2:
-            node._more = parents, inputs
-        elif len(parents) == 1:
-            node._x, node._x_data = x, x._data
-        else:
-            (node._x, node._y), (node._x_data, node._y_data) = parents, inputs
+        node = _leaf(z if type(z) is float else settled(z))
+        if not _paused or _recording.on:
+            node.op = op
+            node.requires_grad = op.differentiable and any(x.requires_grad for x in parents)
+            if len(parents) == 2 and op.compact and not options:
+                (node._x, node._y), (node._x_data, node._y_data) = parents, inputs
+            else:
+                node._more = parents, inputs, options
         return node
 
     # --- what a node holds ---------------------------------------------------------------------
@@ -229,6 +224,11 @@ class Value(NumPyProtocol, Operators):
         return (self._x_data, self._y_data)[: (self._x is not None) + (self._y is not None)]
 
     @property
+    def options(self) -> dict[str, Any]:
+        """What the operation was given besides its inputs: an axis, an index."""
+        return NO_OPTIONS if self._more is None else self._more[2]
+
+    @property
     def data(self) -> Any:
         """The numbers: a float for a single one, else an array that can be read and replaced.
 
@@ -237,7 +237,7 @@ class Value(NumPyProtocol, Operators):
         gradients stay right; writing *into* the array raises GradError.
         """
         data = self._data
-        if type(data) is not np.ndarray:
+        if type(data) is not ndarray:
             return data
         return frozen(data, self.name)
 
@@ -247,13 +247,14 @@ class Value(NumPyProtocol, Operators):
             raise GradError(
                 f"{_label(self)} was computed by {self.op}; only the numbers of a leaf can be set"
             )
-        old, whole = self._data, thawed(new)
-        if whole is not None and type(old) is np.ndarray:
+        old = self._data
+        whole = new.whole if type(new) is ReadOnly else None
+        if whole is not None and type(old) is ndarray:
             if whole.shape == old.shape and whole.dtype is old.dtype:
                 self._data = whole  # the common case, p.data -= step: no second copy
                 return
         new = numbers(new, what=_label(self)) if whole is None else whole
-        if type(old) is not type(new) or type(old) is np.ndarray:
+        if type(old) is not type(new) or type(old) is ndarray:
             if np.shape(new) != np.shape(old) and self.requires_grad:
                 raise GradError(
                     f"{_label(self)} has shape {np.shape(old)}; the new numbers {np.shape(new)}"
@@ -270,7 +271,7 @@ class Value(NumPyProtocol, Operators):
         Plain numbers of `data`'s shape. On a leaf it accumulates over calls, until `zero_grad`.
         """
         g = self._grad
-        if type(g) is np.ndarray and not g.flags.writeable:
+        if type(g) is ndarray and not g.flags.writeable:
             g = self._grad = g.copy()  # it may be shared with another node until somebody looks
         return g
 
@@ -321,20 +322,20 @@ class Value(NumPyProtocol, Operators):
         """
         if not isinstance(keep, str) or keep not in ("all", "leaves"):
             raise GradError(f"backward: keep is 'all' or 'leaves', not {keep!r}")
-        gradients = sweep(self, self._seed(seed))
+        gradients = sweep(self, self._seed(seed), keep_all=keep == "all")
         with _commit:
-            before = [node._grad for node in gradients]
+            leaves = [node for node in gradients if node.op is None]
+            before = [leaf._grad for leaf in leaves]
+            for leaf, old in zip(leaves, before):
+                if old is not None:
+                    g = gradients[leaf]
+                    gradients[leaf] = old if g is None else arithmetic.add(old, g)
             try:
-                for (node, g), old in zip(gradients.items(), before):
-                    if node.op is None:
-                        if old is not None:
-                            g = old if g is None else arithmetic.add(old, g)
-                    elif keep == "leaves" and node is not self:
-                        g = None
+                for node, g in gradients.items():
                     node._grad = g
             except BaseException:  # Ctrl-C in the middle: a gradient counts once or not at all
-                for node, old in zip(gradients, before):
-                    node._grad = old
+                for leaf, old in zip(leaves, before):
+                    leaf._grad = old
                 raise
 
     def _seed(self, seed: Any) -> Any:
@@ -551,13 +552,13 @@ class Value(NumPyProtocol, Operators):
 
     def __repr__(self) -> str:
         name = f", name={self.name!r}" if self.name is not None else ""
-        if type(self._data) is not np.ndarray:
+        if type(self._data) is not ndarray:
             return f"Value({self._data!s}{name})"
         text = np.array2string(self._data, prefix="Value(", separator=", ")
         return f"Value({text}, shape={self.shape}{name})"
 
     def __format__(self, spec: str) -> str:
-        if type(self._data) is not np.ndarray:
+        if type(self._data) is not ndarray:
             return format(self._data, spec) if spec else str(self._data)
         if not spec:
             return str(self._data)
@@ -582,23 +583,6 @@ def _restore(data: Any, name: str | None, requires_grad: bool, grad: Any) -> Val
     return value
 
 
-def _record(z: Any, op: Primitive, options: dict[str, Any], needs_gradient: bool) -> Value:
-    """A node for a result, not linked yet to what it was computed from; a leaf inside `no_grad`."""
-    node = _new(Value)
-    if type(z) is np.ndarray:
-        z.flags.writeable = False
-    node._data = z
-    node._grad = node.name = node._x = node._y = node._x_data = node._y_data = node._more = None
-    node._created = next(_clock)
-    if _recording.on:
-        node.op = op
-        node.options = options
-        node.requires_grad = needs_gradient and op.differentiable
-    else:
-        node.op, node.options, node.requires_grad = None, NO_OPTIONS, False
-    return node
-
-
 def _leaf(data: Any, name: str | None = None) -> Value:
     """A constant of numbers that are in this package's form already."""
     node = _new(Value)
@@ -606,10 +590,17 @@ def _leaf(data: Any, name: str | None = None) -> Value:
     node._grad = node.op = None
     node.name = name
     node._x = node._y = node._x_data = node._y_data = node._more = None
-    node.options = NO_OPTIONS
     node.requires_grad = False
     node._created = next(_clock)
     return node
+
+
+def settled(z: Any) -> Any:
+    """A result as a node keeps it: an array that cannot be written to, or a single number."""
+    if type(z) is ndarray and z.ndim:
+        z.flags.writeable = False
+        return z
+    return plain(z)
 
 
 def constant(x: Any, others: tuple[Any, ...] = (), op: Primitive | str = "Value") -> Value:
@@ -619,14 +610,14 @@ def constant(x: Any, others: tuple[Any, ...] = (), op: Primitive | str = "Value"
     """
     if type(x) is float:
         return _leaf(x)
-    if type(x) is np.ndarray and x.dtype is _FLOAT64 and x.ndim:
+    if type(x) is ndarray and x.dtype is _FLOAT64 and x.ndim:
         return _leaf(numbers(x))
     if isinstance(x, Operators):
         raise TypeError(f"{op}: a Value and a {type(x).__name__} cannot be mixed")
     data = numbers(x, what=str(op))
-    if type(data) is np.ndarray and np.asarray(x).dtype.kind != "f":
+    if type(data) is ndarray and np.asarray(x).dtype.kind != "f":
         for other in others:
-            if type(other) is Value and type(other._data) is np.ndarray:
+            if type(other) is Value and type(other._data) is ndarray:
                 data = data.astype(other._data.dtype, copy=False)
                 data.flags.writeable = False
                 break
@@ -634,12 +625,42 @@ def constant(x: Any, others: tuple[Any, ...] = (), op: Primitive | str = "Value"
 
 
 def _operand(x: Any) -> bool:
-    return isinstance(x, (Value, int, float, np.ndarray, np.number, np.bool_, list, tuple))
+    return isinstance(x, (Value, int, float, ndarray, np.number, np.bool_, list, tuple))
 
 
-def _binary(op: Primitive) -> tuple[Callable[..., Any], Callable[..., Any]]:
+def _unary(op: Primitive, x: Value) -> Value:
+    """`Value._apply` to one Value, without options: activations are these."""
+    data, scalar, forward = x._data, op.scalar, op.forward
+    z = None
+    if type(data) is float and scalar is not None:
+        try:
+            z = scalar(data)
+        except (ArithmeticError, ValueError):
+            pass  # where Python raises, NumPy's function below answers inf or nan
+    if z is None:
+        try:
+            z = forward(data)
+        except (ValueError, IndexError, OverflowError) as error:
+            raise _misfit(op, (x,), NO_OPTIONS, error) from None
+    node = _new(Value)
+    node._data = z if type(z) is float else settled(z)
+    node._grad = node.name = node._y = node._y_data = node._more = None
+    node._created = next(_clock)
+    if _paused and not _recording.on:
+        node.op = node._x = node._x_data = None
+        node.requires_grad = False
+    else:
+        node.op = op
+        node._x = x
+        node._x_data = data
+        node.requires_grad = x.requires_grad and op.differentiable
+    return node
+
+
+def _binary(
+    op: Primitive, operate: Callable[[Any, Any], Any]
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """An operator of Value and its reflection: `Operators`' one-liner without the detours."""
-    on_floats, on_arrays = op.scalar, op.forward
 
     def forward(self: Value, other: Any) -> Any:
         if type(other) is not Value:
@@ -647,32 +668,27 @@ def _binary(op: Primitive) -> tuple[Callable[..., Any], Callable[..., Any]]:
                 return NotImplemented
             other = constant(other, (self,), op)
         x, y = self._data, other._data
-        if type(x) is float and type(y) is float:
-            try:
-                z = on_floats(x, y)  # type: ignore[misc]
-            except (ArithmeticError, ValueError, TypeError):  # 1/0; no matmul of numbers
-                return self._apply(op, (self, other), NO_OPTIONS)
-        else:
-            try:
-                z = on_arrays(x, y)
-            except ValueError as error:
-                raise _misfit(op, (self, other), NO_OPTIONS, error) from None
-            if type(z) is np.float64:
-                z = float(z)
-        if type(z) is np.ndarray:
-            z.flags.writeable = False
-        # `_record` written out: scalar graphs are made of these.
+        try:
+            z = operate(x, y)
+        except (ArithmeticError, ValueError, TypeError):  # 1/0; shapes that do not fit
+            return self._apply(op, (self, other), NO_OPTIONS)
+        if type(z) is not float:
+            z = settled(z)
+        # `_apply` written out: scalar graphs are made of these.
         node = _new(Value)
         node._data = z
         node._grad = node.name = node._more = None
         node._created = next(_clock)
-        node.options = NO_OPTIONS
-        if _recording.on:
-            node.op, node._x, node._y, node._x_data, node._y_data = op, self, other, x, y
-            node.requires_grad = self.requires_grad or other.requires_grad
-        else:
+        if _paused and not _recording.on:
             node.op = node._x = node._y = node._x_data = node._y_data = None
             node.requires_grad = False
+        else:
+            node.op = op
+            node._x = self
+            node._y = other
+            node._x_data = x
+            node._y_data = y
+            node.requires_grad = self.requires_grad or other.requires_grad
         return node
 
     def reflected(self: Value, other: Any) -> Any:
@@ -687,7 +703,8 @@ for _name, _op in {
     "add": arithmetic.add, "sub": arithmetic.subtract, "mul": arithmetic.multiply,
     "truediv": arithmetic.divide, "matmul": linalg.matmul,
 }.items():  # fmt: skip
-    for _form, _method in zip((f"__{_name}__", f"__r{_name}__"), _binary(_op), strict=True):
+    _both = _binary(_op, getattr(operator, _name))
+    for _form, _method in zip((f"__{_name}__", f"__r{_name}__"), _both, strict=True):
         _method.__name__ = _form
         setattr(Value, _form, _method)
 
@@ -707,7 +724,7 @@ def _own_index(index: Any) -> Any:
         raise TypeError(
             f"{_label(index)} cannot be an index: it holds floats. Use v.data.astype(int) or a mask"
         )
-    if isinstance(index, (list, np.ndarray)):
+    if isinstance(index, (list, ndarray)):
         own = np.array(asarray(index))
         return own.astype(int) if own.size == 0 and own.dtype.kind == "f" else own
     return index

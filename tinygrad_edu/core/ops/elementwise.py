@@ -249,10 +249,15 @@ def tanh(x: Any) -> Any:
     return np.tanh(x)
 
 
+def _sigmoid_of_float(x: float) -> float:
+    e = math.exp(-abs(x))
+    return (1.0 if x >= 0 else e) / (1.0 + e)
+
+
 @primitive(
     # σ' = σ(x)(1 − σ(x)); written σ(−x), the second factor keeps its digits where σ(x) rounds to 1.
     lambda dz, z, x: dz * z * sigmoid(-x),
-    symbol="σ", latex=r"\sigma({0})",
+    scalar=_sigmoid_of_float, symbol="σ", latex=r"\sigma({0})",
     definition=lambda x: 1.0 / (1.0 + exp(-x)),
 )  # fmt: skip
 def sigmoid(x: Any) -> Any:
@@ -261,9 +266,6 @@ def sigmoid(x: Any) -> Any:
     >>> sigmoid(0.0)
     0.5
     """
-    if type(x) is float:
-        e = math.exp(-abs(x))
-        return (1.0 if x >= 0 else e) / (1.0 + e)
     with np.errstate(over="ignore"):  # e⁻ˣ = inf is right here: 1 / inf = 0
         e = np.exp(np.negative(x))
     e += 1
@@ -272,6 +274,7 @@ def sigmoid(x: Any) -> Any:
 
 @primitive(
     lambda dz, z, x: dz * sigmoid(x),
+    scalar=lambda x: max(x, 0.0) + math.log1p(math.exp(-abs(x))) if x == x else x,
     latex=r"\operatorname{{softplus}}({0})",
     definition=lambda x: log(1.0 + exp(x)),
 )  # fmt: skip
@@ -281,8 +284,6 @@ def softplus(x: Any) -> Any:
     >>> softplus(0.0) == math.log(2.0)
     True
     """
-    if type(x) is float:
-        return max(x, 0.0) + math.log1p(math.exp(-abs(x))) if x == x else x
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
 
@@ -297,6 +298,7 @@ def _passes(x: Any, at_zero: float) -> Any:
 
 @primitive(
     lambda dz, z, x, *, at_zero=1: dz * _passes(x, at_zero),
+    scalar=lambda x: x if x > 0.0 or x != x else 0.0,
     latex=r"\operatorname{{ReLU}}({0})", numpy="np.maximum({0}, 0)",
 )  # fmt: skip
 def relu(x: Any, at_zero: float = 1) -> Any:
@@ -308,8 +310,6 @@ def relu(x: Any, at_zero: float = 1) -> Any:
     >>> relu(-2.0), relu(3.0)
     (0.0, 3.0)
     """
-    if type(x) is float:
-        return x if x > 0.0 or x != x else 0.0
     return np.maximum(x, 0)
 
 

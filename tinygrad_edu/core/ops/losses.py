@@ -25,7 +25,11 @@ def _summed(loss: Any, axis: int | None) -> Any:
 
 
 def _total(loss: Any, axis: int | None) -> Any:
-    return loss if axis is None else np.add.reduce(loss, axis=axis)
+    if axis is None:
+        return loss
+    if loss.shape[axis] == 1:  # one unit: nothing to add
+        return loss.squeeze(axis)
+    return np.add.reduce(loss, axis=axis)
 
 
 def _without(default: int | None = None) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_edu.core.ops.arithmetic import equal, multiply
 from tinygrad_edu.core.ops.elementwise import exp, log, sqrt, xdivy
-from tinygrad_edu.core.ops.shaping import broadcast_to, joined, reshape, transpose
+from tinygrad_edu.core.ops.shaping import joined, reshape, transpose
 from tinygrad_edu.core.primitive import Shape, primitive, shape
 
 # NumPy's stubs know `reduce` with a literal keepdims only.
@@ -54,9 +54,7 @@ def count(x: Any, axis: Any) -> int:
 
 
 @primitive(
-    lambda dz, z, x, *, axis=None, keepdims=False: broadcast_to(
-        spread(dz, x, axis, keepdims), shape=shape(x)
-    ),
+    lambda dz, z, x, *, axis=None, keepdims=False: spread(dz, x, axis, keepdims),
     shape=reduced_shape, symbol="Σ", numpy="np.sum({0}{options})", latex=r"\sum {0}",
 )  # fmt: skip
 def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
@@ -69,8 +67,8 @@ def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 
 @primitive(
-    lambda dz, z, x, *, axis=None, keepdims=False: broadcast_to(
-        spread(dz, x, axis, keepdims) / count(x, axis), shape=shape(x)
+    lambda dz, z, x, *, axis=None, keepdims=False: (
+        spread(dz, x, axis, keepdims) / count(x, axis)
     ),
     shape=reduced_shape, numpy="np.mean({0}{options})", latex=r"\operatorname{{mean}}({0})",
     definition=lambda x, *, axis=None, keepdims=False: (

@@ -8,6 +8,7 @@ import operator
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from tinygrad_edu.core.primitive import Each, GradError, GradIndexError, Shape, primitive, shape
 
@@ -145,7 +146,7 @@ def broadcast_to(x: Any, shape: Any) -> Any:
     """
     x = np.asarray(x)
     if not x.ndim:  # np.broadcast_to is slow on what every mean and sum needs: one number, repeated
-        return np.ndarray(shape, x.dtype, x, strides=(0,) * len(shape))
+        return ndarray(shape, x.dtype, x, strides=(0,) * len(shape))
     return x if x.shape == shape else np.broadcast_to(x, shape)
 
 
@@ -163,7 +164,7 @@ def sum_to(x: Any, shape: Any) -> Any:
     >>> sum_to(np.ones((2, 3)), (2, 1)).tolist()
     [[3.0], [3.0]]
     """
-    lead, kept = summed_axes(np.shape(x), tuple(shape))
+    lead, kept = summed_axes(_shape(x), tuple(shape))
     if type(x) is float:
         return x
     if lead or kept:
