@@ -200,7 +200,7 @@ class Value(NumPyProtocol, Operators):
         node = _leaf(z if type(z) is float else settled(z))
         if not _paused or _recording.on:
             node.op = op
-            node.requires_grad = op.differentiable and any(x.requires_grad for x in parents)
+            node.requires_grad = op.differentiable and True in [x.requires_grad for x in parents]
             if len(parents) == 2 and op.compact and not options:
                 (node._x, node._y), (node._x_data, node._y_data) = parents, inputs
             else:
