@@ -1,9 +1,8 @@
 """Networks from Values only: layers, losses, initial weights, optimisers, the training loop.
 
-In reading order: `initialise`, `layers`, `network`, `optimisers`, `recorded` (one step's gradients),
-`training`; then `diagnostics`
-(where gradients vanish), `plots`, `rbm` (initial weights learnt from the inputs), `datasets`,
-`export`.
+In reading order: `initialise`, `layers`, `network`, `optimisers`, `recorded` (one step's
+gradients), `training`; then `diagnostics` (where gradients vanish), `plots`, `rbm` (initial weights
+learnt from the inputs), `datasets`, `export`.
 
 >>> import numpy as np
 >>> from tinygrad_edu import nn
