@@ -366,7 +366,7 @@ def make_wrong(monkeypatch, op, i, how):
     """One derivative rule made wrong on purpose."""
     if op.variadic:
         right = op.rules.rule
-        monkeypatch.setattr(op, "rules", Each(lambda *a, **k: how(right(*a, **k))))
+        monkeypatch.setattr(op, "rules", Each(lambda *a, **k: map(how, right(*a, **k))))
         return
     rules = list(op.rules)
     right = rules[i]

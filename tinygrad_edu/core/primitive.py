@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -70,16 +71,21 @@ _ARRAYS = frozenset({"index", "min", "max", "shape", "axes"})
 
 
 class Each:
-    """One rule for any number of inputs: ``rule(i, dz, z, *inputs, **options)`` for the i-th."""
+    """One rule for any number of inputs, which gives the contributions of all, one after another.
+
+    It is ``rule(dz, z, *inputs, **options)``, an iterator. Iterated over, an `Each` gives a rule
+    for each input alone, as other operations have; a sweep asks for all at once, because thousands
+    of inputs taken one by one, each with all the others as arguments, would take quadratic time.
+    """
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
 
     def __iter__(self) -> Iterator[Rule]:
-        i = 0
-        while True:
-            yield functools.partial(self.rule, i)
-            i += 1
+        return (functools.partial(self._one, i) for i in itertools.count())
+
+    def _one(self, i: int, *args: Any, **options: Any) -> Any:
+        return next(itertools.islice(self.rule(*args, **options), i, None))
 
 
 class Primitive:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy import float64, ndarray
 
 from tinygrad_edu.core.ops.shaping import broadcast_to, sum_to
-from tinygrad_edu.core.primitive import GradError, Shape, Traced, plain, shape
+from tinygrad_edu.core.primitive import Each, GradError, Shape, Traced, plain, shape
 
 _created = attrgetter("_created")
 
@@ -91,9 +91,7 @@ def sweep(
         if node.op is None or dz is None or (wrt is not None and node in wrt):
             continue
         z, inputs = (node._data, node._inputs) if read is None else read(node)
-        for parent, g in _contributions(node, dz, z, inputs, gradients):
-            before = gradients[parent]
-            gradients[parent] = g if before is None else added(before, g)
+        _flow(node, dz, z, inputs, gradients)
     return gradients
 
 
@@ -108,7 +106,7 @@ def _sweep_numbers(order: list[Any], root: Any, seed: Any, keep_all: bool) -> di
             continue
         if not keep_all and node is not root:
             gradients[node] = None
-        dx = dy = before = g = None  # what the last round held may go
+        dx = dy = before = None  # what the last round held may go
         if node._more is None:
             z = node._data
             x, y = node._x, node._y
@@ -144,32 +142,32 @@ def _sweep_numbers(order: list[Any], root: Any, seed: Any, keep_all: bool) -> di
                     before = gradients[y]
                     gradients[y] = dy if before is None else added(before, dy)
                 continue
-        for parent, g in _contributions(node, dz, node._data, node._inputs, gradients):
-            before = gradients[parent]
-            gradients[parent] = g if before is None else added(before, g)
+        _flow(node, dz, node._data, node._inputs, gradients)
     return gradients
 
 
-def _contributions(
-    node: Any, dz: Any, z: Any, inputs: tuple[Any, ...], wanted: dict[Any, Any]
-) -> list[tuple[Any, Any]]:
-    """What the rules of one node send to its parents, those in `wanted`: all of it, before any is
-    delivered."""
-    sent = []
+def _flow(
+    node: Any, dz: Any, z: Any, inputs: tuple[Any, ...], gradients: dict[Any, Any]
+) -> None:
+    """Add what the rules of one node send to its parents, those in `gradients`."""
     op, options = node.op, node.options
-    for rule, parent, x in zip(op.rules, node.parents, inputs):
-        if rule is None or not parent.requires_grad or parent not in wanted:
+    rules, each = op.rules, type(op.rules) is Each
+    if each:
+        rules = rules.rule(dz, z, *inputs, **options)
+    for rule, parent, x in zip(rules, node.parents, inputs):
+        if rule is None or not parent.requires_grad or parent not in gradients:
             continue
         try:
-            g = rule(dz, z, *inputs, **options)
+            g = rule if each else rule(dz, z, *inputs, **options)
         except (ArithmeticError, ValueError):
             if type(z) is not float:
                 raise
             # Where Python's floats raise, NumPy's numbers answer inf or nan.
             loud = [float64(x) if type(x) is float else x for x in inputs]
             g = rule(float64(dz), float64(z), *loud, **options)
-        sent.append((parent, fit(g, x, op, dz)))
-    return sent
+        g = fit(g, x, op, dz)
+        before = gradients[parent]
+        gradients[parent] = g if before is None else added(before, g)
 
 
 def added(before: Any, g: Any) -> Any:

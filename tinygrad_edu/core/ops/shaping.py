@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import operator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -224,14 +225,15 @@ def scatter(x: Any, index: Any, shape: Any) -> Any:
     return z
 
 
-def _part(i: int, dz: Any, z: Any, *inputs: Any, axis: Any = 0) -> Any:
-    if axis is None:
-        start = sum(math.prod(shape(x)) for x in inputs[:i])
-        flat = dz[start : start + math.prod(shape(inputs[i]))]
-        return reshape(flat, shape=shape(inputs[i]))
-    axis %= len(shape(z))
-    start = sum(shape(x)[axis] for x in inputs[:i])
-    return dz[(slice(None),) * axis + (slice(start, start + shape(inputs[i])[axis]),)]
+def _parts(dz: Any, z: Any, *inputs: Any, axis: Any = 0) -> Iterator[Any]:
+    """The part of `dz` that belongs to each input."""
+    before = () if axis is None else (slice(None),) * (axis % len(shape(z)))
+    stop = 0
+    for x in inputs:
+        old = shape(x)
+        start, stop = stop, stop + (math.prod(old) if axis is None else old[axis])
+        part = dz[(*before, slice(start, stop))]
+        yield part if axis is not None else reshape(part, shape=old)
 
 
 def _concatenated(*shapes: Shape, axis: Any = 0) -> Shape:
@@ -242,7 +244,7 @@ def _concatenated(*shapes: Shape, axis: Any = 0) -> Shape:
 
 
 @primitive(
-    Each(_part), shape=_concatenated, symbol="concat", latex=r"\operatorname{{concat}}({0})",
+    Each(_parts), shape=_concatenated, symbol="concat", latex=r"\operatorname{{concat}}({0})",
 )  # fmt: skip
 def joined(*xs: Any, axis: Any = 0) -> Any:
     """The inputs one after another along an axis: see `concatenate`.
