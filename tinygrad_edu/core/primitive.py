@@ -93,15 +93,16 @@ class Primitive:
 
     Attributes: `forward` (arrays in, array out), `scalar` (the same on Python floats, where that is
     faster), `rules` (one per input; ``None`` where the derivative is zero), `shape_rule`,
-    `definition` (the same in terms of simpler operations, if it has one), and the notation:
-    `symbol` in pictures, `numpy` and `latex` as templates over the inputs.
+    `definition` (the same in terms of simpler operations, if it has one), `add_into` (for a rule
+    whose gradient is mostly zeros: ``add_into(array, dz, **options)`` adds only what is not), and
+    the notation: `symbol` in pictures, `numpy` and `latex` as templates over the inputs.
     """
 
     # Slots are found faster than a dictionary's entries, and a graph asks for these at every node.
     __slots__ = (
-        "__dict__", "compact", "definition", "differentiable", "forward", "latex", "n_inputs",
-        "name", "numpy", "options", "parameters", "rules", "scalar", "shape_rule", "symbol",
-        "variadic",
+        "__dict__", "add_into", "compact", "definition", "differentiable", "forward", "latex",
+        "n_inputs", "name", "numpy", "options", "parameters", "rules", "scalar", "shape_rule",
+        "symbol", "variadic",
     )  # fmt: skip
 
     def __init__(
@@ -112,6 +113,7 @@ class Primitive:
         scalar: Callable[..., Any] | None = None,
         shape: Callable[..., Shape] | None = None,
         definition: Callable[..., Any] | None = None,
+        add_into: Callable[..., None] | None = None,
         symbol: str | None = None,
         numpy: str | None = None,
         latex: str | None = None,
@@ -123,6 +125,7 @@ class Primitive:
         self.scalar = scalar
         self.shape_rule = shape or (lambda *shapes, **_: np.broadcast_shapes(*shapes))
         self.definition = definition
+        self.add_into = add_into
         self.symbol = symbol or self.name
         self.numpy = numpy
         self.latex = latex or rf"\operatorname{{{self.name}}}".replace("_", r"\_") + "({0})"

@@ -157,6 +157,10 @@ def _flow(
     for rule, parent, x in zip(rules, node.parents, inputs):
         if rule is None or not parent.requires_grad or parent not in gradients:
             continue
+        before = gradients[parent]
+        if op.add_into and type(before) is ndarray and before.flags.writeable:
+            op.add_into(before, dz, **options)  # v[0], v[1], …: no array of v's size for each
+            continue
         try:
             g = rule if each else rule(dz, z, *inputs, **options)
         except (ArithmeticError, ValueError):
@@ -166,7 +170,6 @@ def _flow(
             loud = [float64(x) if type(x) is float else x for x in inputs]
             g = rule(float64(dz), float64(z), *loud, **options)
         g = fit(g, x, op, dz)
-        before = gradients[parent]
         gradients[parent] = g if before is None else added(before, g)
 
 

@@ -188,9 +188,22 @@ def _getitem_shape(old: Shape, *, index: Any) -> Shape:
     return np.shape(np.broadcast_to(np.float64(0), old)[index])
 
 
+def _is_basic(index: Any) -> bool:
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(part is None or part is ... or isinstance(part, (int, slice)) for part in parts)
+
+
+def _add_at(z: Any, x: Any, *, index: Any) -> None:
+    if _is_basic(index):
+        z[index] += x
+    else:
+        np.add.at(z, index, x)
+
+
 @primitive(
     lambda dz, z, x, *, index: scatter(dz, index=index, shape=shape(x)),
-    shape=_getitem_shape, symbol="[ ]", numpy="{0}[{index}]", latex="{0}_{{[{index}]}}",
+    shape=_getitem_shape, add_into=_add_at,
+    symbol="[ ]", numpy="{0}[{index}]", latex="{0}_{{[{index}]}}",
 )  # fmt: skip
 def getitem(x: Any, index: Any) -> Any:
     """``x[index]``: slices, integers, integer arrays (repeated indices accumulate), boolean masks.
@@ -199,11 +212,6 @@ def getitem(x: Any, index: Any) -> Any:
     [1.0, 2.0]
     """
     return x[index]
-
-
-def _is_basic(index: Any) -> bool:
-    parts = index if isinstance(index, tuple) else (index,)
-    return all(part is None or part is ... or isinstance(part, (int, slice)) for part in parts)
 
 
 @primitive(
@@ -218,10 +226,7 @@ def scatter(x: Any, index: Any, shape: Any) -> Any:
     [2.0, 1.0, 0.0]
     """
     z = np.zeros(shape, np.result_type(x))
-    if _is_basic(index):
-        z[index] = x
-    else:
-        np.add.at(z, index, x)
+    _add_at(z, x, index=index)
     return z
 
 
