@@ -13,6 +13,9 @@ from tinygrad_edu import Value
 from tinygrad_edu.core.protocol import FUNCTIONS, QUESTIONS, REDUCTIONS, UFUNCS, name_of
 
 
+NUMPY = tuple(map(int, np.__version__.split(".")[:2]))
+
+
 def rng():
     return np.random.default_rng(4)
 
@@ -72,7 +75,8 @@ CALLS = {
     np.dot: [((np.ones((3, 2)),), {}), ((2.0,), {})],
     np.outer: [((np.arange(3.0),), {})],
     np.clip: [
-        ((0.5, 1.2), {}), ((None, 1.0), {}), ((), {"a_min": 0.5, "a_max": 1}), ((), {"min": 1.0}),
+        ((0.5, 1.2), {}), ((None, 1.0), {}), ((), {"a_min": 0.5, "a_max": 1}),
+        *([((), {"min": 1.0})] if NUMPY >= (2, 1) else []),
     ],
     np.reshape: [(((3, 2),), {}), ((-1,), {})],
     np.ravel: [((), {})],
