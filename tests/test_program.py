@@ -112,6 +112,8 @@ UNARY = [
     lambda x: tg.log(1 + x * x), lambda x: tg.log1p(x * x), lambda x: tg.log2(x * x + 1),
     lambda x: tg.log10(x * x + 2), lambda x: tg.sqrt(x * x + 1), lambda x: x**3, lambda x: x**2,
     lambda x: (x * x + 1) ** -0.5, lambda x: (x * x + 1) ** x, lambda x: tg.clip(x, -0.5, 1.5),
+    lambda x: tg.clip(x, -np.inf, 0.5), lambda x: tg.clip(x), lambda x: tg.clip(x, 0.1, np.inf),
+    lambda x: tg.clip(x, np.full(x.shape, -0.5), None),
     lambda x: tg.sign(x) * x, lambda x: -x, lambda x: 2 - x, lambda x: 3 / (x * x + 1),
     lambda x: tg.relu(x, at_zero=0.5), lambda x: tg.leaky_relu(x, slope=0.2, at_zero=0),
     lambda x: tg.xlogy(x, x * x), lambda x: tg.where(tg.greater(x, 0), x, x * 0.5),

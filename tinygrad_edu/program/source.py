@@ -308,7 +308,7 @@ class _Writer:
 
     def ufunc(self, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]) -> None:
         if s.op is ar.power_constant:
-            args = [*args, repr(s.options["n"])]
+            args = [*args, self.option(s.options["n"])]
         elif s.shape and s.dtype == np.float64 and s.size <= _QUICK:
             args = [self.as_array(x, a) for x, a in zip(s.parents, args)]
         elif s.op in _INFIX and not self.scalars.isdisjoint(s.parents) and not s.shape:
@@ -355,10 +355,16 @@ class _Writer:
             return name
         return "..." if index is ... else repr(index)
 
+    def option(self, value: Any) -> str:
+        """An option as one writes it: an infinite one is ``float('inf')``, an array has a name."""
+        if isinstance(value, np.ndarray):
+            return self.index(value)
+        return number(value) if isinstance(value, float) else repr(value)
+
     def other(self, s: Symbol, name: str, args: list[str]) -> None:
         """An operation without a line of NumPy: its own forward."""
         assert s.op is not None
-        options = "".join(f", {k}={v!r}" for k, v in s.options.items())
+        options = "".join(f", {k}={self.option(v)}" for k, v in s.options.items())
         if TABLE.get(s.op.name) is s.op:
             line = f"{s.op.name} = TABLE[{s.op.name!r}].forward"
             if line not in self.imports:
@@ -500,7 +506,7 @@ def _write_cumsum(
 
 def _write_clip(w: _Writer, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]) -> None:
     low, high = s.options.get("min"), s.options.get("max")
-    if all(n is None or isinstance(n, (int, float)) for n in (low, high)):
+    if all(isinstance(n, (int, float)) and math.isfinite(n) for n in (low, high)):
         w.body.append(f"{name} = np.clip({args[0]}, {low!r}, {high!r}{w.kept(s, (), name)})")
     else:
         w.other(s, name, args)
