@@ -77,6 +77,63 @@ def test_backward_it_names_the_rule_and_the_line_of_the_forward():
     assert [v.grad for v in (x, y, z, cost)] == [None] * 4
 
 
+@pytest.mark.parametrize(
+    "derivative",
+    [
+        tg.grad, tg.value_and_grad, tg.jacobian,
+        lambda f: lambda x: tg.vjp(f, x)[1](1.0),
+    ],
+    ids=["grad", "value_and_grad", "jacobian", "vjp"],
+)  # fmt: skip
+def test_backward_it_looks_into_functions_of_functions_too(derivative):
+    def f(x):
+        return tg.sum(tg.sqrt(x) * 2.0)  # made here
+
+    x = np.array([4.0, 0.0])
+    with np.errstate(all="ignore"):
+        assert np.isinf(np.asarray(derivative(f)(x)[-1])).any()
+    with (
+        tg.debug_nans(),
+        pytest.raises(GradError, match=r"derivative of sqrt of .*inf at \[1\]") as e,
+    ):
+        derivative(f)(x)
+    assert "# made here" in str(e.value)
+
+
+def test_in_a_second_derivative_the_operation_of_the_rule_is_named():
+    with tg.debug_nans(), pytest.raises(GradError, match=r"divide.*gives inf") as found:
+        tg.grad(tg.grad(lambda x: x**1.5 + tg.sqrt(x)))(0.0)  # asked for here
+    assert "# asked for here" in str(found.value)
+
+
+def test_contributions_that_are_too_large_together_are_told():
+    x = Value([0.5, 0.25], "x")
+    with tg.debug_nans():
+        cost = tg.sum(x * 1e308) + tg.sum(x * 1e308) * 0.9
+        with pytest.raises(GradError, match=r"gradient of x \(2,\) is inf at \[0\].*together"):
+            cost.backward()
+    assert x.grad is None
+
+
+def test_a_seed_that_is_not_finite_accuses_nobody():
+    x = Value([1.0, 2.0], "x")
+    with tg.debug_nans():
+        for _ in range(2):
+            (tg.exp(x) * x).backward([np.nan, 1.0])
+    assert np.isnan(x.grad[0])
+    assert np.isfinite(x.grad[1])
+
+
+def test_the_first_bad_rule_of_a_long_chain_is_found_in_one_pass():
+    x = Value([4.0, 0.0], "x")
+    with tg.debug_nans():
+        z = tg.sqrt(x)
+        for _ in range(2000):
+            z = z * 1.0
+        with pytest.raises(GradError, match=r"derivative of sqrt of x"):
+            tg.sum(z).backward()
+
+
 def test_what_is_finite_is_the_same_as_without():
     def run():
         W, X = Value(np.linspace(-1, 1, 6).reshape(2, 3)), np.linspace(0, 2, 12).reshape(3, 4)

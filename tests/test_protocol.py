@@ -12,7 +12,6 @@ import tinygrad_edu as tg
 from tinygrad_edu import Value
 from tinygrad_edu.core.protocol import FUNCTIONS, QUESTIONS, REDUCTIONS, UFUNCS, name_of
 
-
 NUMPY = tuple(map(int, np.__version__.split(".")[:2]))
 
 

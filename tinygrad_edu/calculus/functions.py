@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core import sweep as sweeping
 from tinygrad_edu.core.ops.shaping import reshape, stack
 from tinygrad_edu.core.primitive import GradError
-from tinygrad_edu.core.sweep import reachable, sweep
+from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value, described, numbers, recorded
 
 Function = Callable[..., Any]
@@ -91,7 +92,7 @@ class _Call:
             read = as_values if self.nested else None
             if self.nested and not isinstance(seed, Value):
                 seed = Value(seed, requires_grad=False)
-            found = sweep(self.out, seed, read, wrt=frozenset(self.leaves))
+            found = sweeping.sweep(self.out, seed, read, wrt=frozenset(self.leaves))
         return tuple(self._finished(found.get(leaf), leaf) for leaf in self.leaves)
 
     def _finished(self, g: Any, leaf: Value) -> Any:

@@ -17,11 +17,10 @@ from typing import Any
 
 import numpy as np
 
-import tinygrad_edu.core.value as values
+from tinygrad_edu.core import sweep as sweeping
 from tinygrad_edu.core.operators import Operators
 from tinygrad_edu.core.primitive import GradError, Primitive
-from tinygrad_edu.core.sweep import sweep
-from tinygrad_edu.core.value import Value, described
+from tinygrad_edu.core.value import Value, constant, described
 
 _PACKAGE = str(pathlib.Path(__file__).parent.parent)
 _NUMPY = str(pathlib.Path(np.__file__).parent)
@@ -99,6 +98,7 @@ _FAST = {
     for side in ("", "r")
 }
 _APPLY = vars(Value)["_apply"]
+_SWEEP = sweeping.sweep
 
 
 def _put_in() -> None:
@@ -106,14 +106,14 @@ def _put_in() -> None:
     for name in _FAST:
         setattr(Value, name, vars(Operators)[name])
     setattr(Value, "_apply", classmethod(_looked_at))  # noqa: B010
-    setattr(values, "sweep", _looked_back)  # noqa: B010  (the name `Value.backward` calls)
+    sweeping.sweep = _looked_back
 
 
 def _take_out() -> None:
     for name, method in _FAST.items():
         setattr(Value, name, method)
     setattr(Value, "_apply", _APPLY)  # noqa: B010
-    setattr(values, "sweep", sweep)  # noqa: B010
+    sweeping.sweep = _SWEEP
 
 
 def _looked_at(
@@ -123,16 +123,17 @@ def _looked_at(
     make: Callable[..., Value] = _APPLY.__func__
     if not _watch.depth:
         return make(cls, op, args, options)
-    args = tuple(x if isinstance(x, Value) else values.constant(x, args, op) for x in args)
+    args = tuple(x if isinstance(x, Value) else constant(x, args, op) for x in args)
     with np.errstate(all="ignore"):
         node: Value = make(cls, op, args, options)
     line = _users_line()
     _watch.note(node, line)
-    bad = _bad(node._data)
-    if bad.any() and (np.isnan(node._data).any() or not any(_bad(x._data).any() for x in args)):
+    if _bad(node._data).any() and (
+        np.isnan(node._data).any() or not any(_bad(x._data).any() for x in args)
+    ):
         raise GradError(
             f"{op} of {' and '.join(map(described, args))} gives "
-            f"{_first(node._data, bad, args)}\n  {line}{_advice(op)}"
+            f"{_first(node._data, args)}\n  {line}{_advice(op)}"
         )
     return node
 
@@ -140,15 +141,25 @@ def _looked_at(
 def _looked_back(root: Any, seed: Any, *args: Any, **kwargs: Any) -> dict[Any, Any]:
     """`sweep`, and a look at the gradients: of the first bad one, which rule made it."""
     if not _watch.depth:
-        return sweep(root, seed, *args, **kwargs)
+        return _SWEEP(root, seed, *args, **kwargs)
     with np.errstate(all="ignore"):
-        gradients = sweep(root, seed, *args, **kwargs)
-        for node, g in gradients.items():  # in backward order
-            if g is None or isinstance(g, Value) or not _bad(g).any():
-                continue
-            for child in gradients:
-                if any(parent is node for parent in child.parents):
-                    _accuse(child, node, gradients[child])
+        gradients = _SWEEP(root, seed, *args, **kwargs)
+        if any(isinstance(g, Operators) for g in gradients.values()):
+            return gradients  # made by operations, which have been looked at
+        bad = {node for node, g in gradients.items() if g is not None and _bad(g).any()}
+        received = {root}  # those whose gradient was bad before it came to them
+        for child, dz in gradients.items():  # in backward order
+            for node in bad.intersection(child.parents):
+                if child in bad:
+                    received.add(node)
+                elif dz is not None:
+                    _accuse(child, node, dz)
+        for node in gradients:
+            if node in bad - received:
+                raise GradError(
+                    f"the gradient of {described(node)} is {_first(gradients[node], ())}: finite "
+                    f"contributions that are too large together\n  {_watch.line(node)}"
+                )
     return gradients
 
 
@@ -157,13 +168,13 @@ def _accuse(child: Any, node: Any, dz: Any) -> None:
     inputs = child._inputs
     loud = [np.float64(x) if type(x) is float else x for x in inputs]
     for rule, parent in zip(child.op.rules, child.parents, strict=False):
-        if parent is not node or rule is None or dz is None or _bad(dz).any():
+        if parent is not node or rule is None:
             continue
         g = rule(dz, child._data, *loud, **child.options)
         if _bad(g).any():
             raise GradError(
                 f"the derivative of {child.op} of {' and '.join(map(described, child.parents))} "
-                f"with respect to {described(node)} is {_first(g, _bad(g), child.parents)}\n"
+                f"with respect to {described(node)} is {_first(g, child.parents)}\n"
                 f"  {_watch.line(child)}{_advice(child.op)}"
             )
 
@@ -172,9 +183,9 @@ def _bad(x: Any) -> Any:
     return ~np.isfinite(x)
 
 
-def _first(z: Any, bad: Any, inputs: Any) -> str:
+def _first(z: Any, inputs: Any) -> str:
     """The first bad number, its place, and what the inputs are there."""
-    z = np.asarray(z)
+    z, bad = np.asarray(z), _bad(z)
     index = tuple(int(i) for i in np.argwhere(bad)[0])
     place = f" at {list(index)} ({int(np.sum(bad))} of {z.size} numbers)" if index else ""
     there = []

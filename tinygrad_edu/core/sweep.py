@@ -146,9 +146,7 @@ def _sweep_numbers(order: list[Any], root: Any, seed: Any, keep_all: bool) -> di
     return gradients
 
 
-def _flow(
-    node: Any, dz: Any, z: Any, inputs: tuple[Any, ...], gradients: dict[Any, Any]
-) -> None:
+def _flow(node: Any, dz: Any, z: Any, inputs: tuple[Any, ...], gradients: dict[Any, Any]) -> None:
     """Add what the rules of one node send to its parents, those in `gradients`."""
     op, options = node.op, node.options
     rules, each = op.rules, type(op.rules) is Each

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from numpy import float64, ndarray  # NumPy's module answers slowly where every node asks
 
+from tinygrad_edu.core import sweep as sweeping
 from tinygrad_edu.core.operators import Operators, power
 from tinygrad_edu.core.ops import arithmetic, elementwise, linalg, reductions, shaping
 from tinygrad_edu.core.primitive import GradError, Primitive, Shape, asarray, misfit, plain
 from tinygrad_edu.core.protocol import NumPyProtocol
 from tinygrad_edu.core.readonly import ReadOnly, frozen
-from tinygrad_edu.core.sweep import sweep
 
 NO_OPTIONS: dict[str, Any] = {}
 _FLOAT64 = np.dtype(float64)
@@ -322,7 +322,7 @@ class Value(NumPyProtocol, Operators):
         """
         if not isinstance(keep, str) or keep not in ("all", "leaves"):
             raise GradError(f"backward: keep is 'all' or 'leaves', not {keep!r}")
-        gradients = sweep(self, self._seed(seed), keep_all=keep == "all")
+        gradients = sweeping.sweep(self, self._seed(seed), keep_all=keep == "all")
         with _commit:
             leaves = [node for node in gradients if node.op is None]
             before = [leaf._grad for leaf in leaves]
