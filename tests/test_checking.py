@@ -296,3 +296,53 @@ def test_a_function_that_asks_for_what_is_not_there_is_told_so():
         tg.check_function(lambda cache: {"dz": 1.0}, z * z)
     with pytest.raises(TypeError, match="dict"):
         tg.check_function(lambda z: 4.0, z * z)
+
+
+@pytest.mark.parametrize("at_zero, verdict", [(1.5, "wrong"), (-0.5, "wrong"), (0.5, "kink")])
+def test_no_choice_at_a_kink_gives_more_than_its_two_sides(at_zero, verdict):
+    z = tg.Value([-1.0, 0.0, 2.0], "z")
+    assert tg.compare(tg.sum(tg.relu(z)), {"dz": [0.0, at_zero, 1.0]}).rows[0].verdict == verdict
+
+
+@pytest.mark.parametrize("dz", [[1, 0, 0], [0, 1, 0], [1, 1, 0]])
+def test_a_tie_of_max_is_a_kink_too(dz):
+    z = tg.Value([2.0, 2.0, 1.0], "z")
+    row = tg.compare(tg.max(z), {"dz": dz}).rows[0]
+    assert row.verdict == "kink"
+    assert row.note == "2 of 3 numbers lie on a kink"
+    assert tg.compare(tg.max(z), {"dz": [0.5, 0.5, 0.5]}).rows[0].verdict == "wrong"
+
+
+def squares():
+    v = two_layers()
+    return tg.sum((v["A2"] - v["Y"]) ** 2)
+
+
+@pytest.mark.parametrize("upper, lower, verdicts", [
+    ("(Y - A2) * A2 * (1 - A2)", "-2 * dZ2 @ A1.T", ["correct", "correct"]),
+    ("(A2 - Y) * A2 * (1 - A2)", "2 * dZ2 @ A1.T", ["correct", "correct"]),
+    ("2 * (Y - A2) * A2 * (1 - A2)", "-dZ2 @ A1.T", ["correct", "correct"]),
+    ("(A2 - Y) * A2 * (1 - A2)", "dZ2 @ A1.T", ["wrong", "follows"]),
+    ("(A2 - Y) * A2", "2 * (dZ2 * (1 - A2)) @ A1.T", ["wrong", "wrong"]),
+])  # fmt: skip
+def test_a_constant_moved_to_the_lines_that_read_it_is_no_mistake(upper, lower, verdicts):
+    comparison = tg.compare(squares(), {"dZ2": upper, "dW2": lower})
+    assert [row.verdict for row in comparison.rows][:1] == verdicts[:1]
+    assert comparison.ok == (verdicts == ["correct", "correct"])
+    if comparison.ok:
+        assert "make up for it" in comparison.rows[0].note
+
+
+def test_of_numbers_nobody_knows_who_makes_up_for_their_constant():
+    cost = squares()
+    right = tg.check_function(lambda A2, Y: {"dZ2": 2 * (A2 - Y) * A2 * (1 - A2)}, cost)
+    assert right.ok
+    assert not tg.check_function(lambda A2, Y: {"dZ2": (A2 - Y) * A2 * (1 - A2)}, cost).ok
+
+
+def test_what_is_no_number_here_is_not_judged():
+    z = tg.Value([-1.0, 2.0], "z")
+    with np.errstate(all="ignore"):
+        row = tg.compare(tg.sum(tg.sqrt(z)), {"dz": [3.0, 4.0]}).rows[0]
+    assert row.verdict == "unchecked"
+    assert "not a number" in row.note

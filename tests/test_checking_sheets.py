@@ -612,3 +612,52 @@ def test_a_cost_without_finite_numbers_does_not_stop_the_other_sheets(tmp_path):
     (tmp_path / "right.sheet").write_text("w: ()\nJ = w**2\ndw = 2 * w\n")
     batch = tg.check_sheets([tmp_path / "roots.sheet", tmp_path / "right.sheet"])
     assert batch.reports[1].ok
+
+
+# --- where the numbers come from ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("forward, right, wrong", [
+    ("X: (6, 3)\nw: (3,)\nz = X @ w\nJ = np.sum(np.log(z))\n", "dz = 1 / z", "dz = 1 / z**2"),
+    ("a: (4,)\nb: (4,)\nz = a * b - 1\nJ = np.sum(np.sqrt(z))\n",
+     "dz = 0.5 / np.sqrt(z)", "dz = 1 / np.sqrt(z)"),
+    ("x: (5,)\nz = 1 - x\nJ = np.sum(np.log(z) * x)\n", "dz = x / z", "dz = x * z"),
+    ("x: (5,)\nz = -x\nJ = np.sum(np.sqrt(z))\n", "dz = 0.5 / np.sqrt(z)", "dz = 0.5 * np.sqrt(z)"),
+])  # fmt: skip
+def test_numbers_are_sought_where_the_cost_is_finite(forward, right, wrong):
+    assert verdict(right, forward) == "correct"
+    assert verdict(wrong, forward) == "wrong"
+
+
+def test_a_cost_that_is_finite_nowhere_accuses_nobody():
+    forward = "x: (3,)\nz = x**2 + 1\nJ = np.sum(np.sqrt(-z))\n"
+    report = tg.check_sheet(Sheet(forward + "dz = -0.5 / np.sqrt(-z)\ndx = 2 * x * dz\n"))
+    assert [row.verdict for row in report.rows] == ["unchecked"] * 2
+    assert "no numbers were found" in report.rows[0].note
+    json.dumps(report.to_json(), allow_nan=False)
+
+
+@pytest.mark.parametrize("number, expected", [
+    (0.0, "correct"), (0.5, "correct"), (1.0, "correct"), (7.0, "wrong"), (-0.1, "wrong"),
+])  # fmt: skip
+def test_on_a_kink_only_what_lies_between_its_sides_passes(number, expected):
+    forward = "x: (4,)\nz = 0 * x\nJ = np.sum(np.maximum(0, z))\n"
+    row = judged(f"dz = {number} * np.ones(4)\n", forward)["dz"]
+    assert row.verdict == expected
+    if expected == "correct":
+        assert "kink" in row.note
+
+
+def test_where_all_numbers_tie_and_nothing_can_be_told_nothing_is_judged():
+    forward = "x: (4,)\nz = 0 * x\nJ = np.max(z)\n"
+    assert verdict("dz = 7 * np.ones(4)\n", forward) == "unchecked"
+
+
+def test_numbers_are_sought_away_from_kinks():
+    # a third of all columns of X are zero: there every unit sits on its kink
+    forward = (
+        "m = 6\nX: (1, m) = integers(0, 3)\nW: (4, 1)\nZ = W @ X\nA = np.maximum(0, Z)\n"
+        "J = np.sum(A**2 + A) / m\n"
+    )
+    rows = judged("dA = (2 * A + 1) / m\ndZ = 7 * dA\ndW = dZ @ X.T\n", forward)
+    assert [row.verdict for row in rows.values()] == ["correct", "wrong", "follows"]

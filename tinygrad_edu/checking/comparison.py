@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,11 +17,12 @@ from tinygrad_edu.checking.formula import Evaluator, Formulas, Reader, names_in
 from tinygrad_edu.checking.rows import Row
 from tinygrad_edu.checking.truth import (
     TOLERANCE,
+    Kinks,
     Replay,
     gradient_of,
     gradients,
-    kinks,
     largest_error,
+    multiple_of,
 )
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.sweep import reachable
@@ -30,6 +32,7 @@ from tinygrad_edu.core.value import Value
 MOST_ENTRIES = 64
 
 CONVENTIONS = ("auto", "lecture", "calculus")
+_OF_SCALE = {"lecture": "the lecture's", "calculus": "calculus'"}
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,9 @@ def compare(
         _judge(cost, manual, named, found, examples, choice)
         for choice in check_convention(convention, examples)
     ]
-    best, wrong = min(tried, key=lambda judged: table.score(judged[0].rows))
+    best, wrong, multiples = min(tried, key=lambda judged: table.score(judged[0].rows))
+    best = replace(best, rows=_forgiven(best.rows, multiples, manual, named, best.convention))
+    wrong = {row.name: wrong[row.name] for row in best.rows if row.verdict == "wrong"}
     if wrong:
         from tinygrad_edu.checking.graphs import diagnosed  # which reads sheets: only when needed
 
@@ -231,47 +236,57 @@ def _judge(
     found: dict[Value, Any],
     examples: Examples | None,
     convention: str,
-) -> tuple[Comparison, dict[str, Any]]:
-    """The table of one convention, and what wrong entries compute from the truth."""
+) -> tuple[Comparison, dict[str, Any], dict[str, float]]:
+    """A table in one convention, what wrong entries make of the truth, those off by a constant."""
     base: dict[str, Any] = {name: nodes[-1]._data for name, nodes in named.items()}
     if examples is not None:
         base.setdefault("m", examples.m)
     as_given, as_true = dict(base), dict(base)
-    at_kink = kinks(cost, [node for name in manual for node in named[name[1:]]])
+    kinks = Kinks(cost, [node for name in manual for node in named[name[1:]]], found)
     replay = Replay(cost)
     rows = []
     wrong: dict[str, Any] = {}
+    multiples: dict[str, float] = {}
     for name, formula in manual.items():
         nodes = named[name[1:]]
-
         truths = [
-            (node, factor * gradient_of(node, found))
+            (node, factor, factor * gradient_of(node, found))
             for node in nodes
             for factor in scales(node, examples, convention)
         ]
         given = from_truth = _evaluated(name, formula, as_given)
-        (node, truth), error = _closest(given, truths, at_kink)
+        (node, _, truth), error = _closest(given, truths, kinks)
         error_from_truth = error
         if not _right(error) and (callable(formula) or isinstance(formula, str)):
             from_truth = _evaluated(name, formula, as_true)
-            other, error_from_truth = _closest(from_truth, truths, at_kink)
-            node, truth = other if _right(error_from_truth) else (node, truth)
+            other, error_from_truth = _closest(from_truth, truths, kinks)
+            node, _, truth = other if _right(error_from_truth) else (node, 1.0, truth)
         full = None if error is None else largest_error(given, truth)
-        sample, numerical = _numerically(replay, node, given, truth, found)
+        note, numerical = _numerically(replay, node, given, truth, found)
         verdict = (
             "unchecked" if not any(n.requires_grad for n in nodes)
             else "correct" if _right(error)
+            else "unchecked" if error is not None and np.isnan(truth).any()
             else "follows" if _right(error_from_truth)
             else "wrong"
         )  # fmt: skip
+        if verdict == "unchecked" and np.isnan(truth).any():
+            note = "not judged: the derivative is not a number here (a square root or log below 0?)"
         if (
             verdict == "correct"
-            and np.any(at_kink[node])
+            and np.any(kinks.masks[node])
             and (not _right(full) or not _right(numerical))
         ):
             verdict = "kink"
+            note = note or f"{int(kinks.masks[node].sum())} of {node.size} numbers lie on a kink"
         if verdict == "wrong":
             wrong[name] = from_truth
+        if verdict in ("wrong", "follows") and node.op is not None:
+            constant = multiple_of(given, truth)
+            # m, or 1/m, is no slip made up for below: it is the other scale.
+            scale = (examples.m, 1 / examples.m) if examples and examples.m > 1 else (0.0,)
+            if constant is not None and not np.isclose(abs(constant), scale).any():
+                multiples[name] = constant
         rows.append(
             Row(
                 name=name,
@@ -281,14 +296,61 @@ def _judge(
                 expected_shape=tuple(node.shape),
                 max_error=full,
                 numerical_error=numerical,
-                note=sample,
+                note=note,
                 formula=formula if isinstance(formula, str) else None,
             )
         )
         as_given[name] = given
         as_true[name] = truth
     m = examples.m if examples else None
-    return Comparison(rows, convention, m, cost.name or "J"), wrong
+    return Comparison(rows, convention, m, cost.name or "J"), wrong, multiples
+
+
+def _forgiven(
+    rows: list[Row],
+    multiples: dict[str, float],
+    manual: Mapping[str, Any],
+    named: dict[str, list[Value]],
+    convention: str,
+) -> list[Row]:
+    """The rows, a constant that the lines reading it make up for being no mistake.
+
+    As in a sheet: all parameters' gradients that read the entry, directly or through others, are
+    right. Which entries an array was computed from is not known, so only formulas and functions
+    count as readers.
+    """
+    reads = {name: _reads(formula) for name, formula in manual.items()}
+    verdicts = {row.name: row.verdict for row in rows}
+    result = []
+    for row in rows:
+        if row.name in multiples:
+            tainted = {row.name}
+            for name in manual:  # entries read those above them only
+                if reads[name] & tainted:
+                    tainted.add(name)
+            parameters = [n for n in tainted - {row.name} if named[n[1:]][-1].op is None]
+            if parameters and all(verdicts[name] == "correct" for name in parameters):
+                note = moved(multiples[row.name], row.of, convention)
+                row = replace(row, verdict="correct", note=note)
+        result.append(row)
+    return result
+
+
+def _reads(formula: Any) -> set[str]:
+    """The names that a function or a formula as text reads; none for numbers."""
+    if isinstance(formula, str):
+        return set(re.findall(r"[A-Za-z_]\w*", formula))
+    return set(inspect.signature(formula).parameters) if callable(formula) else set()
+
+
+def moved(constant: float, of: str, convention: str) -> str:
+    """What is said of a gradient that is a constant multiple, made up for by its readers."""
+    times = f"{abs(constant):.6g} times " if abs(constant) != 1 else ""
+    sign = ", with the opposite sign" if constant < 0 else ""
+    return (
+        f"this is {times}d{of} in {_OF_SCALE[convention]} scale{sign}; the lines that read it make up for "
+        "it, so the parameters' gradients are right"
+    )
 
 
 def _right(error: float | None) -> bool:
@@ -305,16 +367,16 @@ def scales(node: Value, examples: Examples | None, convention: str) -> list[floa
 
 
 def _closest(
-    given: Any, truths: list[tuple[Value, Any]], at_kink: dict[Value, Any]
-) -> tuple[tuple[Value, Any], float | None]:
-    """The true gradient nearest to the given one, with its node, and how far it is."""
-    best: tuple[tuple[Value, Any], float | None] = (truths[0], None)
-    for node, truth in truths:
+    given: Any, truths: list[tuple[Value, float, Any]], kinks: Kinks
+) -> tuple[tuple[Value, float, Any], float | None]:
+    """The true gradient nearest to the given one, with its node and scale; how far it is."""
+    best: tuple[tuple[Value, float, Any], float | None] = (truths[0], None)
+    for node, factor, truth in truths:
         if given is None or np.shape(given) != node.shape:
             continue
-        error = largest_error(given, truth, at_kink[node])
+        error = largest_error(given, truth, kinks.excused(node, given, factor))
         if best[1] is None or error < best[1]:
-            best = ((node, truth), error)
+            best = ((node, factor, truth), error)
     return best
 
 

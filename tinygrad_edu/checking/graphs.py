@@ -164,6 +164,8 @@ def diagnosed(
             except SheetError:
                 return found
             points, _ = points_of(sheet)
+            if not points:
+                return found
             lab = Lab(Judged(sheet, points, find_examples(sheet.cost), convention))
             for name, array in arrays.items():
                 diagnosis = _by_numbers(lab, name, array)

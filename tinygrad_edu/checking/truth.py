@@ -51,35 +51,63 @@ def gradient_of(node: Value, found: dict[Value, Any]) -> Any:
     return np.zeros(node.shape) if g is None else np.broadcast_to(np.asarray(g), node.shape)
 
 
-def kinks(cost: Value, nodes: list[Value]) -> dict[Value, Any]:
-    """For each node, a mask of the entries whose derivative differs to either side of a kink.
+class Kinks:
+    """Where the derivatives of a graph jump: each entry's derivative to either side.
 
-    Every input that sits exactly on a kink (ReLU at 0, a tie of maximum) is moved a little to one
-    side and to the other; what changes in the gradients depends on a choice, not on mathematics.
+    Every input that sits exactly on a kink (ReLU at 0, a tie of max) is moved a little to one side
+    and to the other; what changes in a gradient depends on a choice, not on mathematics.
     """
-    order = reachable(cost)
-    tied = {node: mask for node in order if (mask := _ties(node)) is not None}
-    if not tied:
-        return {node: np.zeros(node.shape, bool) for node in nodes}
 
-    def one_side(sign: float) -> dict[Value, Any]:
-        def read(node: Value) -> tuple[Any, tuple[Any, ...]]:
-            if node not in tied:
-                return node._data, node._inputs
-            first = np.asarray(node._inputs[0])
-            moved = first + sign * _NUDGE * np.maximum(np.abs(first), 1.0) * tied[node]
-            inputs = (moved, *node._inputs[1:])
-            assert node.op is not None
-            return np.asarray(node.op.forward(*inputs, **node.options)), inputs
+    def __init__(self, cost: Value, nodes: list[Value], found: dict[Value, Any]) -> None:
+        order = reachable(cost)
+        tied = {node: mask for node in order if (mask := _ties(node)) is not None}
+        self._sides: dict[Value, tuple[Any, ...]] = {}
+        self.masks = {node: np.zeros(node.shape, bool) for node in nodes}
+        #: Only one operation jumps, so every choice lies between the sides; not so for ties of max.
+        self._between = len(tied) == 1 and next(iter(tied)).op not in _EXTREMES
+        if not tied:
+            return
 
-        return sweep(cost, np.ones(cost.shape), read)
+        def one_side(sign: float) -> dict[Value, Any]:
+            def read(node: Value) -> tuple[Any, tuple[Any, ...]]:
+                if node not in tied:
+                    return node._data, node._inputs
+                first = np.asarray(node._inputs[0])
+                step = sign * _NUDGE * np.maximum(np.abs(first), 1.0) * tied[node]
+                if node.op in _EXTREMES:  # one of those that tie has to win
+                    step = step * np.linspace(1.0, -1.0, step.size).reshape(step.shape)
+                inputs = (first + step, *node._inputs[1:])
+                assert node.op is not None
+                return np.asarray(node.op.forward(*inputs, **node.options)), inputs
 
-    right, left = one_side(1.0), one_side(-1.0)
-    return {
-        node: np.abs(gradient_of(node, right) - gradient_of(node, left))
-        > 1e-6 * (np.abs(gradient_of(node, right)) + np.abs(gradient_of(node, left)))
-        for node in nodes
-    }
+            return sweep(cost, np.ones(cost.shape), read)
+
+        right, left = one_side(1.0), one_side(-1.0)
+        for node in nodes:
+            sides = np.stack([np.asarray(gradient_of(node, g)) for g in (right, left, found)])
+            low, high = sides.min(axis=0), sides.max(axis=0)
+            self.masks[node] = high - low > 1e-6 * np.abs(sides).max(axis=0)
+            self._sides[node] = low, high
+
+    @property
+    def any(self) -> bool:
+        """Does any of the gradients asked for depend on such a choice?"""
+        return any(mask.any() for mask in self.masks.values())
+
+    def excused(self, node: Value, given: Any, factor: float = 1.0) -> Any:
+        """The entries on a kink whose given number some choice of the derivative there gives."""
+        mask = self.masks[node]
+        if not self._between or not mask.any() or np.shape(given) != node.shape:
+            return mask
+        low, high = (factor * side for side in self._sides[node])
+        low, high = np.minimum(low, high), np.maximum(low, high)
+        slack = TOLERANCE * np.maximum(np.abs(low), np.abs(high))
+        given = np.asarray(given, float)
+        return mask & (low - slack <= given) & (given <= high + slack)
+
+    def undecided(self, node: Value) -> bool:
+        """Does every entry depend on choices of which no one can say what they give?"""
+        return not self._between and bool(self.masks[node].all()) and node.size > 0
 
 
 def _ties(node: Value) -> Any:
@@ -179,3 +207,22 @@ def largest_error(given: Any, truth: Any, ignore: Any = None) -> float:
     if not np.isfinite(worst):
         return float("inf")
     return worst / size if size > 0 and np.isfinite(size) else worst
+
+
+def multiple_of(given: Any, truth: Any) -> float | None:
+    """The one constant by which numbers differ from the true ones; None where there is none.
+
+    A round constant is given exactly. None also where nothing can be told: all is zero.
+    """
+    truth = np.asarray(truth, float)
+    if given is None or np.shape(given) != truth.shape or not truth.size:
+        return None
+    given = np.asarray(given, float)
+    at = int(np.argmax(np.abs(truth)))
+    if not truth.flat[at] or not np.isfinite(given).all() or not np.isfinite(truth).all():
+        return None
+    constant = float(given.flat[at] / truth.flat[at])
+    if not constant or largest_error(given, constant * truth) > TOLERANCE:
+        return None
+    near = float(round(constant))
+    return near if near and abs(constant / near - 1) < TOLERANCE else constant

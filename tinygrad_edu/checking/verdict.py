@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.calculus.examples import Examples, find_examples
-from tinygrad_edu.checking.comparison import check_convention, scales
+from tinygrad_edu.checking.comparison import check_convention, moved, scales
 from tinygrad_edu.checking.formula import (
     Evaluator,
-    SheetError,
     Uncomputable,
     names_in,
     nodes,
     show,
 )
 from tinygrad_edu.checking.sheet import Claim, Graph, Key, Sheet, Statement
-from tinygrad_edu.checking.truth import TOLERANCE, gradient_of, gradients, kinks, largest_error
+from tinygrad_edu.checking.truth import (
+    TOLERANCE,
+    Kinks,
+    gradient_of,
+    gradients,
+    largest_error,
+    multiple_of,
+)
 from tinygrad_edu.checking.vocabulary import Budget
 from tinygrad_edu.core.ops import arithmetic, elementwise
 from tinygrad_edu.core.sweep import reachable
@@ -53,7 +59,7 @@ class Point:
             for key in sheet.versions(claim.of)
             if isinstance(value := graph.values[key], Value)
         ]
-        self.at_kink = kinks(graph.cost, nodes)
+        self.kinks = Kinks(graph.cost, nodes, self.gradients)
         self._bare: Any = None
         self.run = dict(self.plain)
         evaluator = Evaluator(self.run, Budget())
@@ -99,54 +105,74 @@ class Point:
         return gradient_of(graph.values[key], found)
 
     @property
-    def good(self) -> bool:
-        """Are cost and gradients finite, and no number on a kink?"""
+    def finite(self) -> bool:
+        """Are cost and gradients finite?"""
         found = [np.asarray(g) for g in self.gradients.values() if g is not None]
         return bool(
             np.isfinite(np.asarray(self.graph.cost._data)).all()
             and all(np.isfinite(g).all() for g in found)
-            and not any(mask.any() for mask in self.at_kink.values())
         )
+
+    @property
+    def good(self) -> bool:
+        """Are cost and gradients finite, and no number on a kink?"""
+        return self.finite and not self.kinks.any
 
     @property
     def lively(self) -> bool:
         """Does every claimed quantity matter to the cost here: no dead, no saturated net?"""
         return all(
             np.abs(gradient_of(node, self.gradients)).max(initial=0.0) > 1e-6
-            for node in self.at_kink
+            for node in self.kinks.masks
             if node in self.reached
         )
 
 
+Draw = Callable[[Sheet, int, np.random.Generator], dict[str, Any]]
+
+#: Other numbers for what is drawn standard normal: a cost with sqrt or log may exist for them only.
+DOMAINS: tuple[Callable[[np.random.Generator, tuple[int, ...]], Any], ...] = (
+    lambda rng, shape: rng.normal(size=shape),
+    lambda rng, shape: rng.uniform(0.3, 2.0, shape),
+    lambda rng, shape: rng.uniform(0.05, 0.95, shape),
+    lambda rng, shape: rng.uniform(1.5, 4.0, shape),
+    lambda rng, shape: -rng.uniform(0.3, 2.0, shape),
+    lambda rng, shape: 0.1 * rng.normal(size=shape),
+)
+
+
 def points_of(sheet: Sheet) -> tuple[list[Point], list[str]]:
-    """The sheet's own numbers and fresh ones, and what is to be said about them."""
+    """The sheet's own numbers and fresh ones, and what is to be said about them.
+
+    Fresh numbers are drawn by kind; where these give no finite cost, near the sheet's own, then in
+    other ranges. No points at all: the cost is finite for none of them.
+    """
     own = Point(sheet, sheet.main)
     remarks: list[str] = []
-    points = [own]
-    if not np.isfinite(np.asarray(own.graph.cost._data)).all():
-        remarks.append("the cost is not finite on the given numbers; fresh ones were taken instead")
+    points: list[Point] = [own]
+    if not own.finite:
+        what = "cost is" if not np.isfinite(own.graph.cost._data).all() else "gradients are"
+        remarks.append(f"the {what} not finite on the given numbers; fresh ones were taken instead")
         points = []
-    for lively in (True, False):
-        for graph in _fresh_graphs(sheet, nearby=False):
-            try:
-                point = Point(sheet, graph)
-            except (ValueError, ArithmeticError):
-                continue
-            if point.good and (point.lively or not lively):
+    wanted = len(points) + FRESH
+    stages: tuple[tuple[Draw, Callable[[Point], bool]], ...] = (
+        (_drawn, lambda point: point.good and point.lively),
+        (_drawn, lambda point: point.good),
+        (_nearby, lambda point: point.good),
+        (_elsewhere, lambda point: point.good),
+        (_drawn, lambda point: point.finite),
+    )
+    for draw, acceptable in stages:
+        for point in _points(sheet, draw):
+            if acceptable(point):
                 points.append(point)
-            if len(points) > FRESH:
-                return points + _points_off(sheet, points[-1]), remarks
-    for graph in _fresh_graphs(sheet, nearby=True):
-        point = Point(sheet, graph)
-        if point.good:
-            points.append(point)
-        if len(points) > FRESH:
+            if len(points) == wanted:
+                break
+        if len(points) == wanted:
             break
-    if len(points) <= FRESH:
+    if not any(point.good for point in points):
         remarks.append("no numbers were found where cost and gradients are finite and smooth")
-    if not points:
-        points = [own]
-    return points, remarks
+    return points + (_points_off(sheet, points[-1]) if points else []), remarks
 
 
 def _points_off(sheet: Sheet, live: Point) -> list[Point]:
@@ -158,11 +184,7 @@ def _points_off(sheet: Sheet, live: Point) -> list[Point]:
         return []
     found: list[Point] = []
     seen: set[str] = set()
-    for graph in _fresh_graphs(sheet, nearby=False):
-        try:
-            point = Point(sheet, graph)
-        except (ValueError, ArithmeticError):
-            continue
+    for point in _points(sheet, _drawn):
         off = {claim.of for claim in sheet.claims.values() if point.off((claim.of, 0))}
         if point.good and off - seen:
             found.append(point)
@@ -172,24 +194,42 @@ def _points_off(sheet: Sheet, live: Point) -> list[Point]:
     return found
 
 
-def _fresh_graphs(sheet: Sheet, nearby: bool) -> Iterator[Graph]:
-    """The forward lines on fresh numbers: drawn by kind, or the sheet's own changed a little."""
+def _drawn(sheet: Sheet, seed: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Numbers of the declared kinds."""
+    return sheet.draw(seed)
+
+
+def _nearby(sheet: Sheet, seed: int, rng: np.random.Generator) -> dict[str, Any]:
+    """The sheet's own numbers, a little changed."""
+    return {
+        name: sheet.numbers[name] * rng.uniform(0.7, 1.3, given.shape)
+        if given.kind in ("normal", "positive", "uniform") else sheet.numbers[name]
+        for name, given in sheet.givens.items()
+    }  # fmt: skip
+
+
+def _elsewhere(sheet: Sheet, seed: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Numbers from other ranges: of each quantity its own, every third time of all the same."""
+    numbers = sheet.draw(seed)
+    common = DOMAINS[1 + seed // 3 % (len(DOMAINS) - 1)]
+    for name, given in sheet.givens.items():
+        if given.kind == "normal":
+            domain = DOMAINS[int(rng.integers(len(DOMAINS)))] if seed % 3 else common
+            numbers[name] = domain(rng, given.shape)
+    return numbers
+
+
+def _points(sheet: Sheet, draw: Draw) -> Iterator[Point]:
+    """The sheet on fresh numbers, where they can be computed."""
     for seed in range(1, TRIES + 1):
-        numbers = sheet.draw(seed)
         rng = np.random.default_rng([7, seed])
-        if nearby:
-            for name, given in sheet.givens.items():
-                if given.kind in ("normal", "positive", "uniform"):
-                    old = sheet.numbers[name]
-                    numbers[name] = old * rng.uniform(0.7, 1.3, np.shape(old))
-                else:
-                    numbers[name] = sheet.numbers[name]
+        numbers = draw(sheet, seed, rng)
         for (name, _), value in sheet.main.values.items():
             if isinstance(value, Value) and value.op is None and name not in sheet.givens:
                 numbers[name] = float(value._data) * rng.uniform(0.5, 1.5)
         try:
-            yield sheet.graph(numbers)
-        except SheetError:
+            yield Point(sheet, sheet.graph(numbers))
+        except (ValueError, ArithmeticError):  # SheetError is a ValueError
             continue
 
 
@@ -221,11 +261,20 @@ class Judged:
         self.final = {claim.last.key: claim for claim in sheet.claims.values()}
         self.judgements: dict[str, Judgement] = {}
         self.worlds: list[dict[Key, Any]] = []
-        self._judge({})
-        self._settle_ambiguous()
+        if any(point.finite for point in points):
+            self._judge({})
+            self._settle_ambiguous()
+        else:
+            self._know_nothing()
         #: How ill the convention fits, before anything is forgiven.
         self.fit = self.score
         self._forgive()
+
+    def _know_nothing(self) -> None:
+        note = "not judged: no numbers were found for which the cost and its gradients are finite"
+        self.worlds = [dict(point.plain) for point in self.points]
+        for claim in self.sheet.claims.values():
+            self.judgements[claim.name] = Judgement(claim, "unchecked", None, note)
 
     # --- the pass over the lines ---------------------------------------------------------------
 
@@ -268,6 +317,10 @@ class Judged:
         candidates = self._candidates(claim)
         if not candidates:
             return Judgement(claim, "unchecked", None)
+        if all(p.kinks.undecided(p.graph.values[k]) for p in self.points for k, _ in candidates):
+            return Judgement(
+                claim, "unchecked", None, "not judged: all its numbers lie on a kink, always"
+            )
         as_run = [point.run[claim.last.key] for point in self.points]
         for verdict, values in (("correct", as_run), ("follows", given_truth)):
             for truth in candidates:
@@ -324,7 +377,7 @@ class Judged:
                 return False
         for i, value in enumerate(values):
             node = self.points[i].graph.values[truth[0]]
-            mask = self.points[i].at_kink[node]
+            mask = self.points[i].kinks.excused(node, value, truth[1])
             error = largest_error(value, self.truth_at(i, truth), mask)
             if TOLERANCE < error < 0.01:
                 # Nearly right: perhaps exactly, but for an ε such as log(A + 1e-8) adds.
@@ -408,13 +461,7 @@ class Judged:
                 multiple = self.multiple([p.run[claim.last.key] for p in self.points], truth)
                 if multiple is not None:
                     judgement.verdict, judgement.truth = "correct", truth
-                    times = f"{abs(multiple):.6g} times " if abs(multiple) != 1 else ""
-                    sign = ", with the opposite sign" if multiple < 0 else ""
-                    judgement.note = (
-                        f"this is {times}d{claim.of} in {self.convention}' scale{sign}; the "
-                        "lines that "
-                        "read it make up for it, so the parameters' gradients are right"
-                    )
+                    judgement.note = moved(multiple, claim.of, self.convention)
                     break
 
     def _overwritten_but_right(self, judgement: Judgement, statement: Statement) -> bool:
@@ -438,27 +485,13 @@ class Judged:
         ratio: float | None = None
         for i, value in enumerate(values):
             true = np.asarray(self.truth_at(i, truth))
-            if value is None or np.shape(value) != true.shape:
-                return None
-            value = np.asarray(value, float)
-            if true.shape == () and not true and not value:
+            if value is not None and np.shape(value) == true.shape == () and not true and not value:
                 continue  # a single unit that is off
-            at = np.unravel_index(int(np.argmax(np.abs(true))), true.shape)
-            if not true.size or true[at] == 0 or not np.isfinite(value).all():
+            here = multiple_of(value, true)
+            if here is None or (ratio is not None and abs(here / ratio - 1) > TOLERANCE):
                 return None
-            here = float(value[at] / true[at])
-            if ratio is None:
-                ratio = here
-            if ratio == 0 or abs(here / ratio - 1) > TOLERANCE:
-                return None
-            if largest_error(value, ratio * true) > TOLERANCE:
-                return None
-        return None if ratio is None else _rounded(ratio)
-
-
-def _rounded(x: float) -> float:
-    near = round(x)
-    return float(near) if near and abs(x / near - 1) < TOLERANCE else x
+            ratio = here if ratio is None else ratio
+        return ratio
 
 
 def _too_early(sheet: Sheet) -> list[str]:
@@ -479,6 +512,7 @@ def judge(sheet: Sheet, convention: str = "auto") -> tuple[Judged, list[str]]:
     """The sheet judged in the convention that fits it, and remarks on the numbers."""
     examples = find_examples(sheet.cost)
     points, remarks = points_of(sheet)
+    points = points or [Point(sheet, sheet.main)]
     if points[0].graph is not sheet.main:
         examples = find_examples(points[0].graph.cost)
     if not sheet.claims:
