@@ -1,5 +1,6 @@
 """Sheets: what they may say, what they may not, and verdicts on real derivations."""
 
+import io
 import json
 import pickle
 from pathlib import Path
@@ -661,3 +662,42 @@ def test_numbers_are_sought_away_from_kinks():
     )
     rows = judged("dA = (2 * A + 1) / m\ndZ = 7 * dA\ndW = dZ @ X.T\n", forward)
     assert [row.verdict for row in rows.values()] == ["correct", "wrong", "follows"]
+
+
+# --- small kindnesses -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("typed, meant", [("Zl", "Z1"), ("W_1", "W1"), ("a1", "A1"), ("YY", "Y")])
+def test_an_unknown_name_is_answered_by_the_known_one_that_looks_like_it(typed, meant):
+    note = judged(f"dZ1 = {typed} * 2\n")["dZ1"].note
+    assert note == f"{typed} is not defined; did you mean {meant}?"
+    with pytest.raises(SheetError, match=f"{typed} is not defined; did you mean {meant}"):
+        Sheet(NET.replace("J =", f"U = {typed}\nJ ="))
+
+
+def test_a_claim_misspelt_by_a_letter_that_looks_alike_is_remarked_on():
+    report = tg.check_sheet(Sheet(NET + "dZ2 = A2 - Y\ndZl = W2.T @ dZ2\n"))
+    assert [row.name for row in report.rows] == ["dZ2"]
+    assert any("there is no Zl; did you mean dZ1?" in remark for remark in report.remarks)
+    scratch = tg.check_sheet(Sheet(NET + "dZ2 = A2 - Y\ndelta = 2 * dZ2\n"))
+    assert not scratch.remarks
+
+
+def test_standard_input_named_twice_is_an_error_of_the_second(monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("w: ()\nJ = w**2\ndw = 2 * w\n"))
+    batch = tg.check_sheets(["-", "-"])
+    assert batch.reports[0].ok
+    assert "only once" in batch.reports[1].error
+    assert batch.exit_code == 2
+
+
+def test_a_repr_is_one_short_line():
+    report = tg.check_sheet(Sheet(NET + "dZ2 = A2 - Y\ndW2 = dZ2 @ A2.T / m\n", "net"))
+    assert repr(report) == "<SheetReport net: 1 correct, 1 wrong (dW2)>"
+    assert repr(report.rows[1]) == (
+        f"<Row dW2 = dZ2 @ A2.T / m (line {report.rows[1].line}): wrong, wrong_layer_variable>"
+    )
+    assert repr(report.judged.sheet) == "<Sheet net: 6 given, cost J, claims dZ2, dW2>"
+    z = tg.Value(2.0, "z")
+    assert repr(tg.compare(z * z, {"dz": 4.0})) == "<Comparison in calculus' scale: 1 correct>"
+    assert repr(tg.check_sheets(["nowhere"])) == "<Batch of 1 sheet; no claims; 1 cannot be read>"

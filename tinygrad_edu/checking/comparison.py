@@ -24,6 +24,7 @@ from tinygrad_edu.checking.truth import (
     largest_error,
     multiple_of,
 )
+from tinygrad_edu.checking.vocabulary import suggestion
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
@@ -35,7 +36,7 @@ CONVENTIONS = ("auto", "lecture", "calculus")
 _OF_SCALE = {"lecture": "the lecture's", "calculus": "calculus'"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """A derivation judged line by line: see `compare`.
 
@@ -76,6 +77,9 @@ class Comparison:
         from rich.text import Text
 
         return Group(table.rich_table(self.title, self.rows), *map(Text, table.remarks(self.rows)))
+
+    def __repr__(self) -> str:
+        return f"<Comparison in {_OF_SCALE[self.convention]} scale: {table.counted(self.rows)}>"
 
     def __str__(self) -> str:
         return table.text_of(self)
@@ -128,7 +132,8 @@ def compare(
     for name in manual:
         if not isinstance(name, str) or not name.startswith("d") or name[1:] not in named:
             raise GradError(
-                f"{name!r} is not d + the name of a node of the graph. Named nodes: "
+                f"{name!r} is not d + the name of a node of the graph"
+                f"{suggestion(str(name), {f'd{n}': '' for n in named})}. Named nodes: "
                 f"{', '.join(named) or 'none; use tg.name_values(W1=W1, …)'}"
             )
     examples = find_examples(cost, m)
@@ -348,8 +353,8 @@ def moved(constant: float, of: str, convention: str) -> str:
     times = f"{abs(constant):.6g} times " if abs(constant) != 1 else ""
     sign = ", with the opposite sign" if constant < 0 else ""
     return (
-        f"this is {times}d{of} in {_OF_SCALE[convention]} scale{sign}; the lines that read it make up for "
-        "it, so the parameters' gradients are right"
+        f"this is {times}d{of} in {_OF_SCALE[convention]} scale{sign}; the lines that read it make "
+        "up for it, so the parameters' gradients are right"
     )
 
 
@@ -420,7 +425,8 @@ def _computed(name: str, text: str, known: dict[str, Any]) -> Any:
     missing = sorted({key[0] for key in names_in(e) if key[0] not in known})
     if missing:
         raise GradError(
-            f"{name}: its formula reads {', '.join(missing)}; there are {', '.join(sorted(known))}"
+            f"{name}: its formula reads {', '.join(missing)}{suggestion(missing[0], known)}; "
+            f"there are {', '.join(sorted(known))}"
         )
     with np.errstate(all="ignore"):
         value = Evaluator({(k, 0): v for k, v in known.items()}).get(e)

@@ -489,7 +489,10 @@ class Evaluator:
             return e.extra
         if op == "name":
             if e.extra not in self.known:
-                raise Uncomputable(f"{e.extra[0]} is not defined", e)
+                names = {key[0] for key, value in self.known.items() if value is not None}
+                name = e.extra[0]
+                similar = vocabulary.suggestion(name, sorted(names))
+                raise Uncomputable(f"{name} is not defined{similar}", e)
             value = self.known[e.extra]
             if value is None:
                 raise Uncomputable(f"{e.extra[0]} has no value: its own line fails", e)

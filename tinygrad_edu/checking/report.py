@@ -25,7 +25,7 @@ from tinygrad_edu.core.value import Value
 CHECKED_ENTRIES = 8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SheetReport:
     """A sheet judged: see `check_sheet`.
 
@@ -41,7 +41,7 @@ class SheetReport:
     error: str | None = None
     remarks: list[str] = field(default_factory=list)
     source: str = ""
-    judged: Judged | None = field(default=None, repr=False)
+    judged: Judged | None = None
 
     @property
     def ok(self) -> bool:
@@ -77,6 +77,10 @@ class SheetReport:
             return Text(f"{self.title}\n{self.error}", "red")
         said = [*table.remarks(self.rows), *self.remarks]
         return Group(table.rich_table(self.title, self.rows), *map(_remark, said))
+
+    def __repr__(self) -> str:
+        said = self.error if self.error is not None else table.counted(self.rows)
+        return f"<SheetReport {self.sheet}: {said}>"
 
     def __str__(self) -> str:
         return table.text_of(self)
@@ -116,7 +120,7 @@ def _remark(text: str) -> Any:
     return Text(text, style)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Batch:
     """Several sheets judged: `reports` in the order given, a summary as ``str``."""
 
@@ -164,6 +168,13 @@ class Batch:
             )  # fmt: skip
         return summary
 
+    def __repr__(self) -> str:
+        sheets = f"{len(self.reports)} sheet{'s' * (len(self.reports) != 1)}"
+        unread = sum(report.error is not None for report in self.reports)
+        rows = [row for report in self.reports for row in report.rows]
+        said = [sheets, table.counted(rows), *([f"{unread} cannot be read"] if unread else [])]
+        return f"<Batch of {'; '.join(said)}>"
+
     def __str__(self) -> str:
         return table.text_of(self, width=140)
 
@@ -202,10 +213,17 @@ def check_sheets(
     data: str | Path | Mapping[str, Any] | None = None,
     convention: str = "auto",
 ) -> Batch:
-    """Judge several sheets; one that cannot be read is reported with its error."""
-    reports = []
+    """Judge several sheets; one that cannot be read is reported with its error.
+
+    Standard input, "-", can be read once: named again it is an error of its own.
+    """
+    reports: list[SheetReport] = []
+    named: set[str] = set()
     for path in paths:
         try:
+            if str(path) == "-" and "-" in named:
+                raise SheetError("standard input can be read only once: name - once")
+            named.add(str(path))
             reports.append(check_sheet(path, data, convention))
         except (SheetError, OSError) as error:
             reports.append(SheetReport(str(path), error=str(error)))

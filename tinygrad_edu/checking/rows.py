@@ -30,7 +30,7 @@ class Diagnosis:
     correction: str | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Row:
     """One claim judged.
 
@@ -54,6 +54,11 @@ class Row:
     def ok(self) -> bool:
         """Nothing about this line has to be changed."""
         return self.verdict in ("correct", "kink", "unchecked")
+
+    def __repr__(self) -> str:
+        where = f" (line {self.line})" if self.line else ""
+        mistake = f", {self.diagnosis.mistake}" if self.diagnosis else ""
+        return f"<Row {self.formula or self.name}{where}: {self.verdict}{mistake}>"
 
     def to_json(self) -> dict[str, Any]:
         """The row as plain JSON values; nan and infinity as None."""
@@ -164,6 +169,17 @@ def html_table(title: str, rows: Sequence[Row]) -> str:
         f"<table><caption>{html.escape(title)}</caption><thead><tr>{head}</tr></thead>"
         f"<tbody>{''.join(body)}</tbody></table>{below}"
     )
+
+
+def counted(rows: Sequence[Row]) -> str:
+    """How many rows have which verdict, and the names of those that are not right."""
+    parts = []
+    for verdict in STYLES:
+        names = [row.name for row in rows if row.verdict == verdict]
+        if names:
+            bad = f" ({', '.join(names)})" if verdict in ("wrong", "follows") else ""
+            parts.append(f"{len(names)} {verdict}{bad}")
+    return ", ".join(parts) or "no claims"
 
 
 def score(rows: Sequence[Row]) -> int:

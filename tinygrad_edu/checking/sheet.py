@@ -157,6 +157,12 @@ class Sheet:
         self.main = main
         self.values = {key[0]: value for key, value in main.values.items()}
 
+    def __repr__(self) -> str:
+        return (
+            f"<Sheet {self.name}: {len(self.givens)} given, cost {self.cost_name}, "
+            f"claims {', '.join(self.claims) or 'nothing'}>"
+        )
+
     def derive(
         self, wrt: Any = None, convention: str = "lecture", every: bool = False
     ) -> Derivation:
@@ -580,7 +586,8 @@ class _Parser:
             raise SheetError("one index after a name is allowed on the left", node.lineno, 1)
         name = target.value.id
         if self._version(name) < 0:
-            raise SheetError(f"{name} is not defined", node.lineno, node.col_offset + 1)
+            similar = vocabulary.suggestion(name, self.latest)
+            raise SheetError(f"{name} is not defined{similar}", node.lineno, node.col_offset + 1)
         old = reader.read(target)
         make = self.sheet.formulas.make
         changed = make("setitem", old.args[0], *old.args[1:], new)

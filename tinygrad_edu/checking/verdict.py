@@ -26,7 +26,7 @@ from tinygrad_edu.checking.truth import (
     largest_error,
     multiple_of,
 )
-from tinygrad_edu.checking.vocabulary import Budget
+from tinygrad_edu.checking.vocabulary import Budget, alike
 from tinygrad_edu.core.ops import arithmetic, elementwise
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
@@ -508,6 +508,21 @@ def _too_early(sheet: Sheet) -> list[str]:
     ]
 
 
+def _misnamed(sheet: Sheet) -> list[str]:
+    """Lines that look like claims but for a letter: dZl where there is a Z1."""
+    known = {*sheet.givens, *(statement.name for statement in sheet.forward)}
+    found = {}
+    for s in sheet.backward:
+        if s.name[:1] == "d" and s.name not in sheet.claims and s.name[1:] not in known:
+            near = [n for n in alike(s.name[1:], sorted(known)) if f"d{n}" not in sheet.claims]
+            if near:
+                found[s.name] = (
+                    f"{s.name} (line {s.line}) is not judged: there is no {s.name[1:]}; "
+                    f"did you mean d{near[0]}?"
+                )
+    return list(found.values())
+
+
 def judge(sheet: Sheet, convention: str = "auto") -> tuple[Judged, list[str]]:
     """The sheet judged in the convention that fits it, and remarks on the numbers."""
     examples = find_examples(sheet.cost)
@@ -517,7 +532,7 @@ def judge(sheet: Sheet, convention: str = "auto") -> tuple[Judged, list[str]]:
         examples = find_examples(points[0].graph.cost)
     if not sheet.claims:
         remarks.append("this sheet claims nothing: a claim is a line such as dW1 = …")
-    remarks += _too_early(sheet)
+    remarks += _too_early(sheet) + _misnamed(sheet)
     tried = [
         Judged(sheet, points, examples, choice) for choice in check_convention(convention, examples)
     ]

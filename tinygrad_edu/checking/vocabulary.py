@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -362,10 +362,22 @@ _PRODUCTS = frozenset({"dot", "matmul"})
 _DEAR = {"exp": 8, "log": 8, "tanh": 12, "**": 12, "power": 12, "softmax": 16, "sigmoid": 12}
 
 
-def suggestion(name: str) -> str:
-    """A known function with a similar name, to put behind an error."""
-    near = difflib.get_close_matches(name, FUNCTIONS, n=1)
-    return f"; did you mean {prefix(near[0])}{near[0]}?" if near else ""
+def suggestion(name: str, known: Iterable[str] | None = None) -> str:
+    """A known name similar to an unknown one, to put behind an error; by default a function's."""
+    names = list(FUNCTIONS if known is None else known)
+    near = alike(name, names) or difflib.get_close_matches(name, names, n=1)
+    if not near:
+        return ""
+    return f"; did you mean {prefix(near[0]) if known is None else ''}{near[0]}?"
+
+
+def alike(name: str, known: Iterable[str]) -> list[str]:
+    """The known names that look like this one: Zl and Z1, AO and A0, W_1 and w1."""
+    return [other for other in known if other != name and _looks(other) == _looks(name)]
+
+
+def _looks(name: str) -> str:
+    return name.lower().replace("_", "").translate(str.maketrans("lio", "110"))
 
 
 def prefix(name: str) -> str:
