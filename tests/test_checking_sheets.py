@@ -3,6 +3,7 @@
 import io
 import json
 import pickle
+import re
 from pathlib import Path
 
 import numpy as np
@@ -701,3 +702,95 @@ def test_a_repr_is_one_short_line():
     z = tg.Value(2.0, "z")
     assert repr(tg.compare(z * z, {"dz": 4.0})) == "<Comparison in calculus' scale: 1 correct>"
     assert repr(tg.check_sheets(["nowhere"])) == "<Batch of 1 sheet; no claims; 1 cannot be read>"
+
+
+@pytest.mark.parametrize("upper, lower, wrong, other, said", [
+    ("A2 - Y", "dZ2 @ A1.T", "dW2", "dZ2", "1/m is missing in dZ2"),
+    ("(A2 - Y) / m", "1/m * dZ2 @ A1.T", "dW2", "dZ2", "1/m is too many in dZ2"),
+    ("A2 - Y", "dZ2 @ A1.T\ndZ1 = W2.T @ dZ2 * (1 - A1**2)\ndW1 = dZ1 @ X.T", "dZ2", "dW2",
+     "1/m is missing in dW2, dW1"),
+])  # fmt: skip
+def test_a_1_over_m_that_may_sit_in_either_line_is_said_of_both(upper, lower, wrong, other, said):
+    rows = judged(f"dZ2 = {upper}\ndW2 = {lower}\n")
+    assert rows[wrong].verdict == "wrong"
+    assert rows[other].verdict != "wrong"
+    assert f"scale {wrong} is right as it stands" in rows[wrong].note
+    assert rows[wrong].note.endswith(said)
+
+
+def test_where_another_mistake_is_made_no_scale_is_blamed():
+    rows = judged("dZ2 = A2 - Y\ndW2 = dZ2 @ A2.T\n")
+    assert rows["dW2"].note is None
+
+
+# --- what corrections and names are made of -------------------------------------------------------
+
+
+@pytest.mark.parametrize("forward, wrong, correction", [
+    ("m = 5\nX: (4, m)\nW: (3, 4)\nT: (3, m)\nA = W @ X\nJ = np.mean((A - T)**2)\n",
+     "dA = A - T", r"dA = .*2.*3.*m.*"),
+    ("d = 3\nQ: (5, d)\nK: (4, d)\nT: (5, 4)\nS = Q @ K.T / np.sqrt(d)\n"
+     "J = np.sum((S - T)**2) / 2\ndS = S - T\n", "dQ = dS @ K", r"dQ = .*np\.sqrt\(d\).*"),
+    ("Z: (3, 4)\nT: (3, 4)\nA = np.tanh(1.702 * Z)\nJ = np.sum((A - T)**2) / 2\ndA = A - T\n",
+     "dZ = dA * (1 - A**2)", r"dZ = .*1\.702.*"),
+    ("m = 7\nt = 2.5\nX: (3, m)\nY: (4, m) = onehot(axis=0)\nW: (4, 3)\nZ = W @ X\n"
+     "P = softmax(Z / t, axis=0)\nJ = -np.sum(Y * np.log(P)) / m\n",
+     "dW = (P - Y) @ X.T / m", r"dW = .*/ m.* t.*|dW = .*/ t.* m.*"),
+])  # fmt: skip
+def test_corrections_speak_of_sizes_and_numbers_by_their_names(forward, wrong, correction):
+    sheet = Sheet(forward + wrong + "\n")
+    rows = tg.check_sheet(sheet, convention="calculus").rows
+    found = rows[-1].diagnosis.correction
+    assert re.fullmatch(correction, found), found
+    mended = tg.check_sheet(Sheet(f"{forward}{found}\n"), convention="calculus")
+    assert mended.rows[-1].verdict == "correct"
+
+
+NORMALISED = (
+    "m = 6\nX: (3, m)\ng: (3, 1)\nT: (3, m)\nmu = np.mean(X, axis=1, keepdims=True)\n"
+    "v = np.mean((X - mu)**2, axis=1, keepdims=True)\nN = (X - mu) / np.sqrt(v + 1e-5)\n"
+    "Y = g * N\nJ = np.sum((Y - T)**2) / 2\ndY = Y - T\n"
+    "dg = np.sum(dY * N, axis=1, keepdims=True)\ndN = dY * g\n"
+)
+
+
+@pytest.mark.parametrize("wrong, right", [
+    ("dX = (dN - np.mean(dN, axis=1, keepdims=True)) / np.sqrt(v + 1e-5)",
+     "dX = (dN - np.mean(dN, axis=1, keepdims=True)"
+     " - N * np.mean(dN * N, axis=1, keepdims=True)) / np.sqrt(v + 1e-5)"),
+    ("dX = g / np.sqrt(v + 1e-5) / m * (m * dY - np.sum(dY, axis=1, keepdims=True))",
+     "dX = g / np.sqrt(v + 1e-5) / m * (m * dY - np.sum(dY, axis=1, keepdims=True) - N * dg)"),
+])  # fmt: skip
+def test_a_normalisation_in_one_line_lacks_one_term(wrong, right):
+    found = judged(wrong + "\n", NORMALISED)["dX"].diagnosis
+    assert (found.mistake, found.correction) == ("batchnorm_missing_term", right)
+
+
+LINE = "m = 7\nX: (3, m)\ny: (1, m)\nw: (1, 3)\n"
+
+
+@pytest.mark.parametrize("forward, wrong, right, mistake", [
+    (LINE + "e = w @ X - y\nJ = np.sum(np.where(np.abs(e) <= 1, 0.5 * e**2, np.abs(e) - 0.5))\n",
+     "de = np.where(np.abs(e) <= 1, e, 1)", "de = np.where(np.abs(e) <= 1, e, np.sign(e))",
+     "wrong_derivative_formula"),
+    (LINE + "e = w @ X - y\nJ = np.sqrt(np.sum(e**2))\n", "de = e", "de = e / J",
+     "missing_upstream_factor"),
+    (LINE + "s = w @ X\nh = np.maximum(0, 1 - y * s)\nJ = np.sum(h)\n", "ds = -y",
+     "ds = -(h > 0) * y", "missing_activation_derivative"),
+    (LINE + "d = w @ X\nk = np.exp(-0.3 * d)\nJ = np.sum((k - y)**2) / 2\ndk = k - y\n",
+     "dd = -0.3 * dk", "dd = -0.3 * k * dk", "missing_activation_derivative"),
+    (LINE + "z = w @ X\ns = sigmoid(z)\na = z * s\nJ = np.sum((a - y)**2) / 2\nda = a - y\n",
+     "dz = da * s * (1 - s)", "dz = da * s + da * z * (s * (1 - s))", "missing_fan_out_term"),
+    (LINE + "c: (1, 1)\nz = w @ X\na = np.where(z > 0, z, c * z)\nJ = np.sum((a - y)**2) / 2\n"
+     "da = a - y\n", "dc = np.sum(da * z, axis=1, keepdims=True)",
+     "dc = np.sum(da * z * (z <= 0), axis=1, keepdims=True)", "missing_activation_derivative"),
+    ("E: (7, 3)\ni: (6,) = integers(0, 7)\nt: (3,)\nh = E[i].mean(axis=0)\n"
+     "J = np.sum((h - t)**2) / 2\ndh = h - t\ndE = np.zeros_like(E)\n",
+     "np.add.at(dE, i, dh)", "np.add.at(dE, i, dh / 6)", "constant_factor"),
+])  # fmt: skip
+def test_losses_and_activations_of_ones_own(forward, wrong, right, mistake):
+    rows = judged(wrong + "\n", forward)
+    row = list(rows.values())[-1]
+    assert row.verdict == "wrong"
+    assert (row.diagnosis.mistake, row.diagnosis.correction) == (mistake, right)
+    assert list(judged(right + "\n", forward).values())[-1].verdict == "correct"

@@ -33,7 +33,7 @@ from tinygrad_edu.core.value import Value
 MOST_ENTRIES = 64
 
 CONVENTIONS = ("auto", "lecture", "calculus")
-_OF_SCALE = {"lecture": "the lecture's", "calculus": "calculus'"}
+OF_SCALE = {"lecture": "the lecture's", "calculus": "calculus'"}
 
 
 @dataclass(frozen=True, repr=False)
@@ -79,7 +79,7 @@ class Comparison:
         return Group(table.rich_table(self.title, self.rows), *map(Text, table.remarks(self.rows)))
 
     def __repr__(self) -> str:
-        return f"<Comparison in {_OF_SCALE[self.convention]} scale: {table.counted(self.rows)}>"
+        return f"<Comparison in {OF_SCALE[self.convention]} scale: {table.counted(self.rows)}>"
 
     def __str__(self) -> str:
         return table.text_of(self)
@@ -353,7 +353,7 @@ def moved(constant: float, of: str, convention: str) -> str:
     times = f"{abs(constant):.6g} times " if abs(constant) != 1 else ""
     sign = ", with the opposite sign" if constant < 0 else ""
     return (
-        f"this is {times}d{of} in {_OF_SCALE[convention]} scale{sign}; the lines that read it make "
+        f"this is {times}d{of} in {OF_SCALE[convention]} scale{sign}; the lines that read it make "
         "up for it, so the parameters' gradients are right"
     )
 

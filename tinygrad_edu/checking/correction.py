@@ -108,6 +108,7 @@ class Words:
             for form in link.forms
             if form.op != "number" and lab.depends(form)
         ]
+        self.forms += self._masks(visible)
         pieces: list[Expr] = []
         self.terms: list[Expr] = []
         #: Derivatives of activations, parts of the rule: what two factors may give way to.
@@ -128,6 +129,21 @@ class Words:
         self.factors = _unique([*self.forms, *pieces, *self.arrays])
         #: Formulas the sheet itself contains, or that its rules are made of.
         self.known = {sub for word in self.factors for _, sub in nodes(word)} | lab.written
+
+    def _masks(self, visible: set[Key]) -> list[Expr]:
+        """Where a forward line chooses: what is compared, its contrary, what a maximum passes."""
+        make, zero = self.lab.formulas.make, self.lab.formulas.number(0)
+        contrary = {">": "<=", ">=": "<", "<": ">=", "<=": ">"}
+        found = []
+        for statement in self.lab.sheet.forward:
+            for _, e in nodes(statement.expr):
+                if e.op in contrary and names_in(e) <= visible:
+                    found += [e, make(contrary[e.op], *e.args)]
+            made = statement.expr
+            if made.function in ("maximum", "relu") and statement.key in visible:
+                if any(a is zero for a in made.args) or made.function == "relu":
+                    found.append(make(">", self.lab.name(statement.key), zero))
+        return [e for e in found if isinstance(self.lab.value(e), np.ndarray)]
 
     def transposes(self) -> list[Expr]:
         """The matrices among the names, transposed."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tinygrad_edu.checking import symbolic
@@ -71,6 +73,8 @@ def _diagnosed(lab: Lab, namer: Namer, judgement: Judgement) -> Diagnosis:
     if mistake == "lost_accumulation":
         return Diagnosis(mistake, explanation, namer.accumulated(line))
     text = None if found is None else f"{statement.name} = {found.text}"
+    if found is not None and found.edit.expr.op == "addat":
+        text = found.text  # which gives nothing back: there is no NAME = to write
     return Diagnosis(mistake, explanation, text)
 
 
@@ -85,7 +89,9 @@ def _rules(lab: Lab, judgement: Judgement, statement: Statement) -> list[Expr]:
     for other, (name, scale) in gradients_above(lab, statement).items():
         if other in derived:
             derived[other] = symbolic.Line(lab, name, derived[other].shape, 1.0 / scale)
-    return _softmax_rules(lab, key, factor, derived) + rules
+    shorter = _softmax_rules(lab, key, factor, derived)
+    shorter += _normalising_rules(lab, key, factor, derived)
+    return shorter + rules
 
 
 def _softmax_rules(
@@ -120,12 +126,67 @@ def _softmax_rules(
                         e = lab.times(constant, make("-", summed, y))
                         if e is not None:
                             found.append(e)
-    right = []
-    for e in found:
-        if all(equal(lab.value(e, i), lab.truth(key, factor, i)) for i in range(len(lab.points))):
-            right.append(e)
+    right = [e for e in found if _is_right(lab, e, key, factor)]
     right.sort(key=size)
     return right[:2]
+
+
+def _normalised_axes(p: Any) -> list[int]:
+    """The axes along which numbers have mean 0 and mean square 1, a 1e-5 added below apart."""
+    if not isinstance(p, np.ndarray) or p.dtype.kind != "f":
+        return []
+    return [
+        axis
+        for axis in range(p.ndim)
+        if p.shape[axis] > 2
+        and np.allclose(p.mean(axis=axis), 0.0, atol=1e-8)
+        and np.allclose((p**2).mean(axis=axis), 1.0, atol=1e-2)
+    ]
+
+
+def _normalising_rules(
+    lab: Lab, key: Key, factor: float, derived: dict[Key, symbolic.Line]
+) -> list[Expr]:
+    """``(dp - mean(dp) - p * mean(dp * p)) / s`` for what ``p = (x - mean(x)) / s`` was made of."""
+    make, number, call = lab.formulas.make, lab.formulas.number, lab.formulas.call
+    found = []
+    for statement in lab.sheet.forward:
+        made = statement.expr
+        if made.op != "/" or statement.key not in derived:
+            continue
+        name, above = lab.name(statement.key), derived[statement.key]
+        for axis in _normalised_axes(lab.points[0].plain[statement.key]):
+            options = {"axis": number(axis), "keepdims": number(True)}
+            mean = call("mean", above.expr, **options)
+            along = make("*", name, call("mean", make("*", above.expr, name), **options))
+            centred = make("-", make("-", above.expr, mean), along)
+            written = lab.times(factor * above.constant, make("/", centred, made.args[1]))
+            if written is not None:
+                found.append(written)
+    return [e for e in found if _is_right(lab, e, key, factor)]
+
+
+def _is_right(lab: Lab, e: Expr, key: Key, factor: float) -> bool:
+    return all(equal(lab.value(e, i), lab.truth(key, factor, i)) for i in range(len(lab.points)))
+
+
+def _shares_of_normalising(lab: Lab, visible: set[Key]) -> list[Expr]:
+    """``p * sum(dq * p)``, as part of a rule multiplied out, by the shortest name it goes by."""
+    make, number, call = lab.formulas.make, lab.formulas.number, lab.formulas.call
+    found = []
+    for other in lab.forward_keys:
+        p = lab.points[0].plain[other]
+        for axis in _normalised_axes(p):
+            name = lab.name(other)
+            for key in visible:
+                above = lab.name(key)
+                if key not in lab.points[0].plain and np.shape(lab.value(above)) == p.shape:
+                    for function in ("sum", "mean"):
+                        options = {"axis": number(axis), "keepdims": number(True)}
+                        total = call(function, make("*", above, name), **options)
+                        constant, known = lab.simplest(total)
+                        found.append(make("*", name, known if constant == 1.0 else total))
+    return found
 
 
 def _correct(
@@ -135,7 +196,7 @@ def _correct(
     assert judgement.truth is not None
     truth = judgement.truth
     visible = visible_keys(lab, statement)
-    own = _own_words(lab, statement, visible)
+    own = _own_words(lab, statement, visible) + _shares_of_normalising(lab, visible)
     best: tuple[float, Correction, Expr] | None = None
     for line in _versions(lab, judgement, statement):
         words = Words(lab, rules, visible, line, own)

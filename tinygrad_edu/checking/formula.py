@@ -406,7 +406,10 @@ def _fresh(e: Expr, spelling: Mapping[Expr, str]) -> str:
         return f"{sub(args[0], ATOM)}**{sub(args[1], BINDS['neg'])}"
     if len(args) == 2 and (op in BINDS or _level(e) == BINDS["cmp"]):
         level = _level(e)
-        return f"{sub(args[0], level)} {op} {sub(args[1], level + 1)}"
+        left = sub(args[0], level)
+        if op in ("+", "-") and args[0].op in ("+", "-") and _bracketed(left):
+            left = left[1:-1].strip()  # (x - y) / s has become (x - y - z) / s
+        return f"{left} {op} {sub(args[1], level + 1)}"
     if op in ("call", "method"):
         options = e.options
         given = [sub(a) for a in e.positional[op == "method" :]]

@@ -162,9 +162,48 @@ class Lab:
                 if e.op in ("number", "name"):
                     continue
                 value = self.value(e)
-                if is_scalar(value) and not self.depends(e):
+                if is_scalar(value) and value and not self.depends(e):
                     add(float(value), e)
+                    add(1 / float(value), make("/", number(1), e))
+        for (v, e), (w, f) in itertools.combinations(named[:6], 2):
+            product = make("*", e, f)
+            add(1 / (v * w), make("/", number(1), product))
+            add(2 / (v * w), make("/", number(2), product))
+        literals = {
+            float(e.extra): e
+            for statement in self.sheet.forward
+            for _, e in nodes(statement.expr)
+            if e.op == "number" and is_scalar(e.extra) and isinstance(e.extra, float)
+        }
+        for value, e in literals.items():
+            add(value, e)
+            add(-value, make("neg", e))
+        for n in {n for given in self.sheet.givens.values() for n in given.shape if n > 1}:
+            add(1 / n, make("/", number(1), number(n)))
         return found
+
+    def _of_sizes(self, value: float) -> Expr | None:
+        """A fraction with a named size in it: 2 / 15 as ``2 / (3 * m)`` where m = 5."""
+        make, number = self.formulas.make, self.formulas.number
+        lengths = {float(n) for given in self.sheet.givens.values() for n in given.shape if n > 1}
+        best: tuple[int, Expr] | None = None
+        for statement in self.sheet.forward:
+            key = statement.key
+            size = self.judged.points[0].plain.get(key)
+            if key in self.graph_scalars or not is_scalar(size) or size not in lengths:
+                continue
+            rest = Fraction(abs(value) * size).limit_denominator(1000)
+            if not rest or abs(float(rest) / size - abs(value)) > 1e-11 * abs(value):
+                continue
+            over, under = rest.numerator, rest.denominator
+            if over > 4 or (under not in lengths and under != 2):
+                continue
+            e = make("/", number(over), make("*", number(under), self.name(key)))
+            if best is None or over + under < best[0]:
+                best = (over + under, e)
+        if best is None:
+            return None
+        return best[1] if value > 0 else make("neg", best[1])
 
     def depends(self, e: Expr) -> bool:
         """Does a formula read anything that is not a plain number of the sheet?"""
@@ -186,7 +225,7 @@ class Lab:
         """A constant as the sheet would write it; None if it is not a nice one."""
         if not np.isfinite(value) or value == 0:
             return None
-        found = self.scalars.get(_key(value))
+        found = self.scalars.get(_key(value)) or self._of_sizes(value)
         if found is None and abs(value) < 1000 and abs(value - round(value)) < 1e-9 * abs(value):
             whole = self.formulas.number(abs(round(value)))
             return whole if value > 0 else self.formulas.make("neg", whole)
@@ -272,6 +311,10 @@ class Lab:
         if is_scalar(value) and not self.depends(e):
             return float(value), self.formulas.number(1)
         for other, constant in self.alike(self._vector(e)):
+            if 0 < abs(abs(constant) - 1) < TOLERANCE:  # equal but for a 1e-8 added for safety
+                if abs(abs(constant) - 1) > 1e-12:
+                    continue
+                constant = float(np.sign(constant))
             if size(other) < least and self._multiple(e, constant, other):
                 best, least, factor = other, size(other), constant
         self.register(best)

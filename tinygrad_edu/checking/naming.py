@@ -20,6 +20,7 @@ from tinygrad_edu.checking.lab import Lab, Link, equal, is_scalar
 from tinygrad_edu.checking.rows import shape_text
 from tinygrad_edu.checking.sheet import Key, Statement
 from tinygrad_edu.checking.verdict import Judgement
+from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
 
 Factors = list[tuple[Expr, int]]
@@ -776,13 +777,14 @@ class Namer:
             return "derivative_of_other_activation", (
                 f"{show(x)} is the derivative of {other}, and {n} is not {other}: {right}."
             )
+        rest = [f for f in self._all_factors(x) if not self._is_gradient_name(f[0])]
+        if rest and len(rest) < len(self._all_factors(x)):
+            if self.lab.same(product(self.lab, rest), y):
+                return None  # a right share of a sum
         if (
             x.op != "name"
             and not link.masking
-            and any(
-                sub.op == "name" and self._role_of_name(sub.extra).kind == "gradient"
-                for _, sub in nodes(x)
-            )
+            and any(self._is_gradient_name(sub) for _, sub in nodes(x))
         ):
             return "derivative_at_wrong_point", f"{show(x)} is formed from a gradient; {right}."
         if x.op in _ORDERED and y.op in _ORDERED:
@@ -803,6 +805,9 @@ class Namer:
         if role is not None and role.kind in ("gradient", "weight"):
             return None
         return None
+
+    def _is_gradient_name(self, e: Expr) -> bool:
+        return e.op == "name" and self._role_of_name(e.extra).kind == "gradient"
 
     def _wrong_argument(self, link: Link, used: Key, right: str, x: Expr) -> tuple[str, str]:
         for other in self.lab.links:
@@ -898,7 +903,9 @@ class Namer:
                 f"{show(a)} is the square itself; its derivative has a power less."
             )
         root = chain[0][0]
-        if a.op == b.op == "number" and (root.op == "setitem" or root.function == "where"):
+        branch = any(x.function == "where" and a in x.args for x, _ in chain)
+        branch = branch and not any(self._is_gradient_like(e) for _, e in nodes(b))
+        if a.op == "number" and (branch or (b.op == "number" and root.op == "setitem")):
             return "wrong_derivative_formula", f"{show(a)} stands where {show(b)} belongs."
         if a.op == "name" and b.op == "call" and b.args == (a,):
             return "wrong_layer_variable", f"{show(a)} stands where {show(b)} belongs."
@@ -1018,6 +1025,13 @@ class Namer:
             if any(e.function == "sum" for t in extra for _, e in nodes(t)) and self._normalises():
                 return "double_counted_path", f"{show(extra[0])} is counted though it has no share."
             return "double_counted_path", f"A path is counted twice: {show(extra[0])} is too many."
+        if len(extra) == 1 and len(before) == 1 and len(lost) == len(after) > 1:
+            factors = [f for f, _ in self._all_factors(extra[0])]
+            if any(self._is_gradient_name(f) for f in factors):
+                return "missing_fan_out_term", (
+                    f"{of[0] if of else 'This'} reaches the cost along several paths, whose shares "
+                    f"add up: {' and '.join(show(t) for t in lost)}."
+                )
         if len(lost) == len(extra) == 1:
             x, y = extra[0], lost[0]
             ratio = self._ratio(x, y)
@@ -1246,11 +1260,37 @@ class Namer:
         derivative = self._contains_derivative(whole)
         if derivative is not None:
             return "missing_activation_derivative", self._lacks(derivative)
+        if any(e.op in _ORDERED for _, e in nodes(whole)):
+            return "missing_activation_derivative", (
+                f"{what} is missing: only where the forward pass lets a number through does its "
+                "gradient come back."
+            )
         if of not in self.parameters:
             for f, _ in arrays:
                 if f.op == "name" and f.extra in self.parameters:
                     return "missing_weight_factor", f"The weight {show(f)} on the path is left out."
+        link = next(
+            (x for x in self.lab.links if x.before == of and self._slope_of(reals, x)), None
+        )
+        if link is not None:
+            return "missing_activation_derivative", self._lacks(link)
+        for f, _ in arrays:
+            if f.op == "name" and of is not None and self._made_from(f.extra, of):
+                return "missing_upstream_factor", (
+                    f"The derivative of what follows has {what} as a factor; it is left out."
+                )
         return "missing_input_factor", f"The factor {what} of the product is left out."
+
+    def _slope_of(self, e: Expr, link: Link) -> bool:
+        """Is a formula a constant multiple of a link's derivative?"""
+        return bool(link.forms) and self._ratio(e, link.forms[0]) is not None
+
+    def _made_from(self, key: Key, of: Key) -> bool:
+        """Is a forward name computed from another, directly or through others?"""
+        value, start = (self.lab.points[0].graph.values.get(k) for k in (key, of))
+        if not isinstance(value, Value) or value is start:
+            return False
+        return any(node is start for node in reachable(value, every=True))
 
     def _lacks(self, link: Link) -> str:
         """What to say of a derivative left out, in the lecture's notation too."""

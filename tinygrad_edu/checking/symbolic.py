@@ -135,7 +135,7 @@ def _written(
     if name == "multiply":
         return _product(lab, x[0], x[1])
     if name == "divide":
-        return x[0] if _is(x[1], 1) else make("/", *x)
+        return x[0] if _is(x[1], 1) else number(1) if x[0] is x[1] else make("/", *x)
     if name in _INFIX:
         return make(_INFIX[name], *x)
     if name == "power_constant":
@@ -152,6 +152,9 @@ def _written(
             return call("transpose", x[0], _axis(lab, tuple(options["axes"])))
         return _transposed(lab, x[0])
     if name == "reshape":
+        new_axes = _new_axes(lab, shape(args[0]), new)
+        if new_axes:
+            return make("index", x[0], *new_axes)
         sizes = [number(int(n)) for n in new]
         return make("method", x[0], make("tuple", *sizes), extra=("reshape", ()))
     if name == "broadcast_to":
@@ -182,10 +185,11 @@ def _product(lab: Lab, a: Expr, b: Expr) -> Expr:
         return b if _is(a, 1) else a
     if a is b:
         return make("**", a, lab.formulas.number(2))
-    if b.op == "/" and _is(b.args[0], 1):
-        return make("/", a, b.args[1])
-    if a.op == "/" and _is(a.args[0], 1):
-        return make("/", b, a.args[1])
+    for x, y in ((a, b), (b, a)):
+        if y.op == "/" and x is y.args[1]:
+            return y.args[0]
+        if y.op == "/" and _is(y.args[0], 1):
+            return make("/", x, y.args[1])
     return make("*", a, b)
 
 
@@ -211,6 +215,23 @@ def _index(lab: Lab, part: Any) -> Expr:
     if part is None or part is Ellipsis or isinstance(part, (int, np.integer)):
         return number(part if part is None or part is Ellipsis else int(part))
     return _constant(lab, np.asarray(part)).expr
+
+
+def _new_axes(lab: Lab, old: Shape, new: Shape) -> list[Expr]:
+    """``[:, None]``, where a shape differs from another by axes of length 1 only; else nothing."""
+    number = lab.formulas.number
+    whole = lab.formulas.make("slice", number(None), number(None), number(None))
+    parts: list[Expr] = []
+    left = list(old)
+    for n in new:
+        if left and left[0] == n:
+            left.pop(0)
+            parts.append(whole)
+        elif n == 1:
+            parts.append(number(None))
+        else:
+            return []
+    return parts if not left and len(new) > len(old) > 0 else []
 
 
 def _summed(lab: Lab, e: Expr, old: Shape, new: Shape) -> Expr:

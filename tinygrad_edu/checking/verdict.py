@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.calculus.examples import Examples, find_examples
-from tinygrad_edu.checking.comparison import check_convention, moved, scales
+from tinygrad_edu.checking.comparison import OF_SCALE, check_convention, moved, scales
 from tinygrad_edu.checking.formula import (
     Evaluator,
     Uncomputable,
@@ -408,6 +408,26 @@ class Judged:
         verdicts = [j.verdict for j in self.judgements.values()]
         return 3 * verdicts.count("wrong") + verdicts.count("follows")
 
+    @property
+    def wrong(self) -> set[str]:
+        """The claims that are wrong."""
+        return {name for name, j in self.judgements.items() if j.verdict == "wrong"}
+
+    def averages(self, name: str) -> str | None:
+        """Is a line right but for a 1/m that is "missing" or "too many"?"""
+        judgement = self.judgements[name]
+        if judgement.truth is None or self.examples is None or self.examples.m == 1:
+            return None
+        expr = judgement.claim.last.expr
+        with np.errstate(all="ignore"):
+            values = [Evaluator(world, Budget()).get(expr) for world in self.worlds]
+        constant = self.multiple(values, judgement.truth)
+        m = self.examples.m
+        for what, factor in (("missing", m), ("too many", 1 / m)):
+            if constant is not None and np.isclose(constant, factor):
+                return what
+        return None
+
     # --- what is wrong only by where a factor was put --------------------------------------
 
     def readers(self, key: Key) -> set[str]:
@@ -536,4 +556,28 @@ def judge(sheet: Sheet, convention: str = "auto") -> tuple[Judged, list[str]]:
     tried = [
         Judged(sheet, points, examples, choice) for choice in check_convention(convention, examples)
     ]
-    return min(tried, key=lambda judged: judged.fit), remarks
+    chosen = min(tried, key=lambda judged: judged.fit)
+    for other in tried:
+        if other is not chosen:
+            _say_both(chosen, other)
+    return chosen, remarks
+
+
+def _say_both(chosen: Judged, other: Judged) -> None:
+    """A 1/m that may as well be put right in another line, in the other scale: say so."""
+    only_here = chosen.wrong - other.wrong
+    only_there = other.wrong - chosen.wrong
+    here = {name: chosen.averages(name) for name in only_here}
+    there = {name: other.averages(name) for name in only_there}
+    if not only_here or not only_there or not all((*here.values(), *there.values())):
+        return
+    said = []
+    for what in ("missing", "too many"):
+        names = [name for name in other.judgements if there.get(name) == what]
+        if names:
+            said.append(f"1/m is {what} in {', '.join(names)}")
+    for name in only_here:
+        chosen.judgements[name].note = (
+            f"it may as well be another line: in {OF_SCALE[other.convention]} "
+            f"scale {name} is right as it stands, and {' and '.join(said)}"
+        )
