@@ -18,6 +18,7 @@ import numpy as np
 
 from tinygrad_edu.checking.formula import Expr, names_in, nodes, show
 from tinygrad_edu.checking.lab import Lab, equal, is_scalar
+from tinygrad_edu.checking.parts import flat, product, spine, subproducts, summands
 from tinygrad_edu.checking.sheet import Key, Statement
 
 #: Formulas tried per line: single edits, and pairs where no single edit does it.
@@ -155,82 +156,6 @@ class Words:
 
 def _unique(items: Iterable[Expr]) -> list[Expr]:
     return list(dict.fromkeys(items))
-
-
-def spine(e: Expr) -> list[tuple[Expr, int]]:
-    """The factors of a product as written, left to right, with 1 or -1 for those divided by."""
-    factors: list[tuple[Expr, int]] = []
-    while e.op in ("*", "/"):
-        factors.append((e.args[1], 1 if e.op == "*" else -1))
-        e = e.args[0]
-    factors.append((e, 1))
-    return factors[::-1]
-
-
-def product(lab: Lab, factors: list[tuple[Expr, int]]) -> Expr:
-    """A product of factors and divisors, without a needless ``1 *``."""
-    make, number = lab.formulas.make, lab.formulas.number
-    ups = [f for f in factors if f[1] > 0]
-    real = [f for f in ups if not (f[0].op == "number" and f[0].extra == 1)]
-    if real and len(real) < len(ups):
-        # 1 / m * x keeps its 1; 1 * x does not
-        at = next(i for i, f in enumerate(factors) if f[1] > 0 and f not in real)
-        if at + 1 >= len(factors) or factors[at + 1][1] > 0 or at > 0:
-            factors = factors[:at] + factors[at + 1 :]
-    if not factors:
-        return number(1)
-    if factors[0][1] < 0:
-        first = next((i for i, f in enumerate(factors) if f[1] > 0), None)
-        if first is None:
-            factors = [(number(1), 1), *factors]
-        else:
-            factors = [factors[first], *factors[:first], *factors[first + 1 :]]
-    e = factors[0][0]
-    for f, power in factors[1:]:
-        e = make("*" if power > 0 else "/", e, f)
-    return e
-
-
-def flat(e: Expr) -> list[tuple[Expr, int]]:
-    """All factors of a product, those in brackets on the right too."""
-    factors: list[tuple[Expr, int]] = []
-    for f, power in spine(e):
-        if f.op in ("*", "/"):
-            factors.extend((g, p * power) for g, p in flat(f))
-        else:
-            factors.append((f, power))
-    return factors
-
-
-def subproducts(lab: Lab, e: Expr) -> list[Expr]:
-    """Products of two or three of the factors of `e`."""
-    factors = flat(e)[:7]
-    found = []
-    for n in (1, 2, 3):
-        for chosen in itertools.combinations(factors, n):
-            if n == 1 and chosen[0][1] > 0:
-                continue
-            if len(chosen) < len(factors):
-                found.append(product(lab, list(chosen)))
-    return found
-
-
-def summands(lab: Lab, e: Expr) -> list[Expr]:
-    """The terms of a sum, each with its sign and its share of what the sum is multiplied with."""
-    make = lab.formulas.make
-    if e.op == "+":
-        return summands(lab, e.args[0]) + summands(lab, e.args[1])
-    if e.op == "-":
-        return summands(lab, e.args[0]) + [make("neg", t) for t in summands(lab, e.args[1])]
-    if e.op in ("*", "/"):
-        left = summands(lab, e.args[0])
-        if len(left) > 1:
-            return [make(e.op, t, e.args[1]) for t in left]
-        if e.op == "*":
-            right = summands(lab, e.args[1])
-            if len(right) > 1:
-                return [make("*", e.args[0], t) for t in right]
-    return [e]
 
 
 class Search:
@@ -898,9 +823,9 @@ def _cancelling(lab: Lab, e: Expr, before: set[Expr]) -> float:
     if e in before:
         return 0.0
     factors = [(f, p) for f, p in flat(e) if f.op != "number"]
-    for product, p in factors[:]:  # (m * W) @ dZ is m * (W @ dZ)
-        if product.op == "@":
-            inside = [pair for a in product.args for pair in flat(a) if a.op in ("*", "/")]
+    for whole, p in factors[:]:  # (m * W) @ dZ is m * (W @ dZ)
+        if whole.op == "@":
+            inside = [pair for a in whole.args for pair in flat(a) if a.op in ("*", "/")]
             factors += [(f, p * q) for f, q in inside if is_scalar(lab.value(f))]
     penalty = 0.0
     for (f, p), (g, q) in itertools.combinations(factors, 2):

@@ -32,7 +32,7 @@ def _at_least_something(lab: Lab, namer: Namer, judgement: Judgement) -> Diagnos
     try:
         return _diagnosed(lab, namer, judgement)
     except (ValueError, TypeError, LookupError, ArithmeticError):
-        return Diagnosis("other", namer._shapes(judgement.claim.last.expr, judgement), None)
+        return Diagnosis("other", namer.wholes.shapes(judgement.claim.last.expr, judgement), None)
 
 
 def gradients_above(lab: Lab, before: Statement) -> dict[Key, tuple[Expr, float]]:
@@ -59,19 +59,19 @@ def _diagnosed(lab: Lab, namer: Namer, judgement: Judgement) -> Diagnosis:
     assert judgement.truth is not None
     rules = _rules(lab, judgement, statement)
     found, line = None, statement.expr
-    if not namer.only_overwrites(line, judgement):  # else += is the correction
+    if not namer.wholes.only_overwrites(line, judgement):  # else += is the correction
         found, line = _correct(lab, judgement, statement, rules)
     mistake, explanation = namer.name(judgement, line, found.edit if found else None, statement)
     if (
         mistake == "updated_weights"
         and found is not None
-        and namer._updated(line, statement, judgement)
+        and namer.wholes.updated(line, statement, judgement)
     ):
         return Diagnosis(mistake, explanation, one_line(statement))
     if rules and (found is None or found.edit.expr is not rules[0]):
         explanation += f" The rule: {statement.name} = {show(rules[0])}."
     if mistake == "lost_accumulation":
-        return Diagnosis(mistake, explanation, namer.accumulated(line))
+        return Diagnosis(mistake, explanation, namer.wholes.accumulated(line))
     text = None if found is None else f"{statement.name} = {found.text}"
     if found is not None and found.edit.expr.op == "addat":
         text = found.text  # which gives nothing back: there is no NAME = to write

@@ -1,0 +1,191 @@
+"""Formulas taken apart: the factors of a product, the terms of a sum, and put together again."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.checking.formula import Expr
+from tinygrad_edu.checking.lab import Lab
+
+Factors = list[tuple[Expr, int]]
+#: A wrong formula and the right one, then their parts down to where they differ.
+Chain = list[tuple[Expr, Expr]]
+#: The class of a mistake and the sentence about it.
+Named = tuple[str, str] | None
+ORDERED = (">", ">=", "<", "<=", "==", "!=")
+
+
+def spine(e: Expr) -> list[tuple[Expr, int]]:
+    """The factors of a product as written, left to right, with 1 or -1 for those divided by."""
+    factors: list[tuple[Expr, int]] = []
+    while e.op in ("*", "/"):
+        factors.append((e.args[1], 1 if e.op == "*" else -1))
+        e = e.args[0]
+    factors.append((e, 1))
+    return factors[::-1]
+
+
+def product(lab: Lab, factors: list[tuple[Expr, int]]) -> Expr:
+    """A product of factors and divisors, without a needless ``1 *``."""
+    make, number = lab.formulas.make, lab.formulas.number
+    ups = [f for f in factors if f[1] > 0]
+    real = [f for f in ups if not (f[0].op == "number" and f[0].extra == 1)]
+    if real and len(real) < len(ups):
+        # 1 / m * x keeps its 1; 1 * x does not
+        at = next(i for i, f in enumerate(factors) if f[1] > 0 and f not in real)
+        if at + 1 >= len(factors) or factors[at + 1][1] > 0 or at > 0:
+            factors = factors[:at] + factors[at + 1 :]
+    if not factors:
+        return number(1)
+    if factors[0][1] < 0:
+        first = next((i for i, f in enumerate(factors) if f[1] > 0), None)
+        if first is None:
+            factors = [(number(1), 1), *factors]
+        else:
+            factors = [factors[first], *factors[:first], *factors[first + 1 :]]
+    e = factors[0][0]
+    for f, power in factors[1:]:
+        e = make("*" if power > 0 else "/", e, f)
+    return e
+
+
+def flat(e: Expr) -> list[tuple[Expr, int]]:
+    """All factors of a product, those in brackets on the right too."""
+    factors: list[tuple[Expr, int]] = []
+    for f, power in spine(e):
+        if f.op in ("*", "/"):
+            factors.extend((g, p * power) for g, p in flat(f))
+        else:
+            factors.append((f, power))
+    return factors
+
+
+def subproducts(lab: Lab, e: Expr) -> list[Expr]:
+    """Products of two or three of the factors of `e`."""
+    factors = flat(e)[:7]
+    found = []
+    for n in (1, 2, 3):
+        for chosen in itertools.combinations(factors, n):
+            if n == 1 and chosen[0][1] > 0:
+                continue
+            if len(chosen) < len(factors):
+                found.append(product(lab, list(chosen)))
+    return found
+
+
+def summands(lab: Lab, e: Expr) -> list[Expr]:
+    """The terms of a sum, each with its sign and its share of what the sum is multiplied with."""
+    make = lab.formulas.make
+    if e.op == "+":
+        return summands(lab, e.args[0]) + summands(lab, e.args[1])
+    if e.op == "-":
+        return summands(lab, e.args[0]) + [make("neg", t) for t in summands(lab, e.args[1])]
+    if e.op in ("*", "/"):
+        left = summands(lab, e.args[0])
+        if len(left) > 1:
+            return [make(e.op, t, e.args[1]) for t in left]
+        if e.op == "*":
+            right = summands(lab, e.args[1])
+            if len(right) > 1:
+                return [make("*", e.args[0], t) for t in right]
+    return [e]
+
+
+def flips(a: Expr, b: Expr) -> bool:
+    """Is one formula the other transposed?"""
+    return any(
+        y.op == "attribute" and y.extra == "T" and y.args[0] is x for x, y in ((a, b), (b, a))
+    )
+
+
+def kind_of_product(e: Expr) -> str | None:
+    if e.op in ("*", "@"):
+        return e.op
+    if e.op in ("call", "method") and e.function in ("dot", "matmul"):
+        return "@"
+    return "*" if e.op == "call" and e.function in ("multiply", "outer") else None
+
+
+def operands_of(e: Expr) -> set[Expr]:
+    return {a.args[0] if a.op == "attribute" and a.extra == "T" else a for a in e.args[:2]}
+
+
+def terms_of(lab: Lab, e: Expr) -> list[Expr]:
+    """The terms of a sum as written, with their signs."""
+    if e.op == "+":
+        return terms_of(lab, e.args[0]) + terms_of(lab, e.args[1])
+    if e.op == "-":
+        return terms_of(lab, e.args[0]) + [
+            lab.formulas.make("neg", t) for t in terms_of(lab, e.args[1])
+        ]
+    return [e]
+
+
+def is_zero(lab: Lab, e: Expr) -> bool:
+    value = lab.value(e)
+    return value is not None and not np.any(np.asarray(value, float))
+
+
+def cancel(lab: Lab, xs: list[Expr], ys: list[Expr]) -> tuple[list[Expr], list[Expr]]:
+    """What is left of two lists when pairs of equal value are struck out."""
+    ys = list(ys)
+    left = []
+    for x in xs:
+        for y in ys:
+            if lab.same(x, y):
+                ys.remove(y)
+                break
+        else:
+            left.append(x)
+    return left, ys
+
+
+def factor_difference(lab: Lab, a: Expr, b: Expr) -> tuple[Factors, Factors, Factors]:
+    """The factors only the correction has, those only the line has, and all of the line."""
+    before, after = all_factors(a), all_factors(b)
+    lost = without(after, before)
+    extra = without(before, after)
+    kept, gone = cancel(lab, [f for f, _ in lost], [f for f, _ in extra])
+    lost = [f for f in lost if f[0] in kept]
+    extra = [f for f in extra if f[0] in gone]
+    return lost, extra, before
+
+
+def all_factors(e: Expr) -> Factors:
+    factors: Factors = []
+    for f, power in flat(e):
+        if power > 0 and kind_of_product(f) == "@":
+            for operand in f.args[:2]:
+                factors.extend(all_factors(operand))
+        elif power > 0 and f.op == "call" and f.function == "multiply":
+            for operand in f.args:
+                factors.extend(all_factors(operand))
+        elif f.op == "neg":
+            factors.extend(all_factors(f.args[0]))
+        elif not (f.op == "number" and f.extra == 1):
+            factors.append((f, power))
+    return factors
+
+
+def is_word(e: Expr) -> bool:
+    """A name, or a name transposed."""
+    return e.op == "name" or (e.op == "attribute" and e.args[0].op == "name")
+
+
+def near(x: float, y: float) -> bool:
+    return abs(x - y) <= 1e-6 * abs(y)
+
+
+def without(xs: list[Any], ys: list[Any]) -> list[Any]:
+    """`xs` without the members of `ys`, each counted as often as it occurs."""
+    rest = list(ys)
+    left = []
+    for x in xs:
+        if x in rest:
+            rest.remove(x)
+        else:
+            left.append(x)
+    return left

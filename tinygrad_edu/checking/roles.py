@@ -1,0 +1,325 @@
+"""What a formula *is*, asked of its values: a weight, a mask, a gradient, a derivative, a size.
+
+The sentences about mistakes are made of these answers; see `naming`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.checking.formula import Expr, names_in, nodes, show
+from tinygrad_edu.checking.lab import Lab, Link, equal, is_scalar
+from tinygrad_edu.checking.parts import (
+    near,
+)
+from tinygrad_edu.checking.sheet import Key
+from tinygrad_edu.checking.verdict import Judgement
+from tinygrad_edu.core.sweep import reachable
+from tinygrad_edu.core.value import Value
+
+
+@dataclass(frozen=True)
+class Role:
+    """What a formula is: `kind`, the quantity or link concerned, and a name for sentences."""
+
+    kind: str
+    of: Any = None
+
+
+class Roles:
+    """What the formulas of one judged sheet are."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.sheet = lab.sheet
+        self.make = lab.formulas.make
+        self.number = lab.formulas.number
+        graph = lab.points[0].graph
+        self.parameters = [
+            (name, 0) for name in self.sheet.givens if isinstance(graph.values[name, 0], Value)
+        ]
+        self.examples = lab.judged.examples
+        self.matrices, self.operands = self._products()
+        self.masks = [
+            key for key in self.parameters
+            if self.sheet.givens[key[0]].kind == "binary" and self._multiplies(key)
+        ]  # fmt: skip
+        #: Numbers that count examples.
+        self.sizes = self._sizes()
+
+    def _products(self) -> tuple[set[Key], set[Key]]:
+        """Given matrices that are multiplied with something (weights), and what they multiply."""
+        weights: set[Key] = set()
+        operands: set[Key] = set()
+        for statement in self.sheet.forward:
+            for _, e in nodes(statement.expr):
+                if e.op == "@" or (e.op in ("call", "method") and e.function in ("dot", "matmul")):
+                    for a in e.args[:2]:
+                        for key in names_in(a):
+                            (weights if self._is_weight(key) else operands).add(key)
+        return weights, operands
+
+    def _is_weight(self, key: Key) -> bool:
+        value = self.lab.points[0].graph.values.get(key)
+        if not isinstance(value, Value) or value.op is not None:
+            return False
+        if self.examples is not None and self.examples.carriers is not None:
+            main = self.lab.judged.sheet.main.values[key]
+            return not self.examples.has(main)
+        return True
+
+    def _multiplies(self, key: Key) -> bool:
+        name = self.lab.name(key)
+        return any(
+            e.op == "*" and name in e.args for s in self.sheet.forward for _, e in nodes(s.expr)
+        )
+
+    def scales(self, key: Key) -> bool:
+        """Is a given vector multiplied with something larger, as a gain is?"""
+        size = np.size(self.lab.points[0].plain[key])
+        return self._multiplies(key) and any(
+            np.size(self.lab.points[0].plain[k]) > size > 1 for k in self.parameters
+        )
+
+    def _sizes(self) -> set[float]:
+        """Numbers that count examples: what an average divides by."""
+        sizes = {float(self.examples.m)} if self.examples is not None else set()
+        plain = self.lab.judged.points[0].plain
+        lengths = {n for key in self.parameters for n in np.shape(plain[key]) if n > 1}
+        for key, value in plain.items():
+            if key[0] not in self.sheet.givens and is_scalar(value) and value in lengths:
+                if key not in self.lab.graph_scalars:
+                    sizes.add(float(value))
+        return sizes
+
+    def role(self, e: Expr) -> Role | None:
+        """What a formula is by its values; None for nothing in particular."""
+        value = self.lab.value(e)
+        if value is None:
+            return None
+        if is_scalar(value) and not self.lab.depends(e):
+            return Role("scalar", float(value))
+        if e.op == "name":
+            return self.role_of_name(e.extra)
+        for link in self.lab.links:
+            if not link.forms or link.forms[0].op == "number":
+                continue
+            if self._has_values(e, link.values):
+                return Role("derivative", link)
+        for key in self.lab.forward_keys:
+            if self.lab.same(e, self.lab.name(key)) and isinstance(value, np.ndarray):
+                return self.role_of_name(key)
+        for name, judgement in self.lab.judged.judgements.items():
+            if judgement.truth is not None and self.is_truth(e, judgement):
+                return Role("gradient", name)
+        return None
+
+    def _has_values(self, e: Expr, values: Iterable[Any]) -> bool:
+        return all(
+            (got := self.lab.value(e, i)) is not None
+            and equal(np.asarray(got) * 1.0, np.asarray(v))
+            for i, v in enumerate(values)
+        )
+
+    def is_truth(self, e: Expr, judgement: Judgement) -> bool:
+        assert judgement.truth is not None
+        for i in range(len(self.lab.points)):
+            value = self.lab.value(e, i)
+            if value is None or not equal(value, self.lab.truth(*judgement.truth, i)):
+                return False
+        return True
+
+    def role_of_name(self, key: Key) -> Role:
+        if key in self.masks:
+            return Role("mask", key)
+        if key not in self.lab.points[0].graph.values:
+            name = key[0]
+            if name in self.sheet.claims:
+                return Role("gradient", name)
+            forward = any(k[0] == name for k in self.lab.forward_keys)
+            return Role("updated" if forward else "scratch", key)
+        if key in self.matrices:
+            return Role("weight", key)
+        value = self.lab.points[0].graph.values[key]
+        if isinstance(value, Value) and value not in self.lab.points[0].reached:
+            return Role("gradient" if self.is_gradient_like(self.lab.name(key)) else "scratch", key)
+        if isinstance(value, Value) and value.op is None and key not in self.operands:
+            return Role("given", key)
+        return Role("forward", key)
+
+    def proportional_to_parameter(self, term: Expr, of: Key | None) -> bool:
+        """Is a term a constant times the parameter itself, as a penalty's share is?"""
+        if of is None or of not in self.parameters:
+            return False
+        ratio: float | None = None
+        for i in range(len(self.lab.points)):
+            value = self.lab.value(term, i)
+            own = self.lab.points[i].plain[of]
+            if value is None:
+                return False
+            try:
+                value = np.broadcast_to(np.asarray(value, float), np.shape(own))
+            except ValueError:
+                return False
+            with np.errstate(all="ignore"):
+                here = float(np.sum(value * own) / np.sum(own * own))
+                kept = np.abs(value) > 1e-12
+            if not here or not np.allclose(value[kept], here * np.asarray(own)[kept], rtol=1e-5):
+                return False
+            if ratio is not None and abs(here - ratio) > 1e-6 * abs(ratio):
+                return False
+            ratio = here
+        return True
+
+    def regularised(self, key: Key | None) -> bool:
+        """Does the cost use this parameter directly, not only through the net?"""
+        if key is None:
+            return False
+        for statement in self.sheet.forward:
+            if statement.name == self.sheet.cost_name:
+                if key in names_in(statement.expr):
+                    return True
+                for other in self.sheet.forward:
+                    if other.key in names_in(statement.expr) and key in names_in(other.expr):
+                        if is_scalar(self.lab.points[0].plain.get(other.key)):
+                            return True
+        return False
+
+    def keep_probabilities(self) -> list[float]:
+        """Numbers the forward pass divides (or multiplies) by where it applies a mask."""
+        found = []
+        for key, value in self.lab.judged.points[0].plain.items():
+            if is_scalar(value) and 0 < value < 1 and key not in self.lab.graph_scalars:
+                if self._goes_with_mask(key):
+                    found.append(float(value))
+        return found
+
+    def _goes_with_mask(self, key: Key) -> bool:
+        """Does a number stand beside a mask, or scale what a mask was applied to just before?"""
+        masked = {s.key for s in self.sheet.forward if names_in(s.expr) & set(self.masks)}
+        return any(
+            key in (read := names_in(s.expr)) and (s.key in masked or read & masked)
+            for s in self.sheet.forward
+        )
+
+    def is_softmax(self, key: Key) -> bool:
+        value = self.lab.points[0].plain.get(key)
+        if not isinstance(value, np.ndarray) or value.size < 2 or not self.computed(key):
+            return False
+        sums = (
+            [value.sum()] if value.ndim < 2 else [*(value.sum(axis=i) for i in range(value.ndim))]
+        )
+        return bool(np.all(value >= 0)) and any(np.allclose(s, 1.0) for s in [*sums, value.sum()])
+
+    def is_gradient_of(self, e: Expr, key: Key) -> bool:
+        for i, point in enumerate(self.lab.points):
+            value, true = self.lab.value(e, i), np.asarray(point.gradient(key))
+            if value is None or np.shape(value) != true.shape or not np.any(true):
+                return False
+            at = int(np.argmax(np.abs(true)))
+            ratio = float(np.asarray(value, float).flat[at] / true.flat[at])
+            if not ratio or not equal(value, ratio * true):
+                return False
+        return True
+
+    def computed(self, key: Key) -> bool:
+        value = self.lab.points[0].graph.values.get(key)
+        return isinstance(value, Value) and value.op is not None
+
+    def of_parameters(self, t: Expr) -> bool:
+        keys = [k for k in names_in(t) if k not in self.lab.forward_keys or self.lab.depends(
+            self.lab.name(k))]  # fmt: skip
+        return bool(keys) and all(k in self.parameters for k in keys)
+
+    def is_gradient_name(self, e: Expr) -> bool:
+        return e.op == "name" and self.role_of_name(e.extra).kind == "gradient"
+
+    def normalises(self) -> bool:
+        """Does the forward pass subtract a mean over examples and divide by a deviation?"""
+        centred = divided = False
+        for statement in self.sheet.forward:
+            for _, e in nodes(statement.expr):
+                if e.function in ("mean", "var", "std"):
+                    centred = True
+                if e.op == "-":
+                    shapes = [np.shape(self.lab.value(a)) for a in e.args]
+                    centred = centred or (() not in shapes and shapes[0] != shapes[1])
+                if e.function in ("sqrt", "std") or (
+                    e.op == "**" and e.args[1].op in ("neg", "number") and show(e.args[1]) == "-0.5"
+                ):
+                    divided = True
+        return centred and divided
+
+    def ratio(self, x: Expr, y: Expr) -> float | None:
+        ratio: float | None = None
+        for i in range(len(self.lab.points)):
+            a, b = self.lab.value(x, i), self.lab.value(y, i)
+            if a is None or b is None or np.shape(a) != np.shape(b) or not np.size(b):
+                return None
+            a, b = np.asarray(a, float), np.asarray(b, float)
+            at = int(np.argmax(np.abs(b)))
+            if b.flat[at] == 0:
+                if b.shape == () and not a:
+                    continue  # a single unit that is off
+                return None
+            here = float(a.flat[at] / b.flat[at])
+            if not here or not equal(a, here * b) or (ratio and abs(here / ratio - 1) > 1e-6):
+                return None
+            ratio = here
+        return ratio
+
+    def contains_derivative(self, e: Expr) -> Link | None:
+        for _, sub in nodes(e):
+            role = self.role(sub)
+            if role is not None and role.kind == "derivative":
+                return role.of  # type: ignore[no-any-return]
+        return None
+
+    def slope_of(self, e: Expr, link: Link) -> bool:
+        """Is a formula a constant multiple of a link's derivative?"""
+        return bool(link.forms) and self.ratio(e, link.forms[0]) is not None
+
+    def made_from(self, key: Key, of: Key) -> bool:
+        """Is a forward name computed from another, directly or through others?"""
+        value, start = (self.lab.points[0].graph.values.get(k) for k in (key, of))
+        if not isinstance(value, Value) or value is start:
+            return False
+        return any(node is start for node in reachable(value, every=True))
+
+    def constant_number(self, e: Expr) -> bool:
+        return is_scalar(self.lab.value(e)) and not self.lab.depends(e)
+
+    def is_gradient_like(self, e: Expr) -> bool:
+        """Is a formula a multiple of some quantity's gradient, such as ``a - y``?"""
+        node = self.lab.points[0].graph.values.get(e.extra) if e.op == "name" else None
+        if self.lab.value(e) is None or (
+            isinstance(node, Value) and node.op is not None and node in self.lab.points[0].reached
+        ):
+            return False
+        for key in self.lab.forward_keys:
+            node = self.lab.points[0].graph.values[key]
+            if (
+                not isinstance(node, Value)
+                or node.op is None
+                or node not in self.lab.points[0].reached
+            ):
+                continue
+            ratio: float | None = None
+            for i, point in enumerate(self.lab.points):
+                value, true = self.lab.value(e, i), np.asarray(point.gradient(key))
+                if true.shape == () and not true and is_scalar(value) and not value:
+                    continue  # a single unit that is off
+                if value is None or np.shape(value) != true.shape or not np.any(true):
+                    break
+                at = int(np.argmax(np.abs(true)))
+                here = float(np.asarray(value, float).flat[at] / true.flat[at])
+                if not here or not equal(value, here * true) or (ratio and not near(here, ratio)):
+                    break
+                ratio = here
+            else:
+                return True
+        return False
