@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from mutants import mutants, nets
 
 from tinygrad_edu.checking import check_sheet
-from tinygrad_edu.checking.correction import distance, tokens
 from tinygrad_edu.checking.formula import SheetError
+from tinygrad_edu.checking.natural import distance, tokens
 from tinygrad_edu.checking.sheet import Sheet
 
 

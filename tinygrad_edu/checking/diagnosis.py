@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.checking import symbolic
-from tinygrad_edu.checking.correction import Correction, Search, Words, visible_keys
+from tinygrad_edu.checking.correction import Correction, Search
 from tinygrad_edu.checking.formula import Expr, names_in, nodes, show
 from tinygrad_edu.checking.lab import Lab, equal, size
 from tinygrad_edu.checking.naming import Namer
 from tinygrad_edu.checking.rows import Diagnosis
 from tinygrad_edu.checking.sheet import Key, Statement
 from tinygrad_edu.checking.verdict import Judged, Judgement
+from tinygrad_edu.checking.words import Words, visible_keys
 
 
 def diagnose(judged: Judged) -> dict[str, Diagnosis]:

@@ -15,8 +15,9 @@ import numpy as np
 
 from tinygrad_edu.calculus.examples import Examples, find_examples
 from tinygrad_edu.checking import vocabulary
-from tinygrad_edu.checking.correction import Edit, Search, Words, visible_keys
+from tinygrad_edu.checking.correction import Search
 from tinygrad_edu.checking.diagnosis import derived_rules, diagnose
+from tinygrad_edu.checking.edits import Edit
 from tinygrad_edu.checking.formula import Expr, Formulas, SheetError, show
 from tinygrad_edu.checking.lab import Lab
 from tinygrad_edu.checking.naming import Namer
@@ -24,6 +25,7 @@ from tinygrad_edu.checking.rows import Diagnosis
 from tinygrad_edu.checking.sheet import Sheet
 from tinygrad_edu.checking.symbolic import Line
 from tinygrad_edu.checking.verdict import Judged, judge, points_of
+from tinygrad_edu.checking.words import Words, visible_keys
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygrad_edu.checking.correction import Edit
+from tinygrad_edu.checking.edits import Edit
 from tinygrad_edu.checking.formula import Expr, show
 from tinygrad_edu.checking.lab import Lab
 from tinygrad_edu.checking.parts import (

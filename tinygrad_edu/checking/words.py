@@ -1,0 +1,105 @@
+"""The words that corrections of a line may use, all taken from the sheet itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from tinygrad_edu.checking.formula import Expr, names_in, nodes
+from tinygrad_edu.checking.lab import Lab, is_scalar
+from tinygrad_edu.checking.parts import subproducts, summands
+from tinygrad_edu.checking.sheet import Key, Statement
+
+
+class Words:
+    """What edits of one line may use: see the module."""
+
+    def __init__(
+        self, lab: Lab, rules: list[Expr], visible: set[Key], line: Expr, own: list[Expr]
+    ) -> None:
+        self.lab = lab
+        formulas = lab.formulas
+        self.arrays: list[Expr] = []
+        self.scalars: list[Expr] = []
+        for key in visible:
+            e = formulas.name(*key)
+            value = lab.value(e)
+            if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
+                self.arrays.append(e)
+            elif is_scalar(value):
+                (
+                    self.arrays if lab.depends(e) or key in lab.graph_scalars else self.scalars
+                ).append(e)
+        self.arrays.sort(key=lambda e: e.number)
+        self.scalars.sort(key=lambda e: e.number)
+        self.forms = [
+            form
+            for link in lab.links
+            if (link.before in visible or link.before[1] < 0)
+            and (link.after is None or link.after in visible)
+            for form in link.forms
+            if form.op != "number" and lab.depends(form)
+        ]
+        self.forms += self._masks(visible)
+        pieces: list[Expr] = []
+        self.terms: list[Expr] = []
+        #: Derivatives of activations, parts of the rule: what two factors may give way to.
+        self.strong: list[Expr] = []
+        for rule in rules:
+            for _, e in nodes(rule):
+                value = lab.value(e)
+                if isinstance(value, np.ndarray) or (is_scalar(value) and lab.depends(e)):
+                    pieces.append(e)
+                if e.op in ("*", "/"):
+                    pieces.extend(subproducts(lab, e))
+            self.terms += summands(lab, rule)
+        self.strong = [e for e in unique([*self.forms, *pieces]) if e.op != "name"]
+        pieces += own
+        for _, e in nodes(line):
+            if isinstance(lab.value(e), np.ndarray) and e is not line:
+                pieces.append(e)
+        self.factors = unique([*self.forms, *pieces, *self.arrays])
+        #: Formulas the sheet itself contains, or that its rules are made of.
+        self.known = {sub for word in self.factors for _, sub in nodes(word)} | lab.written
+
+    def _masks(self, visible: set[Key]) -> list[Expr]:
+        """Where a forward line chooses: what is compared, its contrary, what a maximum passes."""
+        make, zero = self.lab.formulas.make, self.lab.formulas.number(0)
+        contrary = {">": "<=", ">=": "<", "<": ">=", "<=": ">"}
+        found = []
+        for statement in self.lab.sheet.forward:
+            for _, e in nodes(statement.expr):
+                if e.op in contrary and names_in(e) <= visible:
+                    found += [e, make(contrary[e.op], *e.args)]
+            made = statement.expr
+            if made.function in ("maximum", "relu") and statement.key in visible:
+                if any(a is zero for a in made.args) or made.function == "relu":
+                    found.append(make(">", self.lab.name(statement.key), zero))
+        return [e for e in found if isinstance(self.lab.value(e), np.ndarray)]
+
+    def transposes(self) -> list[Expr]:
+        """The matrices among the names, transposed."""
+        make = self.lab.formulas.make
+        return [
+            make("attribute", e, extra="T") for e in self.arrays if np.ndim(self.lab.value(e)) == 2
+        ]
+
+
+def visible_keys(lab: Lab, statement: Statement) -> set[Key]:
+    """The names that have a value when a line is computed, each in its latest state."""
+    seen: dict[str, Key] = {key[0]: key for key in lab.forward_keys}
+    forward = set(lab.forward_keys)
+    for other in lab.sheet.backward:
+        if other is statement:
+            break
+        if (other.name, 0) in forward:
+            continue  # an update of a forward name: its own value is what rules speak of
+        seen[other.name] = other.key
+    keys = set(seen.values()) | names_in(statement.expr)
+    return {key for key in keys if key[1] >= 0}
+
+
+def unique(items: Iterable[Expr]) -> list[Expr]:
+    """Each formula once, in order."""
+    return list(dict.fromkeys(items))
