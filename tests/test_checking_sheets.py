@@ -794,3 +794,20 @@ def test_losses_and_activations_of_ones_own(forward, wrong, right, mistake):
     assert row.verdict == "wrong"
     assert (row.diagnosis.mistake, row.diagnosis.correction) == (mistake, right)
     assert list(judged(right + "\n", forward).values())[-1].verdict == "correct"
+
+
+@pytest.mark.parametrize("forward, wrong, right, mistake", [
+    (LINE + "z = w @ X\na = np.log(1 + np.exp(z))\nJ = np.sum((a - y)**2) / 2\nda = a - y\n",
+     "dz = da * a * (1 - a)", "dz = da * sigmoid(z)", "derivative_of_other_activation"),
+    ("x: (5,)\nw: (3,)\nt: (3,)\ny = x[0:3] * w[0] + x[1:4] * w[1] + x[2:5] * w[2]\n"
+     "J = np.sum((y - t)**2) / 2\ndy = y - t\n",
+     "dw = np.array([np.sum(dy * x[0:3]), np.sum(dy * x[1:4]), np.sum(dy * x[1:4])])",
+     "dw = np.array([np.sum(dy * x[0:3]), np.sum(dy * x[1:4]), np.sum(dy * x[2:5])])", "other"),
+    ("X: (6, 4)\nY: (6, 3) = onehot(axis=1)\nW: (4, 3)\nZ = X @ W\n"
+     "P = Z - np.log(np.sum(np.exp(Z), axis=1, keepdims=True))\nJ = -np.sum(Y * P)\ndP = -Y\n",
+     "dZ = dP", "dZ = dP + np.exp(P)", "missing_fan_out_term"),
+])  # fmt: skip
+def test_softplus_slices_and_log_softmax(forward, wrong, right, mistake):
+    row = list(judged(wrong + "\n", forward).values())[-1]
+    assert (row.diagnosis.mistake, row.diagnosis.correction) == (mistake, right)
+    assert list(judged(right + "\n", forward).values())[-1].verdict == "correct"

@@ -105,7 +105,17 @@ def _softmax_rules(
         p = lab.points[0].plain[other]
         if other not in derived or not isinstance(p, np.ndarray) or not lab._computed(other):
             continue
-        if p.shape != np.shape(lab.points[0].gradient(key)) or not np.all(p >= 0):
+        if p.shape != np.shape(lab.points[0].gradient(key)):
+            continue
+        for along in range(p.ndim):  # of log-softmax: dp - exp(p) * sum(dp)
+            if p.shape[along] > 1 and np.allclose(np.exp(p).sum(axis=along), 1.0):
+                options = {"axis": number(along), "keepdims": number(True)}
+                line = derived[other]
+                share = make("*", call("exp", lab.name(other)), call("sum", line.expr, **options))
+                written = lab.times(factor * line.constant, make("-", line.expr, share))
+                if written is not None:
+                    found.append(written)
+        if not np.all(p >= 0):
             continue
         axes = [None] if np.isclose(p.sum(), 1.0) else [
             a for a in range(p.ndim) if p.shape[a] > 1 and np.allclose(p.sum(axis=a), 1.0)

@@ -69,6 +69,7 @@ class Edits:
             yield from self._at(root, path, self._operators(e))
             yield from self._at(root, path, self._reductions(e, root, path))
             yield from self._at(root, path, self._numbers(e))
+            yield from self._at(root, path, self._indices(e))
             yield from self._at(root, path, self._wraps(e))
         for path, e in places:
             yield from self._at(root, path, self._renamings(e))
@@ -282,6 +283,27 @@ class Edits:
             for scalar in self.words.scalars:
                 yield Edit(scalar, "number", (e,), (scalar,))
 
+    def _indices(self, e: Expr) -> Iterator[Edit]:
+        """Indices and slices that are off by one."""
+        make, number = self.formulas.make, self.formulas.number
+        if e.op != "index":
+            return
+
+        def moved(bound: Expr, by: int) -> Expr:
+            return number(bound.extra + by) if by and _is_whole(bound) else bound
+
+        for i, part in enumerate(e.args[1:], 1):
+            for by in (1, -1):
+                new = [moved(part, by)]
+                if part.op == "slice":
+                    start, stop, step = part.args
+                    both = ((by, by), (by, 0), (0, by))
+                    new = [make("slice", moved(start, a), moved(stop, b), step) for a, b in both]
+                for other in new:
+                    if other is not part:
+                        changed = make("index", *e.args[:i], other, *e.args[i + 1 :])
+                        yield Edit(changed, "index", (e,), (changed,))
+
     def _wraps(self, e: Expr) -> Iterator[Edit]:
         make, number = self.formulas.make, self.formulas.number
         value = self.lab.value(e)
@@ -407,3 +429,7 @@ class Edits:
         for i in path[:-1]:
             root = root.args[i]
         return root
+
+
+def _is_whole(e: Expr) -> bool:
+    return e.op == "number" and isinstance(e.extra, int) and not isinstance(e.extra, bool)

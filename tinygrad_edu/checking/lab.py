@@ -456,6 +456,7 @@ class Lab:
                     candidates.append(self.formulas.call("where", make(">", p, zero), one, other))
         tanh = self.formulas.call("tanh", p)
         candidates.append(make("-", one, make("**", tanh, number(2))))
+        candidates.append(self.formulas.call("sigmoid", p))  # of softplus
         candidates += [self.formulas.call(prime, p) for prime in self.primes]
         good = []
         for e in candidates:

@@ -87,6 +87,11 @@ class Namer:
                 f"{show(edit.removed[0])} is true in the wrong places: {show(edit.added[0])} "
                 "is meant."
             )
+        if edit.kind == "index":
+            return "other", (
+                f"{show(edit.removed[0])} takes other entries than {show(edit.added[0])}, which "
+                "belong here."
+            )
         if edit.kind in ("column",):
             e = edit.removed[0]
             return "broadcast_1d_target", (

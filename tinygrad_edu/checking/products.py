@@ -125,6 +125,9 @@ class Products:
             return self._too_many(extra)
         if lost and extra:
             x, y = product(self.lab, extra), product(self.lab, lost)
+            lacking = self.slopes.lacking(x, y)
+            if lacking is not None:
+                return lacking
             role = self.roles.role(y)
             if role is not None and role.kind == "derivative":
                 found = self.slopes.wrong_derivative(role.of, x, y, x, y)

@@ -31,12 +31,13 @@ class Slopes:
 
     def quotient(self, a: Expr, b: Expr, chain: Chain, of: Key | None) -> Named:
         """A part that gives way to itself times the derivative of an activation."""
-        if (
-            a.op == "number"
-            or b.op != "name"
-            or self.roles.role_of_name(b.extra).kind != "gradient"
-        ):
+        if a.op == "number" or b.op != "name":
             return None
+        kind = self.roles.role_of_name(b.extra).kind
+        return self.lacking(a, b) if kind in ("gradient", "scratch") else None
+
+    def lacking(self, a: Expr, b: Expr) -> Named:
+        """Is one formula the other times the derivative of an activation?"""
         for link in self.lab.links:
             if link.forms and link.forms[0].op != "number":
                 if self.lab.same(self.make("*", a, link.forms[0]), b):
