@@ -17,10 +17,11 @@ import numpy as np
 
 from tinygrad_edu.checking.edits import PRODUCT_CALLS, Edit, Edits, Path, Places
 from tinygrad_edu.checking.formula import Expr, nodes, show
-from tinygrad_edu.checking.lab import Lab, equal
+from tinygrad_edu.checking.lab import Lab
 from tinygrad_edu.checking.natural import cost_of, distance, tokens
 from tinygrad_edu.checking.parts import product, spine
 from tinygrad_edu.checking.sheet import Statement
+from tinygrad_edu.checking.truth import equal
 from tinygrad_edu.checking.words import Words, unique
 
 #: Formulas tried per line: single edits, and pairs where no single edit does it.

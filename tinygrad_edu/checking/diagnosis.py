@@ -9,10 +9,11 @@ import numpy as np
 from tinygrad_edu.checking import symbolic
 from tinygrad_edu.checking.correction import Correction, Search
 from tinygrad_edu.checking.formula import Expr, names_in, nodes, show
-from tinygrad_edu.checking.lab import Lab, equal, size
+from tinygrad_edu.checking.lab import Lab, size
 from tinygrad_edu.checking.naming import Namer
 from tinygrad_edu.checking.rows import Diagnosis
 from tinygrad_edu.checking.sheet import Key, Statement
+from tinygrad_edu.checking.truth import equal
 from tinygrad_edu.checking.verdict import Judged, Judgement
 from tinygrad_edu.checking.words import Words, visible_keys
 

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from tinygrad_edu.checking.formula import Expr, nodes
-from tinygrad_edu.checking.lab import Lab, is_scalar
+from tinygrad_edu.checking.lab import Lab
 from tinygrad_edu.checking.parts import product, spine
+from tinygrad_edu.checking.truth import is_scalar
 from tinygrad_edu.checking.words import Words, unique
 
 REDUCTIONS = ("sum", "mean")
@@ -55,10 +56,12 @@ class Edits:
         return [(path, e) for path, e in nodes(root) if self._editable(root, path)]
 
     def grafted(self, root: Expr, places: Places) -> Iterator[Edit]:
+        """Parts of a formula, or factors of a product, replaced by words."""
         for path, e in places:
             yield from self._at(root, path, self._grafts(root, path, e))
 
     def inserted(self, root: Expr, places: Places) -> Iterator[Edit]:
+        """Words put in: as a factor, a matrix or a term."""
         for path, e in places:
             yield from self._at(root, path, self._insertions(root, path, e))
 

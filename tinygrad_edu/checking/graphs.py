@@ -21,10 +21,11 @@ from tinygrad_edu.checking.edits import Edit
 from tinygrad_edu.checking.formula import Expr, Formulas, SheetError, show
 from tinygrad_edu.checking.lab import Lab
 from tinygrad_edu.checking.naming import Namer
+from tinygrad_edu.checking.points import points_of
 from tinygrad_edu.checking.rows import Diagnosis
 from tinygrad_edu.checking.sheet import Sheet
 from tinygrad_edu.checking.symbolic import Line
-from tinygrad_edu.checking.verdict import Judged, judge, points_of
+from tinygrad_edu.checking.verdict import Judged, judge
 from tinygrad_edu.checking.words import Words, visible_keys
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value

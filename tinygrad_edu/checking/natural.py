@@ -12,8 +12,9 @@ import numpy as np
 
 from tinygrad_edu.checking.edits import Edit
 from tinygrad_edu.checking.formula import Expr, nodes
-from tinygrad_edu.checking.lab import Lab, is_scalar
+from tinygrad_edu.checking.lab import Lab
 from tinygrad_edu.checking.parts import flat
+from tinygrad_edu.checking.truth import is_scalar
 from tinygrad_edu.checking.words import Words
 
 _TOKEN = re.compile(r"\d+\.?\d*(?:e[-+]?\d+)?|\.\d+|\w+|\*\*|//|[<>=!]=|\S")

@@ -102,6 +102,7 @@ def flips(a: Expr, b: Expr) -> bool:
 
 
 def kind_of_product(e: Expr) -> str | None:
+    """``"*"`` or ``"@"``, however it is written; None for what is no product."""
     if e.op in ("*", "@"):
         return e.op
     if e.op in ("call", "method") and e.function in ("dot", "matmul"):
@@ -110,6 +111,7 @@ def kind_of_product(e: Expr) -> str | None:
 
 
 def operands_of(e: Expr) -> set[Expr]:
+    """What a product multiplies, transposes apart."""
     return {a.args[0] if a.op == "attribute" and a.extra == "T" else a for a in e.args[:2]}
 
 
@@ -125,6 +127,7 @@ def terms_of(lab: Lab, e: Expr) -> list[Expr]:
 
 
 def is_zero(lab: Lab, e: Expr) -> bool:
+    """Is a formula zero on the true values?"""
     value = lab.value(e)
     return value is not None and not np.any(np.asarray(value, float))
 
@@ -155,6 +158,7 @@ def factor_difference(lab: Lab, a: Expr, b: Expr) -> tuple[Factors, Factors, Fac
 
 
 def all_factors(e: Expr) -> Factors:
+    """The factors of a product, those of matrix products among them; signs and 1s left out."""
     factors: Factors = []
     for f, power in flat(e):
         if power > 0 and kind_of_product(f) == "@":
@@ -176,6 +180,7 @@ def is_word(e: Expr) -> bool:
 
 
 def near(x: float, y: float) -> bool:
+    """Are two numbers equal up to rounding?"""
     return abs(x - y) <= 1e-6 * abs(y)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from tinygrad_edu.checking.formula import Expr, names_in, nodes, show
-from tinygrad_edu.checking.lab import is_scalar
 from tinygrad_edu.checking.parts import (
     ORDERED,
     Chain,
@@ -21,6 +20,7 @@ from tinygrad_edu.checking.parts import (
 from tinygrad_edu.checking.roles import Roles
 from tinygrad_edu.checking.sheet import Key
 from tinygrad_edu.checking.slopes import Slopes
+from tinygrad_edu.checking.truth import is_scalar
 
 
 class Products:
@@ -32,6 +32,7 @@ class Products:
         self.slopes = slopes
 
     def renamed(self, a: Expr, b: Expr, chain: Chain, of: Key | None) -> Named:
+        """One name, or number, where another belongs."""
         if a.op == "attribute" and b.op == "attribute":
             a, b = a.args[0], b.args[0]
         if a.op == "**" and self.roles.ratio(a.args[0], b) is not None:
@@ -83,6 +84,7 @@ class Products:
         return None
 
     def product(self, a: Expr, b: Expr, chain: Chain, of: Key | None) -> Named:
+        """``*`` for ``@`` or the other way round; a transpose."""
         kinds = (kind_of_product(a), kind_of_product(b))
         if None not in kinds:
             mine, theirs = operands_of(a), operands_of(b)
@@ -108,6 +110,7 @@ class Products:
         return None
 
     def bracketed(self, a: Expr, b: Expr, chain: Chain, of: Key | None) -> Named:
+        """A sign, inside a sum or in front."""
         if {a.op, b.op} == {"+", "-"} and set(a.args) == set(b.args):
             return "sign", f"{show(a)} has a wrong sign inside: it is {show(b)}."
         if (a.op == "neg" and a.args[0] is b) or (b.op == "neg" and b.args[0] is a):
@@ -161,6 +164,7 @@ class Products:
         return None
 
     def missing(self, lost: Factors, of: Key | None) -> Named:
+        """What factors are that the line leaves out."""
         whole = product(self.lab, lost)
         what = show(whole)
         role = self.roles.role(whole)

@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.checking.formula import Expr, names_in, nodes, show
-from tinygrad_edu.checking.lab import Lab, Link, equal, is_scalar
+from tinygrad_edu.checking.lab import Lab
+from tinygrad_edu.checking.links import Link
 from tinygrad_edu.checking.parts import (
     near,
 )
 from tinygrad_edu.checking.sheet import Key
+from tinygrad_edu.checking.truth import equal, is_scalar
 from tinygrad_edu.checking.verdict import Judgement
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
@@ -126,6 +128,7 @@ class Roles:
         )
 
     def is_truth(self, e: Expr, judgement: Judgement) -> bool:
+        """Has a formula the value of the true gradient a claim is about?"""
         assert judgement.truth is not None
         for i in range(len(self.lab.points)):
             value = self.lab.value(e, i)
@@ -134,6 +137,7 @@ class Roles:
         return True
 
     def role_of_name(self, key: Key) -> Role:
+        """What a name stands for."""
         if key in self.masks:
             return Role("mask", key)
         if key not in self.lab.points[0].graph.values:
@@ -207,6 +211,7 @@ class Roles:
         )
 
     def is_softmax(self, key: Key) -> bool:
+        """Is a computed quantity positive, summing to one along an axis?"""
         value = self.lab.points[0].plain.get(key)
         if not isinstance(value, np.ndarray) or value.size < 2 or not self.computed(key):
             return False
@@ -216,6 +221,7 @@ class Roles:
         return bool(np.all(value >= 0)) and any(np.allclose(s, 1.0) for s in [*sums, value.sum()])
 
     def is_gradient_of(self, e: Expr, key: Key) -> bool:
+        """Is a formula a constant multiple of the gradient of a quantity?"""
         for i, point in enumerate(self.lab.points):
             value, true = self.lab.value(e, i), np.asarray(point.gradient(key))
             if value is None or np.shape(value) != true.shape or not np.any(true):
@@ -227,15 +233,18 @@ class Roles:
         return True
 
     def computed(self, key: Key) -> bool:
+        """Is this computed in the forward lines, not given?"""
         value = self.lab.points[0].graph.values.get(key)
         return isinstance(value, Value) and value.op is not None
 
     def of_parameters(self, t: Expr) -> bool:
+        """Is a term made of parameters alone?"""
         keys = [k for k in names_in(t) if k not in self.lab.forward_keys or self.lab.depends(
             self.lab.name(k))]  # fmt: skip
         return bool(keys) and all(k in self.parameters for k in keys)
 
     def is_gradient_name(self, e: Expr) -> bool:
+        """Is this the name of a gradient?"""
         return e.op == "name" and self.role_of_name(e.extra).kind == "gradient"
 
     def normalises(self) -> bool:
@@ -255,6 +264,7 @@ class Roles:
         return centred and divided
 
     def ratio(self, x: Expr, y: Expr) -> float | None:
+        """The constant by which one formula is the other; None where there is none."""
         ratio: float | None = None
         for i in range(len(self.lab.points)):
             a, b = self.lab.value(x, i), self.lab.value(y, i)
@@ -273,6 +283,7 @@ class Roles:
         return ratio
 
     def contains_derivative(self, e: Expr) -> Link | None:
+        """The link whose derivative is a part of a formula."""
         for _, sub in nodes(e):
             role = self.role(sub)
             if role is not None and role.kind == "derivative":
@@ -291,6 +302,7 @@ class Roles:
         return any(node is start for node in reachable(value, every=True))
 
     def constant_number(self, e: Expr) -> bool:
+        """Is this one number, the same at all points?"""
         return is_scalar(self.lab.value(e)) and not self.lab.depends(e)
 
     def is_gradient_like(self, e: Expr) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.checking.formula import Expr, names_in, nodes, show
-from tinygrad_edu.checking.lab import Link, equal, is_scalar
+from tinygrad_edu.checking.links import Link
 from tinygrad_edu.checking.parts import (
     ORDERED,
     Chain,
@@ -20,6 +20,7 @@ from tinygrad_edu.checking.parts import (
 )
 from tinygrad_edu.checking.roles import Roles
 from tinygrad_edu.checking.sheet import Key
+from tinygrad_edu.checking.truth import equal, is_scalar
 
 
 class Slopes:

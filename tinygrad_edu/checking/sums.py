@@ -53,6 +53,8 @@ class Sums:
         return None
 
     def reduction(self, a: Expr, b: Expr, chain: Chain, of: Key | None) -> Named:
+        """A sum or mean that is missing, or over another axis, or of something else."""
+
         def reducing(e: Expr) -> bool:
             return e.op in ("call", "method") and e.function in ("sum", "mean")
 

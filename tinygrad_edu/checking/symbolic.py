@@ -14,8 +14,9 @@ import numpy as np
 
 from tinygrad_edu.checking import vocabulary
 from tinygrad_edu.checking.formula import Expr
-from tinygrad_edu.checking.lab import Lab, equal
+from tinygrad_edu.checking.lab import Lab
 from tinygrad_edu.checking.sheet import Key
+from tinygrad_edu.checking.truth import equal
 from tinygrad_edu.core.operators import Operators
 from tinygrad_edu.core.ops.shaping import summed_axes
 from tinygrad_edu.core.primitive import Primitive, Shape, shape

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -226,3 +226,23 @@ def multiple_of(given: Any, truth: Any) -> float | None:
         return None
     near = float(round(constant))
     return near if near and abs(constant / near - 1) < TOLERANCE else constant
+
+
+def is_scalar(value: Any) -> TypeGuard[float]:
+    """A plain number that is not a mask."""
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, (bool, np.bool_))
+
+
+def equal(a: Any, b: Any, tolerance: float = TOLERANCE) -> bool:
+    """The same shape, and the same numbers up to rounding."""
+    if a is None or b is None or np.shape(a) != np.shape(b):
+        return False
+    try:
+        a, b = np.asarray(a, float), np.asarray(b, float)
+    except (TypeError, ValueError):
+        return False
+    if not b.size:
+        return True
+    with np.errstate(all="ignore"):
+        worst = np.abs(a - b).max()
+        return bool(worst <= tolerance * max(np.abs(b).max(), 1e-300))

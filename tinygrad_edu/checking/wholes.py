@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from tinygrad_edu.checking.formula import Expr, names_in, nodes, show
-from tinygrad_edu.checking.lab import equal
 from tinygrad_edu.checking.parts import (
     Named,
     near,
@@ -13,6 +12,7 @@ from tinygrad_edu.checking.parts import (
 from tinygrad_edu.checking.roles import Roles
 from tinygrad_edu.checking.rows import shape_text
 from tinygrad_edu.checking.sheet import Key, Statement
+from tinygrad_edu.checking.truth import equal
 from tinygrad_edu.checking.verdict import Judgement
 
 
@@ -24,6 +24,7 @@ class Wholes:
         self.make, self.number = self.lab.formulas.make, self.lab.formulas.number
 
     def shapes(self, line: Expr, judgement: Judgement) -> str:
+        """What is to be said where no name is found: shapes that differ, or only numbers."""
         value = self.lab.value(line)
         assert judgement.truth is not None
         wanted = np.shape(self.lab.truth(*judgement.truth, 0))

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 import numpy as np
 
 from tinygrad_edu.checking.formula import Expr, names_in, nodes
-from tinygrad_edu.checking.lab import Lab, is_scalar
+from tinygrad_edu.checking.lab import Lab
 from tinygrad_edu.checking.parts import subproducts, summands
 from tinygrad_edu.checking.sheet import Key, Statement
+from tinygrad_edu.checking.truth import is_scalar
 
 
 class Words:

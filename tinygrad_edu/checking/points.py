@@ -1,0 +1,217 @@
+"""A sheet on several sets of numbers: its own, and fresh ones where all is finite and smooth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.checking.formula import Evaluator, Uncomputable
+from tinygrad_edu.checking.sheet import Graph, Key, Sheet
+from tinygrad_edu.checking.truth import Kinks, gradient_of, gradients
+from tinygrad_edu.checking.vocabulary import Budget
+from tinygrad_edu.core.ops import arithmetic, elementwise
+from tinygrad_edu.core.sweep import reachable
+from tinygrad_edu.core.value import Value
+
+#: How many fresh sets of numbers confirm a verdict, and how many are tried to find good ones.
+FRESH = 3
+TRIES = 30
+#: Operations that can switch a unit off.
+MASKING = frozenset({arithmetic.maximum, arithmetic.minimum, arithmetic.where, elementwise.relu})
+
+
+class Point:
+    """The sheet on one set of numbers: what every name is, and what every gradient is.
+
+    `plain` has the forward names as plain numbers, `run` the backward names as the sheet itself
+    computes them.
+    """
+
+    def __init__(self, sheet: Sheet, graph: Graph) -> None:
+        self.graph = graph
+        self.gradients = gradients(graph.cost)
+        self.reached = set(reachable(graph.cost))
+        self.plain: dict[Key, Any] = {
+            key: value._data if isinstance(value, Value) else value
+            for key, value in graph.values.items()
+        }
+        nodes = [
+            value
+            for claim in sheet.claims.values()
+            for key in sheet.versions(claim.of)
+            if isinstance(value := graph.values[key], Value)
+        ]
+        self.kinks = Kinks(graph.cost, nodes, self.gradients)
+        self._bare: Any = None
+        self.run = dict(self.plain)
+        evaluator = Evaluator(self.run, Budget())
+        with np.errstate(all="ignore"):
+            for statement in sheet.backward:
+                self.run[statement.key] = evaluator.get(statement.expr)
+        self.failures = {e: v for e, v in evaluator.values.items() if isinstance(v, Uncomputable)}
+
+    def gradient(self, key: Key) -> Any:
+        """``∂J/∂`` the quantity."""
+        return gradient_of(self.graph.values[key], self.gradients)
+
+    def off(self, key: Key) -> bool:
+        """Is a quantity a single number that does not matter here, though it can?"""
+        node = self.graph.values[key]
+        return node in self.reached and node.shape == () and not self.gradient(key)
+
+    def unnamed(self, key: Key) -> list[Any]:
+        """The gradients of what a quantity is made of, back to what has a name; its shape only."""
+        named = {id(v) for v in self.graph.values.values()}
+        node, found = self.graph.values[key], []
+        while isinstance(node, Value):
+            inner = [p for p in node.parents if p in self.reached and p.requires_grad]
+            if len(inner) != 1 or id(inner[0]) in named or inner[0].shape != node.shape:
+                break
+            node = inner[0]
+            found.append(gradient_of(node, self.gradients))
+        return found
+
+    def without_tiny(self, sheet: Sheet, key: Key) -> Any:
+        """The gradient when tiny numbers added for safety are zero; None if there are none."""
+        if self._bare is None:
+            self._bare = ()
+            if sheet.adds_tiny:
+                try:
+                    graph = sheet.graph(self.graph.numbers, without_tiny=True)
+                    self._bare = (graph, gradients(graph.cost))
+                except (ValueError, ArithmeticError):
+                    pass  # without its ε the sheet cannot be computed
+        if not self._bare:
+            return None
+        graph, found = self._bare
+        return gradient_of(graph.values[key], found)
+
+    @property
+    def finite(self) -> bool:
+        """Are cost and gradients finite?"""
+        found = [np.asarray(g) for g in self.gradients.values() if g is not None]
+        return bool(
+            np.isfinite(np.asarray(self.graph.cost._data)).all()
+            and all(np.isfinite(g).all() for g in found)
+        )
+
+    @property
+    def good(self) -> bool:
+        """Are cost and gradients finite, and no number on a kink?"""
+        return self.finite and not self.kinks.any
+
+    @property
+    def lively(self) -> bool:
+        """Does every claimed quantity matter to the cost here: no dead, no saturated net?"""
+        return all(
+            np.abs(gradient_of(node, self.gradients)).max(initial=0.0) > 1e-6
+            for node in self.kinks.masks
+            if node in self.reached
+        )
+
+
+Draw = Callable[[Sheet, int, np.random.Generator], dict[str, Any]]
+
+#: Other numbers for what is drawn standard normal: a cost with sqrt or log may exist for them only.
+DOMAINS: tuple[Callable[[np.random.Generator, tuple[int, ...]], Any], ...] = (
+    lambda rng, shape: rng.normal(size=shape),
+    lambda rng, shape: rng.uniform(0.3, 2.0, shape),
+    lambda rng, shape: rng.uniform(0.05, 0.95, shape),
+    lambda rng, shape: rng.uniform(1.5, 4.0, shape),
+    lambda rng, shape: -rng.uniform(0.3, 2.0, shape),
+    lambda rng, shape: 0.1 * rng.normal(size=shape),
+)
+
+
+def points_of(sheet: Sheet) -> tuple[list[Point], list[str]]:
+    """The sheet's own numbers and fresh ones, and what is to be said about them.
+
+    Fresh numbers are drawn by kind; where these give no finite cost, near the sheet's own, then in
+    other ranges. No points at all: the cost is finite for none of them.
+    """
+    own = Point(sheet, sheet.main)
+    remarks: list[str] = []
+    points: list[Point] = [own]
+    if not own.finite:
+        what = "cost is" if not np.isfinite(own.graph.cost._data).all() else "gradients are"
+        remarks.append(f"the {what} not finite on the given numbers; fresh ones were taken instead")
+        points = []
+    wanted = len(points) + FRESH
+    stages: tuple[tuple[Draw, Callable[[Point], bool]], ...] = (
+        (_drawn, lambda point: point.good and point.lively),
+        (_drawn, lambda point: point.good),
+        (_nearby, lambda point: point.good),
+        (_elsewhere, lambda point: point.good),
+        (_drawn, lambda point: point.finite),
+    )
+    for draw, acceptable in stages:
+        for point in _points(sheet, draw):
+            if acceptable(point):
+                points.append(point)
+            if len(points) == wanted:
+                break
+        if len(points) == wanted:
+            break
+    if not any(point.good for point in points):
+        remarks.append("no numbers were found where cost and gradients are finite and smooth")
+    return points + (_points_off(sheet, points[-1]) if points else []), remarks
+
+
+def _points_off(sheet: Sheet, live: Point) -> list[Point]:
+    """Points at which units of one number are off, as a ReLU of a scalar net is half the time.
+
+    A layer of many units shows both sides of the kink at any point, a single unit only one.
+    """
+    if not any(node.op in MASKING and node.shape == () for node in live.reached):
+        return []
+    found: list[Point] = []
+    seen: set[str] = set()
+    for point in _points(sheet, _drawn):
+        off = {claim.of for claim in sheet.claims.values() if point.off((claim.of, 0))}
+        if point.good and off - seen:
+            found.append(point)
+            seen |= off
+        if len(found) == 2:
+            break
+    return found
+
+
+def _drawn(sheet: Sheet, seed: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Numbers of the declared kinds."""
+    return sheet.draw(seed)
+
+
+def _nearby(sheet: Sheet, seed: int, rng: np.random.Generator) -> dict[str, Any]:
+    """The sheet's own numbers, a little changed."""
+    return {
+        name: sheet.numbers[name] * rng.uniform(0.7, 1.3, given.shape)
+        if given.kind in ("normal", "positive", "uniform") else sheet.numbers[name]
+        for name, given in sheet.givens.items()
+    }  # fmt: skip
+
+
+def _elsewhere(sheet: Sheet, seed: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Numbers from other ranges: of each quantity its own, every third time of all the same."""
+    numbers = sheet.draw(seed)
+    common = DOMAINS[1 + seed // 3 % (len(DOMAINS) - 1)]
+    for name, given in sheet.givens.items():
+        if given.kind == "normal":
+            domain = DOMAINS[int(rng.integers(len(DOMAINS)))] if seed % 3 else common
+            numbers[name] = domain(rng, given.shape)
+    return numbers
+
+
+def _points(sheet: Sheet, draw: Draw) -> Iterator[Point]:
+    """The sheet on fresh numbers, where they can be computed."""
+    for seed in range(1, TRIES + 1):
+        rng = np.random.default_rng([7, seed])
+        numbers = draw(sheet, seed, rng)
+        for (name, _), value in sheet.main.values.items():
+            if isinstance(value, Value) and value.op is None and name not in sheet.givens:
+                numbers[name] = float(value._data) * rng.uniform(0.5, 1.5)
+        try:
+            yield Point(sheet, sheet.graph(numbers))
+        except (ValueError, ArithmeticError):  # SheetError is a ValueError
+            continue
