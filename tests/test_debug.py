@@ -100,6 +100,20 @@ def test_backward_it_looks_into_functions_of_functions_too(derivative):
     assert "# made here" in str(e.value)
 
 
+def test_backward_that_keeps_the_leaves_only_is_looked_into_as_well():
+    x = Value([4.0, 0.0], "x")
+    with tg.debug_nans():
+        z = tg.sqrt(x)
+        with pytest.raises(GradError, match=r"derivative of sqrt of x"):
+            tg.sum(z * 2.0).backward(keep="leaves")
+        w = tg.sqrt(x + 1.0)
+        cost = tg.sum(w)
+        cost.backward(keep="leaves")
+    assert x.grad.tolist() == (0.5 / np.sqrt([5.0, 1.0])).tolist()
+    assert w.grad is None
+    assert cost.grad == 1.0
+
+
 def test_in_a_second_derivative_the_operation_of_the_rule_is_named():
     with tg.debug_nans(), pytest.raises(GradError, match=r"divide.*gives inf") as found:
         tg.grad(tg.grad(lambda x: x**1.5 + tg.sqrt(x)))(0.0)  # asked for here

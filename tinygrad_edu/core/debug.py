@@ -138,10 +138,15 @@ def _looked_at(
     return node
 
 
-def _looked_back(root: Any, seed: Any, *args: Any, **kwargs: Any) -> dict[Any, Any]:
-    """`sweep`, and a look at the gradients: of the first bad one, which rule made it."""
+def _looked_back(
+    root: Any, seed: Any, *args: Any, keep_all: bool = True, **kwargs: Any
+) -> dict[Any, Any]:
+    """`sweep`, and a look at the gradients: of the first bad one, which rule made it.
+
+    All gradients are kept until they have been looked at, those that are not wanted too.
+    """
     if not _watch.depth:
-        return _SWEEP(root, seed, *args, **kwargs)
+        return _SWEEP(root, seed, *args, keep_all=keep_all, **kwargs)
     with np.errstate(all="ignore"):
         gradients = _SWEEP(root, seed, *args, **kwargs)
         if any(isinstance(g, Operators) for g in gradients.values()):
@@ -160,6 +165,8 @@ def _looked_back(root: Any, seed: Any, *args: Any, **kwargs: Any) -> dict[Any, A
                     f"the gradient of {described(node)} is {_first(gradients[node], ())}: finite "
                     f"contributions that are too large together\n  {_watch.line(node)}"
                 )
+    if not keep_all:
+        return {v: g if v.op is None or v is root else None for v, g in gradients.items()}
     return gradients
 
 
