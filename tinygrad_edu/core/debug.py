@@ -139,16 +139,17 @@ def _looked_at(
 
 
 def _looked_back(
-    root: Any, seed: Any, *args: Any, keep_all: bool = True, **kwargs: Any
-) -> dict[Any, Any]:
+    root: Any, seed: Any, read: Any = None, wrt: Any = None, arrived: Any = None,
+    keep_all: bool = True,
+) -> dict[Any, Any]:  # fmt: skip
     """`sweep`, and a look at the gradients: of the first bad one, which rule made it.
 
     All gradients are kept until they have been looked at, those that are not wanted too.
     """
     if not _watch.depth:
-        return _SWEEP(root, seed, *args, keep_all=keep_all, **kwargs)
+        return _SWEEP(root, seed, read, wrt, arrived, keep_all)
     with np.errstate(all="ignore"):
-        gradients = _SWEEP(root, seed, *args, **kwargs)
+        gradients = _SWEEP(root, seed, read, wrt, arrived)
         if any(isinstance(g, Operators) for g in gradients.values()):
             return gradients  # made by operations, which have been looked at
         bad = {node for node, g in gradients.items() if g is not None and _bad(g).any()}
