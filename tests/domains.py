@@ -92,7 +92,7 @@ class Case:
 ONE: tuple[tuple[Shape, ...], ...] = (((),), ((1,),), ((3,),), ((2, 3),), ((0, 3),), ((2, 1, 3),))
 TWO: tuple[tuple[Shape, ...], ...] = (
     ((), ()), ((3,), ()), ((), (2, 3)), ((3,), (3,)), ((2, 3), (3,)), ((2, 1), (1, 4)),
-    ((4, 1, 3), (2, 1)), ((1,), (2, 2)), ((0, 3), (1, 3)), ((1, 1), ()),
+    ((4, 1, 3), (2, 1)), ((1,), (2, 2)), ((0, 3), (1, 3)), ((1, 1), ()), ((2, 3), (2, 3)),
 )  # fmt: skip
 THREE: tuple[tuple[Shape, ...], ...] = (
     ((), (), ()), ((2, 3), (2, 3), (2, 3)), ((3,), (2, 1), ()), ((), (4,), (2, 4)),
@@ -200,6 +200,21 @@ def _fold(x: Any, shape: Shape) -> Any:
 
 def _bernoulli(a: Any, y: Any) -> Any:
     return -(y * np.log(a) + (1 - y) * np.log(1 - a))
+
+
+def _summed(loss: Callable[..., Any]) -> Callable[..., Any]:
+    """A loss whose units may be summed over an axis."""
+
+    def reference(a: Any, y: Any, axis: int | None = None) -> Any:
+        return loss(a, y) if axis is None else np.sum(loss(a, y), axis=axis)
+
+    return reference
+
+
+def over_units(shapes: tuple[Shape, ...]) -> tuple[dict[str, Any], ...]:
+    """The units of a loss along no axis, or any: then prediction and target have one shape."""
+    axes = range(-len(shapes[0]), len(shapes[0])) if shapes[0] == shapes[1] else ()
+    return ({}, *({"axis": a} for a in axes))
 
 
 def _over_units(loss: Any, axis: int, reduce: Any) -> Any:
@@ -414,8 +429,10 @@ ROWS: dict[str, Row] = {
     ),
     "outer": Row(np.outer, (real, real), (((3,), (4,)), ((), (2,)), ((2, 2), (3,)))),
     # --- losses
-    "bernoulli_loss": elementwise(_bernoulli, unit, unit),
-    "logistic_loss": elementwise(lambda z, y: np.log(1 + np.exp(z)) - y * z, real, unit),
+    "bernoulli_loss": elementwise(_summed(_bernoulli), unit, unit, varied=over_units),
+    "logistic_loss": elementwise(
+        _summed(lambda z, y: np.log(1 + np.exp(z)) - y * z), real, unit, varied=over_units
+    ),
     "softmax_loss": Row(
         lambda z, y, axis=0: -np.sum(y * np.log(_softmax(z, axis)), axis=axis),
         (real, unit),

@@ -93,6 +93,23 @@ def test_the_definition_gives_the_same_value_and_derivative(name):
             same(leaves[i].grad, own[i].grad, 1e-12, f"the definition of {case}, input {i}")
 
 
+@pytest.mark.parametrize("name", [name for name, op in TABLE.items() if op.with_slope])
+def test_what_the_forward_keeps_is_what_the_rule_would_compute_again(name):
+    op = TABLE[name]
+    for case in cases(name):
+        arrays = [np.asarray(x) for x in case.arrays]
+        z, slope = op.with_slope(*arrays, **case.options)
+        same(z, op.forward(*arrays, **case.options), 0.0, str(case))
+        dz = upstream(case, np.shape(z))
+        kept = op.rules[0](dz, z, *arrays, **case.options, slope=slope)
+        same(kept, op.rules[0](dz, z, *arrays, **case.options), 1e-15, str(case))
+    x, y = (tg.Value([0.3, 0.4]) for _ in range(2))
+    assert op(x, y)._more[3] is not None
+    assert op(x.detach(), y)._more is None
+    with tg.no_grad():
+        assert op(x, y)._more is None
+
+
 @every_operation
 def test_float32_stays_float32_forward_and_backward(name):
     for case in cases(name):

@@ -83,6 +83,10 @@ class Operators(Traced):
     def __getitem__(self, index: Any) -> Any:
         return shaping.getitem(self, index=index)
 
+    def dot(self, other: Any) -> Any:
+        """See `tinygrad_edu.dot`."""
+        return linalg.dot(self, other)
+
     @property
     def T(self) -> Any:
         """The transpose: axes reversed."""

@@ -10,7 +10,6 @@ which of them it is given.
 from __future__ import annotations
 
 import functools
-import inspect
 import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -94,15 +93,18 @@ class Primitive:
     Attributes: `forward` (arrays in, array out), `scalar` (the same on Python floats, where that is
     faster), `rules` (one per input; ``None`` where the derivative is zero), `shape_rule`,
     `definition` (the same in terms of simpler operations, if it has one), `add_into` (for a rule
-    whose gradient is mostly zeros: ``add_into(array, dz, **options)`` adds only what is not), and
-    the notation: `symbol` in pictures, `numpy` and `latex` as templates over the inputs.
+    whose gradient is mostly zeros: ``add_into(array, dz, **options)`` adds only what is not),
+    `with_slope` (where result and derivative share most of their work: the result of `forward` and
+    what the first rule would compute again, or None; the sweep hands it to that rule as
+    ``slope=``), and the notation: `symbol` in pictures, `numpy` and `latex` as templates over the
+    inputs.
     """
 
     # Slots are found faster than a dictionary's entries, and a graph asks for these at every node.
     __slots__ = (
         "__dict__", "add_into", "compact", "definition", "differentiable", "forward", "latex",
         "n_inputs", "name", "numpy", "options", "parameters", "rules", "scalar", "shape_rule",
-        "symbol", "variadic",
+        "symbol", "variadic", "with_slope",
     )  # fmt: skip
 
     def __init__(
@@ -114,6 +116,7 @@ class Primitive:
         shape: Callable[..., Shape] | None = None,
         definition: Callable[..., Any] | None = None,
         add_into: Callable[..., None] | None = None,
+        with_slope: Callable[..., tuple[Any, Any]] | None = None,
         symbol: str | None = None,
         numpy: str | None = None,
         latex: str | None = None,
@@ -126,6 +129,7 @@ class Primitive:
         self.shape_rule = shape or (lambda *shapes, **_: np.broadcast_shapes(*shapes))
         self.definition = definition
         self.add_into = add_into
+        self.with_slope = with_slope
         self.symbol = symbol or self.name
         self.numpy = numpy
         self.latex = latex or rf"\operatorname{{{self.name}}}".replace("_", r"\_") + "({0})"
@@ -135,7 +139,8 @@ class Primitive:
         self.differentiable = self.variadic or any(rule is not None for rule in given)
         #: One or two inputs, each with a rule: what a node has slots for.
         self.compact = 0 < len(given) < 3 and None not in given
-        self.parameters = list(inspect.signature(forward).parameters)
+        code = forward.__code__  # `inspect.signature` takes longer than all else in a declaration
+        self.parameters = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
         self.options = frozenset(self.parameters[self.n_inputs :])
 
     def __call__(self, *args: Any, **options: Any) -> Any:
@@ -214,7 +219,7 @@ class Primitive:
             raise TypeError(f"{self.name}: {key}= cannot be {value!r:.60}")
         if array and value.flags.writeable:
             value = value.copy()
-            value.flags.writeable = False
+            value.setflags(write=False)
         return value
 
     def evaluate(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:

@@ -19,12 +19,15 @@ from tinygrad_edu.core.primitive import GradError
 class ReadOnly(ndarray[Any, np.dtype[Any]]):
     """A read-only view; arithmetic on it gives plain arrays, ``-=`` a new read-only one."""
 
-    label: str | None = None
-    whole: ndarray[Any, Any] | None = None  # the plain array this is all of, which nobody changes
+    __slots__ = ("label", "whole")
+
+    label: str | None
+    whole: ndarray[Any, Any]  # the plain array this is all of, which nobody changes
 
     def _refuse(self) -> NoReturn:
+        label = getattr(self, "label", None) or "this value"
         raise GradError(
-            f"the numbers of {self.label or 'this value'} cannot be written into: a recorded "
+            f"the numbers of {label} cannot be written into: a recorded "
             "graph may still need them. Give it new ones (p.data = …, p.data -= …), or "
             "work on p.data.copy()"
         )
@@ -32,7 +35,7 @@ class ReadOnly(ndarray[Any, np.dtype[Any]]):
     def __getitem__(self, index: Any) -> Any:
         part = super().__getitem__(index)
         if isinstance(part, ReadOnly):
-            part.label = self.label
+            part.label = getattr(self, "label", None)
         return part
 
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -74,6 +77,7 @@ class ReadOnly(ndarray[Any, np.dtype[Any]]):
 
 def frozen(array: ndarray[Any, Any], label: str | None) -> ReadOnly:
     """A read-only array as users see it, under the name an error would call it by."""
+    array.setflags(write=False)
     view = array.view(ReadOnly)
     view.label = label
     view.whole = array
@@ -83,7 +87,7 @@ def frozen(array: ndarray[Any, Any], label: str | None) -> ReadOnly:
 def _bare(x: Any) -> Any:
     if not isinstance(x, ReadOnly):
         return x
-    return x.view(ndarray) if x.whole is None else x.whole
+    return x.whole if hasattr(x, "whole") else x.view(ndarray)
 
 
 def _writes(name: str) -> Callable[..., Any]:
@@ -99,8 +103,7 @@ def _writes(name: str) -> Callable[..., Any]:
 def _makes_new(ufunc: Any) -> Callable[[ReadOnly, Any], Any]:
     def method(self: ReadOnly, other: Any) -> Any:
         new = ufunc(_bare(self), other)
-        new.flags.writeable = False
-        return frozen(new, self.label)
+        return frozen(new, getattr(self, "label", None))
 
     return method
 

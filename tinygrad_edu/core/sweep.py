@@ -26,22 +26,25 @@ def reachable(root: Any, every: bool = False) -> list[Any]:
     Only those that need a gradient, unless `every`. Iterative: a chain of a million is no deeper
     than a chain of two. A node is created after its parents, so creation order is topological.
     """
-    seen = {root}
-    found = [root]
-    for node in found:  # which grows meanwhile
+    seen, todo = {root}, [root]
+    found: list[Any] = []
+    add, keep, push, pop = seen.add, found.append, todo.append, todo.pop  # asked for at every node
+    while todo:
+        node = pop()
+        keep(node)
         if node._more is None:
             x, y = node._x, node._y
-            if x is not None and (every or x.requires_grad) and x not in seen:
-                seen.add(x)
-                found.append(x)
-            if y is not None and (every or y.requires_grad) and y not in seen:
-                seen.add(y)
-                found.append(y)
+            if x is not None and x not in seen and (every or x.requires_grad):
+                add(x)
+                push(x)
+            if y is not None and y not in seen and (every or y.requires_grad):
+                add(y)
+                push(y)
         else:
             for parent in node._more[0]:
-                if (every or parent.requires_grad) and parent not in seen:
-                    seen.add(parent)
-                    found.append(parent)
+                if parent not in seen and (every or parent.requires_grad):
+                    add(parent)
+                    push(parent)
     found.sort(key=_created, reverse=True)
     return found
 
@@ -90,8 +93,10 @@ def sweep(
             dz = gradients[node] = arrived(node, dz)
         if node.op is None or dz is None or (wrt is not None and node in wrt):
             continue
-        z, inputs = (node._data, node._inputs) if read is None else read(node)
-        _flow(node, dz, z, inputs, gradients)
+        if read is None:
+            _flow(node, dz, node._data, node._inputs, gradients, _slope(node))
+        else:
+            _flow(node, dz, *read(node), gradients)
     return gradients
 
 
@@ -142,17 +147,30 @@ def _sweep_numbers(order: list[Any], root: Any, seed: Any, keep_all: bool) -> di
                     before = gradients[y]
                     gradients[y] = dy if before is None else added(before, dy)
                 continue
-        _flow(node, dz, node._data, node._inputs, gradients)
+        _flow(node, dz, node._data, node._inputs, gradients, _slope(node))
     return gradients
 
 
-def _flow(node: Any, dz: Any, z: Any, inputs: tuple[Any, ...], gradients: dict[Any, Any]) -> None:
+def _slope(node: Any) -> Any:
+    """What the forward pass of a node has kept for its first rule, if it has."""
+    return None if node._more is None else node._more[3]
+
+
+def _flow(
+    node: Any,
+    dz: Any,
+    z: Any,
+    inputs: tuple[Any, ...],
+    gradients: dict[Any, Any],
+    slope: Any = None,
+) -> None:
     """Add what the rules of one node send to its parents, those in `gradients`."""
     op, options = node.op, node.options
     rules, each = op.rules, type(op.rules) is Each
     if each:
         rules = rules.rule(dz, z, *inputs, **options)
     for rule, parent, x in zip(rules, node.parents, inputs):
+        more, slope = options if slope is None else {**options, "slope": slope}, None
         if rule is None or not parent.requires_grad or parent not in gradients:
             continue
         before = gradients[parent]
@@ -160,7 +178,7 @@ def _flow(node: Any, dz: Any, z: Any, inputs: tuple[Any, ...], gradients: dict[A
             op.add_into(before, dz, **options)  # v[0], v[1], …: no array of v's size for each
             continue
         try:
-            g = rule if each else rule(dz, z, *inputs, **options)
+            g = rule if each else rule(dz, z, *inputs, **more)
         except (ArithmeticError, ValueError):
             if type(z) is not float:
                 raise
@@ -183,7 +201,9 @@ def fit(g: Any, x: Any, op: Any, dz: Any = None) -> Any:
     """A contribution in the shape and dtype of the input it belongs to: what had been broadcast is
     summed, what had been reduced is broadcast."""
     if type(x) is ndarray and type(g) in (ndarray, float):
-        if type(g) is float or g.shape != x.shape:
+        if type(g) is float:
+            g = broadcast_to.forward(g, x.shape)
+        elif g.shape != x.shape:
             g = refit(g, x.shape, op)
         if g.dtype is not x.dtype:
             g = g.astype(x.dtype)
@@ -220,6 +240,6 @@ def was_reduced(old: Shape, new: Shape) -> bool:
 
 def share(g: Any) -> None:
     """Mark an array that something else may hold too, or a view of it, as not to be written to."""
-    g.flags.writeable = False
+    g.setflags(write=False)
     if type(g.base) is ndarray:
-        g.base.flags.writeable = False
+        g.base.setflags(write=False)

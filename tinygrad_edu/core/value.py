@@ -101,7 +101,7 @@ def numbers(data: Any, what: str = "Value") -> Any:
         return data
     if type(data) is ndarray and data.dtype is _FLOAT64 and data.ndim:
         array = data.copy()
-        array.flags.writeable = False
+        array.setflags(write=False)
         return array
     if isinstance(data, (bool, int)):
         try:
@@ -131,7 +131,7 @@ def numbers(data: Any, what: str = "Value") -> Any:
     if not array.ndim:
         return float(array) if dtype == float64 else dtype.type(array)
     array = np.array(array, dtype=dtype, order="K", subok=False)
-    array.flags.writeable = False
+    array.setflags(write=False)
     return array
 
 
@@ -158,15 +158,15 @@ class Value(NumPyProtocol, Operators):
 
     _data: Any
     _grad: Any
-    # Up to two parents and the numbers each had when this node was computed; what has options or
-    # more inputs keeps (parents, numbers, options) in `_more`. No tuples for the common case: the
-    # time of Python's garbage collector grows with the number of containers, and a scalar graph has
-    # many nodes.
+    # Up to two parents and the numbers each had when this node was computed; what has options, more
+    # inputs or a slope keeps (parents, numbers, options, slope) in `_more`. No tuples for the
+    # common case: the time of Python's garbage collector grows with the number of containers, and a
+    # scalar graph has many nodes.
     _x: Value | None
     _y: Value | None
     _x_data: Any
     _y_data: Any
-    _more: tuple[tuple[Value, ...], tuple[Any, ...], dict[str, Any]] | None
+    _more: tuple[tuple[Value, ...], tuple[Any, ...], dict[str, Any], Any] | None
     name: str | None
     op: Primitive | None
     requires_grad: bool
@@ -193,18 +193,22 @@ class Value(NumPyProtocol, Operators):
                 parents = tuple([x if type(x) is Value else constant(x, args, op) for x in args])
                 break
         inputs = tuple([x._data for x in parents])
+        recording, slope = not _paused or _recording.on, None
         try:
-            z = op.evaluate(inputs, options)
+            if op.with_slope is not None and recording and parents[0].requires_grad:
+                z, slope = op.with_slope(*inputs, **options)
+            else:
+                z = op.evaluate(inputs, options)
         except (ValueError, IndexError, OverflowError) as error:
             raise _misfit(op, parents, options, error) from None
         node = _leaf(z if type(z) is float else settled(z))
-        if not _paused or _recording.on:
+        if recording:
             node.op = op
             node.requires_grad = op.differentiable and True in [x.requires_grad for x in parents]
-            if len(parents) == 2 and op.compact and not options:
+            if len(parents) == 2 and op.compact and not options and slope is None:
                 (node._x, node._y), (node._x_data, node._y_data) = parents, inputs
             else:
-                node._more = parents, inputs, options
+                node._more = parents, inputs, options, slope
         return node
 
     # --- what a node holds ---------------------------------------------------------------------
@@ -248,7 +252,7 @@ class Value(NumPyProtocol, Operators):
                 f"{_label(self)} was computed by {self.op}; only the numbers of a leaf can be set"
             )
         old = self._data
-        whole = new.whole if type(new) is ReadOnly else None
+        whole = getattr(new, "whole", None) if type(new) is ReadOnly else None
         if whole is not None and type(old) is ndarray:
             if whole.shape == old.shape and whole.dtype is old.dtype:
                 self._data = whole  # the common case, p.data -= step: no second copy
@@ -324,18 +328,17 @@ class Value(NumPyProtocol, Operators):
             raise GradError(f"backward: keep is 'all' or 'leaves', not {keep!r}")
         gradients = sweeping.sweep(self, self._seed(seed), keep_all=keep == "all")
         with _commit:
-            leaves = [node for node in gradients if node.op is None]
-            before = [leaf._grad for leaf in leaves]
-            for leaf, old in zip(leaves, before):
-                if old is not None:
-                    g = gradients[leaf]
-                    gradients[leaf] = old if g is None else arithmetic.add(old, g)
+            before = {v: v._grad for v in gradients if v._grad is not None and v.op is None}
+            for leaf, old in before.items():
+                g = gradients[leaf]
+                gradients[leaf] = old if g is None else arithmetic.add(old, g)
             try:
                 for node, g in gradients.items():
                     node._grad = g
             except BaseException:  # Ctrl-C in the middle: a gradient counts once or not at all
-                for leaf, old in zip(leaves, before):
-                    leaf._grad = old
+                for node in gradients:
+                    if node.op is None:
+                        node._grad = before.get(node)
                 raise
 
     def _seed(self, seed: Any) -> Any:
@@ -368,6 +371,8 @@ class Value(NumPyProtocol, Operators):
 
     def item(self) -> float:
         """The number of a Value of one element, as a Python float."""
+        if type(self._data) is float:
+            return self._data
         if self.size != 1:
             raise GradError(f"item(): {_label(self)} has shape {self.shape}, not a single number")
         return float(np.asarray(self._data).reshape(()))
@@ -424,10 +429,6 @@ class Value(NumPyProtocol, Operators):
     def swapaxes(self, axis1: int, axis2: int) -> Value:
         """See `tinygrad_edu.swapaxes`."""
         return shaping.swapaxes(self, axis1, axis2)
-
-    def dot(self, other: Any) -> Value:
-        """See `tinygrad_edu.dot`."""
-        return linalg.dot(self, other)
 
     def exp(self) -> Value:
         """See `tinygrad_edu.exp`."""
@@ -598,7 +599,7 @@ def _leaf(data: Any, name: str | None = None) -> Value:
 def settled(z: Any) -> Any:
     """A result as a node keeps it: an array that cannot be written to, or a single number."""
     if type(z) is ndarray and z.ndim:
-        z.flags.writeable = False
+        z.setflags(write=False)
         return z
     return plain(z)
 
@@ -619,7 +620,7 @@ def constant(x: Any, others: tuple[Any, ...] = (), op: Primitive | str = "Value"
         for other in others:
             if type(other) is Value and type(other._data) is ndarray:
                 data = data.astype(other._data.dtype, copy=False)
-                data.flags.writeable = False
+                data.setflags(write=False)
                 break
     return _leaf(data)
 
@@ -699,11 +700,12 @@ def _binary(
     return forward, reflected
 
 
-for _name, _op in {
-    "add": arithmetic.add, "sub": arithmetic.subtract, "mul": arithmetic.multiply,
-    "truediv": arithmetic.divide, "matmul": linalg.matmul,
-}.items():  # fmt: skip
-    _both = _binary(_op, getattr(operator, _name))
+for _name, _op, _operate in (
+    ("add", arithmetic.add, operator.add), ("sub", arithmetic.subtract, operator.sub),
+    ("mul", arithmetic.multiply, operator.mul), ("truediv", arithmetic.divide, operator.truediv),
+    ("matmul", linalg.matmul, linalg.matmul.forward),
+):  # fmt: skip
+    _both = _binary(_op, _operate)
     for _form, _method in zip((f"__{_name}__", f"__r{_name}__"), _both, strict=True):
         _method.__name__ = _form
         setattr(Value, _form, _method)

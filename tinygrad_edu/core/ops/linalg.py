@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from tinygrad_edu.core.ops.arithmetic import multiply
 from tinygrad_edu.core.ops.reductions import sum
@@ -19,7 +20,7 @@ def _flip(x: Any) -> Any:
 
 def _dx(dz: Any, z: Any, x: Any, y: Any) -> Any:
     if x.ndim == 2 == y.ndim:
-        return dz @ y.T
+        return dz.dot(y.T)
     if len(shape(y)) == 1:  # z = Σ x y over the last axis
         return (dz if len(shape(x)) == 1 else expand_dims(dz, -1)) * y
     if len(shape(x)) == 1:
@@ -29,7 +30,7 @@ def _dx(dz: Any, z: Any, x: Any, y: Any) -> Any:
 
 def _dy(dz: Any, z: Any, x: Any, y: Any) -> Any:
     if x.ndim == 2 == y.ndim:
-        return x.T @ dz
+        return x.T.dot(dz)
     if len(shape(x)) == 1:
         return expand_dims(x, -1) * expand_dims(dz, -2) if len(shape(y)) > 1 else dz * x
     if len(shape(y)) == 1:
@@ -55,6 +56,8 @@ def matmul(x: Any, y: Any) -> Any:
     >>> float(matmul(np.array([1.0, 2.0]), np.array([3.0, 4.0])))
     11.0
     """
+    if type(x) is ndarray is type(y) and x.ndim == 2 == y.ndim:
+        return x.dot(y)  # the same with less ceremony
     return np.matmul(x, y)
 
 

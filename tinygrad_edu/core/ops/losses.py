@@ -10,7 +10,15 @@ import numpy as np
 
 from tinygrad_edu.core.ops.arithmetic import power_constant, subtract
 from tinygrad_edu.core.ops.elementwise import log, sigmoid, softplus, xdivy
-from tinygrad_edu.core.ops.reductions import logsumexp, mean, reduced_shape, softmax, spread, sum
+from tinygrad_edu.core.ops.reductions import (
+    finite_top,
+    logsumexp,
+    mean,
+    reduced_shape,
+    softmax,
+    spread,
+    sum,
+)
 from tinygrad_edu.core.ops.shaping import axis_number
 from tinygrad_edu.core.primitive import GradError, Shape, Traced, asarray, primitive, shape
 
@@ -73,10 +81,42 @@ def bernoulli_loss(a: Any, y: Any, axis: int | None = None) -> Any:
     return _total(loss + 0.0, axis)  # -0.0 becomes 0.0
 
 
+#: Of more numbers, too many for a processor's cache, slopes are computed again: keeping them would
+#: save little time and take much memory.
+_KEPT = 1 << 16
+
+
+def _logistic(z: Any, y: Any) -> tuple[Any, Any]:
+    """``log(1 + eᶻ) − y z`` as ``max(z, 0) − y z + log(1 + e)`` with ``e = e^−|z|``; and e.
+
+    Nothing overflows, and little memory is needed.
+    """
+    e = np.asarray(np.abs(z))
+    np.exp(np.negative(e, out=e), out=e)
+    loss = np.asarray(np.multiply(y, z))
+    np.subtract(np.maximum(z, 0.0), loss, out=loss)
+    loss += np.log1p(e)
+    return loss, e
+
+
+def _logistic_slope(z: Any, y: Any, axis: int | None = None) -> tuple[Any, Any]:
+    """The loss, and its derivative ``sigmoid(z) − y``: 1 for z ≥ 0, else e, over 1 + e."""
+    loss, e = _logistic(z, y)
+    if e.size > _KEPT:
+        return _total(loss, axis), None
+    above = np.maximum(e, np.copysign(1.0, z))
+    e += 1.0
+    np.divide(above, e, out=e)
+    return _total(loss, axis), np.subtract(e, y)
+
+
 @primitive(
-    lambda dz, loss, z, y, *, axis=None: _put_back(dz, z, axis) * (sigmoid(z) - y),
+    lambda dz, loss, z, y, *, axis=None, slope=None: (
+        _put_back(dz, z, axis) * (sigmoid(z) - y if slope is None else slope)
+    ),
     lambda dz, loss, z, y, *, axis=None: _put_back(dz, z, axis) * -z,
-    shape=_without(), symbol="cross-entropy", latex=r"\mathcal{{L}}(\sigma({0}), {1})",
+    shape=_without(), with_slope=_logistic_slope,
+    symbol="cross-entropy", latex=r"\mathcal{{L}}(\sigma({0}), {1})",
     definition=lambda z, y, *, axis=None: _summed(softplus(z) - y * z, axis),
 )  # fmt: skip
 def logistic_loss(z: Any, y: Any, axis: int | None = None) -> Any:
@@ -85,23 +125,35 @@ def logistic_loss(z: Any, y: Any, axis: int | None = None) -> Any:
     >>> logistic_loss(0.0, 1.0) == softplus(0.0)
     True
     """
-    # max(z, 0) − y z + log(1 + e^−|z|), in two arrays: nothing overflows, little memory is needed.
-    small = np.asarray(np.abs(z))
-    np.log1p(np.exp(np.negative(small, out=small), out=small), out=small)
-    loss = np.asarray(np.multiply(y, z))
-    np.subtract(np.maximum(z, 0), loss, out=loss)
-    loss += small
-    return _total(loss, axis)
+    return _total(_logistic(z, y)[0], axis)
+
+
+def _softmax(z: Any, y: Any, axis: int) -> tuple[Any, Any, Any]:
+    """The loss; and of the softmax numerator and denominator."""
+    top = finite_top(z, axis)
+    e = np.exp(z - top)
+    total = np.add.reduce(e, axis=axis, keepdims=True)
+    log_a = np.log(total) + top - z
+    return np.add.reduce(y * np.where(y == 0, 0, log_a), axis=axis), e, total
+
+
+def _softmax_slope(z: Any, y: Any, axis: int = 0) -> tuple[Any, Any]:
+    """The loss, and its derivative ``softmax(z) Σy − y``."""
+    loss, e, total = _softmax(z, y, axis)
+    if e.size > _KEPT:
+        return loss, None
+    e *= np.add.reduce(y, axis=axis, keepdims=True) / total
+    return loss, np.subtract(e, y, out=e)
 
 
 @primitive(
-    lambda dz, loss, z, y, *, axis=0: (
-        _put_back(dz, z, axis) * (softmax(z, axis=axis) * sum(y, axis=axis, keepdims=True) - y)
+    lambda dz, loss, z, y, *, axis=0, slope=None: _put_back(dz, z, axis) * (
+        softmax(z, axis=axis) * sum(y, axis=axis, keepdims=True) - y if slope is None else slope
     ),
     lambda dz, loss, z, y, *, axis=0: (
         _put_back(dz, z, axis) * (logsumexp(z, axis=axis, keepdims=True) - z)
     ),
-    shape=_without(0),
+    shape=_without(0), with_slope=_softmax_slope,
     symbol="cross-entropy", latex=r"\mathcal{{L}}(\operatorname{{softmax}}({0}), {1})",
     definition=lambda z, y, *, axis=0: sum(
         y * (logsumexp(z, axis=axis, keepdims=True) - z), axis=axis
@@ -113,9 +165,7 @@ def softmax_loss(z: Any, y: Any, axis: int = 0) -> Any:
     >>> softmax_loss(np.zeros(1), np.ones(1))
     0.0
     """
-    y = asarray(y)
-    log_a = logsumexp(z, axis=axis, keepdims=True) - z
-    return np.add.reduce(y * np.where(y == 0, 0, log_a), axis=axis)
+    return _softmax(z, asarray(y), axis)[0]
 
 
 def _same_shape(name: str, a: Any, y: Any) -> Any:

@@ -10,11 +10,8 @@ import numpy as np
 
 from tinygrad_edu.core.ops.arithmetic import equal, multiply
 from tinygrad_edu.core.ops.elementwise import exp, log, sqrt, xdivy
-from tinygrad_edu.core.ops.shaping import joined, reshape, transpose
+from tinygrad_edu.core.ops.shaping import add_up, joined, reshape, transpose
 from tinygrad_edu.core.primitive import Shape, primitive, shape
-
-# NumPy's stubs know `reduce` with a literal keepdims only.
-_add_up: Any = np.add.reduce
 
 
 def axes_of(ndim: int, axis: Any) -> tuple[int, ...]:
@@ -63,7 +60,7 @@ def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     >>> sum(np.ones((2, 3)), axis=1).tolist()
     [3.0, 3.0]
     """
-    return _add_up(x, axis=axis, keepdims=keepdims)
+    return add_up(x, axis, None, None, keepdims)
 
 
 @primitive(
@@ -81,7 +78,7 @@ def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     >>> mean(np.array([1.0, 2.0, 6.0]))
     3.0
     """
-    return _add_up(x, axis=axis, keepdims=keepdims) / count(x, axis)
+    return add_up(x, axis, None, None, keepdims) / count(x, axis)
 
 
 def _ties(dz: Any, z: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
@@ -221,7 +218,7 @@ def norm(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     5.0
     """
     with np.errstate(over="ignore"):
-        length = np.sqrt(_add_up(np.multiply(x, x), axis=axis, keepdims=keepdims))
+        length = np.sqrt(add_up(np.multiply(x, x), axis=axis, keepdims=keepdims))
     if np.all((length > 0) & (length < math.inf)):
         return length
     # A square has left the range of floats, or x is zero: measure in units of the largest entry.
@@ -246,12 +243,12 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     >>> logsumexp(np.zeros(1))
     0.0
     """
-    top = _finite_top(x, axis)
-    total = np.log(_add_up(np.exp(x - top), axis=axis, keepdims=True)) + top
+    top = finite_top(x, axis)
+    total = np.log(add_up(np.exp(x - top), axis=axis, keepdims=True)) + top
     return total if keepdims else np.reshape(total, reduced_shape(np.shape(x), axis=axis))
 
 
-def _finite_top(x: Any, axis: Any) -> Any:
+def finite_top(x: Any, axis: Any) -> Any:
     """The maximum to subtract before `exp`, so that nothing overflows; 0 where it is infinite."""
     top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
     return np.where(np.isfinite(top), top, 0)
@@ -270,8 +267,8 @@ def softmax(x: Any, axis: Any = None) -> Any:
     >>> softmax(np.zeros(4)).tolist()
     [0.25, 0.25, 0.25, 0.25]
     """
-    e = np.exp(x - _finite_top(x, axis))
-    return e / _add_up(e, axis=axis, keepdims=True)
+    e = np.exp(x - finite_top(x, axis))
+    return e / add_up(e, axis=axis, keepdims=True)
 
 
 @primitive(
@@ -289,8 +286,8 @@ def log_softmax(x: Any, axis: Any = None) -> Any:
     >>> log_softmax(np.zeros(1)).tolist()
     [0.0]
     """
-    shifted = x - _finite_top(x, axis)
-    return shifted - np.log(_add_up(np.exp(shifted), axis=axis, keepdims=True))
+    shifted = x - finite_top(x, axis)
+    return shifted - np.log(add_up(np.exp(shifted), axis=axis, keepdims=True))
 
 
 @primitive(

@@ -13,7 +13,8 @@ from numpy import ndarray
 
 from tinygrad_edu.core.primitive import Each, GradError, GradIndexError, Shape, primitive, shape
 
-_DATA_NOTATION = {"symbol": "[ ]", "latex": r"{0}"}
+# NumPy's stubs know `reduce` with a literal keepdims only.
+add_up: Any = np.add.reduce
 
 
 def _reshaped(old: Shape, *, shape: Any) -> Shape:
@@ -165,11 +166,11 @@ def sum_to(x: Any, shape: Any) -> Any:
     >>> sum_to(np.ones((2, 3)), (2, 1)).tolist()
     [[3.0], [3.0]]
     """
-    lead, kept = summed_axes(_shape(x), tuple(shape))
     if type(x) is float:
         return x
+    lead, kept = summed_axes(_shape(x), tuple(shape))
     if lead or kept:
-        x = np.add.reduce(x, axis=lead + kept, keepdims=True)
+        x = add_up(x, lead + kept, None, None, True)
     return x.reshape(shape) if lead else x
 
 
