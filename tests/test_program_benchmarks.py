@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from benchmarks import workloads
+from benchmarks import growth, workloads
 from benchmarks.frameworks import FRAMEWORKS
 from benchmarks.worker import NotApplicable, agrees, checked, prepare
 
 
 @pytest.mark.parametrize("key", ["tinygrad_edu", "compiled"])
-@pytest.mark.parametrize("name", ["W1", "W4", "W7 fan 1000", "W7 diamond 16"])
+@pytest.mark.parametrize("name", ["W1", "W1 irregular", "W4", "W7 fan 1000", "W7 diamond 16"])
 def test_every_workload_has_the_gradients_of_the_hand_written_code(key, name):
     run, per = prepare(FRAMEWORKS[key](), name)
     run()
@@ -24,6 +24,26 @@ def test_the_hand_written_network_agrees_with_central_differences():
         down[i] -= 1e-6
         slope = workloads.network_by_hand(up, n=10)[0] - workloads.network_by_hand(down, n=10)[0]
         assert gradients[i] == pytest.approx(slope / 2e-6, abs=1e-8)
+
+
+def test_the_network_wired_at_random_agrees_with_central_differences():
+    parameters = workloads.wired_parameters()
+    _, gradients = workloads.wired_by_hand(parameters, n=10)
+    for i in range(0, len(parameters), 29):
+        up, down = list(parameters), list(parameters)
+        up[i] += 1e-6
+        down[i] -= 1e-6
+        slope = workloads.wired_by_hand(up, n=10)[0] - workloads.wired_by_hand(down, n=10)[0]
+        assert gradients[i] == pytest.approx(slope / 2e-6, abs=1e-6)
+
+
+def test_growth_is_the_slope_of_time_over_size(tmp_path):
+    assert growth.exponent([10, 20, 40], [3.0, 6.0, 12.0]) == pytest.approx(1)
+    assert growth.exponent([10, 20, 40], [3.0, 12.0, 48.0]) == pytest.approx(2)
+    growth.drawn({"W1": ([10, 20, 40], [3.0, 6.0, 12.0], [2.0, 4.0, 8.0])}, tmp_path / "g.svg")
+    assert "W1" in (tmp_path / "g.svg").read_text()
+    for _, make in growth.SERIES.values():  # each runs, at a size of nothing to speak of
+        make(4)()
 
 
 def test_wrong_gradients_are_not_timed():

@@ -8,6 +8,7 @@ with ``gradients()`` and ``step()``. `dot_text(sizes)` gives a function that wri
 from __future__ import annotations
 
 import math
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -25,6 +26,7 @@ class Hand:
     def numbers(self):
         by_hand = {
             "network_step": workloads.network_by_hand,
+            "wired_step": workloads.wired_by_hand,
             "tanh_chain": workloads.tanh_chain_by_hand,
         }
         none = SimpleNamespace(constant=float, tanh=None, relu=None)
@@ -38,6 +40,7 @@ class Eager:
     """tinygrad_edu as one writes it: a graph recorded anew for every step."""
 
     imports = "tinygrad_edu"
+    keep = "all"
 
     def numbers(self):
         import tinygrad_edu as tg
@@ -68,12 +71,12 @@ class Eager:
     def network(self, kind, arrays):
         import tinygrad_edu as tg
 
-        values = {k: tg.Value(arrays[k], k, requires_grad=k != "X") for k in (*NAMES, "X")}
-        Y = arrays["Y"]
+        values = {k: tg.Value(x, k, requires_grad=k in NAMES) for k, x in arrays.items()}
+        Y = values["Y"]
 
         def backward():
             cost = self.cost(kind, values, Y)
-            cost.backward()
+            cost.backward(keep=self.keep)
             return cost.item()
 
         def gradients():
@@ -103,6 +106,13 @@ class Eager:
         return lambda: tg.draw(cost, max_nodes=None).source
 
 
+class Leaves(Eager):
+    """The same, the gradients of what is computed on the way forgotten at once."""
+
+    imports = numbers = dot_text = None
+    keep = "leaves"
+
+
 class Compiled(Eager):
     """tinygrad_edu's compiled programs: recorded once, then run."""
 
@@ -129,12 +139,36 @@ class Compiled(Eager):
         numbers.with_gradients = with_gradients
         return numbers
 
+    def graph_of(self, make, parameters):
+        """Seconds of one step by graph."""
+        run = super().numbers().with_gradients(make(super().numbers()))
+        start = time.perf_counter()
+        run(parameters)
+        return time.perf_counter() - start
+
+    def compiled(self, make, parameters):
+        """Seconds to record, to compile, and of one step of the program."""
+        import tinygrad_edu as tg
+
+        start = time.perf_counter()
+        values = [tg.Value(x) for x in parameters]
+        cost = make(super().numbers())(values)
+        recorded = time.perf_counter()
+        program = tg.compile(cost, names={"p": values})
+        compiled = time.perf_counter()
+        program(p=parameters)
+        first = time.perf_counter()
+        for _ in range(10):
+            program(p=parameters)
+        steps = (time.perf_counter() - first) / 10
+        return recorded - start, compiled - recorded, steps
+
     def network(self, kind, arrays):
         import tinygrad_edu as tg
 
         given = {k: arrays[k].copy() for k in NAMES}
-        values = {k: tg.Value(arrays[k], k, requires_grad=k != "X") for k in (*NAMES, "X")}
-        program = tg.compile(self.cost(kind, values, tg.Value(arrays["Y"], "Y", False)))
+        values = {k: tg.Value(x, k, requires_grad=k in NAMES) for k, x in arrays.items()}
+        program = tg.compile(self.cost(kind, values, values["Y"]))
         given_data = {"X": arrays["X"], "Y": arrays["Y"]}
 
         def gradients():
@@ -317,6 +351,6 @@ def _functional(kind, arrays, xp, value_and_grad, ready=lambda x: x):
 
 
 FRAMEWORKS = {
-    "hand": Hand, "tinygrad_edu": Eager, "compiled": Compiled, "micrograd": Micrograd,
-    "torch": Torch, "autograd": Autograd, "jax-jit": JaxJit,
+    "hand": Hand, "tinygrad_edu": Eager, "keep='leaves'": Leaves, "compiled": Compiled,
+    "micrograd": Micrograd, "torch": Torch, "autograd": Autograd, "jax-jit": JaxJit,
 }  # fmt: skip

@@ -41,9 +41,9 @@ def checked(found, expected):
 
 def scalar(framework, make, parameters, expected):
     """A function that computes a scalar program's gradients, checked."""
-    numbers = framework.numbers() if hasattr(framework, "numbers") else None
-    if numbers is None:
+    if getattr(framework, "numbers", None) is None:
         raise NotApplicable("arrays only")
+    numbers = framework.numbers()
     program = make(numbers)
     run = numbers.with_gradients(program)
     if run is None:
@@ -60,6 +60,11 @@ def prepare(framework, name):
         expected = workloads.network_by_hand(parameters)
         run = scalar(framework, workloads.network_step, parameters, expected)
         return run, workloads.network_operations()
+    if name == "W1 irregular":
+        parameters = workloads.wired_parameters()
+        expected = workloads.wired_by_hand(parameters)
+        run = scalar(framework, workloads.wired_step, parameters, expected)
+        return run, workloads.wired_operations()
     if name == "W2":
         expected = workloads.tanh_chain_by_hand(workloads.CHAIN_PARAMETERS)
         run = scalar(framework, workloads.tanh_chain, workloads.CHAIN_PARAMETERS, expected)
@@ -97,7 +102,7 @@ def memory(key):
 def probe(framework, name):
     """Deep chains, peak memory and garbage: measured once."""
     if name == "W3":
-        if not hasattr(framework, "numbers") or framework is FRAMEWORKS["hand"]:
+        if getattr(framework, "numbers", None) is None:
             raise NotApplicable("no graph of numbers")
         n = 1_000_000
         numbers = framework.numbers()
@@ -121,16 +126,37 @@ def probe(framework, name):
         for _ in range(3):
             net.step()
         return {"MB": (memory("VmHWM") - before) / 1024}
-    parameters = workloads.network_parameters()
-    run = scalar(
-        framework, workloads.network_step, parameters, workloads.network_by_hand(parameters)
-    )
+    if name == "payback":
+        return payback(framework)
+    if name == "W9 steps":
+        run, times = prepare(framework, "W4")[0], 2000
+    else:
+        run, times = prepare(framework, "W1")[0], 20
+    for _ in range(times // 10):
+        run()
     gc.collect()
     gc.disable()
     before = memory("VmRSS")
-    for _ in range(20):
+    for _ in range(times):
         run()
     return {"MB": (memory("VmRSS") - before) / 1024, "objects": gc.collect()}
+
+
+def payback(framework):
+    """After how many steps of W1 a compiled program has earned what compiling took."""
+    if not hasattr(framework, "compiled"):
+        raise NotApplicable("compiles nothing")
+    parameters = workloads.network_parameters()
+    eager = min(framework.graph_of(workloads.network_step, parameters) for _ in range(5))
+    recorded, compiling, program = zip(
+        *(framework.compiled(workloads.network_step, parameters) for _ in range(3))
+    )
+    spent = min(recorded) + min(compiling)
+    return {
+        "ms a step as a graph": eager * 1e3, "ms to record and compile": spent * 1e3,
+        "ms a step as a program": min(program) * 1e3,
+        "steps until it pays": spent / (eager - min(program)),
+    }  # fmt: skip
 
 
 def answer(framework, state, asked):

@@ -128,6 +128,99 @@ def network_by_hand(parameters, n=EXAMPLES):
     return loss, gradients
 
 
+# --- W1 irregular: the same, but every unit reads inputs of its own choice -----------------------
+
+
+def random_wiring(sizes=SIZES, seed=2):
+    """For each layer and unit the inputs it reads: some, in random order, some of them twice.
+
+    What no other unit of a layer reads the first one does: every parameter has a gradient.
+    """
+    r = np.random.default_rng(seed)
+    layers = []
+    for width, units in itertools.pairwise(sizes):
+        layer = [r.integers(0, width, r.integers(1, width + 1)).tolist() for _ in range(units)]
+        layer[0] += sorted(set(range(width)).difference(*layer))
+        layers.append(layer)
+    return layers
+
+
+def wired_parameters(seed=1):
+    """Weights and bias of each unit of `random_wiring`, unit after unit."""
+    r = np.random.default_rng(seed)
+    units = [wires for layer in random_wiring() for wires in layer]
+    return [x for wires in units for x in (*r.uniform(-1, 1, len(wires)).tolist(), 0.01)]
+
+
+def wired_step(numbers, n=EXAMPLES):
+    """The squared error over all examples of a network wired at random."""
+    points, labels = half_moons(n)
+    layers, constant = random_wiring(), numbers.constant
+
+    def cost(parameters):
+        total = None
+        for point, label in zip(points, labels):
+            values, place = [constant(x) for x in point], 0
+            for layer in layers:
+                outputs = []
+                for wires in layer:
+                    z = parameters[place + len(wires)]
+                    for k, i in enumerate(wires):
+                        z = z + parameters[place + k] * values[i]
+                    place += len(wires) + 1
+                    outputs.append(z if layer is layers[-1] else numbers.relu(z))
+                values = outputs
+            error = values[0] - constant(label)
+            total = error * error if total is None else total + error * error
+        return total * constant(1.0 / n)
+
+    return cost
+
+
+def wired_operations(n=EXAMPLES):
+    """How many additions, products and ReLUs `wired_step` performs."""
+    layers = random_wiring()
+    wires = sum(len(w) for layer in layers for w in layer)
+    relus = sum(len(layer) for layer in layers[:-1])
+    return n * (2 * wires + relus + 2) + (n - 1) + 1
+
+
+def wired_by_hand(parameters, n=EXAMPLES):
+    """`wired_step` with its gradients in plain Python floats."""
+    points, labels = half_moons(n)
+    layers, place = [], 0
+    for layer in random_wiring():
+        units = []
+        for wires in layer:
+            units.append((place, wires, parameters[place : place + len(wires)]))
+            place += len(wires) + 1
+        layers.append(units)
+    gradients, cost = [0.0] * len(parameters), 0.0
+    for point, label in zip(points, labels):
+        activations = [point]
+        for units in layers:
+            inputs, outputs = activations[-1], []
+            for at, wires, weights in units:
+                z = parameters[at + len(wires)]
+                for w, i in zip(weights, wires):
+                    z += w * inputs[i]
+                outputs.append(z if units is layers[-1] or z > 0.0 else 0.0)
+            activations.append(outputs)
+        error = activations[-1][0] - label
+        cost += error * error / n
+        back = [2 * error / n]
+        for inputs, units in zip(activations[-2::-1], reversed(layers)):
+            before = [0.0] * len(inputs)
+            for d, (at, wires, weights) in zip(back, units):
+                if d != 0.0:
+                    for k, i in enumerate(wires):
+                        gradients[at + k] += d * inputs[i]
+                        before[i] += d * weights[k]
+                    gradients[at + len(wires)] += d
+            back = [d if x > 0.0 else 0.0 for d, x in zip(before, inputs)]
+    return cost, gradients
+
+
 # --- W2, W3, W7: chains and fans ----------------------------------------------------------------
 
 CHAIN = 10_000
