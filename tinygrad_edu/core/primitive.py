@@ -50,6 +50,8 @@ class Traced:
 
 def shape(x: Any) -> Shape:
     """The shape of a number, an array, a Value or a formula. Raises TypeError for a ragged list."""
+    if type(x) is ndarray:
+        return x.shape
     if type(x) is float:
         return ()
     return x.shape if isinstance(x, (ndarray, Traced)) else asarray(x).shape
