@@ -80,13 +80,14 @@ def interrupted_at(event: int, run: Callable[[], None]) -> bool:
                 raise KeyboardInterrupt
         return trace
 
+    before = sys.gettrace()  # of whoever measures coverage
     sys.settrace(trace)
     try:
         run()
     except KeyboardInterrupt:
         return True
     finally:
-        sys.settrace(None)
+        sys.settrace(before)
     return seen >= event
 
 
