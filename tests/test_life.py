@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import life
 import numpy as np
 import pytest
 
@@ -83,6 +84,12 @@ def test_adding_a_contribution_in_place_is_what_the_rule_says():
         expected = before + shaping.getitem.rules[0](dz, z, x, index=index)
         shaping.getitem.add_into(before, dz, index=index)
         assert np.array_equal(before, expected)
+
+
+def test_the_long_runs_leave_nothing_behind_in_a_short_one_either():
+    assert life.large_graph(3000)["left"] == 0
+    for step, times in ((life.steps_by_hand(), 100), (life.steps_of_fit(), 1)):
+        assert life.growth(step, times)["objects"] <= 5
 
 
 def test_each_input_of_a_joining_also_has_a_rule_alone():
