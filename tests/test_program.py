@@ -291,6 +291,15 @@ def test_random_programs_of_parts_equal_the_graph(steps, seed):
 # --- numbers at the edge -------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("x, y", [((2, 1), (0,)), ((0, 3), (1, 3)), ((), (0, 4))])
+@pytest.mark.parametrize("f", [tg.multiply, tg.greater])
+def test_arrays_without_numbers_keep_their_shape(f, x, y):
+    """As constants of the program too: ones that add up a row of nothing, a gradient that is 0."""
+    shapes = {"x": x, "y": y, "s": np.broadcast_shapes(x, y)}
+    numbers = [{k: np.full(s, seed)[()] for k, s in shapes.items()} for seed in (1.0, 2.0)]
+    assert_program_is_right(lambda x, y, s: tg.sum(s * f(x, y)), *numbers)
+
+
 def test_stable_forms_stay_stable():
     y = np.array([[1.0, 0.0, 1.0, 0.0, 1.0]])
     for loss in (

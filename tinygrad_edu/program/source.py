@@ -159,8 +159,8 @@ class _Writer:
             return number(value) if s.weak else f"np.{s.dtype}({number(float(value))})"
         name = self.names.name(s.name) if s.name else self.names.fresh("c")
         dtype = "" if s.dtype == np.float64 else f", np.{s.dtype}"
-        first = value.flat[0] if value.size else 0.0
-        if value.size and np.all(value == first):
+        first = value.flat[0] if value.size else 1.0  # no list tells how long the others are
+        if np.all(value == first):
             what = f"np.full({s.shape}, {float(first)!r}{dtype})" if math.isfinite(first) else ""
             what = f"np.ones({s.shape}{dtype})" if first == 1 else what
         else:
