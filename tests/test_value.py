@@ -204,6 +204,20 @@ def test_length_iteration_and_membership():
             use(Value(1.0))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_single_number_takes_the_indices_that_numpys_does(dtype):
+    v = tg.Value(dtype(3.0))
+    assert v[None].shape == (1,)
+    assert v[None, ..., None].shape == (1, 1)
+    assert type(v[()].data) is type(v[...].data) is type(v.data)
+    (v[None] * v[...]).backward([1.0])
+    assert v.grad == 6.0
+    assert type(v.grad) is type(v.data)
+    for index in (0, slice(None), (None, 0)):
+        with pytest.raises(IndexError, match="an unnamed leaf"):
+            v[index]
+
+
 def test_text_shows_name_shape_and_numbers():
     assert repr(Value(3.0, "w")) == "Value(3.0, name='w')"
     assert repr(Value(np.float32(1.5))) == "Value(1.5)"

@@ -212,7 +212,7 @@ def getitem(x: Any, index: Any) -> Any:
     >>> getitem(np.arange(4.0), index=slice(1, 3)).tolist()
     [1.0, 2.0]
     """
-    return x[index]
+    return (np.asarray(x) if type(x) is float else x)[index]
 
 
 @primitive(
