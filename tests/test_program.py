@@ -300,6 +300,19 @@ def test_arrays_without_numbers_keep_their_shape(f, x, y):
     assert_program_is_right(lambda x, y, s: tg.sum(s * f(x, y)), *numbers)
 
 
+@pytest.mark.parametrize("shape", [6, -1, [3, 2], np.array([3, -1]), np.int64(6)])
+def test_a_shape_may_be_given_in_any_way(shape):
+    x = np.arange(6.0).reshape(2, 3)
+    assert_program_is_right(lambda x: tg.sum(tg.reshape(x, shape) ** 3), {"x": x}, {"x": -x})
+
+
+@pytest.mark.parametrize("index", [None, (), ..., (None, ..., None)])
+def test_a_single_number_may_be_indexed(index):
+    numbers = [{"x": 2.0, "y": np.full((1, 3), y)} for y in (4.0, 5.0)]
+    assert_program_is_right(lambda x, y: tg.sum(tg.tanh(x)[index] * y), *numbers)
+    assert_program_is_right(lambda x: tg.sum(x[index]) ** 2, {"x": 2.0}, {"x": 3.0})
+
+
 def test_stable_forms_stay_stable():
     y = np.array([[1.0, 0.0, 1.0, 0.0, 1.0]])
     for loss in (

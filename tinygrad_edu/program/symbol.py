@@ -327,7 +327,7 @@ def _reshape(x: Symbol, *, shape: Any) -> Any:
         return shaping.reshape(x.parents[0], shape=new)
     if x.op is shaping.broadcast_to and not x.parents[0]._shape:
         return shaping.broadcast_to(x.parents[0], shape=new)
-    return None if new == shape else shaping.reshape(x, shape=new)
+    return None if type(shape) is tuple and new == shape else shaping.reshape(x, shape=new)
 
 
 def _transpose(x: Symbol, *, axes: Any = None) -> Any:
@@ -383,9 +383,11 @@ def _mean(x: Symbol, *, axis: Any = None, keepdims: bool = False) -> Any:
 
 
 def _getitem(x: Symbol, *, index: Any) -> Any:
+    new = shaping.getitem.shape_rule(x._shape, index=index)
     if x.op is shaping.broadcast_to and not x.parents[0]._shape:
-        new = shaping.getitem.shape_rule(x._shape, index=index)
         return shaping.broadcast_to(x.parents[0], shape=new)
+    if not x._shape and math.prod(new) == 1:  # a float has no parts
+        return shaping.reshape(x, shape=new)
     return None
 
 
