@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tinygrad_edu.core.ops import TABLE
 
 M, N0, N1, N2 = 5, 3, 4, 2
 
@@ -154,3 +155,44 @@ def test_what_cannot_be_derived_is_explained(rng, wrong, error):
         tg.derive(lecture_net(rng), **wrong)
     with pytest.raises(tg.GradError, match="shape"):
         tg.derive(tg.Value(np.ones(3)) * 2)
+
+
+UNUSUAL = {
+    "a mask of infinities": lambda x: tg.softmax(x + np.array([0.0, -np.inf, 0.0])),
+    "an infinite number": lambda x: tg.exp(tg.where(tg.greater(x, 0.3), x, -np.inf)),
+    "a maximum with nothing": lambda x: tg.maximum(x, -np.inf) ** 2,
+    "a limit that is none": lambda x: tg.clip(x, -np.inf, 0.6) ** 2,
+    "an array as a shape": lambda x: tg.reshape(x, np.array([3, 1])) ** 2,
+    "a number as a shape": lambda x: tg.reshape(x, np.int64(3)) ** 2,
+    "nothing": lambda x: x * np.ones((0, 3)) + tg.sum(x),
+    "rows of nothing": lambda x: x[np.array([], dtype=int)] + tg.sum(x),
+    "joined flat": lambda x: tg.concatenate([x[:, None], x[None]], axis=None) * np.arange(6.0),
+    "a number among arrays": lambda x: tg.hstack([tg.sum(x), x]) ** 2,
+    "a length over three axes": lambda x: tg.norm(x.reshape(3, 1, 1), axis=(0, 1, 2)),
+    "a length over no axis": lambda x: tg.norm(x, axis=()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", UNUSUAL)
+def test_the_function_of_an_unusual_graph_is_python_all_the_same(what):
+    x = tg.Value([0.2, 0.5, 0.7], "x")
+    J = tg.sum(UNUSUAL[what](x)) + tg.sum(x)
+    J.name = "J"
+    assert_source_equals_gradients(tg.derive(J), J)
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 1), (1, 1), (4, 1, 1), (4, 2, 3)])
+def test_broadcasting_undone_is_a_line_of_numpy(shape):
+    """Where a gradient that is a graph is differentiated again."""
+    x = tg.Value(np.random.default_rng(0).standard_normal((4, 2, 3)), "x")
+    J = tg.sum(TABLE["sum_to"](x, shape=shape) ** 3)
+    J.name = "J"
+    assert_source_equals_gradients(tg.derive(J, wrt="x"), J)
+
+
+def test_what_no_formula_can_hold_is_told():
+    x = tg.Value([0.2, 0.5, 0.7], "x")
+    with pytest.raises(tg.GradError, match=r"an array of shape \(3,\) .* has no formula"):
+        tg.derive(tg.sum(tg.clip(x, np.zeros(3), 0.6)))
+    with pytest.raises(tg.GradError, match=r"the number inf .* has no formula"):
+        tg.derive(tg.sum(x**np.inf))

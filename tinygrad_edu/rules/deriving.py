@@ -287,7 +287,7 @@ class Deriving:
             poly = (self.size(axis).symbol ** power).scaled(rational(factor))
             return Formula(algebra, poly, shape)
         if node not in self.name_of and not node.requires_grad:
-            if not node.shape:
+            if not node.shape and np.isfinite(node._data):
                 return Formula(algebra, algebra.number(float(node._data)), shape)
             known = self._made_from_known(node)
             if known is not None:

@@ -91,6 +91,19 @@ def hashable(x: Any) -> Any:
     return x
 
 
+def lengths(shape: Any) -> tuple[Any, ...]:
+    """A shape as `reshape` takes it (one number, a list, an array of them) as a tuple."""
+    return (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+
+
+def float_text(x: Any) -> str:
+    """A float as Python reads it back where only NumPy is known by name."""
+    return repr(float(x)) if math.isfinite(x) else f"{'-' if x < 0 else ''}np.{abs(x)}"
+
+
+#: What has no fraction is an atom, known by this name.
+NOT_FINITE = {float_text(x): x for x in (math.inf, -math.inf, math.nan)}
+
 #: Operations that multiply a constant factor straight through.
 LINEAR = {"transpose", "reshape", "getitem", "scatter", "joined", "cumsum"}
 COMPARISONS = {"greater", "greater_equal", "less", "less_equal", "equal", "not_equal"}
@@ -180,7 +193,7 @@ class Algebra:
         if isinstance(x, Size):
             return x.symbol
         if isinstance(x, (float, np.floating)) and not math.isfinite(x):
-            return self.of(self.name({"nan": "np.nan", "inf": "np.inf"}.get(str(x), "-np.inf"), ()))
+            return self.of(self.name(float_text(x), ()))
         return self.poly({(): rational(x)})
 
     # --- the ring ------------------------------------------------------------------------------
@@ -732,8 +745,8 @@ def _where(algebra: Algebra, xs: list[Formula], options: dict[str, Any]) -> Form
 
 def _reshape(algebra: Algebra, xs: list[Formula], options: dict[str, Any]) -> Formula:
     # A length that stays keeps what it is called.
-    shape = shaping._reshaped(xs[0].shape, shape=options["shape"])
-    given = options["shape"] if isinstance(options["shape"], tuple) else (options["shape"],)
+    given = lengths(options["shape"])
+    shape = shaping._reshaped(xs[0].shape, shape=given)
     called = {int(n): n for n in reversed(xs[0].shape) if isinstance(n, Size)}
     shape = tuple(n if isinstance(n, Size) else called.get(s, s) for n, s in zip(given, shape))
     return Formula(algebra, algebra.reshape(xs[0], shape), shape)
@@ -746,8 +759,10 @@ def _indexing(op: Primitive) -> Callable[..., Formula]:
         shape = op.shape_rule(xs[0].shape, **options)
         parts = options["index"] if isinstance(options["index"], tuple) else (options["index"],)
         large = xs[0].shape if op is shaping.getitem else shape
-        if all(
-            isinstance(p, slice) and p.indices(int(n)) == (0, n, 1) for p, n in zip(parts, large)
+        if not large and math.prod(xs[0].shape) == math.prod(shape) == 1:  # a number has no parts
+            return Formula(algebra, algebra.reshape(xs[0], shape), shape)
+        if all(isinstance(p, slice) for p in parts) and all(
+            p.indices(int(n)) == (0, n, 1) for p, n in zip(parts, large)
         ):
             return Formula(algebra, xs[0].poly, large)
         return _opaque(algebra, op, xs, options)

@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygrad_edu.core.ops import TABLE
 from tinygrad_edu.core.primitive import Primitive, Shape
-from tinygrad_edu.rules.expression import COMPARISONS, Size
+from tinygrad_edu.rules.expression import COMPARISONS, NOT_FINITE, Size, float_text
 from tinygrad_edu.rules.poly import Atom, Number
 from tinygrad_edu.rules.trees import Tree, Written
 
@@ -40,6 +40,12 @@ def quotient(c: Number) -> str:
     f = Fraction(c)
     text = decimal(f)
     return text if len(text) <= 8 or f.denominator > 999 else f"{f.numerator}/{f.denominator}"
+
+
+def array_text(x: np.ndarray[Any, Any]) -> str:
+    """An array written out; the lists of one without numbers would not tell its shape and kind."""
+    text = f"np.array({x.tolist()})" if x.size else f"np.zeros({x.shape}, np.{x.dtype})"
+    return re.sub(r"\b(inf|nan)\b", r"np.\1", text)
 
 
 class Notation:
@@ -101,8 +107,8 @@ class Notation:
         if isinstance(x, np.ndarray):
             if x.ndim == 1 and x.size > 2 and np.array_equal(x, np.arange(x.size)):
                 return self.array_name(x) or f"np.arange({x.size})"
-            return self.array_name(x) or f"np.array({x.tolist()})"
-        return str(x)
+            return self.array_name(x) or array_text(x)
+        return float_text(x) if isinstance(x, (float, np.floating)) else str(x)
 
     def index(self, index: Any) -> str:
         text = self.value(index)
@@ -193,8 +199,10 @@ class NumPy(Notation):
         if op.name == "joined":
             axis = options.get("axis", 0)
             parts = ", ".join(self(part) for part in tree.parts)
-            return f"np.concatenate([{parts}]{f', axis={axis}' if axis else ''})", WHOLE
-        if op.numpy is None and op.definition is not None:
+            return f"np.concatenate([{parts}]{f', axis={axis}' if axis != 0 else ''})", WHOLE
+        axis = options.get("axis")
+        unknown = op.name == "norm" and isinstance(axis, tuple) and len(axis) != 2  # to NumPy's
+        if (op.numpy is None or unknown) and op.definition is not None:
             spelled: Tree = op.definition(*(Written(p) for p in tree.parts), **options).tree
             written: tuple[str, int] = getattr(self, spelled.kind)(spelled)
             return written
@@ -253,6 +261,8 @@ def fill(
     texts = [notation(part, least) for part in tree.parts]
     if op.name == "relu":
         given = []
+    if template.startswith("{0}") and not tree.parts[0].shape:  # a float has no methods
+        template = f"np.asarray({{0}}){template[3:]}"
     declared = {key: notation.value(default) for key, default in _defaults(op).items()}
     text = template.format(
         *texts, options="".join(f", {x}" for x in given), **{**declared, **values}
@@ -465,7 +475,7 @@ def evaluate(tree: Tree, numbers: Callable[[Atom], Any]) -> Any:
     if kind == "number":
         return float(value)
     if kind == "name":
-        return numbers(value)
+        return NOT_FINITE[value.name] if value.name in NOT_FINITE else numbers(value)
     parts = [evaluate(part, numbers) for part in tree.parts]
     if kind == "add":
         total = parts[0] if value[0] > 0 else -parts[0]

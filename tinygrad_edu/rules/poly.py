@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu.core.primitive import Primitive, Shape
+from tinygrad_edu.core.primitive import GradError, Primitive, Shape
 
 if TYPE_CHECKING:
     from tinygrad_edu.rules.expression import Algebra
@@ -75,6 +75,9 @@ def rational(x: Any) -> Number:
         return int(x)
     if isinstance(x, Fraction):
         return x.numerator if x.denominator == 1 else x
+    if np.ndim(x) or not np.isfinite(x):
+        what = f"an array of shape {np.shape(x)}" if np.ndim(x) else f"the number {x}"
+        raise GradError(f"derive: {what} as an option of an operation has no formula")
     x = float(x)
     if x.is_integer() and abs(x) < 1e15:
         return int(x)

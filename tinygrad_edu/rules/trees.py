@@ -12,7 +12,7 @@ from typing import Any
 from tinygrad_edu.core.operators import Operators
 from tinygrad_edu.core.ops import TABLE, linalg, reductions, shaping
 from tinygrad_edu.core.primitive import Primitive, Shape
-from tinygrad_edu.rules.expression import COMPARISONS, ELEMENTWISE
+from tinygrad_edu.rules.expression import COMPARISONS, ELEMENTWISE, lengths
 from tinygrad_edu.rules.poly import Atom, Number, broadcast, rational, strip
 
 
@@ -220,10 +220,21 @@ def literal(op: Primitive, parts: tuple[Tree, ...], options: dict[str, Any]) -> 
     if kind == "matmul":
         return matmul(*parts)
     if kind == "transpose":
-        return transpose(parts[0], options.get("axes"))
+        return transpose(parts[0], options.get("axes")) if len(parts[0].shape) > 1 else parts[0]
     if kind == "where":
         return where(*parts)
+    if kind == "reshape":
+        options = {"shape": lengths(options["shape"])}
+    if kind == "sum_to":
+        return _summed_to(parts[0], options["shape"])
     return call(op, parts, options)
+
+
+def _summed_to(x: Tree, shape: Shape) -> Tree:
+    """Broadcasting undone."""
+    lead, kept = shaping.summed_axes(x.shape, shape)
+    total = reduced(x, lead + kept, keepdims=bool(kept)) if lead + kept else x
+    return total if total.shape == shape else call(shaping.reshape, (total,), {"shape": shape})
 
 
 def _signed(parts: list[tuple[int, Tree]]) -> Tree:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.rules.deriving import Deriving, Line
-from tinygrad_edu.rules.notation import LaTeX, NumPy, OneLine, Text, latex_name
+from tinygrad_edu.rules.expression import float_text
+from tinygrad_edu.rules.notation import LaTeX, NumPy, OneLine, Text, array_text, latex_name
 from tinygrad_edu.rules.trees import Tree, literal, name, number_tree
 
 #: An unnamed array of at most so many numbers is written into the function.
@@ -122,10 +123,10 @@ class Writer:
                 computed = [i for i, line in enumerate(body) if line.startswith(f"{of} = ")]
                 body.insert(computed[0] + 1 if computed else 0, f"{text} = {source}")
         arrays = {atom.name: node for atom, node in work.given.items() if not atom.constant}
-        numbers = [f"{a.name}={float(n._data)!r}" for a, n in work.given.items() if a.constant]
+        numbers = [f"{a.name}={float_text(n._data)}" for a, n in work.given.items() if a.constant]
         for text, node in work.arrays.items():  # nobody else knows what c1 is
-            if not node.requires_grad and node.size <= SMALL:
-                numbers.append(f"{text}=np.array({node._data.tolist()})")
+            if text in arrays and not node.requires_grad and node.size <= SMALL:
+                numbers.append(f"{text}={array_text(node._data)}")
                 del arrays[text]
         used = [
             k for k in work.index_names if k not in arrays and any(_mentions(x, k) for x in body)
