@@ -92,7 +92,7 @@ class Case:
 ONE: tuple[tuple[Shape, ...], ...] = (((),), ((1,),), ((3,),), ((2, 3),), ((0, 3),), ((2, 1, 3),))
 TWO: tuple[tuple[Shape, ...], ...] = (
     ((), ()), ((3,), ()), ((), (2, 3)), ((3,), (3,)), ((2, 3), (3,)), ((2, 1), (1, 4)),
-    ((4, 1, 3), (2, 1)), ((1,), (2, 2)), ((0, 3), (1, 3)), ((1, 1), ()), ((2, 3), (2, 3)),
+    ((4, 1, 3), (2, 1)), ((1,), (2, 2)), ((0, 3), (1, 3)), ((1, 1), ()),
 )  # fmt: skip
 THREE: tuple[tuple[Shape, ...], ...] = (
     ((), (), ()), ((2, 3), (2, 3), (2, 3)), ((3,), (2, 1), ()), ((), (4,), (2, 4)),
@@ -132,6 +132,12 @@ def along_one(shapes: tuple[Shape, ...]) -> tuple[dict[str, Any], ...]:
 def every_axis(shapes: tuple[Shape, ...]) -> tuple[dict[str, Any], ...]:
     """One axis, never None."""
     return tuple({"axis": a} for a in range(-len(shapes[0]), len(shapes[0])))
+
+
+def of_units(shapes: tuple[Shape, ...]) -> tuple[dict[str, Any], ...]:
+    """A loss of single entries; where prediction and target are of one shape, summed over units."""
+    x, y = shapes
+    return ({}, *({"axis": a} for a in range(len(x)) if len(x) > 1 and x == y))
 
 
 def elementwise(reference: Callable[..., Any], *domains: Draw, **more: Any) -> Row:
@@ -202,25 +208,19 @@ def _bernoulli(a: Any, y: Any) -> Any:
     return -(y * np.log(a) + (1 - y) * np.log(1 - a))
 
 
-def _summed(loss: Callable[..., Any]) -> Callable[..., Any]:
-    """A loss whose units may be summed over an axis."""
-
-    def reference(a: Any, y: Any, axis: int | None = None) -> Any:
-        return loss(a, y) if axis is None else np.sum(loss(a, y), axis=axis)
-
-    return reference
+def _logistic(z: Any, y: Any) -> Any:
+    return np.log(1 + np.exp(z)) - y * z
 
 
-def over_units(shapes: tuple[Shape, ...]) -> tuple[dict[str, Any], ...]:
-    """The units of a loss along no axis, or any: then prediction and target have one shape."""
-    axes = range(-len(shapes[0]), len(shapes[0])) if shapes[0] == shapes[1] else ()
-    return ({}, *({"axis": a} for a in axes))
+def _summed(loss: Any, axis: Any) -> Any:
+    return loss if axis is None else np.sum(loss, axis=axis)
 
 
 def _over_units(loss: Any, axis: int, reduce: Any) -> Any:
     return reduce(loss, axis=axis) if np.ndim(loss) == 2 else loss
 
 
+PER_EXAMPLE: tuple[tuple[Shape, ...], ...] = (*TWO, ((3, 4), (3, 4)), ((1, 4), (1, 4)))
 MATMUL: tuple[tuple[Shape, ...], ...] = (
     ((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 4)), ((2, 3), (3, 4)), ((5, 2, 3), (3,)),
     ((3,), (5, 3, 2)), ((5, 2, 3), (5, 3, 4)), ((2, 3), (5, 3, 4)), ((5, 2, 3), (3, 4)),
@@ -233,7 +233,14 @@ INDICES: tuple[Any, ...] = (
     (np.array([0, 1, 0]), np.array([1, 1, 1])), (np.array([[0, 1], [1, 0]]),), (slice(1, 1),), (),
     np.array([True, False, True, True]), ..., (np.array([3, 0]), slice(0, 2)), np.int64(1),
     np.array([], dtype=int), (np.array([0, 0]), None, slice(None)), (slice(-3, None), -2),
+    (slice(None), slice(None), None), (None, slice(None)), (slice(None), slice(None)), (..., None),
 )  # fmt: skip
+OF_A_NUMBER: tuple[Any, ...] = (None, (), ..., (None, ..., None))
+#: Shapes for so many numbers, in every way `reshape` takes one.
+FORMS: dict[int, tuple[Any, ...]] = {
+    12: ((3, 4), (-1,), (12,), 12, (2, -1, 2), (1, 12), [4, 3], np.array([6, 2])),
+    1: ((), (1,), 1, (1, 1, 1)), 0: ((0,), (3, 0), 0, (2, 0, 5)),
+}  # fmt: skip
 
 
 ROWS: dict[str, Row] = {
@@ -288,20 +295,27 @@ ROWS: dict[str, Row] = {
     ),
     "clip": elementwise(
         lambda x, min=None, max=None: _clipped(x, min, max),
-        options=({"min": -0.7, "max": 0.9}, {"min": 0.0}, {"max": 0.3}),
+        options=tuple(
+            {"min": low, "max": high}
+            for low, high in ((-0.7, 0.9), (0.0, None), (None, 0.3), (-np.inf, 0.4))
+        ),
     ),
     "xlogy": elementwise(lambda x, y: x * np.log(y), real, positive),
     "xdivy": elementwise(lambda x, y: x / y, real, signed(0.4, 2)),
     # --- shaping
     "reshape": Row(
         lambda x, shape: np.reshape(x, shape),
-        shapes=(((2, 6),), ((12,),), ((4, 1, 3),)),
-        options=tuple({"shape": s} for s in ((3, 4), (-1,), (12,), 12, (2, -1, 2), (1, 12))),
+        shapes=(((2, 6),), ((12,),), ((4, 1, 3),), ((),), ((1, 1),), ((0, 3),)),
+        varied=lambda shapes: tuple({"shape": s} for s in FORMS[int(np.prod(shapes[0]))]),
     ),
     "transpose": Row(
         lambda x, axes=None: np.transpose(x, axes),
-        shapes=(((2, 3, 4),),),
-        options=({}, {"axes": (1, 2, 0)}, {"axes": (-1, 0, 1)}, {"axes": [2, 1, 0]}),
+        shapes=(((2, 3, 4),), ((),), ((3,),), ((4, 0, 2),)),
+        varied=lambda shapes: (
+            ({}, {"axes": (1, 2, 0)}, {"axes": (-1, 0, 1)}, {"axes": [2, 1, 0]})
+            if len(shapes[0]) == 3
+            else ({},)
+        ),
     ),
     "broadcast_to": Row(
         lambda x, shape: np.broadcast_to(x, shape),
@@ -316,7 +330,9 @@ ROWS: dict[str, Row] = {
         ),
     ),
     "getitem": Row(
-        lambda x, index: x[index], shapes=(((4, 3),),), options=tuple({"index": i} for i in INDICES)
+        lambda x, index: np.asarray(x)[index],
+        shapes=(((4, 3),), ((),)),
+        varied=lambda shapes: tuple({"index": i} for i in (INDICES if shapes[0] else OF_A_NUMBER)),
     ),
     "scatter": Row(
         _scatter,
@@ -417,7 +433,7 @@ ROWS: dict[str, Row] = {
     ),
     "norm": reduction(_norm, signed(0.3, 2)),
     "logsumexp": reduction(_logsumexp),
-    "softmax": Row(_softmax, shapes=REDUCED, varied=along_one),
+    "softmax": Row(_softmax, shapes=SUMMABLE, varied=along_one),
     "log_softmax": Row(lambda x, axis: np.log(_softmax(x, axis)), shapes=REDUCED, varied=along_one),
     "cumsum": Row(lambda x, axis: np.cumsum(x, axis=axis), shapes=SUMMABLE, varied=along_one),
     # --- products
@@ -429,9 +445,19 @@ ROWS: dict[str, Row] = {
     ),
     "outer": Row(np.outer, (real, real), (((3,), (4,)), ((), (2,)), ((2, 2), (3,)))),
     # --- losses
-    "bernoulli_loss": elementwise(_summed(_bernoulli), unit, unit, varied=over_units),
+    "bernoulli_loss": elementwise(
+        lambda a, y, axis=None: _summed(_bernoulli(a, y), axis),
+        unit,
+        unit,
+        shapes=PER_EXAMPLE,
+        varied=of_units,
+    ),
     "logistic_loss": elementwise(
-        _summed(lambda z, y: np.log(1 + np.exp(z)) - y * z), real, unit, varied=over_units
+        lambda z, y, axis=None: _summed(_logistic(z, y), axis),
+        real,
+        unit,
+        shapes=PER_EXAMPLE,
+        varied=of_units,
     ),
     "softmax_loss": Row(
         lambda z, y, axis=0: -np.sum(y * np.log(_softmax(z, axis)), axis=axis),
@@ -440,10 +466,12 @@ ROWS: dict[str, Row] = {
         varied=every_axis,
     ),
     "binary_cross_entropy": Row(
-        lambda a, y, axis=0: _over_units(_bernoulli(a, y), axis, np.sum),
+        lambda a, y, axis=0, from_logits=False: _over_units(
+            (_logistic if from_logits else _bernoulli)(a, y), axis, np.sum
+        ),
         (unit, unit),
         (((), ()), ((4,), (4,)), ((3, 4), (3, 4))),
-        ({}, {"axis": 1}),
+        ({}, {"axis": 1}, {"from_logits": True}),
     ),
     "cross_entropy": Row(
         lambda z, labels, axis=0: -np.sum(labels * np.log(_softmax(z, axis)), axis=axis),
@@ -495,3 +523,9 @@ def cases(name: str, salt: int = 0) -> list[Case]:
         for shapes in row.shapes
         for options in (row.varied(shapes) if row.varied else row.options)
     ]
+
+
+def some_cases(name: str, salt: int = 0) -> list[Case]:
+    """A dozen of them, from all over the row."""
+    every = cases(name, salt)
+    return every[:: len(every) // 12 + 1]

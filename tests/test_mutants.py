@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from domains import Case, cases
+from domains import Case, some_cases
 from oracles import check_first, check_second, gradients, upstream
 
 import tinygrad_edu as tg
@@ -76,7 +76,7 @@ def mutants(op: Primitive) -> Iterator[tuple[str, Any]]:
 def _numbers(name: str) -> list[Any]:
     """All first and second derivatives on inputs no check has seen: is a mutant one at all?"""
     found = []
-    for case in _some(name, salt=99):
+    for case in some_cases(name, salt=99):
         dz = upstream(case, np.shape(case.call(*case.arrays, **case.options)), 99)
         found += [gradients(case, case.arrays, dz), _second(case, dz)]
     return found
@@ -96,15 +96,9 @@ def _equal(a: Any, b: Any) -> bool:
     return a is b or np.array_equal(a, b)
 
 
-def _some(name: str, salt: int = 0) -> list[Case]:
-    """A dozen cases of an operation, from all over its row."""
-    every = cases(name, salt)
-    return every[:: len(every) // 12 + 1]
-
-
 def _noticed(name: str) -> bool:
     try:
-        for case in _some(name):
+        for case in some_cases(name):
             check_first(case)
             check_second(case)
     except Exception:

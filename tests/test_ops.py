@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from domains import ROWS, Case, cases, fitting_pairs, sampled
+from domains import ROWS, Case, cases, fitting_pairs, sampled, some_cases
 from oracles import check_difference, check_first, check_second, check_value, same, upstream
 
 import tinygrad_edu as tg
@@ -200,7 +200,7 @@ def _layouts(x: Any) -> Any:
 @every_operation
 def test_values_and_gradients_do_not_depend_on_the_layout(name):
     """Non-contiguous and negative strides, as they arise inside a graph."""
-    for case in cases(name)[:8]:
+    for case in some_cases(name):
         if not any(np.ndim(x) for x in case.arrays):
             continue
         dz = upstream(case, np.shape(case.call(*case.arrays, **case.options)))
@@ -238,13 +238,13 @@ def _made_of(x: Any) -> Any:
     yield "big-endian", x.astype(">f8")
     yield "Fortran order", np.asfortranarray(x)
     yield "negative strides", x[::-1].copy()[::-1]
-    yield "a nested list", x.tolist()
+    yield "a nested list", x.tolist() if x.size else x  # no list has the shape (0, 3)
     yield "stride 0", np.broadcast_to(x, (2, *x.shape))[1]
 
 
 @every_operation
 def test_inputs_may_be_any_kind_of_array_and_are_never_changed(name):
-    for case in cases(name)[:4]:
+    for case in some_cases(name):
         if not any(np.size(x) and np.ndim(x) for x in case.arrays):
             continue
         expected = case.call(*case.arrays, **case.options)
@@ -262,7 +262,7 @@ def test_inputs_may_be_any_kind_of_array_and_are_never_changed(name):
 @differentiable
 def test_gradients_share_no_memory_with_anything(name):
     """Not with each other, not with the numbers, not with the seed: each may be written into."""
-    for case in cases(name)[:6]:
+    for case in some_cases(name):
         leaves = [tg.Value(x) for x in case.arrays]
         middle = [+leaf for leaf in leaves]
         z = case.call(*middle, **case.options)
