@@ -196,3 +196,34 @@ def test_what_no_formula_can_hold_is_told():
         tg.derive(tg.sum(tg.clip(x, np.zeros(3), 0.6)))
     with pytest.raises(tg.GradError, match=r"the number inf .* has no formula"):
         tg.derive(tg.sum(x**np.inf))
+
+
+MASKS = {
+    "two masks, both on": lambda x, y: tg.relu(x) + tg.maximum(x, y),
+    "one less the other": lambda x, y: tg.relu(x) - tg.maximum(y, x),
+    "a mask with a minus": lambda x, y: -tg.relu(x) - tg.relu(y),
+    "a mask times a mask, twice": lambda x, y: tg.relu(tg.relu(x)) + tg.maximum(tg.relu(x), y),
+    "comparisons in the graph": lambda x, y: (tg.greater(x, 0) + tg.greater(x, y)) * x,
+    "a function of a mask": lambda x, y: tg.exp(tg.greater(x, y)) * x,
+    "a power of a mask": lambda x, y: (tg.greater(x, y) * 1) ** 3 * x,
+    "a product of masks": lambda x, y: tg.greater(x, 0).reshape(1, 3) @ tg.greater(x, y) * x,
+    "masks joined": lambda x, y: tg.concatenate([tg.greater(x, y)] * 2) @ np.ones(6) * x,
+}
+
+
+@pytest.mark.parametrize("what", MASKS)
+def test_masks_are_added_up_as_numbers(what):
+    """To NumPy ``True + True`` is True, and ``-True`` an error."""
+    x, y = tg.Value([0.2, 0.5, -0.7], "x"), tg.Value([0.1, 0.9, -0.8], "y")
+    z = MASKS[what](x, y)
+    J = tg.sum(z)
+    tg.name_values(z=z, J=J)
+    assert_source_equals_gradients(tg.derive(J, wrt="x"), J)
+
+
+def test_two_masks_with_names_are_numbers_too():
+    x = tg.Value([0.2, 0.5, -0.7], "x")
+    m, n = tg.greater(x, 0), tg.greater(x, 0.3)
+    J = tg.sum((m + n) * x)
+    tg.name_values(m=m, n=n, J=J)
+    assert_source_equals_gradients(tg.derive(J), J)

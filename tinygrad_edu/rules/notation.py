@@ -72,11 +72,16 @@ class Notation:
     def bracket(self, text: str) -> str:
         return f"({text})"
 
+    def counted(self, tree: Tree, least: int = SUM) -> str:
+        """`tree` where it must be numbers, not True and False."""
+        return self(tree, least)
+
     def add(self, tree: Tree) -> tuple[str, int]:
         text = ""
         for sign, part in zip(tree.value, tree.parts):
             mark = "+" if sign > 0 else self.minus
-            shown = self(part, SUM if sign > 0 else PRODUCT)
+            alone = not text and (sign < 0 or all(map(is_boolean, tree.parts[:2])))
+            shown = (self.counted if alone else self)(part, SUM if sign > 0 else PRODUCT)
             text = f"{text} {mark} {shown}" if text else shown if sign > 0 else f"{mark}{shown}"
         return text, SUM
 
@@ -126,6 +131,15 @@ class Notation:
 class NumPy(Notation):
     """A Python expression that needs only numpy and, for an index of arrays, `scatter`."""
 
+    booleans = True
+
+    def counted(self, tree: Tree, least: int = SUM) -> str:
+        """To NumPy ``True + True`` is True: what is compared becomes numbers by a factor."""
+        if not (self.booleans and is_boolean(tree)):
+            return self(tree, least)
+        text = f"1.0 * {self(tree, POWER)}"
+        return text if least <= PRODUCT else self.bracket(text)
+
     def number(self, tree: Tree) -> tuple[str, int]:
         c = Fraction(tree.value)
         if c.denominator == 1 or c.denominator > 999 or len(decimal(c)) <= 8:
@@ -162,11 +176,11 @@ class NumPy(Notation):
             if n.denominator in (1, 2, 4, 5, 8, 10)
             else f"({n.numerator} / {n.denominator})"
         )
-        return f"{self(tree.parts[0], WHOLE)}**{exponent}", POWER
+        return f"{self.counted(tree.parts[0], WHOLE)}**{exponent}", POWER
 
     def matmul(self, tree: Tree) -> tuple[str, int]:
         x, y = tree.parts
-        return f"{self(x, PRODUCT)} @ {self(y, POWER)}", PRODUCT
+        return f"{self.counted(x, PRODUCT)} @ {self(y, POWER)}", PRODUCT
 
     def transpose(self, tree: Tree) -> tuple[str, int]:
         inner = self(tree.parts[0], WHOLE)
@@ -198,7 +212,7 @@ class NumPy(Notation):
             return self._scatter(tree.parts[0], options), WHOLE
         if op.name == "joined":
             axis = options.get("axis", 0)
-            parts = ", ".join(self(part) for part in tree.parts)
+            parts = ", ".join(map(self.counted, tree.parts))
             return f"np.concatenate([{parts}]{f', axis={axis}' if axis != 0 else ''})", WHOLE
         axis = options.get("axis")
         unknown = op.name == "norm" and isinstance(axis, tuple) and len(axis) != 2  # to NumPy's
@@ -258,7 +272,8 @@ def fill(
     # Between brackets and commas anything may stand, beside an operator only what holds together.
     free = re.sub(r"(?<=[(,]){\d}(?=[,)]|{options)|(?<=, ){\d}(?=[,)]|{options)", "", template)
     least = WHOLE if re.search(r"{\d}", free) and op.name not in COMPARISONS else SUM
-    texts = [notation(part, least) for part in tree.parts]
+    shown = notation if op.name in COMPARISONS else notation.counted
+    texts = [shown(part, least) for part in tree.parts]
     if op.name == "relu":
         given = []
     if template.startswith("{0}") and not tree.parts[0].shape:  # a float has no methods
@@ -279,6 +294,14 @@ def _defaults(op: Primitive) -> dict[str, Any]:
     }
 
 
+def is_boolean(tree: Tree) -> bool:
+    """Does NumPy answer True or False?"""
+    parts = tree.parts[1:] if tree.kind == "where" else tree.parts
+    return (tree.kind == "call" and tree.value[0].name in COMPARISONS) or (
+        tree.kind in ("multiply", "transpose", "where") and all(map(is_boolean, parts))
+    )
+
+
 def is_given(tree: Tree) -> bool:
     """Made of plain numbers and given ones such as m only?"""
     return tree.kind == "number" or (tree.kind == "name" and tree.value.constant) or (
@@ -294,6 +317,7 @@ def in_front(top: Tree, bottom: Tree) -> bool:
 class Text(NumPy):
     """For the terminal: the lecture's juxtaposition for matrix products, ∗ element by element."""
 
+    booleans = False
     minus = "−"
     times = " ∗ "
 

@@ -34,7 +34,7 @@ class Writer:
         return f"{line.name} = {text}", latex, self._statement(line, self.numpy)
 
     def _statement(self, line: Line, notation: NumPy) -> str:
-        right = notation(line.tree)
+        right = notation.counted(line.tree)
         return f"{line.name} = {self._fitted(line, right, 'np.reshape', 'np.broadcast_to')}"
 
     def _fitted(self, line: Line, right: str, reshape: str, broadcast: str) -> str:
@@ -112,7 +112,7 @@ class Writer:
         """A module with one function: from the given quantities to the cost and all rules."""
         work = self.work
         body = [
-            f"{work.name_of[node]} = {self.sized(self.forward(node))}"
+            f"{work.name_of[node]} = {self.sized.counted(self.forward(node))}"
             for node in work.nodes
             if node in work.name_of and node.op is not None
         ]
