@@ -18,8 +18,10 @@ from typing import Any
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from readings import function_of
 
 import tinygrad_edu as tg
+from tinygrad_edu.core.sweep import reachable
 
 PROGRAMS = int(os.environ.get("PROGRAMS", "300"))
 
@@ -328,3 +330,66 @@ def test_gradients_are_linear_in_the_seed(seed, length):
     for a, b, c, zero in zip(*found):
         assert close(c, a - 3 * b, 1e-10)
         assert not np.any(zero)
+
+
+# --- the other readings: a compiled program, derived formulas -----------------------------------
+
+
+def cost_of(leaves: list[Any], steps: list[Step], dz: Any) -> Any:
+    """A program weighted to a single number, its leaves named x0, x1 …"""
+    values: list[Any] = [tg.Value(x, f"x{i}") for i, x in enumerate(leaves)]
+    return tg.sum(run_on(values, steps)[-1] * dz)
+
+
+def both_costs(seed: int, length: int) -> list[Any]:
+    """A random program on its own leaves; and on others, where that keeps it away from kinks and
+    its numbers of moderate size."""
+    leaves, steps = random_program(seed, length)
+    rng = np.random.default_rng(seed + 1)
+    dz = rng.standard_normal(np.shape(naive_values(leaves, steps)[-1]))
+    costs = [cost_of(leaves, steps, dz)]
+    fresh = [rng.uniform(-2, 2, np.shape(x)) if np.ndim(x) else rng.uniform(-2, 2) for x in leaves]
+    with np.errstate(over="ignore", invalid="ignore"):
+        nodes = naive_values(fresh, steps)
+    tame = all(np.max(np.abs(z)) < 300 for z in nodes)
+    if tame and all(_smooth(step, nodes) for step in steps):
+        costs.append(cost_of(fresh, steps, dz))
+    return costs
+
+
+def assert_read_alike(cost: Any, read: Any, tolerance: float) -> None:
+    """``read(x0=…)`` gives the cost and gradients of the graph, on its numbers."""
+    cost.backward()
+    leaves = {v.name: v for v in reachable(cost) if v.op is None}
+    value, gradients = read(**{name: v.data for name, v in leaves.items()})
+    assert close(value, cost.data, tolerance)
+    assert gradients.keys() == leaves.keys()
+    scale = max(1.0, *(np.max(np.abs(v.grad), initial=0) for v in leaves.values()))
+    for name, v in leaves.items():
+        assert np.shape(gradients[name]) == v.shape
+        assert np.max(np.abs(gradients[name] - v.grad), initial=0) <= tolerance * scale, name
+
+
+@settings(max_examples=PROGRAMS)
+@programs
+def test_a_random_program_compiled_gives_the_engines_gradients_on_other_numbers_too(seed, length):
+    recorded, *others = both_costs(seed, length)
+    program = tg.compile(recorded)
+    for cost in (recorded, *others):
+        assert_read_alike(cost, program, 1e-11)
+
+
+@settings(max_examples=max(PROGRAMS // 3, 1))
+@programs
+def test_the_derived_lines_of_a_random_program_give_the_engines_gradients(seed, length):
+    recorded, *others = both_costs(seed, length)
+    names = [v.name for v in reachable(recorded) if v.op is None]
+    derivation = tg.derive(recorded, wrt=names, convention="calculus")
+    function = function_of(derivation)
+
+    def read(**numbers: Any) -> Any:
+        value, found = function(numbers)
+        return value, {name: found[name] for name in names}
+
+    for cost in (recorded, *others):
+        assert_read_alike(cost, read, 1e-9)
