@@ -1,0 +1,241 @@
+"""The operations of the table as JAX and PyTorch have them.
+
+Every operation has an entry for each: a function of the library, the inputs and the options. What a
+library has under another name is called by that; what it lacks is put together of what it has, and
+its own rules differentiate that. Conventions differ where a function has a kink (both take 0 for
+the slope of a ReLU at 0, the lecture 1): the table's numbers keep away from there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+Peer = Callable[..., Any]
+
+
+def lengths(shape: Any) -> tuple[int, ...]:
+    """A shape as a tuple of ints: NumPy takes a number, a list or an array too."""
+    return tuple(int(n) for n in np.atleast_1d(np.asarray(shape, dtype=int)))
+
+
+def places(index: Any, shape: Any) -> Any:
+    """Which entries an index of NumPy's means, counted row after row."""
+    return np.array(np.arange(math.prod(shape)).reshape(shape)[index], order="C")
+
+
+def summed(loss: Any, axis: Any) -> Any:
+    return loss if axis is None else loss.sum(axis)
+
+
+def per_example(loss: Any, axis: int, mean: bool = False) -> Any:
+    """The losses of the units along an axis as one; of fewer than two axes every entry is one."""
+    if loss.ndim < 2:
+        return loss
+    return loss.mean(axis) if mean else loss.sum(axis)
+
+
+# --- JAX -----------------------------------------------------------------------------------------
+
+
+def same_in_jax(*names: str) -> dict[str, Peer]:
+    """Functions that `jax.numpy` has under NumPy's name and with NumPy's options."""
+    return {
+        name: lambda jax, *xs, _name=name, **o: getattr(jax.numpy, _name)(*xs, **o)
+        for name in names
+    }
+
+
+def jax_mask(name: str) -> Peer:
+    return lambda jax, x, y: getattr(jax.numpy, name)(x, y).astype(x.dtype)
+
+
+def jax_bernoulli(jax: Any, a: Any, y: Any) -> Any:
+    return -(jax.scipy.special.xlogy(y, a) + jax.scipy.special.xlog1py(1 - y, -a))
+
+
+def jax_logistic(jax: Any, z: Any, y: Any) -> Any:
+    return jax.nn.softplus(z) - y * z
+
+
+def jax_cross_entropy(jax: Any, z: Any, y: Any, axis: int = 0) -> Any:
+    return -(y * jax.nn.log_softmax(z, axis)).sum(axis)
+
+
+def jax_sum_to(jax: Any, x: Any, shape: Any) -> Any:
+    """JAX's own transpose of its `broadcast_to`."""
+    small = jax.numpy.zeros(shape)
+    return jax.vjp(lambda y: jax.numpy.broadcast_to(y, x.shape), small)[1](x)[0]
+
+
+JAX: dict[str, Peer] = {
+    **same_in_jax(
+        "add", "subtract", "multiply", "divide", "negative", "positive", "maximum", "minimum",
+        "exp", "expm1", "log", "log1p", "log2", "log10", "power", "sqrt", "sign", "absolute", "sin",
+        "cos", "tan", "arctan", "sinh", "cosh", "tanh", "clip", "transpose", "broadcast_to",
+        "swapaxes", "moveaxis", "expand_dims", "squeeze", "ravel", "sum", "mean", "max", "min",
+        "prod", "var", "std", "cumsum", "matmul", "dot", "outer",
+    ),
+    **{
+        name: jax_mask(name)
+        for name in ("greater", "greater_equal", "less", "less_equal", "equal", "not_equal")
+    },
+    "power_constant": lambda jax, x, n: x**n,
+    "where": lambda jax, c, x, y: jax.numpy.where(c != 0, x, y),
+    "sigmoid": lambda jax, x: jax.nn.sigmoid(x),
+    "softplus": lambda jax, x: jax.nn.softplus(x),
+    "relu": lambda jax, x, at_zero=1: jax.nn.relu(x),
+    "leaky_relu": lambda jax, x, slope=0.01, at_zero=1: jax.nn.leaky_relu(x, slope),
+    "xlogy": lambda jax, x, y: jax.scipy.special.xlogy(x, y),
+    "xdivy": lambda jax, x, y: jax.numpy.where(x == 0, 0, x / y),
+    "reshape": lambda jax, x, shape: x.reshape(lengths(shape)),
+    "sum_to": jax_sum_to,
+    "getitem": lambda jax, x, index: x[index],
+    "scatter": lambda jax, x, index, shape: jax.numpy.zeros(shape).at[index].add(x),
+    "joined": lambda jax, *xs, axis=0: jax.numpy.concatenate(xs, axis),
+    "concatenate": lambda jax, *xs, axis=0: jax.numpy.concatenate(xs, axis),
+    "stack": lambda jax, *xs, axis=0: jax.numpy.stack(xs, axis),
+    "vstack": lambda jax, *xs: jax.numpy.vstack(xs),
+    "hstack": lambda jax, *xs: jax.numpy.hstack(xs),
+    "norm": lambda jax, x, axis, keepdims: jax.numpy.sqrt((x * x).sum(axis, keepdims=keepdims)),
+    "logsumexp": lambda jax, x, axis, keepdims: jax.nn.logsumexp(x, axis, keepdims=keepdims),
+    "softmax": lambda jax, x, axis: jax.nn.softmax(x, axis),
+    "log_softmax": lambda jax, x, axis: jax.nn.log_softmax(x, axis),
+    "bernoulli_loss": lambda jax, a, y, axis=None: summed(jax_bernoulli(jax, a, y), axis),
+    "logistic_loss": lambda jax, z, y, axis=None: summed(jax_logistic(jax, z, y), axis),
+    "softmax_loss": jax_cross_entropy,
+    "cross_entropy": jax_cross_entropy,
+    "binary_cross_entropy": lambda jax, a, y, axis=0, from_logits=False: per_example(
+        (jax_logistic if from_logits else jax_bernoulli)(jax, a, y), axis
+    ),
+    "mean_squared_error": lambda jax, a, y, axis=0: per_example((a - y) ** 2, axis, mean=True),
+}  # fmt: skip
+
+
+# --- PyTorch -------------------------------------------------------------------------------------
+
+
+def same_in_torch(*names: str) -> dict[str, Peer]:
+    """Functions that `torch` has under NumPy's name and with NumPy's options."""
+    return {
+        name: lambda torch, *xs, _name=name, **o: getattr(torch, _name)(*xs, **o) for name in names
+    }
+
+
+def torch_mask(name: str) -> Peer:
+    return lambda torch, x, y: getattr(torch, name)(x, y).to(x.dtype)
+
+
+def torch_over(reduce: Callable[..., Any]) -> Peer:
+    """A reduction of the last axis as one over any axes, as NumPy names them."""
+
+    def over(torch: Any, x: Any, axis: Any = None, keepdims: bool = False, **options: Any) -> Any:
+        axes = axis if isinstance(axis, tuple) else range(x.ndim) if axis is None else (axis,)
+        gone = [a % x.ndim for a in axes]
+        kept = [a for a in range(x.ndim) if a not in gone]
+        rows = [x.shape[a] for a in kept]
+        flat = x.permute(kept + gone).reshape(*rows, math.prod(x.shape[a] for a in gone))
+        shape = [1 if a in gone else n for a, n in enumerate(x.shape)] if keepdims else rows
+        return reduce(torch, flat, **options).reshape(shape)
+
+    return over
+
+
+def torch_along(name: str) -> Peer:
+    """A function along one axis; of all numbers in a row without one."""
+
+    def along(torch: Any, x: Any, axis: Any) -> Any:
+        if axis is not None:
+            return getattr(torch, name)(x, axis)
+        z = getattr(torch, name)(x.ravel(), 0)
+        return z if name == "cumsum" else z.reshape(x.shape)
+
+    return along
+
+
+def torch_bernoulli(torch: Any, a: Any, y: Any) -> Any:
+    a, y = torch.broadcast_tensors(a, y)
+    return torch.nn.functional.binary_cross_entropy(a, y, reduction="none")
+
+
+def torch_logistic(torch: Any, z: Any, y: Any) -> Any:
+    z, y = torch.broadcast_tensors(z, y)
+    return torch.nn.functional.binary_cross_entropy_with_logits(z, y, reduction="none")
+
+
+def torch_cross_entropy(torch: Any, z: Any, y: Any, axis: int = 0) -> Any:
+    """PyTorch's has the classes in the second axis, the first for one example."""
+    at = 1 if z.ndim > 1 else 0
+    z, y = z.movedim(axis, at), y.movedim(axis, at)
+    return torch.nn.functional.cross_entropy(z, y, reduction="none")
+
+
+def torch_scatter(torch: Any, x: Any, index: Any, shape: Any) -> Any:
+    at = torch.from_numpy(places(index, shape).ravel())
+    zeros = torch.zeros(math.prod(shape), dtype=x.dtype)
+    return zeros.index_add(0, at, x.ravel()).reshape(shape)
+
+
+TORCH: dict[str, Peer] = {
+    **same_in_torch(
+        "add", "subtract", "multiply", "divide", "negative", "positive", "maximum", "minimum",
+        "exp", "expm1", "log", "log1p", "log2", "log10", "sqrt", "sign", "absolute", "sin", "cos",
+        "tan", "arctan", "sinh", "cosh", "tanh", "sigmoid", "clip", "moveaxis", "ravel", "matmul",
+    ),
+    **{
+        name: torch_mask(name)
+        for name in ("greater", "greater_equal", "less", "less_equal", "not_equal")
+    },
+    "equal": torch_mask("eq"),
+    "power": lambda torch, x, y: torch.pow(x, y),
+    "power_constant": lambda torch, x, n: x**n,
+    "where": lambda torch, c, x, y: torch.where(c != 0, x, y),
+    "softplus": lambda torch, x: torch.nn.functional.softplus(x),
+    "relu": lambda torch, x, at_zero=1: torch.relu(x),
+    "leaky_relu": lambda torch, x, slope=0.01, at_zero=1: torch.nn.functional.leaky_relu(x, slope),
+    "xlogy": lambda torch, x, y: torch.special.xlogy(x, y),
+    "xdivy": lambda torch, x, y: torch.where(x == 0, 0, x / y),
+    "reshape": lambda torch, x, shape: x.reshape(lengths(shape)),
+    "transpose": lambda torch, x, axes=None: x.permute(tuple(axes or reversed(range(x.ndim)))),
+    "broadcast_to": lambda torch, x, shape: x.broadcast_to(shape),
+    "swapaxes": lambda torch, x, axis1, axis2: x.swapaxes(axis1, axis2),
+    "sum_to": lambda torch, x, shape: x.sum_to_size(shape),
+    "getitem": lambda torch, x, index: x.take(torch.from_numpy(places(index, x.shape))),
+    "scatter": torch_scatter,
+    "joined": lambda torch, *xs, axis=0: (
+        torch.cat(xs, axis) if axis is not None else torch.cat([x.ravel() for x in xs])
+    ),
+    "concatenate": lambda torch, *xs, axis=0: torch.cat(xs, axis),
+    "stack": lambda torch, *xs, axis=0: torch.stack(xs, axis),
+    "vstack": lambda torch, *xs: torch.vstack(xs),
+    "hstack": lambda torch, *xs: torch.hstack(xs),
+    "expand_dims": lambda torch, x, axis: x.unsqueeze(axis),
+    "squeeze": lambda torch, x, axis=None: x.squeeze() if axis is None else x.squeeze(axis),
+    "sum": torch_over(lambda torch, x: x.sum(-1)),
+    "mean": torch_over(lambda torch, x: x.mean(-1)),
+    "max": torch_over(lambda torch, x: x.amax(-1)),
+    "min": torch_over(lambda torch, x: x.amin(-1)),
+    "prod": torch_over(lambda torch, x: x.prod(-1)),
+    "var": torch_over(lambda torch, x, ddof=0: x.var(-1, correction=ddof)),
+    "std": torch_over(lambda torch, x, ddof=0: x.std(-1, correction=ddof)),
+    "norm": torch_over(lambda torch, x: torch.linalg.vector_norm(x, dim=-1)),
+    "logsumexp": torch_over(lambda torch, x: x.logsumexp(-1)),
+    "softmax": torch_along("softmax"),
+    "log_softmax": torch_along("log_softmax"),
+    "cumsum": torch_along("cumsum"),
+    "dot": lambda torch, x, y: x @ y if x.ndim else x * y,
+    "outer": lambda torch, x, y: torch.outer(x.ravel(), y.ravel()),
+    "bernoulli_loss": lambda torch, a, y, axis=None: summed(torch_bernoulli(torch, a, y), axis),
+    "logistic_loss": lambda torch, z, y, axis=None: summed(torch_logistic(torch, z, y), axis),
+    "softmax_loss": torch_cross_entropy,
+    "cross_entropy": torch_cross_entropy,
+    "binary_cross_entropy": lambda torch, a, y, axis=0, from_logits=False: per_example(
+        (torch_logistic if from_logits else torch_bernoulli)(torch, a, y), axis
+    ),
+    "mean_squared_error": lambda torch, a, y, axis=0: per_example(
+        torch.nn.functional.mse_loss(a, y, reduction="none"), axis, mean=True
+    ),
+}  # fmt: skip
