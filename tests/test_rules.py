@@ -227,3 +227,15 @@ def test_two_masks_with_names_are_numbers_too():
     J = tg.sum((m + n) * x)
     tg.name_values(m=m, n=n, J=J)
     assert_source_equals_gradients(tg.derive(J), J)
+
+
+@pytest.mark.parametrize("extreme", [tg.max, tg.min])
+def test_the_largest_is_looked_for_among_the_numbers_it_was_found_in(extreme):
+    """A sigmoid written as ``e/(1+e)`` differs in the last digit and equals no largest one."""
+    x = tg.Value(np.random.default_rng(1).standard_normal((4, 3, 2)), "x")
+    a = extreme(tg.abs(tg.sigmoid(x)), axis=1)
+    J = tg.sum(extreme(a, axis=0) * np.array([0.7, -0.4]))
+    tg.name_values(a=a, J=J)
+    d = tg.derive(J, wrt="x")
+    assert d.definitions == ["t1 = abs(σ(x))"]
+    assert_source_equals_gradients(d, J)

@@ -224,6 +224,12 @@ class Deriving:
             for node in self.nodes if node.op in (arithmetic.maximum, arithmetic.minimum)
             for parent in node.parents if parent.requires_grad
         }  # fmt: skip
+        # Looked up among these, the largest is found only as it was computed, to the last digit.
+        self.searched = {
+            parent
+            for node in self.nodes if node.op in (reductions.max, reductions.min)
+            for parent in node.parents if parent.requires_grad
+        }  # fmt: skip
         for node in self.nodes:
             if node.op is None:
                 self.formula[node] = self._leaf(node)
@@ -354,6 +360,8 @@ class Deriving:
         if node.op.name in ("mean", "var", "std", "norm") and node.requires_grad:
             return True
         if node.op.name in ACTIVATIONS and node.parents[0] in self.auto_named:
+            return True
+        if node in self.searched and not (poly.atom is not None and poly.atom.is_name):
             return True
         if node in self.margins and any(a.op is not None for a in poly.atoms()):
             return True
