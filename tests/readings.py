@@ -31,7 +31,7 @@ def by_the_sweep(cost: Any) -> dict[str, Any]:
     for node in nodes.values():
         node.zero_grad()
     cost.backward()
-    return {k: np.zeros(v.shape) if v.grad is None else v.grad for k, v in nodes.items()}
+    return {k: np.zeros(v.shape, v.dtype) if v.grad is None else v.grad for k, v in nodes.items()}
 
 
 def function_of(derivation: tg.Derivation) -> Callable[[dict[str, Any]], tuple[Any, Any]]:

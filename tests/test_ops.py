@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 from domains import ROWS, Case, cases, fitting_pairs, sampled, some_cases
-from oracles import check_difference, check_first, check_second, check_value, same, upstream
+from oracles import (
+    check_difference,
+    check_first,
+    check_second,
+    check_value,
+    gradients,
+    same,
+    upstream,
+)
 
 import tinygrad_edu as tg
 from tinygrad_edu.core.ops import TABLE
@@ -130,6 +138,23 @@ def test_float32_stays_float32_forward_and_backward(name):
             found = leaves[i].grad
             assert found.dtype == np.float32, f"{case}, input {i}: {found.dtype}"
             assert np.allclose(found, wide[i].grad, rtol=1e-3, atol=1e-3), f"{case}, input {i}"
+
+
+@pytest.mark.parametrize("name", [n for n in ROWS if len(cases(n)[0].wrt) > 1])
+def test_each_gradient_has_the_dtype_of_its_own_input(name):
+    for case in some_cases(name):
+        for narrow in range(len(case.arrays)):
+            arrays = [
+                np.asarray(x, np.float32 if i == narrow else np.float64)[()]
+                for i, x in enumerate(case.arrays)
+            ]
+            dz = upstream(case, np.shape(case.call(*case.arrays, **case.options)))
+            expected = gradients(case, case.arrays, dz)
+            found = gradients(case, tuple(arrays), dz)
+            for i in case.wrt:
+                what = f"{case}, input {narrow} in float32, gradient {i}"
+                assert np.asarray(found[i]).dtype == np.asarray(arrays[i]).dtype, what
+                same(found[i], expected[i], 1e-4, what)
 
 
 SPECIAL = (

@@ -7,13 +7,14 @@ the numbers that were recorded, and on others.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
-from itertools import chain
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from domains import ROWS, Case, cases, fitting_pairs, sampled
+from domains import ROWS, Case, cases, fitting_pairs, sampled, some_cases
 from oracles import same, upstream
 from readings import by_the_lines, by_the_sweep, function_of, named, numbers_of
 
@@ -64,7 +65,7 @@ def agree(found: dict[str, Any], expected: dict[str, Any], what: Any) -> None:
 
 @every_operation
 def test_the_compiled_program_says_what_the_sweep_says(name):
-    for case, recorded, other in costs(chain(of_the_table(name), of_all_shapes(name))):
+    for case, recorded, other in costs(itertools.chain(of_the_table(name), of_all_shapes(name))):
         program = tg.compile(recorded)
         for cost in (recorded, other):
             value, gradients = program(**numbers_of(cost, leaves=True))
@@ -73,12 +74,54 @@ def test_the_compiled_program_says_what_the_sweep_says(name):
             agree(gradients, by_the_sweep(cost), case)
 
 
+@every_operation
+def test_the_compiled_program_keeps_float32(name):
+    for case in some_cases(name, salt=5):
+        narrow = tuple(np.asarray(x, dtype=np.float32)[()] for x in case.arrays)
+        cost = cost_of(replace(case, arrays=narrow), None, 5)
+        expected = by_the_sweep(cost)
+        value, gradients = tg.compile(cost)(**numbers_of(cost, leaves=True))
+        same(value, cost.data, 1e-5, str(case))
+        for key, g in gradients.items():
+            assert np.asarray(g).dtype == np.asarray(expected[key]).dtype, f"{case}, d{key}"
+            same(g, expected[key], 1e-4, f"{case}, d{key}")
+
+
+def odd(x: Any) -> Iterator[Any]:
+    """The same numbers in arrays of other kinds; a single number as it is."""
+    if not np.ndim(x):
+        yield from itertools.repeat(x, 5)
+        return
+    frozen = x.copy()
+    frozen.flags.writeable = False
+    yield frozen
+    yield x.astype(">f8")
+    yield np.asfortranarray(x)
+    yield x[::-1].copy()[::-1]
+    yield np.repeat(x, 2, axis=-1)[..., ::2]
+
+
+@every_operation
+def test_the_compiled_program_takes_any_kind_of_array_and_changes_none(name):
+    for case in some_cases(name, salt=5):
+        cost = cost_of(case, None, 5)
+        expected, numbers = by_the_sweep(cost), numbers_of(cost, leaves=True)
+        program = tg.compile(cost)
+        for kinds in zip(*map(odd, numbers.values())):
+            before = [np.array(x) for x in kinds]
+            _, gradients = program(**dict(zip(numbers, kinds)))
+            agree(gradients, expected, case)
+            assert all(np.array_equal(x, y) for x, y in zip(kinds, before))
+
+
 def derived(name: str) -> Iterator[tuple[Case, tg.Derivation, tuple[Any, Any]]]:
     """The formulas of every case: of the inputs alone, and of all that has a name."""
     for case, recorded, other in costs(of_the_table(name)):
         wrt = ["seed", *(f"x{i}" for i in case.wrt)]
         yield case, tg.derive(recorded, wrt=wrt, convention="calculus"), (recorded, other)
-    for case, recorded, other in costs(chain(of_the_table(name), of_all_shapes(name)), "z"):
+    for case, recorded, other in costs(
+        itertools.chain(of_the_table(name), of_all_shapes(name)), "z"
+    ):
         yield case, tg.derive(recorded, every=True, convention="calculus"), (recorded, other)
 
 
