@@ -204,14 +204,14 @@ def test_few_numbers_are_shown_one_by_one_and_many_as_heat_map_and_summary() -> 
 
 def test_what_is_no_value_and_unknown_options_are_refused() -> None:
     x = tg.Value(1.0)
-    with pytest.raises(TypeError, match="draw: a Value is needed, not float"):
+    with pytest.raises(TypeError, match="draw: cost must be a Value"):
         tg.draw(3.0)
-    with pytest.raises(TypeError, match="names is a dict of names and values, not list"):
+    with pytest.raises(TypeError, match="names must be a dictionary"):
         tg.draw(x, names=[x])
     with pytest.raises(tg.GradError, match="sideways"):
         tg.draw(x, show="sideways")
     for wrong in (0, -3, "all", 2.5, True):
-        with pytest.raises(tg.GradError, match="max_nodes"):
+        with pytest.raises((tg.GradError, TypeError), match="max_nodes"):
             tg.draw(x, max_nodes=wrong)
 
 

@@ -217,7 +217,7 @@ def test_mistakes_are_told_with_names_and_shapes():
         nn.Network(3, nn.Dense(1, "relu"), loss="binary_cross_entropy")
     with pytest.raises(tg.GradError, match="at least one layer"):
         nn.Network(3)
-    with pytest.raises(tg.GradError, match="a probability"):
+    with pytest.raises(tg.GradError, match="rate must be a number from 0 to below 1"):
         nn.Dropout(1.0)
     with pytest.raises(tg.GradError, match="one example"):
         nn.Network(3, nn.BatchNorm()).cost(

@@ -587,7 +587,7 @@ def test_errors_say_what_to_do():
         program(W=np.ones((2, 3)))
     with pytest.raises(TypeError, match="w"):
         program(w="one")
-    with pytest.raises(TypeError, match="compile: a Value"):
+    with pytest.raises(TypeError, match="compile: cost must be a Value"):
         tg.compile(3.0)
     with pytest.raises(tg.GradError, match=r"compile: the cost has shape \(3,\)"):
         tg.compile(tg.Value(np.ones(3)))

@@ -11,6 +11,7 @@ import numpy as np
 from tinygrad_edu.calculus.functions import grad
 from tinygrad_edu.core.ops.reductions import sum
 from tinygrad_edu.core.primitive import GradError
+from tinygrad_edu.core.signature import Natural, checked
 from tinygrad_edu.core.value import Value, no_grad, numbers
 
 Function = Callable[..., Any]
@@ -51,6 +52,7 @@ def _number(result: Any) -> float:
     return float(result)
 
 
+@checked
 def numerical_gradient(f: Function, *args: Any, eps: float = 1e-5) -> Any:
     """The central difference of a single-number function for every entry of every argument.
 
@@ -80,6 +82,7 @@ def numerical_gradient(f: Function, *args: Any, eps: float = 1e-5) -> Any:
     return slopes[0] if len(slopes) == 1 else tuple(slopes)
 
 
+@checked
 def check_gradients(
     f: Function,
     *args: Any,
@@ -87,7 +90,7 @@ def check_gradients(
     eps: float = 1e-5,
     rtol: float = 1e-6,
     atol: float = 1e-7,
-    seed: int = 0,
+    seed: Natural = 0,
 ) -> None:
     """Compare automatic with numerical derivatives of `f` at `args`, up to the given order.
 

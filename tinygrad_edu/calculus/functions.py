@@ -17,6 +17,7 @@ import numpy as np
 from tinygrad_edu.core import sweep as sweeping
 from tinygrad_edu.core.ops.shaping import reshape, stack
 from tinygrad_edu.core.primitive import GradError
+from tinygrad_edu.core.signature import checked
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value, described, numbers, recorded
 
@@ -113,6 +114,7 @@ def _mine(data: Any) -> Any:
     return data.copy() if type(data) is np.ndarray else data
 
 
+@checked
 def value_and_grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
     """The function that returns ``f(…)`` and its gradient with respect to one argument, or several.
 
@@ -138,6 +140,7 @@ def value_and_grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
     return of
 
 
+@checked
 def grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
     """The gradient of a function, as a function; nest it for higher derivatives.
 
@@ -157,6 +160,7 @@ def grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
     return of
 
 
+@checked
 def vjp(f: Function, *args: Any) -> tuple[Any, Function]:
     """``f(*args)``, and the function from a seed (in its shape) to the gradients of all arguments.
 
@@ -182,6 +186,7 @@ def vjp(f: Function, *args: Any) -> tuple[Any, Function]:
     return call.result(), back
 
 
+@checked
 def jacobian(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
     """All derivatives of all entries of a result: shape of the result, then shape of the argument.
 
@@ -214,6 +219,7 @@ def _assembled(rows: list[Any], shape: tuple[int, ...]) -> Any:
     return reshape(stack(rows), shape=shape) if shape else rows[0]
 
 
+@checked
 def hessian(f: Function, argnums: int = 0) -> Function:
     """The second derivatives of a single number: the Jacobian of its gradient.
 

@@ -26,8 +26,9 @@ from tinygrad_edu.checking.truth import (
 )
 from tinygrad_edu.checking.vocabulary import suggestion
 from tinygrad_edu.core.primitive import GradError
+from tinygrad_edu.core.signature import Size, checked
 from tinygrad_edu.core.sweep import reachable
-from tinygrad_edu.core.value import Value
+from tinygrad_edu.core.value import Value, numbers
 
 #: How many entries of one quantity the central difference is computed for: all, up to this many.
 MOST_ENTRIES = 64
@@ -46,7 +47,7 @@ class Comparison:
 
     rows: list[Row]
     convention: str
-    m: int | None = None
+    m: Size | None = None
     cost: str = "J"
     remarks: list[str] = field(default_factory=list)
 
@@ -105,8 +106,9 @@ def check_convention(convention: str, examples: Examples | None) -> list[str]:
     return [convention]
 
 
+@checked
 def compare(
-    cost: Value, manual: Mapping[str, Any], convention: str = "auto", m: int | None = None
+    cost: Value, manual: Mapping[str, Any], convention: str = "auto", m: Size | None = None
 ) -> Comparison:
     """Put hand-derived gradients beside the automatic ones; nothing in the graph is changed.
 
@@ -125,8 +127,6 @@ def compare(
     >>> compare(z * z, {"dz": 4.0}).ok
     True
     """
-    if not isinstance(manual, Mapping):
-        raise TypeError(f"manual is a dict like {{'dW': array}}, not {type(manual).__name__}")
     found = gradients(cost)
     named = names_of(cost)
     for name in manual:
@@ -153,8 +153,9 @@ def compare(
     return best
 
 
+@checked
 def assert_derivation(
-    cost: Value, manual: Mapping[str, Any], convention: str = "auto", m: int | None = None
+    cost: Value, manual: Mapping[str, Any], convention: str = "auto", m: Size | None = None
 ) -> None:
     """`compare` for tests: an AssertionError, whose message is the table, where a line is wrong.
 
@@ -167,11 +168,12 @@ def assert_derivation(
         raise AssertionError(f"{wrong} differ from the automatic gradients\n{comparison}")
 
 
+@checked
 def check_function(
     backward: Callable[..., Any],
     forward: Value | Callable[..., Any],
     convention: str = "auto",
-    m: int | None = None,
+    m: Size | None = None,
     **inputs: Any,
 ) -> Comparison:
     """Judge a function that computes gradients by hand, on copies of its inputs.
@@ -392,10 +394,7 @@ def _evaluated(name: str, formula: Any, known: dict[str, Any]) -> Any:
     if isinstance(formula, str):
         return _computed(name, formula, known)
     if not callable(formula):
-        array = np.asarray(formula)
-        if array.dtype.kind not in "fiub":
-            raise TypeError(f"{name}: real numbers are needed, not an array of {array.dtype}")
-        return array.astype(float)
+        return np.array(numbers(formula, what=name), dtype=float)
     wanted = list(inspect.signature(formula).parameters)
     missing = [key for key in wanted if key not in known]
     if missing:

@@ -19,6 +19,7 @@ from tinygrad_edu.checking.rows import STYLES, Row
 from tinygrad_edu.checking.sheet import Sheet, load_sheet
 from tinygrad_edu.checking.truth import Replay, largest_error
 from tinygrad_edu.checking.verdict import Judged, Judgement, judge
+from tinygrad_edu.core.signature import checked
 from tinygrad_edu.core.value import Value
 
 #: How many entries of a claim the central difference is computed for.
@@ -179,6 +180,7 @@ class Batch:
         return table.text_of(self, width=140)
 
 
+@checked
 def check_sheet(
     path: str | os.PathLike[str] | Sheet,
     data: str | Path | Mapping[str, Any] | None = None,
@@ -208,6 +210,7 @@ def check_sheet(
     )  # fmt: skip
 
 
+@checked
 def check_sheets(
     paths: Iterable[str | os.PathLike[str]],
     data: str | Path | Mapping[str, Any] | None = None,

@@ -31,6 +31,8 @@ from tinygrad_edu.checking.formula import (
     Uncomputable,
     nodes,
 )
+from tinygrad_edu.core.primitive import asarray
+from tinygrad_edu.core.signature import checked
 from tinygrad_edu.core.value import Value
 
 if TYPE_CHECKING:
@@ -197,7 +199,10 @@ class Sheet:
         for name, given in self.givens.items():
             if name not in numbers:
                 continue
-            array = np.asarray(numbers[name])
+            try:
+                array = asarray(numbers[name])
+            except TypeError as error:
+                raise SheetError(f"{name}: {error}", given.line, 1, self.name) from None
             if array.dtype.kind not in "fiub":
                 raise SheetError(
                     f"the data for {name} are not real numbers", given.line, 1, self.name
@@ -686,6 +691,7 @@ def _one_line(text: str) -> str:
     return re.sub(r"([(\[]) | (?=[)\]])", r"\1", line).strip()
 
 
+@checked
 def load_sheet(path: str | Path, data: str | Path | Mapping[str, Any] | None = None) -> Sheet:
     """Read a sheet: what is given, the forward lines up to the cost, and the claims after it.
 

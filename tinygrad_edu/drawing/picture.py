@@ -10,6 +10,7 @@ from typing import Any
 import graphviz  # type: ignore[import-untyped]
 
 from tinygrad_edu.core.primitive import GradError
+from tinygrad_edu.core.signature import checked
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.drawing import boxes, renderer
@@ -69,6 +70,7 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
         return os.fspath(written)
 
 
+@checked
 def draw(
     cost: Value,
     show: str = "both",
@@ -104,14 +106,10 @@ def _graph(
     cost: Value, show: str, names: Mapping[str, Any] | None, max_nodes: int | None, expand: bool
 ) -> tuple[list[Any], dict[Any, str]]:
     """The nodes to draw, oldest first, and the names of those that have one."""
-    if not isinstance(cost, Value):
-        raise TypeError(f"draw: a Value is needed, not {type(cost).__name__}")
     if show not in _SHOW:
         raise GradError(f"draw: show is 'forward', 'backward' or 'both', not {show!r}")
     if max_nodes is not None and (type(max_nodes) is not int or max_nodes < 1):
         raise GradError(f"draw: max_nodes is a positive number or None, not {max_nodes!r}")
-    if names is not None and not isinstance(names, Mapping):
-        raise TypeError(f"draw: names is a dict of names and values, not {type(names).__name__}")
     nodes = reachable(cost, every=True)[::-1]
     found = _names(nodes, names)
     if expand:
@@ -159,6 +157,7 @@ def _picture(body: Iterable[str], rankdir: str) -> Picture:
     return picture
 
 
+@checked
 def render(
     cost: Value, path: str | os.PathLike[str], title: str | None = None, **options: Any
 ) -> Path:
@@ -182,6 +181,7 @@ def render(
     return Path(picture.render(outfile=path, format=format))
 
 
+@checked
 def step_through(
     cost: Value,
     title: str | None = None,

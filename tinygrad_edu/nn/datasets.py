@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.primitive import GradError
+from tinygrad_edu.core.signature import Natural, Share, checked
 from tinygrad_edu.nn.initialise import Array
 
 
@@ -40,7 +41,8 @@ class Dataset:
         return f"{self.name}: {n} numbers per example, {m} for training, {self.Y_test.size} to test"
 
 
-def digits(test: float = 0.2, seed: int = 0) -> Dataset:
+@checked
+def digits(test: Share = 0.2, seed: Natural = 0) -> Dataset:
     """Handwritten digits: 1,797 images of 8 × 8 pixels from 0 to 1, ten classes.
 
     E. Alpaydin and C. Kaynak, "Optical recognition of handwritten digits", UCI 1998 (its test
@@ -50,7 +52,8 @@ def digits(test: float = 0.2, seed: int = 0) -> Dataset:
     return _divided("digits", X / 16, Y, classes, test, seed, "https://doi.org/10.24432/C50P49")
 
 
-def breast_cancer(test: float = 0.2, seed: int = 0) -> Dataset:
+@checked
+def breast_cancer(test: Share = 0.2, seed: Natural = 0) -> Dataset:
     """Wisconsin diagnostic breast cancer: 569 tumours, 30 measures, malignant 0 or benign 1.
 
     W. Wolberg et al., UCI 1995, doi:10.24432/C5DW2B. Measures are standardised: mean 0 and
@@ -66,7 +69,8 @@ def breast_cancer(test: float = 0.2, seed: int = 0) -> Dataset:
     )
 
 
-def iris(test: float = 0.2, seed: int = 0) -> Dataset:
+@checked
+def iris(test: Share = 0.2, seed: Natural = 0) -> Dataset:
     """Fisher's iris: 150 flowers, 4 measures in cm (standardised), three species.
 
     R. Fisher, 1936; UCI, doi:10.24432/C56C76.

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.primitive import GradError
+from tinygrad_edu.core.signature import Count, Natural, checked
 from tinygrad_edu.core.sweep import sweep
 from tinygrad_edu.nn.initialise import Array
 from tinygrad_edu.nn.layers import Dense, Dropout
@@ -65,6 +66,7 @@ class Diagnosis(list[LayerDiagnosis]):
         ]
         return "\n".join(lines)
 
+    @checked
     def plot(self, path: str | os.PathLike[str], title: str = "gradients, layer by layer") -> None:
         """Write ‖dZˡ‖, its bound and ‖dWˡ‖ against the layer l to an SVG or PNG picture."""
         curves = {"‖dZ‖": [d.dZ for d in self], "‖dW‖": [d.dW for d in self]}
@@ -82,6 +84,7 @@ class Diagnosis(list[LayerDiagnosis]):
         )
 
 
+@checked
 def diagnose(net: Network, X: Any, Y: Any) -> Diagnosis:
     """The gradients of every `Dense` layer of `net` on these examples; changes nothing.
 
@@ -139,7 +142,8 @@ class Watch:
     Afterwards `steps` are the steps watched and `found` the `Diagnosis` of each.
     """
 
-    def __init__(self, X: Any, Y: Any, every: int = 1) -> None:
+    @checked
+    def __init__(self, X: Any, Y: Any, every: Count = 1) -> None:
         self.X, self.Y, self.every = X, Y, every
         self.steps: list[int] = []
         self.found: list[Diagnosis] = []
@@ -154,6 +158,7 @@ class Watch:
         """One of the numbers of `LayerDiagnosis`, (steps, layers)."""
         return np.array([[getattr(layer, what) for layer in d] for d in self.found])
 
+    @checked
     def plot(self, path: str | os.PathLike[str], what: str = "dZ") -> None:
         """Write one of the numbers against the diagnosis' place in the run, a curve per layer."""
         curves = {f"layer {d.number}": y for d, y in zip(self.found[0], self.history(what).T)}
@@ -176,6 +181,7 @@ def depth_profile(
     return diagnose(net, *net.example(m))
 
 
+@checked
 def plot_vanishing(
     path: str | os.PathLike[str],
     kinds: Sequence[tuple[str, str]] = (
@@ -183,7 +189,7 @@ def plot_vanishing(
         ("relu", "he"), ("relu", "unscaled"),
     ),
     depth: int = 20,
-    seed: int = 0,
+    seed: Natural = 0,
 ) -> dict[str, Array]:  # fmt: skip
     """Measure how ‖dZ‖ changes from the last layer down for (activation, initialisation) pairs.
 

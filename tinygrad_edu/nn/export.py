@@ -13,12 +13,14 @@ from typing import Any
 from tinygrad_edu.core.operators import Operators
 from tinygrad_edu.core.ops.shaping import summed_axes
 from tinygrad_edu.core.primitive import GradError, Primitive, Shape
+from tinygrad_edu.core.signature import checked
 from tinygrad_edu.core.sweep import reachable, sweep
 from tinygrad_edu.core.value import Value
 
 Program = Callable[..., tuple[Any, dict[str, Any]]]
 
 
+@checked
 def export(cost: Value, engine: str = "jax") -> Program:
     """The graph of `cost` as a function of its leaves: ``f(W1=…, X=…) -> (cost, {"W1": dW1, …})``.
 

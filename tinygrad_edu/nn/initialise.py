@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.primitive import GradError
+from tinygrad_edu.core.signature import Size, checked
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Initialiser = Callable[[np.random.Generator, int, int], Array]
 
 
-def zeros(rng: np.random.Generator, n: int, n_in: int) -> Array:
+@checked
+def zeros(rng: np.random.Generator, n: Size, n_in: Size) -> Array:
     """All zeros: the units of a layer stay identical for ever (lecture, S8). Only to show that.
 
     >>> zeros(np.random.default_rng(0), 1, 2).tolist()
@@ -23,7 +25,8 @@ def zeros(rng: np.random.Generator, n: int, n_in: int) -> Array:
     return np.zeros((n, n_in))
 
 
-def small(rng: np.random.Generator, n: int, n_in: int) -> Array:
+@checked
+def small(rng: np.random.Generator, n: Size, n_in: Size) -> Array:
     """``randn(n, n_in) * 0.01`` (lecture, S8): breaks the symmetry, too small for a deep net.
 
     >>> bool(abs(small(np.random.default_rng(0), 100, 100).std() - 0.01) < 0.001)
@@ -32,7 +35,8 @@ def small(rng: np.random.Generator, n: int, n_in: int) -> Array:
     return rng.standard_normal((n, n_in)) * 0.01
 
 
-def unscaled(rng: np.random.Generator, n: int, n_in: int) -> Array:
+@checked
+def unscaled(rng: np.random.Generator, n: Size, n_in: Size) -> Array:
     """``randn(n, n_in)``: signals and gradients explode with depth (S9). Only to show that.
 
     >>> bool(abs(unscaled(np.random.default_rng(0), 100, 100).std() - 1) < 0.1)
@@ -41,7 +45,8 @@ def unscaled(rng: np.random.Generator, n: int, n_in: int) -> Array:
     return rng.standard_normal((n, n_in))
 
 
-def xavier(rng: np.random.Generator, n: int, n_in: int) -> Array:
+@checked
+def xavier(rng: np.random.Generator, n: Size, n_in: Size) -> Array:
     """Normal with variance ``2 / (n_in + n)``: tanh and sigmoid layers keep the size of signals.
 
     X. Glorot and Y. Bengio, "Understanding the difficulty of training deep feedforward neural
@@ -53,7 +58,8 @@ def xavier(rng: np.random.Generator, n: int, n_in: int) -> Array:
     return rng.standard_normal((n, n_in)) * math.sqrt(2.0 / (n_in + n))
 
 
-def he(rng: np.random.Generator, n: int, n_in: int) -> Array:
+@checked
+def he(rng: np.random.Generator, n: Size, n_in: Size) -> Array:
     """Normal with variance ``2 / n_in``: twice as large, since ReLU drops half of each signal.
 
     K. He et al., "Delving deep into rectifiers", ICCV 2015.

@@ -14,6 +14,7 @@ import numpy as np
 
 from tinygrad_edu.core.ops import elementwise, reductions
 from tinygrad_edu.core.primitive import GradError
+from tinygrad_edu.core.signature import Share, Size, checked
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.nn.initialise import Array, Initialiser, initialiser
 
@@ -36,6 +37,7 @@ class Layer:
     parameters that L2 regularisation is about), `number` (which layer of the lecture's counting).
     """
 
+    @checked
     def __init__(self, activation: str | None = None) -> None:
         if activation is not None and activation not in ACTIVATIONS:
             raise GradError(
@@ -61,7 +63,10 @@ class Layer:
 
     def before_activation(self, A: Any, rng: np.random.Generator | None) -> Any:
         """The layer without its activation. `rng` is given only while training."""
-        raise NotImplementedError
+        raise TypeError(
+            f"{type(self).__name__} does not say what it computes: a layer of your own defines "
+            "before_activation(self, A, rng)"
+        )
 
     def activate(self, Z: Any) -> Any:
         """``Aˡ = g(Zˡ)``."""
@@ -115,8 +120,9 @@ class Dense(Layer):
     [[0.0, 0.0]]
     """
 
+    @checked
     def __init__(
-        self, units: int, activation: str | None = None, init: str | Initialiser | None = None
+        self, units: Size, activation: str | None = None, init: str | Initialiser | None = None
     ) -> None:
         super().__init__(activation)
         self.units = units
@@ -150,8 +156,9 @@ class Recurrent(Layer):
     [[9.0]]
     """
 
+    @checked
     def __init__(
-        self, units: int, activation: str = "tanh", init: str | Initialiser | None = None
+        self, units: Size, activation: str = "tanh", init: str | Initialiser | None = None
     ) -> None:
         super().__init__(activation)
         self.units = units
@@ -199,10 +206,9 @@ class Dropout(Layer):
     [[1.0, 2.0]]
     """
 
-    def __init__(self, rate: float) -> None:
+    @checked
+    def __init__(self, rate: Share) -> None:
         super().__init__()
-        if not 0 <= rate < 1:
-            raise GradError(f"Dropout: the rate is a probability from 0 to below 1, not {rate}")
         self.rate = rate
 
     def settings(self) -> tuple[Any, ...]:
@@ -223,6 +229,7 @@ class Dropout(Layer):
 class _Normalisation(Layer):
     """``N = γ (A − μ) / √(σ² + ε) + β``, γ and β trained; μ and σ² differ in what they are over."""
 
+    @checked
     def __init__(self, activation: str | None = None, eps: float = 1e-5) -> None:
         super().__init__(activation)
         self.eps = eps
@@ -265,6 +272,7 @@ class BatchNorm(_Normalisation):
     [[-1.0, 1.0]]
     """
 
+    @checked
     def __init__(
         self, activation: str | None = None, eps: float = 1e-5, momentum: float = 0.1
     ) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.ops import elementwise, losses, reductions
-from tinygrad_edu.core.primitive import GradError
+from tinygrad_edu.core.primitive import GradError, asarray
+from tinygrad_edu.core.signature import Natural, Size, checked
 from tinygrad_edu.core.value import Value, no_grad
 from tinygrad_edu.nn.files import read_npz, write_npz
 from tinygrad_edu.nn.initialise import Array
@@ -48,12 +49,13 @@ class Network:
     [[0.5, 0.5, 0.5, 0.5, 0.5]]
     """
 
+    @checked
     def __init__(
         self,
-        n0: int,
+        n0: Size,
         *layers: Layer,
         loss: str | Loss | None = None,
-        seed: int = 0,
+        seed: Natural = 0,
         rows: bool = False,
         l2: float = 0.0,
     ) -> None:
@@ -111,6 +113,7 @@ class Network:
             numbers |= layer.buffers
         return numbers
 
+    @checked
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take the numbers of `state`; GradError, and nothing is changed, where they do not fit."""
         here = self.state()
@@ -127,10 +130,12 @@ class Network:
         for layer in self.layers:
             layer.buffers = {name: np.array(state[name]) for name in layer.buffers}
 
+    @checked
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all numbers to an ``.npz`` file, whole or not at all."""
         write_npz(path, self.state())
 
+    @checked
     def load(self, path: str | os.PathLike[str]) -> None:
         """Take the numbers of a file written by `save`."""
         self.restore(read_npz(path))
@@ -148,16 +153,19 @@ class Network:
         """The prediction Aᴸ as a Value, (n_out, m). With `rng`, as while training (Dropout …)."""
         return self.layers[-1].activate(self.before_output(X, rng))
 
+    @checked
     def predict(self, X: Any) -> Array:
         """The prediction as plain numbers: probabilities, after a sigmoid or softmax."""
         with no_grad():
             return np.asarray(self(X).data)
 
+    @checked
     def classes(self, X: Any) -> Array:
         """The predicted class of each example, (m,): the most probable, or 1 where σ(z) ≥ 1/2."""
         with no_grad():
             return self.classes_of(self.before_output(X))
 
+    @checked
     def accuracy(self, X: Any, Y: Any) -> float:
         """The part of the examples, 0 … 1, whose predicted class is the one in Y."""
         with no_grad():
@@ -174,10 +182,16 @@ class Network:
 
     def accuracy_of(self, Z: Any, Y: Any) -> float:
         """`accuracy`, from logits that are there already."""
-        y = np.asarray(Y)
+        y = asarray(Y)
         if self.loss == "cross_entropy" and y.shape == Z.shape:
             y = np.argmax(y, axis=self.axis)
-        return float(np.mean(self.classes_of(Z) == y.ravel()))
+        classes = self.classes_of(Z)
+        if y.size != classes.size:
+            raise GradError(
+                f"accuracy: Y of shape {y.shape} does not hold one class for each of the "
+                f"{classes.size} examples"
+            )
+        return float(np.mean(classes == y.ravel()))
 
     @property
     def classifies(self) -> bool:
@@ -188,6 +202,7 @@ class Network:
 
     # --- cost ----------------------------------------------------------------------------------
 
+    @checked
     def cost(self, X: Any, Y: Any, rng: np.random.Generator | None = None) -> Value:
         """The mean loss J over the examples, plus ``λ/2 Σ‖W‖²``: what training makes small.
 
@@ -206,6 +221,7 @@ class Network:
             return self._mean(FROM_LOGITS[str(self.loss)], Z, Y)
         return self._mean(self._on_output(), self.layers[-1].activate(Z), Y)
 
+    @checked
     def lecture_cost(self, X: Any, Y: Any, rng: np.random.Generator | None = None) -> Value:
         """The same cost as on paper, from Aᴸ: ``−(y log a + (1−y) log(1−a))``, ``−Σ y log a``.
 
@@ -243,7 +259,7 @@ class Network:
         """Y as a constant of the graph with that name, in the shape of the output."""
         if isinstance(Y, Value):
             return Y
-        Y = np.asarray(Y)
+        Y = asarray(Y)
         if Y.shape != shape and Y.ndim == 1:
             if self.loss == "cross_entropy":
                 Y = losses.one_hot(Y.astype(int), self.n_out, self.axis)
@@ -258,7 +274,8 @@ class Network:
 
     # --- the bridge to rules, picture and checker ----------------------------------------------
 
-    def example(self, m: int = 5) -> tuple[Array, Array]:
+    @checked
+    def example(self, m: Size = 5) -> tuple[Array, Array]:
         """Random X and Y of m examples that fit the network: enough for rules and pictures."""
         rng = np.random.default_rng(self.seed)
         X = rng.standard_normal((m, self.n0))

@@ -14,7 +14,8 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from tinygrad_edu.core.primitive import GradError
-from tinygrad_edu.core.value import Value
+from tinygrad_edu.core.signature import Count, Natural, Share, check_fields, checked
+from tinygrad_edu.core.value import Value, numbers
 from tinygrad_edu.nn.initialise import Array
 
 Memory = dict[str, Any]
@@ -38,8 +39,11 @@ class StepDecay:
     """
 
     lr: float
-    every: int
+    every: Count
     factor: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def __call__(self, t: int) -> float:
         return self.lr * self.factor ** ((t - 1) // self.every)
@@ -56,9 +60,12 @@ class Cosine:
     """
 
     lr: float
-    steps: int
+    steps: Count
     low: float = 0.0
-    warmup: int = 0
+    warmup: Natural = 0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def __call__(self, t: int) -> float:
         if t <= self.warmup:
@@ -74,6 +81,9 @@ class Optimiser:
     lr: float | Schedule
     remembers: ClassVar[tuple[str, ...]] = ()  # what is kept per parameter, zero at the start
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+
     def update(self, t: int, lr: float, p: Any, g: Any, *kept: Any) -> tuple[Any, ...]:
         """New numbers for one parameter, and what to remember: a formula."""
         raise NotImplementedError
@@ -82,6 +92,7 @@ class Optimiser:
         """The learning rate of step t = 1, 2, …"""
         return self.lr(t) if callable(self.lr) else self.lr
 
+    @checked
     def step(
         self,
         parameters: Mapping[str, Value],
@@ -99,21 +110,21 @@ class Optimiser:
         >>> w.data
         2.5
         """
-        memory = memory or {"t": 0}
-        t = memory["t"] + 1
+        memory = memory or {}
+        t = memory.get("t", 0) + 1
         after: Memory = {**memory, "t": t}
         new: dict[str, Any] = {}
         for name, parameter in parameters.items():
             g = parameter.grad if gradients is None else gradients.get(name)
             if g is None:
                 continue
-            p = np.asarray(parameter.data)
+            p, g = np.asarray(parameter.data), numbers(g, what=f"the gradient of {name}")
             keys = [f"{name}.{letter}" for letter in self.remembers]
             kept = [memory[key] if key in memory else np.zeros_like(p) for key in keys]
             new[name], *kept = self.update(t, self.rate(t), p, g, *kept)
             after.update(zip(keys, kept, strict=True))
-        for name, numbers in new.items():
-            parameters[name].data = numbers
+        for name, p in new.items():
+            parameters[name].data = p
         return after
 
 
@@ -139,7 +150,7 @@ class Momentum(Optimiser):
     (0.5, 5.0)
     """
 
-    beta: float = 0.9
+    beta: Share = 0.9
     remembers: ClassVar[tuple[str, ...]] = ("v",)
 
     def update(self, t: int, lr: float, p: Any, g: Any, *kept: Any) -> tuple[Any, ...]:
@@ -158,7 +169,7 @@ class RMSProp(Optimiser):
     (0.9, 9.0)
     """
 
-    rho: float = 0.99
+    rho: Share = 0.99
     eps: float = 1e-8
     remembers: ClassVar[tuple[str, ...]] = ("s",)
 
@@ -180,8 +191,8 @@ class Adam(Optimiser):
     """
 
     lr: float | Schedule = 0.001
-    beta1: float = 0.9
-    beta2: float = 0.999
+    beta1: Share = 0.9
+    beta2: Share = 0.999
     eps: float = 1e-8
     remembers: ClassVar[tuple[str, ...]] = ("v", "s")
 
@@ -192,15 +203,18 @@ class Adam(Optimiser):
         return p - lr * (v / (1 - self.beta1**t)) / size, v, s
 
 
+@checked
 def norm_of(gradients: Mapping[str, Any]) -> float:
     """The length of all gradients as one vector.
 
     >>> norm_of({"W1": np.array([[3.0]]), "b1": 4.0})
     5.0
     """
-    return math.sqrt(sum(float(np.vdot(g, g)) for g in gradients.values()))
+    arrays = (np.asarray(numbers(g, what=f"norm_of: {name}")) for name, g in gradients.items())
+    return math.sqrt(sum(float(np.vdot(g, g)) for g in arrays))
 
 
+@checked
 def clip_norm(gradients: Mapping[str, Any], limit: float) -> dict[str, Array]:
     """The gradients, shortened together so that their `norm_of` is at most `limit`.
 

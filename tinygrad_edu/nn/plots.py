@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu.core.files import write_whole
-from tinygrad_edu.core.primitive import GradError
-from tinygrad_edu.core.value import Value, no_grad
+from tinygrad_edu.core.primitive import GradError, asarray
+from tinygrad_edu.core.signature import checked
+from tinygrad_edu.core.value import Value, no_grad, numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,6 +43,7 @@ GRID = 100  # points of a decision boundary's grid, each way
 _settings = threading.Lock()  # matplotlib's settings are the process's: one plot at a time
 
 
+@checked
 def line_chart(
     path: str | os.PathLike[str],
     curves: Mapping[str, Sequence[float]],
@@ -60,8 +62,8 @@ def line_chart(
     and for another suffix, ImportError without matplotlib.
     """
     drawn = {}
-    for name, numbers in curves.items():
-        y = np.array(numbers, dtype=float)
+    for name, curve in curves.items():
+        y = np.array(numbers(curve, what=f"line_chart: {name}"), dtype=float, ndmin=1)
         y[~np.isfinite(y) | (log & (y <= 0))] = math.nan
         drawn[name] = y
     if not any(np.isfinite(y).any() for y in drawn.values()):
@@ -71,7 +73,7 @@ def line_chart(
     with _plot(path, title, x_label, y_label) as (figure, axes):
         for i, (name, y) in enumerate(drawn.items()):
             axes.plot(
-                first_x + np.arange(y.size), y, label=name, color=COLOURS[i % len(COLOURS)],
+                float(first_x) + np.arange(y.size), y, label=name, color=COLOURS[i % len(COLOURS)],
                 linestyle="--" if name in dashed else STYLES[i % len(STYLES)],
                 marker="." if y.size <= FEW else "",
             )  # fmt: skip
@@ -82,6 +84,7 @@ def line_chart(
             _legend(figure)
 
 
+@checked
 def decision_boundary(
     path: str | os.PathLike[str],
     f: Callable[[Any], Any],
@@ -102,7 +105,7 @@ def decision_boundary(
     Raises GradError for other shapes and labels, for what is no probability, and for another
     suffix; ImportError without matplotlib.
     """
-    X, y = np.asarray(X, dtype=float), np.asarray(Y)
+    X, y = np.asarray(numbers(X, what="decision_boundary: X"), dtype=float), asarray(Y)
     if X.ndim != 2 or len(X) != 2 or not X.size or not np.isfinite(X).all():
         raise GradError(
             f"decision_boundary: X of shape {X.shape} must be finite points as columns, (2, m)"
@@ -138,7 +141,8 @@ def _probabilities(f: Callable[[Any], Any], points: Any) -> Any:
     """What `f` says of points as columns, (m,)."""
     with no_grad():
         result = f(points)
-    result = np.asarray(result.data if isinstance(result, Value) else result, dtype=float)
+    result = result.data if isinstance(result, Value) else result
+    result = np.asarray(numbers(result, what="decision_boundary: ŷ"), dtype=float)
     m = points.shape[1]
     if result.shape not in ((m,), (1, m), (2, m)):
         raise GradError(

@@ -16,7 +16,8 @@ from tinygrad_edu.core.ops.elementwise import sigmoid, softplus
 from tinygrad_edu.core.ops.reductions import logsumexp, mean
 from tinygrad_edu.core.ops.reductions import sum as sum_over
 from tinygrad_edu.core.primitive import GradError
-from tinygrad_edu.core.value import Value
+from tinygrad_edu.core.signature import Count, Natural, Size, checked
+from tinygrad_edu.core.value import Value, numbers
 from tinygrad_edu.nn.initialise import Array, small
 from tinygrad_edu.nn.layers import Dense, named
 from tinygrad_edu.nn.network import Network
@@ -37,7 +38,8 @@ class RBM:
     32
     """
 
-    def __init__(self, n_v: int, n_h: int, seed: int = 0) -> None:
+    @checked
+    def __init__(self, n_v: Size, n_h: Size, seed: Natural = 0) -> None:
         self.n_v, self.n_h = n_v, n_h
         self.W = Value(small(np.random.default_rng(seed), n_h, n_v), "W")
         self.a = Value(np.zeros((n_v, 1)), "a")
@@ -53,6 +55,18 @@ class RBM:
         given = sum_over(self.a * V, axis=0)
         return named(-given - sum_over(softplus(self.W @ V + self.b), axis=0), "F")
 
+    def _examples(self, V: Any) -> Array:
+        """V as numbers. Raises GradError where they are of another shape, or not from 0 to 1."""
+        given: Array = np.asarray(numbers(V, what="RBM: V"), dtype=float)
+        if given.ndim != 2 or given.shape[0] != self.n_v or not given.size:
+            raise GradError(f"RBM: V must be ({self.n_v}, m); it has shape {given.shape}")
+        if not (given.min() >= 0 and given.max() <= 1):
+            raise GradError(
+                "RBM: V holds numbers from 0 to 1; these are from "
+                f"{given.min():g} to {given.max():g}"
+            )
+        return given
+
     # --- contrastive divergence ----------------------------------------------------------------
 
     def hidden(self, V: Any) -> Array:
@@ -63,12 +77,14 @@ class RBM:
         """``P(v = 1 | h) = σ(Wᵀh + a)``, (n_v, m)."""
         return np.asarray(sigmoid(self.W.data.T @ H + self.a.data))
 
-    def gibbs(self, V: Any, rng: np.random.Generator, k: int = 1) -> Array:
+    @checked
+    def gibbs(self, V: Any, rng: np.random.Generator, k: Natural = 1) -> Array:
         """What the machine makes of V in k rounds of drawing h given v, then v given h."""
+        drawn = self._examples(V)
         for _ in range(k):
-            H = (rng.random((self.n_h, V.shape[1])) < self.hidden(V)).astype(float)
-            V = (rng.random(V.shape) < self.visible(H)).astype(float)
-        return np.asarray(V)
+            H = (rng.random((self.n_h, drawn.shape[1])) < self.hidden(drawn)).astype(float)
+            drawn = (rng.random(drawn.shape) < self.visible(H)).astype(float)
+        return drawn
 
     def contrast(self, V: Any, V_k: Any) -> Value:
         """``mean F(V) − mean F(V_k)``: its gradient is contrastive divergence, CD-k.
@@ -78,26 +94,22 @@ class RBM:
         J: Value = named(mean(self.free_energy(V)) - mean(self.free_energy(V_k)), "J")
         return J
 
+    @checked
     def fit(
         self,
         V: Any,
-        epochs: int = 10,
-        batch_size: int = 32,
-        k: int = 1,
+        epochs: Natural = 10,
+        batch_size: Count = 32,
+        k: Natural = 1,
         optimiser: Optimiser | None = None,
-        seed: int = 0,
+        seed: Natural = 0,
     ) -> list[float]:
         """Train on V (n_v, m), numbers from 0 to 1, by CD-k; returns an error per epoch.
 
         Numbers between 0 and 1 are taken as probabilities. The error is the mean squared difference
         between V and its reconstruction: it is not the cost, only a sign of life.
         """
-        V = np.asarray(V, dtype=float)
-        if V.ndim != 2 or V.shape[0] != self.n_v or V.min() < 0 or V.max() > 1:
-            raise GradError(
-                f"RBM: V must be ({self.n_v}, m) with numbers from 0 to 1; it has shape {V.shape} "
-                f"and numbers from {V.min():g} to {V.max():g}"
-            )
+        V = self._examples(V)
         optimiser = optimiser or GradientDescent(0.1)
         memory: Memory = {}
         rng = np.random.default_rng(seed)
@@ -140,14 +152,16 @@ def configurations(n: int) -> Array:
     return np.array([[k >> (n - 1 - i) & 1 for k in range(2**n)] for i in range(n)], dtype=float)
 
 
-def pretrain(net: Network, X: Any, epochs: int = 10, seed: int = 0, **options: Any) -> None:
+@checked
+def pretrain(net: Network, X: Any, epochs: Natural = 10, seed: Natural = 0, **options: Any) -> None:
     """Give every hidden sigmoid layer of `net` the weights of an RBM trained on what comes into it.
 
     X as the network takes it, numbers from 0 to 1. Layer by layer: each machine's hidden
     probabilities are the next one's data (G. Hinton and R. Salakhutdinov, Science 313, 2006).
     `options`: see `RBM.fit`. Raises GradError for layers other than ``Dense(n, "sigmoid")``.
     """
-    A = np.asarray(X).T if net.rows else np.asarray(X)
+    A = np.asarray(net._input(X).data)
+    A = A.T if net.rows else A
     hidden = net.layers[:-1]
     for layer in hidden:
         if not isinstance(layer, Dense) or layer.activation != "sigmoid":

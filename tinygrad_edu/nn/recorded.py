@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core import debug
+from tinygrad_edu.core.primitive import asarray
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.nn.layers import ACTIVATIONS, Dense, Dropout, Layer, LayerNorm, Recurrent
@@ -87,7 +88,7 @@ def kind_of(net: Network, X: Any, Y: Any) -> Kind | None:
     """What the graph of a step depends on besides numbers; None where that is not known."""
     if type(net) is not Network or isinstance(X, Value) or isinstance(Y, Value):
         return None
-    X, Y = np.asarray(X), np.asarray(Y)
+    X, Y = asarray(X), asarray(Y)
     kind = [X.shape, X.dtype.str, Y.shape, Y.dtype.str, *_settings(net)]
     for layer in net.layers:
         if type(layer) not in _STEADY:

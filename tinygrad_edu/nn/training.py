@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core.primitive import GradError
+from tinygrad_edu.core.primitive import GradError, asarray
+from tinygrad_edu.core.signature import Count, Natural, checked
 from tinygrad_edu.core.value import no_grad
 from tinygrad_edu.nn.files import read_npz, write_npz
 from tinygrad_edu.nn.initialise import Array
@@ -60,6 +61,7 @@ class History(dict[str, list[float]]):
         """The same as arrays."""
         return {key: np.array(numbers) for key, numbers in self.items()}
 
+    @checked
     def plot(self, path: str | os.PathLike[str], title: str = "") -> None:
         """Write the curves per epoch to an SVG or PNG picture, costs and accuracies in one."""
         curves = {key.replace("_", " "): y for key, y in self.items() if key != "step_cost"}
@@ -76,11 +78,12 @@ class History(dict[str, list[float]]):
 class Run:
     """A run under way: the network, how far it is, and its history. `fit` makes and drives it."""
 
+    @checked
     def __init__(
         self,
         net: Network,
         optimiser: Optimiser,
-        seed: int = 0,
+        seed: Natural = 0,
         clip: float | None = None,
         validation: tuple[Any, Any] | None = None,
     ) -> None:
@@ -182,6 +185,7 @@ class Run:
             "clip": str(self.clip), "data": data,
         }  # fmt: skip
 
+    @checked
     def save(self, path: str | os.PathLike[str], data: str = "") -> None:
         """Write the run to a checkpoint, whole or not at all."""
         at = self.position
@@ -197,6 +201,7 @@ class Run:
         }
         write_npz(path, {"run": np.array(text), **arrays})
 
+    @checked
     def load(self, path: str | os.PathLike[str], data: str = "") -> None:
         """Go on where a checkpoint was written. Raises GradError where it is of another run."""
         groups: dict[str, dict[str, Any]] = {"net": {}, "memory": {}, "best": {}, "history": {}}
@@ -236,7 +241,7 @@ def shuffled(
     >>> n, [X.shape for X, Y in batches(0)]
     (3, [(1, 2), (1, 2), (1, 1)])
     """
-    X, Y = np.asarray(X), np.asarray(Y)
+    X, Y = asarray(X), asarray(Y)
     along = -2 if net.rows else -1
     m = X.shape[along] if X.ndim > 1 else 0
     along_y = 0 if Y.ndim == 1 else along
@@ -258,22 +263,23 @@ def shuffled(
     return epoch, -(-m // size)
 
 
+@checked
 def fit(
     net: Network,
     X: Any,
     Y: Any = None,
     *,
-    epochs: int = 100,
-    batch_size: int | None = 32,
+    epochs: Natural = 100,
+    batch_size: Count | None = 32,
     optimiser: Optimiser | None = None,
-    seed: int = 0,
+    seed: Natural = 0,
     validation: tuple[Any, Any] | None = None,
-    patience: int | None = None,
+    patience: Natural | None = None,
     tolerance: float | None = None,
     clip: float | None = None,
     callbacks: Sequence[Callback] = (),
     checkpoint: str | os.PathLike[str] | None = None,
-    save_every: int | None = None,
+    save_every: Count | None = None,
     resume: bool = False,
     progress: bool | None = None,
 ) -> History:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tinygrad_edu.core.signature import checked
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.program.compiling import compile_graph
 from tinygrad_edu.program.program import Program
@@ -12,6 +13,7 @@ from tinygrad_edu.program.program import Program
 __all__ = ["Program", "compile"]
 
 
+@checked
 def compile(
     cost: Value, names: Mapping[str, Any] | None = None, also: Mapping[str, Value] | None = None
 ) -> Program:

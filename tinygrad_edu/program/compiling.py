@@ -34,10 +34,6 @@ Slot = tuple[Argument, "np.ndarray[Any, Any]"]
 
 def compile_graph(cost: Value, names: Mapping[str, Any], also: Mapping[str, Value]) -> Program:
     """See `tinygrad_edu.compile`."""
-    if not isinstance(cost, Value):
-        raise TypeError(
-            f"compile: a Value is needed, the cost of a graph, not {type(cost).__name__}"
-        )
     if cost.shape != ():
         raise GradError(
             f"compile: the cost has shape {cost.shape}; only a single number has a gradient "

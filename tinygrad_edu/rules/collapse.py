@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.primitive import GradError
+from tinygrad_edu.core.signature import checked
 from tinygrad_edu.core.sweep import reachable
+from tinygrad_edu.core.value import Value
 from tinygrad_edu.rules.expression import Algebra, Formula
 from tinygrad_edu.rules.layout import Layout
 from tinygrad_edu.rules.notation import LaTeX, Text, evaluate, latex_name
@@ -44,7 +46,8 @@ class _Affine:
     bias: Formula | None = None
 
 
-def collapse(out: Any, x: Any) -> Collapsed:
+@checked
+def collapse(out: Value, x: Value) -> Collapsed:
     """The one linear layer that `out` is of `x`: ``W' = W2 W1``, ``b' = W2 b1 + b2``, at any depth.
 
     `out`, `x`: Values; examples may be columns (``W @ X + b``) or rows (``X @ W + b``).

@@ -8,6 +8,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from tinygrad_edu.core.primitive import GradError, Shape
+from tinygrad_edu.core.signature import checked
 from tinygrad_edu.rules.deriving import Deriving
 from tinygrad_edu.rules.explain import explained
 from tinygrad_edu.rules.referee import disagreement
@@ -59,6 +60,7 @@ class Derivation:
     def __len__(self) -> int:
         return len(self.rules)
 
+    @checked
     def __getitem__(self, name: str | int) -> Rule:
         if isinstance(name, int):
             return self.rules[name]
@@ -87,6 +89,7 @@ class Derivation:
         return f"$${self.to_latex()}$$"
 
 
+@checked
 def derive(
     cost: Any,
     wrt: Any = None,
