@@ -27,6 +27,8 @@ from tinygrad_edu.checking.words import Words, unique
 #: Formulas tried per line: single edits, and pairs where no single edit does it.
 MOST_SINGLE = 12_000
 MOST_PAIRS = 10_000
+#: A line nested deeper than this is not searched: each trial costs as much as it is deep.
+DEEPEST_SEARCHED = 40
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,8 @@ class Search:
 
     def run(self) -> Correction | None:
         """The nearest correction: single edits, in stages, else pairs, else the derived rule."""
+        if max(len(path) for path, _ in nodes(self.line)) > DEEPEST_SEARCHED:
+            return self._by_rule()
         budget = MOST_SINGLE
         for enough, edits in self._stages():
             for edit in edits:
@@ -114,6 +118,10 @@ class Search:
             or (best.edit.kind == "graft" and best.distance > 8)
         ):
             self._pairs()
+        return self._by_rule()
+
+    def _by_rule(self) -> Correction | None:
+        """The best so far, or the derived rule itself where that is nearer."""
         for e in unique(self.rules):
             if self.right(e):
                 self._hit(Edit(e, "rule", (self.line,), (e,)))

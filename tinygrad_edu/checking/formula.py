@@ -11,12 +11,16 @@ import ast
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from tinygrad_edu.checking import vocabulary
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.value import Value
 
 #: Deeper than anybody writes by hand; far from Python's own limit.
 DEEPEST = 150
+#: Numbers that one evaluator remembers the results of formulas in: 128 MB.
+MOST_KEPT = 16_000_000
 
 BINARY: dict[type[ast.operator], str] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.Pow: "**",
@@ -458,6 +462,7 @@ class Evaluator:
         self.constants = constants
         self.budget = budget or vocabulary.Budget()
         self.values: dict[Expr, Any] = {}
+        self.kept = 0  # how many numbers those are, about
 
     def value(self, e: Expr) -> Any:
         """The value of a formula."""
@@ -477,13 +482,30 @@ class Evaluator:
             self.values[e] = failure = Uncomputable(_message(e, error), e)
             raise failure from None
         self.values[e] = result
+        self._keep(result)
         return result
+
+    def _keep(self, result: Any) -> None:
+        """Forget all results when they fill too much memory: what is needed is computed again."""
+        self.kept += result.size if isinstance(result, (np.ndarray, Value)) else 1
+        if self.kept > MOST_KEPT:
+            self.kept = 0
+            for e in [e for e, v in self.values.items() if not isinstance(v, Uncomputable)]:
+                del self.values[e]
 
     def get(self, e: Expr) -> Any:
         """The value of a formula, or None where it has none."""
         try:
             return self.value(e)
         except Uncomputable:
+            return None
+
+    def array(self, e: Expr) -> Any:
+        """`get` for what is meant to be a gradient: a list is the array it stands for, if any."""
+        found = self.get(e)
+        try:
+            return vocabulary._array(found)
+        except (ValueError, TypeError):
             return None
 
     def _compute(self, e: Expr) -> Any:

@@ -20,7 +20,7 @@ from tinygrad_edu.checking.links import Link, Links
 from tinygrad_edu.checking.sheet import Key, Statement
 from tinygrad_edu.checking.truth import TOLERANCE, equal, is_scalar
 from tinygrad_edu.checking.verdict import Judged
-from tinygrad_edu.checking.vocabulary import Budget
+from tinygrad_edu.checking.vocabulary import LARGEST_SEARCHED, MOST_WORK, Budget
 from tinygrad_edu.core.value import Value
 
 
@@ -35,7 +35,7 @@ class Lab:
         order = sorted(range(len(judged.points)), key=lambda i: i == 0)
         self.points = [judged.points[i] for i in order]
         self.order = order
-        work = Budget(20_000_000_000)
+        work = Budget(5 * MOST_WORK, LARGEST_SEARCHED)  # some seconds
         self.at = [Evaluator(judged.worlds[i], work) for i in order]
         self.forward_keys = list(judged.points[0].plain)
         #: Given or computed single numbers (of a net of scalars), which are no constants.
@@ -63,7 +63,7 @@ class Lab:
 
     def value(self, e: Expr, point: int = 0) -> Any:
         """The value of a formula at a point of this lab; None where it has none."""
-        return self.at[point].get(e)
+        return self.at[point].array(e)
 
     def name(self, key: Key) -> Expr:
         """A quantity as a formula."""

@@ -49,7 +49,9 @@ class Point:
         evaluator = Evaluator(self.run, Budget())
         with np.errstate(all="ignore"):
             for statement in sheet.backward:
-                self.run[statement.key] = evaluator.get(statement.expr)
+                claimed = statement.name in sheet.claims
+                get = evaluator.array if claimed else evaluator.get
+                self.run[statement.key] = get(statement.expr)
         self.failures = {e: v for e, v in evaluator.values.items() if isinstance(v, Uncomputable)}
 
     def gradient(self, key: Key) -> Any:

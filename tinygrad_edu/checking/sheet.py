@@ -12,7 +12,6 @@ import io
 import re
 import sys
 import tokenize
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +30,8 @@ from tinygrad_edu.checking.formula import (
     Uncomputable,
     nodes,
 )
-from tinygrad_edu.core.primitive import asarray
+from tinygrad_edu.core.files import opened, read_npz
+from tinygrad_edu.core.primitive import GradError, asarray
 from tinygrad_edu.core.signature import checked
 from tinygrad_edu.core.value import Value
 
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from tinygrad_edu.rules import Derivation
 
 LONGEST_SHEET = 200_000
+#: Of the numbers beside a sheet, unpacked: those of a lecture's exercise are a thousandth of it.
+MOST_BYTES = 64_000_000
 MOST_STATEMENTS = 2_000
 #: The kinds of given numbers, with the arguments each takes.
 KINDS = {
@@ -703,15 +705,18 @@ def load_sheet(path: str | Path, data: str | Path | Mapping[str, Any] | None = N
     that cannot be opened.
     """
     if str(path) == "-":
-        name, source = "standard input", sys.stdin.read()
+        name, source = "standard input", sys.stdin.read(LONGEST_SHEET + 1)
         beside = None
     else:
         path = Path(path)
         name = str(path)
         try:
-            source = path.read_text(encoding="utf-8")
+            with opened(path) as file:
+                source = file.read(4 * LONGEST_SHEET + 1).decode()
         except UnicodeDecodeError:
             raise SheetError("this file is not text in UTF-8", 1, 1, name) from None
+        except GradError as error:
+            raise SheetError(f"{error}; a sheet may be piped in under the name -") from None
         beside = path.with_suffix(".npz")
     if data is None and beside is not None and beside.exists() and beside != path:
         data = beside
@@ -722,14 +727,6 @@ def load_sheet(path: str | Path, data: str | Path | Mapping[str, Any] | None = N
 def _load_numbers(path: str | Path) -> dict[str, Any]:
     """The arrays of an ``.npz`` file; pickled objects are refused."""
     try:
-        with zipfile.ZipFile(path) as packed:
-            if sum(item.file_size for item in packed.infolist()) > 64_000_000:
-                raise ValueError("more than 64 MB of numbers")
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except zipfile.BadZipFile:
-        raise SheetError(
-            f"{path} is no .npz file: save the arrays by np.savez(…, X=X, Y=Y)"
-        ) from None
-    except (ValueError, EOFError, KeyError) as error:
-        raise SheetError(f"the numbers in {path} cannot be read: {error}") from None
+        return read_npz(path, most=MOST_BYTES)
+    except GradError as error:
+        raise SheetError(str(error)) from None

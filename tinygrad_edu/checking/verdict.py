@@ -93,8 +93,11 @@ class Judged:
         self.judgements = {}
         with np.errstate(all="ignore"):
             for statement in self.sheet.backward:
-                values = [evaluator.get(statement.expr) for evaluator in evaluators]
                 claim = self.final.get(statement.key)
+                values = [
+                    e.get(statement.expr) if claim is None else e.array(statement.expr)
+                    for e in evaluators
+                ]
                 if claim is not None:
                     judgement = self._judged(claim, values, preferred.get(claim.name))
                     self.judgements[claim.name] = judgement
@@ -214,7 +217,7 @@ class Judged:
             return None
         expr = judgement.claim.last.expr
         with np.errstate(all="ignore"):
-            values = [Evaluator(world, Budget()).get(expr) for world in self.worlds]
+            values = [Evaluator(world, Budget()).array(expr) for world in self.worlds]
         constant = self.multiple(values, judgement.truth)
         m = self.examples.m
         for what, factor in (("missing", m), ("too many", 1 / m)):

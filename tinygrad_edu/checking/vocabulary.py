@@ -23,6 +23,8 @@ from tinygrad_edu.core.value import Value
 MOST_ENTRIES = 2_000_000
 MOST_AXES = 8
 LARGEST_EXPONENT = 64
+#: Corrections are sought by thousands of trials, so not among larger arrays than this.
+LARGEST_SEARCHED = 100_000
 #: Number of scalar operations a sheet may cost in one pass: about a second.
 MOST_WORK = 1_000_000_000
 
@@ -39,12 +41,12 @@ _BARE_ONLY_AS_NUMPY = ("newaxis", "pi", "e", "inf")
 class Budget:
     """The work a sheet may still cause; running out is an error, and the same on every machine."""
 
-    def __init__(self, work: int = MOST_WORK) -> None:
-        self.left = work
+    def __init__(self, work: int = MOST_WORK, most: int = MOST_ENTRIES) -> None:
+        self.left, self.most = work, most
 
     def spend(self, entries: int, each: int = 1) -> None:
         """Account for an operation that fills `entries` numbers at a cost of `each`."""
-        if entries > MOST_ENTRIES:
+        if entries > self.most:
             raise ValueError(f"an array of {entries} entries is larger than a sheet may make")
         self.left -= entries * each + 1
         if self.left < 0:
@@ -187,6 +189,8 @@ def _outer(x: Any, y: Any) -> Any:
 
 
 def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    if ord not in (None, "fro", 1, math.inf) and (axis is None) == (len(shape_of(x)) == 2):
+        raise TypeError(f"a norm of matrices with ord={ord!r} has no place in a sheet")
     return np.linalg.norm(x, ord, axis, keepdims)
 
 
@@ -422,7 +426,10 @@ def apply(op: str, extra: Any, args: list[Any], budget: Budget) -> Any:
         result = _addat(args[0], args[1:-1], args[-1])
     else:
         raise TypeError(f"{op} is not an operation of a sheet")
-    return _result(result)
+    result = _result(result)
+    if isinstance(result, np.ndarray):
+        budget.spend(result.size)
+    return result
 
 
 def _result(x: Any) -> Any:

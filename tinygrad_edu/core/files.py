@@ -1,19 +1,27 @@
-"""Files written whole or not at all."""
+"""Files written whole or not at all, and numbers read from files that strangers may have made."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
 import secrets
-from collections.abc import Callable
+import stat
+import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+import numpy as np
+
+from tinygrad_edu.core.primitive import GradError
 
 
 def write_whole(path: str | os.PathLike[str], write: Callable[[IO[bytes]], object]) -> None:
     """Let `write` fill a file at `path`: a reader finds the old or the new one, never half of one.
 
+    A symbolic link at `path` is replaced; what it points to stays as it is.
     Raises OSError where the folder is missing or full; the old file is then untouched.
     """
     path = Path(path)
@@ -30,3 +38,53 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[IO[bytes]], objec
         with contextlib.suppress(OSError):
             draft.unlink()
         raise
+
+
+@contextlib.contextmanager
+def opened(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """A file open for reading. GradError for a pipe or a device, which may have no end."""
+    with open(path, "rb", opener=_without_waiting) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise GradError(f"{os.fspath(path)} is a pipe or a device, and no file")
+        yield file
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def read_npz(path: str | os.PathLike[str], most: int | None = None) -> dict[str, Any]:
+    """The arrays of an ``.npz`` file, of at most `most` bytes, or as many as the file itself has.
+
+    So a small file cannot unpack to more than memory holds: what this package writes is not packed.
+    Raises OSError for a file that cannot be opened, and GradError for one that is something else,
+    is spoilt, too large, or holds pickled objects, which could run code.
+    """
+    with opened(path) as file:
+        limit = os.fstat(file.fileno()).st_size if most is None else most
+        try:
+            with zipfile.ZipFile(file) as packed:
+                held = sum(item.file_size for item in packed.infolist())
+                if held > limit:
+                    raise ValueError(f"it unpacks to {held:,} bytes; {limit:,} are the limit")
+                return dict(_array(packed, item) for item in packed.infolist())
+        except OSError:
+            raise
+        except Exception as error:  # whatever a spoilt file makes zipfile and NumPy raise
+            raise GradError(
+                f"{os.fspath(path)} is no file of named arrays (.npz): {str(error) or type(error)}"
+            ) from None
+
+
+def _array(packed: zipfile.ZipFile, item: zipfile.ZipInfo) -> tuple[str, Any]:
+    """One array and its name; its header may not claim more numbers than there are bytes."""
+    with packed.open(item) as file:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0
+        read = np.lib.format.read_array_header_2_0 if version == (2, 0) else read
+        shape, _, dtype = read(file)
+    if not dtype.hasobject and math.prod(shape) * dtype.itemsize > item.file_size:
+        raise ValueError(f"{item.filename} claims shape {shape}, more than it holds")
+    with packed.open(item) as file:
+        array = np.lib.format.read_array(file, allow_pickle=False)
+    return item.filename.removesuffix(".npy"), array

@@ -67,7 +67,7 @@ def to_bytes(source: str, format: str) -> bytes:
         )
     try:
         # An argument list, no shell; the text goes in through a pipe, never into a command.
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603
             [program, f"-T{format}", *_OPTIONS.get(format, ())],
             input=source.encode(),
             capture_output=True,

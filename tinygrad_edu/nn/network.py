@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.files import read_npz
 from tinygrad_edu.core.ops import elementwise, losses, reductions
 from tinygrad_edu.core.primitive import GradError, asarray
 from tinygrad_edu.core.signature import Natural, Size, checked
-from tinygrad_edu.core.value import Value, no_grad
-from tinygrad_edu.nn.files import read_npz, write_npz
+from tinygrad_edu.core.value import Value, no_grad, numbers
+from tinygrad_edu.nn.files import write_npz
 from tinygrad_edu.nn.initialise import Array
 from tinygrad_edu.nn.layers import Dense, Layer, Recurrent, named
 
@@ -108,10 +109,10 @@ class Network:
 
     def state(self) -> dict[str, Array]:
         """All its numbers by name: the parameters, and the running means of BatchNorm."""
-        numbers = {name: np.asarray(p.data) for name, p in self.parameters.items()}
+        held = {name: np.asarray(p.data) for name, p in self.parameters.items()}
         for layer in self.layers:
-            numbers |= layer.buffers
-        return numbers
+            held |= layer.buffers
+        return held
 
     @checked
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -120,15 +121,16 @@ class Network:
         for name in here.keys() ^ state.keys():
             where = "the network" if name in here else "the numbers given"
             raise GradError(f"restore: {name} is only in {where}; they are of different networks")
+        new = {name: np.asarray(numbers(state[name], what=f"restore: {name}")) for name in here}
         for name, old in here.items():
-            if np.shape(state[name]) != old.shape:
+            if new[name].shape != old.shape:
                 raise GradError(
-                    f"restore: {name} has shape {old.shape} here and {np.shape(state[name])} there"
+                    f"restore: {name} has shape {old.shape} here and {new[name].shape} there"
                 )
         for name, p in self.parameters.items():
-            p.data = state[name]
+            p.data = new[name]
         for layer in self.layers:
-            layer.buffers = {name: np.array(state[name]) for name in layer.buffers}
+            layer.buffers = {name: np.array(new[name]) for name in layer.buffers}
 
     @checked
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -152,9 +152,9 @@ class Lines:
     def __init__(self, code: Any) -> None:
         # Our own text: every name in it was made or checked by `names`.
         quick: dict[str, Any] = {"__name__": "program"}
-        exec(code, quick)
+        exec(code, quick)  # noqa: S102
         careful: dict[str, Any] = {"__name__": "program"}
-        exec(code, careful)
+        exec(code, careful)  # noqa: S102
         careful.update(_NUMPY)
         self._quick: Run = quick.pop("program")
         self._careful: Run = careful.pop("program")

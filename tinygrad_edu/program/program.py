@@ -19,7 +19,8 @@ class Instance:
 
     def __init__(self, code: Any, listing: Listing) -> None:
         space: dict[str, Any] = {"constants": listing.constants, "__name__": "program"}
-        exec(code, space)  # our own text: every name in it was made or checked in `source`
+        # Our own text: every name in it was made or checked in `source`.
+        exec(code, space)  # noqa: S102
         self.run = space.pop("program")  # it knows its space, the space need not know it
         arrays = [space[name] for name in listing.kept]
         arrays += [a.base for a in arrays if a.base is not None]
