@@ -153,12 +153,16 @@ def _fits(kind: Any, x: Any) -> bool:
     if origin is bool:
         return isinstance(x, (bool, np.bool_)) or (type(x) is int and x in (0, 1))
     if origin is tuple:
-        parts = typing.get_args(kind)
-        return isinstance(x, (tuple, list)) and (Ellipsis in parts or len(x) == len(parts))
+        sides = typing.get_args(kind)
+        return isinstance(x, (tuple, list)) and (Ellipsis in sides or len(x) == len(sides))
     if origin is Callable or getattr(origin, "_is_protocol", False):
         return callable(x)
     if origin in (Iterable, Sequence):
-        return isinstance(x, (origin, np.ndarray)) and not isinstance(x, (str, bytes))
+        if not isinstance(x, (origin, np.ndarray)) or isinstance(x, (str, bytes)):
+            return False
+        each = typing.get_args(kind)
+        parts = [] if origin is Iterable or not each else [_fits(each[0], part) for part in x]
+        return all(parts)
     return isinstance(x, origin)
 
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from tinygrad_edu.core.files import read_npz
 from tinygrad_edu.core.primitive import GradError, asarray
-from tinygrad_edu.core.signature import Count, Natural, checked
+from tinygrad_edu.core.signature import Count, Natural, check, checked
 from tinygrad_edu.core.value import no_grad
 from tinygrad_edu.nn.files import write_npz
 from tinygrad_edu.nn.initialise import Array
@@ -346,8 +346,9 @@ def fit(
         try:
             while not finished():
                 done = run.position.batch  # more than 0 in a run that goes on within an epoch
-                for x, y in itertools.islice(batches(run.position.epoch), done, None):
-                    run.step(x, y)
+                for batch in itertools.islice(batches(run.position.epoch), done, None):
+                    check("fit: a batch (X, Y)", tuple[Any, Any], batch)
+                    run.step(*batch)
                     _tell(tellers, run)
                     if checkpoint is not None and save_every:
                         if run.position.step % save_every == 0:
