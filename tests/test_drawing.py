@@ -549,6 +549,33 @@ def test_a_layout_that_takes_too_long_is_stopped_and_names_max_nodes(
         tg.draw(tg.Value(1.0)).pipe("svg")
 
 
+@pytest.mark.parametrize(
+    ("does", "says"),
+    [
+        ("echo broken >&2; exit 1", "broken"),
+        ("exit 0", "no output"),
+        ("echo garbage", "no svg"),
+        ("kill -9 $$", "no output"),
+        ("exec sleep 60", "max_nodes"),
+    ],
+)
+def test_a_broken_dot_is_told_and_the_old_file_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str, says: str
+) -> None:
+    (tmp_path / "bin").mkdir()
+    dot = tmp_path / "bin" / "dot"
+    dot.write_text(f"#!/bin/sh\n{does}\n")
+    dot.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{dot.parent}:/usr/bin:/bin")
+    monkeypatch.setattr(renderer, "TIMEOUT", 0.5)
+    old = tmp_path / "graph.svg"
+    old.write_text("old")
+    with pytest.raises(tg.GradError, match=says):
+        tg.render(tg.Value(1.0, "x") * 2, old)
+    assert old.read_text() == "old"
+    assert {path.name for path in tmp_path.iterdir()} == {"bin", "graph.svg"}
+
+
 def test_without_any_renderer_the_error_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

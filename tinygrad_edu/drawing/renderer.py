@@ -27,6 +27,8 @@ TIMEOUT = 20.0
 #: PNG sharp enough for print; a very large picture is scaled down to 60 inches, not to be larger
 #: than memory.
 _OPTIONS = {"png": ("-Gdpi=144", "-Gsize=60,60")}
+#: What every file of a kind has near its beginning.
+_SIGN = {"svg": b"<svg", "png": b"\x89PNG", "pdf": b"%PDF"}
 _PROGRAM = "graphviz-pure"
 _SYSTEM = "the system's Graphviz (apt install graphviz, brew install graphviz)"
 
@@ -83,6 +85,8 @@ def to_bytes(source: str, format: str) -> bytes:
     if done.returncode or not done.stdout:
         why = done.stderr.decode(errors="replace").strip()[-500:]
         raise GradError(f"{program} could not draw the graph: {why or 'no output'}")
+    if _SIGN.get(format, b"") not in done.stdout[:2000]:
+        raise GradError(f"{program} answered with something that is no {format}")
     return done.stdout
 
 
