@@ -66,9 +66,8 @@ class Argument:
         return plain(found.astype(self.dtype, copy=False))
 
     def hand_out(self, gradients: dict[str, Any]) -> None:
-        """Its gradient as callers see it: a single number is a float."""
-        if not self.shape:
-            gradients[self.name] = plain(self.dtype.type(gradients[self.name]))
+        """The gradient of a single number as callers see it: a float."""
+        gradients[self.name] = plain(self.dtype.type(gradients[self.name]))
 
 
 class Scalars:
