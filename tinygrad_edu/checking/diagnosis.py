@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_edu.checking import symbolic
 from tinygrad_edu.checking.correction import Correction, Search
-from tinygrad_edu.checking.formula import Expr, names_in, nodes, show
+from tinygrad_edu.checking.formula import Expr, assigns, names_in, nodes, show
 from tinygrad_edu.checking.lab import Lab, size
 from tinygrad_edu.checking.naming import Namer
 from tinygrad_edu.checking.rows import Diagnosis
@@ -75,8 +75,8 @@ def _diagnosed(lab: Lab, namer: Namer, judgement: Judgement) -> Diagnosis:
     if mistake == "lost_accumulation":
         return Diagnosis(mistake, explanation, namer.wholes.accumulated(line))
     text = None if found is None else f"{statement.name} = {found.text}"
-    if found is not None and found.edit.expr.op == "addat":
-        text = found.text  # which gives nothing back: there is no NAME = to write
+    if found is not None and assigns(found.edit.expr):
+        text = found.text
     return Diagnosis(mistake, explanation, text)
 
 
@@ -263,13 +263,6 @@ def one_line(statement: Statement) -> str:
         if ":" in text.split("=", 1)[0]:
             return f"{statement.name} = {text.split('=', 1)[1].strip()}"
         return text
-    if statement.expr.op == "addat" or (
-        statement.expr.op == "setitem" and not _masks(statement.expr)
-    ):
-        return statement.text  # no formula says this on one line
+    if assigns(statement.expr):
+        return statement.text
     return f"{statement.name} = {show(statement.expr, statement.reader.spelling)}"
-
-
-def _masks(e: Expr) -> bool:
-    """Is ``NAME[index] = new`` an assignment under a mask, which np.where says too?"""
-    return len(e.args) == 3 and e.args[1].op in (">", ">=", "<", "<=", "==", "!=", "&", "|", "~")

@@ -59,7 +59,7 @@ class SheetError(GradError):
 class Uncomputable(Exception):
     """A formula has no value: shapes, an unknown name, a limit; `expr` says where."""
 
-    def __init__(self, message: str, expr: Expr | None = None) -> None:
+    def __init__(self, message: str, expr: Expr) -> None:
         super().__init__(message)
         self.expr = expr
 
@@ -365,16 +365,30 @@ def show(e: Expr, spelling: Mapping[Expr, str] | None = None) -> str:
     return text
 
 
+def masks(e: Expr) -> bool:
+    """Is a formula ``NAME[mask] = new``, which np.where says too?"""
+    return (
+        e.op == "setitem"
+        and len(e.args) == 3
+        and e.args[1].op in (">", ">=", "<", "<=", "==", "!=", "&", "|", "~")
+    )
+
+
+def assigns(e: Expr) -> bool:
+    """Is a formula ``NAME[index] = new`` or np.add.at, of which ``NAME = …`` cannot be said?"""
+    return e.op == "addat" or (e.op == "setitem" and not masks(e))
+
+
 def _bracketed(text: str) -> bool:
     """Is the whole text in one pair of brackets?"""
     if not text.startswith("(") or not text.endswith(")"):
         return False
     depth = 0
-    for i, c in enumerate(text):
+    for c in text[:-1]:
         depth += (c in "([") - (c in ")]")
         if depth == 0:
-            return i == len(text) - 1
-    return False
+            return False
+    return True
 
 
 def _level(e: Expr) -> int:
@@ -431,11 +445,12 @@ def _fresh(e: Expr, spelling: Mapping[Expr, str]) -> str:
         return f"({', '.join(sub(a) for a in args)}{',' if len(args) == 1 else ''})"
     if op == "list":
         return f"[{', '.join(sub(a) for a in args)}]"
-    if op == "setitem" and len(args) == 3:  # a mask: NAME[mask] = new
+    if masks(e):
         return f"np.where({sub(args[1])}, {sub(args[2])}, {sub(args[0])})"
-    if op == "addat":
-        return f"np.add.at({', '.join(sub(a) for a in args)})"
-    return f"{op}({', '.join(sub(a) for a in args)})"
+    if op == "setitem":
+        where = ", ".join(sub(a) for a in args[1:-1])
+        return f"{sub(args[0], ATOM)}[{where}] = {sub(args[-1])}"
+    return f"np.add.at({', '.join(sub(a) for a in args)})"
 
 
 # --- computing --------------------------------------------------------------------------------
@@ -474,8 +489,6 @@ class Evaluator:
         try:
             result = self._compute(e)
         except Uncomputable as error:
-            if error.expr is None:
-                error.expr = e
             self.values[e] = error
             raise
         except (ValueError, TypeError, IndexError, KeyError, ArithmeticError, MemoryError) as error:

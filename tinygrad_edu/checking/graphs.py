@@ -40,6 +40,7 @@ class _Writer(Lab):
 
     def __init__(self) -> None:
         self.formulas = Formulas()
+        self.constants = {}
 
     def simplest(self, e: Expr) -> tuple[float, Expr]:
         return 1.0, e

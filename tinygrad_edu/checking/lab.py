@@ -38,6 +38,10 @@ class Lab:
         work = Budget(5 * MOST_WORK, LARGEST_SEARCHED)  # some seconds
         self.at = [Evaluator(judged.worlds[i], work) for i in order]
         self.forward_keys = list(judged.points[0].plain)
+        #: Arrays that have a name: how one without is called, if it holds the same numbers.
+        self.constants = {
+            key: x for key, x in self.points[0].plain.items() if isinstance(x, np.ndarray)
+        }
         #: Given or computed single numbers (of a net of scalars), which are no constants.
         self.graph_scalars = {
             key for key, v in judged.points[0].graph.values.items() if isinstance(v, Value)

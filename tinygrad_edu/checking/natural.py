@@ -11,7 +11,7 @@ import re
 import numpy as np
 
 from tinygrad_edu.checking.edits import Edit
-from tinygrad_edu.checking.formula import Expr, nodes
+from tinygrad_edu.checking.formula import Expr, assigns, nodes
 from tinygrad_edu.checking.lab import Lab
 from tinygrad_edu.checking.parts import flat
 from tinygrad_edu.checking.truth import is_scalar
@@ -64,9 +64,13 @@ def unnatural(e: Expr, line: Expr, words: Words) -> float:
     for _, sub in nodes(e):
         if sub.op in ("*", "/"):
             penalty += _cancelling(lab, sub, before)
+        if assigns(sub) and sub is not e:
+            penalty += 20  # an assignment is no part of a formula
         if sub in before:
             continue
-        if sub.op in ("+", "-") and sub.args[0] is sub.args[1]:
+        if sub.op in ("+", "-") and (
+            sub.args[0] is sub.args[1] or any(a.op == "number" and a.extra == 0 for a in sub.args)
+        ):
             penalty += 3
         if sub.op == "*" and any(
             a.op == "number" and a.extra in (1, 0, -1) and not isinstance(a.extra, bool)
@@ -85,8 +89,6 @@ def unnatural(e: Expr, line: Expr, words: Words) -> float:
             penalty += 1
         if sub.op == "name" and sub.extra[0].startswith("?"):
             penalty += 50
-        if sub.op in ("setitem", "addat") and (sub is not e or len(sub.args) > 3):
-            penalty += 20  # no formula on one line
         if sub.op == "@" and any(a.op == "number" for a in sub.args):
             penalty += 5
         if sub.op == "**" and is_scalar(lab.value(sub.args[0])) and not lab.depends(sub):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygrad_edu.checking.formula import Expr, names_in, nodes, show
+from tinygrad_edu.checking.formula import Expr, masks, names_in, nodes, show
 from tinygrad_edu.checking.parts import (
     ORDERED,
     Chain,
@@ -18,6 +18,7 @@ from tinygrad_edu.checking.parts import (
     product,
 )
 from tinygrad_edu.checking.roles import Roles
+from tinygrad_edu.checking.rows import shape_text
 from tinygrad_edu.checking.sheet import Key
 from tinygrad_edu.checking.slopes import Slopes
 from tinygrad_edu.checking.truth import is_scalar
@@ -42,10 +43,15 @@ class Products:
         root = chain[0][0]
         branch = any(x.function == "where" and a in x.args for x, _ in chain)
         branch = branch and not any(self.roles.is_gradient_like(e) for _, e in nodes(b))
-        if a.op == "number" and (branch or (b.op == "number" and root.op == "setitem")):
+        if a.op == "number" and (branch or (b.op == "number" and masks(root))):
             return "wrong_derivative_formula", f"{show(a)} stands where {show(b)} belongs."
         if a.op == "name" and b.op == "call" and b.args == (a,):
             return "wrong_layer_variable", f"{show(a)} stands where {show(b)} belongs."
+        if a.op == "name" and b.op == "index" and b.args[0] is a:
+            return "broadcast_1d_target", (
+                f"{show(a)} has shape {shape_text(np.shape(self.lab.value(a)))}; against one axis "
+                f"it is broadcast to a square. Take {show(b)}."
+            )
         if a.op != "name" or b.op not in ("name", "attribute"):
             return None
         was, now = self.roles.role_of_name(a.extra), self.roles.role(b)

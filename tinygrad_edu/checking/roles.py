@@ -179,20 +179,6 @@ class Roles:
             ratio = here
         return True
 
-    def regularised(self, key: Key | None) -> bool:
-        """Does the cost use this parameter directly, not only through the net?"""
-        if key is None:
-            return False
-        for statement in self.sheet.forward:
-            if statement.name == self.sheet.cost_name:
-                if key in names_in(statement.expr):
-                    return True
-                for other in self.sheet.forward:
-                    if other.key in names_in(statement.expr) and key in names_in(other.expr):
-                        if is_scalar(self.lab.points[0].plain.get(other.key)):
-                            return True
-        return False
-
     def keep_probabilities(self) -> list[float]:
         """Numbers the forward pass divides (or multiplies) by where it applies a mask."""
         found = []

@@ -304,7 +304,7 @@ class Sheet:
         try:
             return Evaluator(values, budget, constants).value(expr)
         except Uncomputable as error:
-            column = statement.reader.columns.get(error.expr, 1) if error.expr else 1
+            column = statement.reader.columns.get(error.expr, 1)
             raise SheetError(str(error), statement.line, column, self.name) from None
 
     @property

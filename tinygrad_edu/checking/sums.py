@@ -88,7 +88,7 @@ class Sums:
             kind = "sum_without_axis" if a.options.get("axis") is None else "wrong_sum_axis"
             return kind, f"Nothing is to be added up here: {show(b)} has the right shape already."
         if kind_of_product(b) != "@":
-            return None
+            return self._from_weight(a, of)
         rest = [f for f in b.args[:2] if f is not a.args[0]]
         return self.products.missing([(rest[0], 1)], of) if len(rest) == 1 else None
 
@@ -109,19 +109,13 @@ class Sums:
                 "softmax is not element-wise: each output depends on every input of its column, so "
                 "its derivative has a second term, the sum."
             )
-        is_bias = of is not None and of in self.roles.parameters and of not in self.roles.matrices
-        for key in names_in(a):
-            claim = self.sheet.claims.get(key[0])
-            if claim is not None and (claim.of, 0) in self.roles.matrices and is_bias:
-                return "bias_from_weight_gradient", (
-                    f"The gradient of {of[0] if of else 'a bias'} is not made of {key[0]}: "
-                    "it sums the "
-                    "gradient of the layer over the examples."
-                )
+        from_weight = self._from_weight(a, of)
+        if from_weight is not None:
+            return from_weight
         inner = next((e for _, e in nodes(b) if e.function == "sum"), None)
         if inner is None:
             return None
-        if a is inner.args[0] or a in [e for _, e in nodes(inner.args[0])] or is_bias:
+        if a is inner.args[0] or a in [e for _, e in nodes(inner.args[0])] or self._is_bias(of):
             axis = inner.options.get("axis")
             where = f" (axis {show(axis)})" if axis is not None else ""
             return "bias_not_summed", (
@@ -129,6 +123,21 @@ class Sums:
                 "up over "
                 f"the examples{where}; this line does not sum."
             )
+        return None
+
+    def _is_bias(self, of: Key | None) -> bool:
+        return of in self.roles.parameters and of not in self.roles.matrices
+
+    def _from_weight(self, a: Expr, of: Key | None) -> Named:
+        """A bias' gradient that is made of the gradient of a weight."""
+        for key in names_in(a):
+            claim = self.sheet.claims.get(key[0])
+            if of is not None and self._is_bias(of) and claim is not None:
+                if (claim.of, 0) in self.roles.matrices:
+                    return "bias_from_weight_gradient", (
+                        f"The gradient of {of[0]} is not made of {key[0]}: it sums the gradient of "
+                        "the layer over the examples."
+                    )
         return None
 
     def _is_softmax_rule(self, e: Expr) -> bool:
@@ -188,12 +197,12 @@ class Sums:
         own_before = [t for t in before if self.roles.proportional_to_parameter(t, of)]
         own_after = [t for t in after if self.roles.proportional_to_parameter(t, of)]
         if not own_before and not own_after:
-            if self.roles.regularised(of):
-                odd = [t for t in before if t not in after and self.roles.of_parameters(t)]
-                if odd:
-                    return "reg_term_wrong", (
-                        f"The penalty's share of d{name} is a constant times {name} itself."
-                    )
+            odd = [t for t in before if t not in after and self.roles.of_parameters(t)]
+            share = [t for t in after if t not in before and self.roles.of_parameters(t)]
+            if odd and share:  # of a penalty that is no sum of squares
+                return "reg_term_wrong", (
+                    f"The penalty's share of d{name} is {show(share[0])}, not {show(odd[0])}."
+                )
             return None
         if own_after and not own_before:
             others = [t for t in before if t not in after]

@@ -35,6 +35,8 @@ _LINEAR = frozenset(
     {"sum", "mean", "transpose", "reshape", "broadcast_to", "sum_to", "getitem", "negative"}
 )
 _BILINEAR = frozenset({"multiply", "matmul"})
+#: Whole numbers and masks that have no name are written out up to this many.
+_MOST_LISTED = 100
 
 
 class Line(Operators):
@@ -112,14 +114,19 @@ def _constant(lab: Lab, x: Any) -> Line:
     """A number or array as the sheet calls it."""
     if np.ndim(x) == 0:
         return Line(lab, lab.formulas.number(1), (), float(x))
-    for key, known in lab.points[0].plain.items():
-        if (
-            isinstance(known, np.ndarray)
-            and known.shape == np.shape(x)
-            and np.array_equal(known, x)
-        ):
+    x = np.asarray(x)
+    for key, known in lab.constants.items():
+        if known.shape == np.shape(x) and np.array_equal(known, x):
             return Line(lab, lab.name(key), np.shape(x))
+    if x.dtype.kind in "iub" and x.size <= _MOST_LISTED:  # an index, a mask
+        return Line(lab, _listed(lab, x.tolist()), np.shape(x))
     return Line(lab, _opaque(lab), np.shape(x))
+
+
+def _listed(lab: Lab, x: Any) -> Expr:
+    if isinstance(x, list):
+        return lab.formulas.make("list", *(_listed(lab, part) for part in x))
+    return lab.formulas.number(x)
 
 
 def _opaque(lab: Lab) -> Expr:

@@ -35,7 +35,6 @@ CONSTANTS: dict[str, Any] = {
     "float": "float64", "int": "int64", "bool": "bool", "float64": "float64",
     "float32": "float64", "int64": "int64", "int32": "int64", "bool_": "bool",
 }  # fmt: skip
-_BARE_ONLY_AS_NUMPY = ("newaxis", "pi", "e", "inf")
 
 
 class Budget:
@@ -248,17 +247,11 @@ def _either(x: Any, y: Any) -> Any:
     return np.logical_or(x, y)
 
 
-def _times(x: Any, n: Any, **options: Any) -> Any:
-    return _power(x, n)
-
-
 def _power(x: Any, y: Any) -> Any:
     if isinstance(x, int) and isinstance(y, int):
         if abs(y) > LARGEST_EXPONENT or abs(x) > 2**53:
             raise ValueError(f"the exponent {y} is too large for whole numbers")
         return float(x) ** y if y < 0 else x**y if abs(x) ** y < 2**53 else float(x) ** y
-    if isinstance(y, np.ndarray) and not isinstance(x, Value) and y.ndim == 0:
-        y = y[()]
     if not isinstance(x, Value) and not isinstance(y, Value):
         x = np.asarray(x)
         if x.dtype.kind in "iub":
@@ -422,10 +415,8 @@ def apply(op: str, extra: Any, args: list[Any], budget: Budget) -> Any:
         return list(args)
     elif op == "setitem":
         result = _setitem(args[0], args[1:-1], args[-1])
-    elif op == "addat":
+    else:  # "addat": a formula is made of nothing else
         result = _addat(args[0], args[1:-1], args[-1])
-    else:
-        raise TypeError(f"{op} is not an operation of a sheet")
     result = _result(result)
     if isinstance(result, np.ndarray):
         budget.spend(result.size)
@@ -437,8 +428,6 @@ def _result(x: Any) -> Any:
         if x.dtype.kind not in "fiub":
             raise TypeError("a formula of a sheet computes real numbers")
         return x if x.ndim else x[()]
-    if isinstance(x, complex):
-        raise TypeError("a formula of a sheet computes real numbers, this one is complex")
     return x
 
 

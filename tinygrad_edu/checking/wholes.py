@@ -41,10 +41,8 @@ class Wholes:
         """Is ``NAME[index] = new`` wrong only in that the share should be added?"""
         return line.op == "setitem" and self.roles.is_truth(self._adding(line), judgement)
 
-    def accumulated(self, line: Expr) -> str | None:
-        """``NAME[index] = new`` as a line that adds up, repeated indices too; None for others."""
-        if line.op != "setitem":
-            return None
+    def accumulated(self, line: Expr) -> str:
+        """``NAME[index] = new`` as a line that adds up, repeated indices too."""
         added = self._adding(line)
         old, *index, new = added.args
         where = ", ".join(show(part) for part in index)
@@ -62,15 +60,10 @@ class Wholes:
             value = self.lab.value(part)
             if isinstance(value, (list, np.ndarray)) and np.asarray(value).dtype.kind in "iu":
                 parts.append(np.ravel(value))
-        try:
-            rows = np.stack(np.broadcast_arrays(*parts), axis=1) if parts else np.zeros((0, 0))
-        except ValueError:
-            return True
+        rows = np.stack(np.broadcast_arrays(*parts), axis=1) if parts else np.zeros((0, 0))
         return len(np.unique(rows, axis=0)) < len(rows)
 
     def _adding(self, line: Expr) -> Expr:
-        if line.op != "setitem":
-            return line
         old, index, new = line.args[0], line.args[1:-1], line.args[-1]
         before = self.make("index", old, *index)
         if new.op == "+" and before in new.args:
