@@ -158,7 +158,7 @@ def main():
 if __name__ == "__main__":
     if any(os.environ.get(variable) != "1" for variable in ONE_THREAD):
         # NumPy reads this when it is imported, which has happened: begin again.
-        os.execve(
+        os.execve(  # noqa: S606
             sys.executable, [sys.executable, "-m", __spec__.name, *sys.argv[1:]], environment()
         )
     main()
