@@ -152,5 +152,5 @@ def test_numbers_that_are_none_or_too_many_are_refused(tmp_path):
         Sheet("x: (2,)\nJ = np.sum(x)\n", "s", {"x": np.array(["a", "b"])})
     (tmp_path / "s.sheet").write_text("x: (2,)\nJ = np.sum(x)\n")
     np.savez_compressed(tmp_path / "s.npz", x=np.zeros(8_000_001))
-    with pytest.raises(SheetError, match="more than 64 MB"):
+    with pytest.raises(SheetError, match="64,000,000 are the limit"):
         tg.load_sheet(tmp_path / "s.sheet")

@@ -50,11 +50,12 @@ class Traced:
 
 def shape(x: Any) -> Shape:
     """The shape of a number, an array, a Value or a formula. Raises TypeError for a ragged list."""
-    if type(x) is ndarray:
-        return x.shape
     if type(x) is float:
         return ()
-    return x.shape if isinstance(x, (ndarray, Traced)) else asarray(x).shape
+    if type(x) is not ndarray and not isinstance(x, (ndarray, Traced)):
+        x = asarray(x)
+    found: Shape = x.shape
+    return found
 
 
 def asarray(x: Any) -> Any:
