@@ -78,8 +78,8 @@ def test_the_table_has_the_notes_below_and_a_wrong_line_without_a_correction_kee
 
 @pytest.mark.parametrize("call, error, says", [
     (lambda J: tg.compare(J, {"dZ": 1.0}, convention="mine"), tg.GradError, "not 'mine'"),
-    (lambda J: tg.compare(J, [1.0]), TypeError, "manual is a dict"),
-    (lambda J: tg.compare(3.0, {"dZ": 1.0}), TypeError, "the cost is a Value, not float"),
+    (lambda J: tg.compare(J, [1.0]), TypeError, "manual must be a dictionary"),
+    (lambda J: tg.compare(3.0, {"dZ": 1.0}), TypeError, "cost must be a Value, not 3.0"),
     (lambda J: tg.compare(tg.Value([1.0, 2.0], "Z"), {"dZ": 1.0}), tg.GradError, "single number"),
     (lambda J: tg.compare(tg.Value(1.0, "Z", requires_grad=False), {"dZ": 1.0}), tg.GradError,
      "nothing that needs a gradient"),
