@@ -109,8 +109,9 @@ def _kinds(f: Hashable) -> dict[str, Any]:
 
 def check(what: str, kind: Any, x: Any) -> None:
     """Raise an error that begins with `what` unless `x` is of a kind, as annotations write it."""
-    union = typing.get_origin(kind) in (typing.Union, types.UnionType)
-    kinds = typing.get_args(kind) if union else (kind,)
+    if isinstance(x, _classes(kind)):
+        return
+    kinds = _alternatives(kind)
     # Lists, not generators: Ctrl-C is lost in a generator that `any` has left half-way.
     paths, fits = [_is_path(k) for k in kinds], [_fits(k, x) for k in kinds]
     if any(paths) and isinstance(x, (str, os.PathLike)):
@@ -122,6 +123,32 @@ def check(what: str, kind: Any, x: Any) -> None:
     near = [typing.get_origin(k) is Annotated and _fits(k.__origin__, x) for k in kinds]
     huge = isinstance(x, int) and float in kinds
     raise (GradError if any(near) or huge else TypeError)(f"{what} must be {words}, not {shown(x)}")
+
+
+def _alternatives(kind: Any) -> tuple[Any, ...]:
+    union = typing.get_origin(kind) in (typing.Union, types.UnionType)
+    return typing.get_args(kind) if union else (kind,)
+
+
+@functools.cache
+def _classes(kind: Hashable) -> tuple[type, ...]:
+    """Classes all of whose objects are of a kind: for them there is no more to look at."""
+    kinds = _alternatives(kind)
+    if any(map(_is_path, kinds)):
+        return ()
+    origins = [typing.get_origin(k) or k for k in kinds]
+    return tuple(
+        object if origin is Any else origin
+        for origin in origins
+        if origin is Any or (isinstance(origin, type) and not _is_looked_into(origin))
+    )
+
+
+def _is_looked_into(origin: Any) -> bool:
+    """Has `_fits` more to say of a class than whether something is its instance?"""
+    return origin in (int, float, bool, tuple, Callable, Iterable, Sequence) or getattr(
+        origin, "_is_protocol", False
+    )
 
 
 def _check_path(what: str, x: Any) -> None:
