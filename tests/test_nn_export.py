@@ -153,3 +153,13 @@ def test_mistakes_are_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "jax.numpy", None)
     with pytest.raises(ImportError, match="pip install jax"):
         export(tg.sum(w * v))
+
+
+def test_what_is_given_for_a_leaf_has_as_many_axes():
+    W = tg.Value(np.ones((2, 3)), "W")
+    program = export(tg.mean((W @ tg.Value(np.ones((3, 4)), "X", False)) ** 2))
+    assert float(program(X=np.ones((3, 7)))[0]) == 9.0
+    with pytest.raises(tg.GradError, match=r"X: shape \(\) was given, .* for \(3, 4\)"):
+        program(X=1.0)
+    with pytest.raises(tg.GradError, match="W: the integer is too large"):
+        program(W=10**400)

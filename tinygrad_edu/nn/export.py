@@ -10,12 +10,14 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from tinygrad_edu.core.operators import Operators
 from tinygrad_edu.core.ops.shaping import summed_axes
 from tinygrad_edu.core.primitive import GradError, Primitive, Shape
 from tinygrad_edu.core.signature import checked
 from tinygrad_edu.core.sweep import reachable, sweep
-from tinygrad_edu.core.value import Value
+from tinygrad_edu.core.value import Value, numbers
 
 Program = Callable[..., tuple[Any, dict[str, Any]]]
 
@@ -55,8 +57,8 @@ def export(cost: Value, engine: str = "jax") -> Program:
                 raise GradError(f"export: two leaves are called {node.name}")
             leaves[node.name] = node
 
-    def program(**numbers: Any) -> tuple[Any, dict[str, Any]]:
-        unknown = set(numbers) - set(leaves)
+    def program(**given: Any) -> tuple[Any, dict[str, Any]]:
+        unknown = set(given) - set(leaves)
         if unknown:
             raise TypeError(
                 f"the graph has no leaf {', '.join(sorted(unknown))}; it has {', '.join(leaves)}"
@@ -66,7 +68,8 @@ def export(cost: Value, engine: str = "jax") -> Program:
             if node.op is not None:
                 held[node] = node.op(*(held[parent] for parent in node.parents), **node.options)
             elif node.name is not None:
-                held[node] = JaxArray(jnp.asarray(numbers.get(node.name, node._data)))
+                x = given.get(node.name, node._data)
+                held[node] = JaxArray(jnp.asarray(_fitting(node, x)))
             else:
                 held[node] = node._data
         z = held[cost]
@@ -82,6 +85,20 @@ def export(cost: Value, engine: str = "jax") -> Program:
         }
 
     return program
+
+
+def _fitting(leaf: Value, x: Any) -> Any:
+    """What was given for a leaf, with as many axes; JAX's own arrays, traced ones too, as they are.
+
+    The axes may have other lengths: that of the examples, say.
+    """
+    if not hasattr(x, "aval"):
+        x = numbers(x._data if isinstance(x, Value) else x, what=str(leaf.name))
+    if len(np.shape(x)) != leaf.ndim:
+        raise GradError(
+            f"{leaf.name}: shape {np.shape(x)} was given, the graph was recorded for {leaf.shape}"
+        )
+    return x
 
 
 class JaxArray(Operators):
