@@ -7,6 +7,8 @@ layer, a weight, a dropout mask, a gradient, a constant, a term of the penalty?
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from tinygrad_edu.checking.edits import Edit
@@ -88,10 +90,7 @@ class Namer:
                 "is meant."
             )
         if edit.kind == "index":
-            return "other", (
-                f"{show(edit.removed[0])} takes other entries than {show(edit.added[0])}, which "
-                "belong here."
-            )
+            return "other", _other_entries(edit.removed[0], edit.added[0])
         if edit.kind in ("column",):
             e = edit.removed[0]
             return "broadcast_1d_target", (
@@ -122,6 +121,10 @@ class Namer:
             if step is None:
                 break
             chain.append(step)
+        for (whole, _), (a, b) in itertools.pairwise(chain):
+            index = {"index": whole.args[1:], "setitem": whole.args[1:-1]}.get(whole.op, ())
+            if a in index:
+                return "other", _other_entries(a, b)
         a, b = chain[-1]
         return self._named(a, b, chain, of)
 
@@ -143,3 +146,7 @@ class Namer:
             if found is not None:
                 return found
         return None
+
+
+def _other_entries(a: Expr, b: Expr) -> str:
+    return f"{show(a)} takes other entries than {show(b)}, which belong here."

@@ -34,8 +34,6 @@ class Products:
 
     def renamed(self, a: Expr, b: Expr, chain: Chain, of: Key | None) -> Named:
         """One name, or number, where another belongs."""
-        if a.op == "attribute" and b.op == "attribute":
-            a, b = a.args[0], b.args[0]
         if a.op == "**" and self.roles.ratio(a.args[0], b) is not None:
             return "wrong_derivative_formula", (
                 f"{show(a)} is the square itself; its derivative has a power less."
@@ -54,7 +52,8 @@ class Products:
             )
         if a.op != "name" or b.op not in ("name", "attribute"):
             return None
-        was, now = self.roles.role_of_name(a.extra), self.roles.role(b)
+        value = b.args[0] if b.op == "attribute" else b
+        was, now = self.roles.role_of_name(a.extra), self.roles.role(value)
         for mask in self.roles.masks:
             masked = self.make("*", a, self.lab.name(mask))
             if self.roles.ratio(masked, b) is not None and not self.lab.same(masked, a):
@@ -77,11 +76,6 @@ class Products:
         ):
             return "gradient_instead_of_parameter", (
                 f"{show(a)} is a gradient; what belongs here is the value {show(b)} itself."
-            )
-        if was.kind in ("updated",):
-            return (
-                "updated_weights",
-                f"{show(a)} is the updated value; the gradient uses the old one.",
             )
         if now is not None and now.kind == "gradient" and was.kind == "gradient":
             return "wrong_layer_variable", f"{show(a)} stands where {show(b)} belongs."
@@ -156,10 +150,6 @@ class Products:
             if len(extra) == len(lost) == 1:
                 was, now = self.roles.role(extra[0][0]), self.roles.role(lost[0][0])
                 if was is not None and now is not None:
-                    if was.kind == "gradient" and now.kind in ("weight", "forward", "given"):
-                        return "gradient_instead_of_parameter", (
-                            f"{show(x)} is a gradient; the value {show(y)} belongs here."
-                        )
                     return "wrong_layer_variable", f"{show(x)} stands where {show(y)} belongs."
             derivative = self.roles.contains_derivative(y)
             if derivative is not None:

@@ -144,12 +144,11 @@ class Roles:
             name = key[0]
             if name in self.sheet.claims:
                 return Role("gradient", name)
-            forward = any(k[0] == name for k in self.lab.forward_keys)
-            return Role("updated" if forward else "scratch", key)
+            return Role("scratch", key)
         if key in self.matrices:
             return Role("weight", key)
         value = self.lab.points[0].graph.values[key]
-        if isinstance(value, Value) and value not in self.lab.points[0].reached:
+        if isinstance(value, Value) and value.op and value not in self.lab.points[0].reached:
             return Role("gradient" if self.is_gradient_like(self.lab.name(key)) else "scratch", key)
         if isinstance(value, Value) and value.op is None and key not in self.operands:
             return Role("given", key)
