@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -40,9 +41,7 @@ def _at_least_something(lab: Lab, namer: Namer, judgement: Judgement) -> Diagnos
 def gradients_above(lab: Lab, before: Statement) -> dict[Key, tuple[Expr, float]]:
     """What is claimed above a statement: quantity, the learner's name, the factor of its scale."""
     above: dict[Key, tuple[Expr, float]] = {}
-    for statement in lab.sheet.backward:
-        if statement is before:
-            break
+    for statement in itertools.takewhile(lambda s: s is not before, lab.sheet.backward):
         claim = lab.judged.final.get(statement.key)
         if claim is not None:
             truth = lab.judged.judgements[claim.name].truth
@@ -229,9 +228,7 @@ def _correct(
 def _versions(lab: Lab, judgement: Judgement, statement: Statement) -> list[Expr]:
     """The line as it stands, and with earlier steps of the same claim and scratch lines put in."""
     definitions = {}
-    for other in lab.sheet.backward:
-        if other is statement:
-            break
+    for other in itertools.takewhile(lambda s: s is not statement, lab.sheet.backward):
         if other.key not in lab.judged.final and other.plain:
             definitions[lab.name(other.key)] = other.expr
     inlined = statement.expr

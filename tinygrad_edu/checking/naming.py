@@ -17,7 +17,6 @@ from tinygrad_edu.checking.lab import Lab
 from tinygrad_edu.checking.parts import (
     Chain,
     Named,
-    is_word,
 )
 from tinygrad_edu.checking.products import Products
 from tinygrad_edu.checking.roles import Roles
@@ -70,10 +69,6 @@ class Namer:
         if edit is None:
             return "other", self.wholes.shapes(line, judgement)
         found = self._difference(line, edit, of)
-        if found is None and edit.first is not None:
-            found = self._difference(line, edit.first, of) or self._difference_of(
-                edit.first.expr, edit.expr, of
-            )
         if found is None:
             return "other", self.wholes.shapes(line, judgement)
         return found
@@ -99,13 +94,6 @@ class Namer:
                 "is broadcast to a square. Make it a column."
             )
         if edit.first is not None:
-            both = (*edit.removed, *edit.added, *edit.first.removed, *edit.first.added)
-            if len(both) == 4 and all(is_word(e) for e in both):
-                found = self.products.renamed(
-                    edit.removed[0], edit.added[0], [(line, edit.expr)], of
-                )
-                if found is not None:
-                    return found
             for one in (edit, edit.first):
                 if one.kind == "product" and one.removed and one.added:
                     found = self.products.product(one.removed[0], one.added[0], [], of)

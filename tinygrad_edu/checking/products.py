@@ -12,6 +12,7 @@ from tinygrad_edu.checking.parts import (
     Named,
     factor_difference,
     flips,
+    is_word,
     kind_of_product,
     near,
     operands_of,
@@ -147,10 +148,10 @@ class Products:
                     "elementwise_instead_of_matmul",
                     f"{show(a)} should be the matrix product {show(b)}.",
                 )
-            if len(extra) == len(lost) == 1:
-                was, now = self.roles.role(extra[0][0]), self.roles.role(lost[0][0])
-                if was is not None and now is not None:
-                    return "wrong_layer_variable", f"{show(x)} stands where {show(y)} belongs."
+            if len(extra) == len(lost) and all(is_word(f) for f, _ in (*extra, *lost)):
+                were, are = (" and ".join(show(f) for f, _ in part) for part in (extra, lost))
+                s = "s" if len(lost) == 1 else ""
+                return "wrong_layer_variable", f"{were} stand{s} where {are} belong{s}."
             derivative = self.roles.contains_derivative(y)
             if derivative is not None:
                 return self.slopes.wrong_derivative(derivative, x, y, x, y) or (
