@@ -138,6 +138,17 @@ def test_a_softmax_against_one_hot_targets_and_a_cost_of_any_name_are_diagnosed_
     assert (row.verdict, row.diagnosis.mistake) == ("wrong", "sign")
 
 
+def test_an_index_without_a_name_does_not_keep_the_rest_of_a_graph_from_being_explained():
+    rng = np.random.default_rng(2)
+    w, x = tg.Value(rng.normal(size=(4, 3)), "w"), tg.Value(rng.normal(size=(3, 5)), "x", False)
+    z = w[[0, 0, 2]] @ x
+    a = tg.tanh(z)
+    tg.name_values(z=z, a=a)
+    row = tg.compare(tg.sum(a * a), {"dz": lambda a: 2 * a}).rows[0]
+    assert row.diagnosis.mistake == "missing_activation_derivative"
+    assert row.diagnosis.correction == "dz = 2 * (a * (1 - a**2))"
+
+
 def test_a_graph_of_many_numbers_is_compared_and_not_diagnosed():
     w = tg.Value(np.ones((400, 251)), "w")
     row = tg.compare(tg.sum(w * w), {"dw": lambda w: w}).rows[0]

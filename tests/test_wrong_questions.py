@@ -11,7 +11,7 @@ V = tg.Value([1.0, 2.0, 3.0], "v")
 
 def restored():
     small = nn.Network(3, nn.Dense(2), seed=0)
-    state = {name: np.zeros(np.shape(x) + (1,)) for name, x in small.state().items()}
+    state = {name: np.zeros((*np.shape(x), 1)) for name, x in small.state().items()}
     return small.restore(state)
 
 
