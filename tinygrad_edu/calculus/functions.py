@@ -89,17 +89,18 @@ class _Call:
     def pull(self, seed: Any) -> tuple[Any, ...]:
         """The gradients of the chosen arguments, given that of the result."""
         found: dict[Any, Any] = {}
+        nested = self.nested or isinstance(seed, Value)  # the gradients depend on the seed too
         if self.out.requires_grad:
-            read = as_values if self.nested else None
-            if self.nested and not isinstance(seed, Value):
+            read = as_values if nested else None
+            if nested and not isinstance(seed, Value):
                 seed = Value(seed, requires_grad=False)
             found = sweeping.sweep(self.out, seed, read, wrt=frozenset(self.leaves))
-        return tuple(self._finished(found.get(leaf), leaf) for leaf in self.leaves)
+        return tuple(self._finished(found.get(leaf), leaf, nested) for leaf in self.leaves)
 
-    def _finished(self, g: Any, leaf: Value) -> Any:
+    def _finished(self, g: Any, leaf: Value, nested: bool) -> Any:
         if g is None:
             g = np.zeros_like(leaf._data)[()] if type(leaf._data) is not float else 0.0
-        if not self.nested:
+        if not nested:
             return np.array(g) if type(g) is np.ndarray else g
         return g if isinstance(g, Value) else Value(g, requires_grad=False)
 
@@ -175,8 +176,6 @@ def vjp(f: Function, *args: Any) -> tuple[Any, Function]:
     def back(seed: Any) -> tuple[Any, ...]:
         if not isinstance(seed, Value):
             seed = numbers(seed, what="the seed of vjp")
-        elif not call.nested:
-            seed = seed._data
         if np.shape(seed) != call.out.shape:
             raise GradError(
                 f"vjp: the seed has shape {np.shape(seed)}, the result {call.out.shape}"
