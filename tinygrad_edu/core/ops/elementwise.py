@@ -349,12 +349,17 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Any:
     return np.clip(x, min, max)
 
 
+def _array(limit: Any) -> Any:
+    """A limit that may have been given as a list, as something to compare with."""
+    return np.array(limit) if type(limit) is tuple else limit
+
+
 def _inside(x: Any, low: Any, high: Any) -> Any:
     inside = 1.0
     if low is not None:
-        inside = inside * greater_equal(x, low)
+        inside = inside * greater_equal(x, _array(low))
     if high is not None:
-        inside = inside * less_equal(x, high)
+        inside = inside * less_equal(x, _array(high))
     return inside
 
 
