@@ -48,3 +48,43 @@ def test_limits_of_clip_may_be_lists(limits):
     cost = tg.sum(tg.clip(v, *limits))
     assert tg.compile(cost)()[1]["v"].tolist() == inside
     assert tg.grad(tg.grad(lambda s: tg.sum(tg.clip(s**3, *limits))))(1.0) == 6.0 * 2
+
+
+# --- float32 -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("numbers", [np.float32(1.5), np.array([1.5, 2.5, 3.5], np.float32)])
+def test_a_gradient_has_the_dtype_of_its_node_whatever_the_seed(numbers):
+    for make in (lambda v: v, lambda v: v * v):
+        leaf = Value(numbers)
+        z = make(leaf)
+        for _ in range(2):
+            z.backward(np.full(z.shape, 0.1))
+            assert z.grad.dtype == leaf.grad.dtype == np.float32
+    leaf.grad = np.full(leaf.shape, 0.1)
+    assert leaf.grad.dtype == np.float32
+    double = Value(np.ones(3))
+    double.backward(np.full(3, 0.1, np.float32))
+    assert double.grad.dtype == np.float64
+
+
+def test_derivatives_of_a_float32_function_are_float32():
+    for f in (lambda v: v, lambda v: v * v):
+        v = np.array([1.5, 2.5], np.float32)
+        assert tg.jacobian(f)(v).dtype == np.float32
+        assert tg.vjp(f, v)[1](np.ones(2))[0].dtype == np.float32
+        assert tg.grad(f)(v[0]).dtype == np.float32
+        assert tg.grad(tg.grad(lambda x, f=f: f(x) * x))(v[0]).dtype == np.float32
+
+
+def test_cross_entropy_of_float32_logits_is_float32():
+    for labels in (np.array([0, 2]), np.array([[0, 2]]), [0, 2]):
+        z = Value(np.zeros((3, 2), np.float32), "z")
+        loss = tg.cross_entropy(z, labels)
+        assert loss.dtype == np.float32
+        assert tg.cross_entropy(z.data, labels).dtype == np.float32
+        cost, gradients = tg.compile(tg.mean(loss))()
+        assert np.asarray(cost).dtype == gradients["z"].dtype == np.float32
+        loss.sum().backward()
+        expected = [[-2 / 3, 1 / 3], [1 / 3, 1 / 3], [1 / 3, -2 / 3]]
+        assert z.grad == pytest.approx(np.array(expected), rel=1e-6)

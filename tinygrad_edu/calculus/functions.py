@@ -19,7 +19,7 @@ from tinygrad_edu.core.ops.shaping import reshape, stack
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.signature import checked
 from tinygrad_edu.core.sweep import reachable
-from tinygrad_edu.core.value import Value, described, numbers, recorded
+from tinygrad_edu.core.value import Value, as_dtype_of, described, numbers, recorded
 
 Function = Callable[..., Any]
 
@@ -91,6 +91,8 @@ class _Call:
         found: dict[Any, Any] = {}
         nested = self.nested or isinstance(seed, Value)  # the gradients depend on the seed too
         if self.out.requires_grad:
+            if not isinstance(seed, Value):
+                seed = as_dtype_of(self.out._data, seed)
             read = as_values if nested else None
             if nested and not isinstance(seed, Value):
                 seed = Value(seed, requires_grad=False)

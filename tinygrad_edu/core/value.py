@@ -263,9 +263,7 @@ class Value(NumPyProtocol, Operators):
                 raise GradError(
                     f"{_label(self)} has shape {np.shape(old)}; the new numbers {np.shape(new)}"
                 )
-            if type(new) is not type(old) or new.dtype != old.dtype:
-                dtype = np.asarray(old).dtype
-                new = numbers(np.asarray(new).astype(dtype))
+            new = as_dtype_of(old, new)
         self._data = new
 
     @property
@@ -288,6 +286,7 @@ class Value(NumPyProtocol, Operators):
                     f"the gradient of {_label(self)} must have its shape {self.shape}, "
                     f"not {np.shape(new)}"
                 )
+            new = as_dtype_of(self._data, new)
         self._grad = new
 
     @property
@@ -359,7 +358,7 @@ class Value(NumPyProtocol, Operators):
             raise GradError(
                 f"backward: the seed has shape {np.shape(seed)}, {_label(self)} has {self.shape}"
             )
-        return seed
+        return as_dtype_of(self._data, seed)
 
     def zero_grad(self) -> None:
         """Forget the gradient: `grad` is None again."""
@@ -582,6 +581,12 @@ def _restore(data: Any, name: str | None, requires_grad: bool, grad: Any) -> Val
     value = Value(data, name, requires_grad)
     value.grad = grad
     return value
+
+
+def as_dtype_of(old: Any, new: Any) -> Any:
+    """Numbers in the dtype of others: what belongs to float32 is float32."""
+    dtype = np.asarray(old).dtype
+    return new if np.asarray(new).dtype == dtype else numbers(np.asarray(new).astype(dtype))
 
 
 def _leaf(data: Any, name: str | None = None) -> Value:

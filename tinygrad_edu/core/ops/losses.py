@@ -236,7 +236,8 @@ def cross_entropy(z: Any, labels: Any, axis: int = 0) -> Any:
         labels = asarray(labels)
         rest = size[:axis] + size[axis + 1 :]
         if labels.shape != size and labels.dtype.kind in "iu" and labels.size == int(np.prod(rest)):
-            labels = one_hot(labels.reshape(rest), size[axis], axis)
+            # Whole numbers take the float type of the logits: float32 stays float32.
+            labels = one_hot(labels.reshape(rest), size[axis], axis).astype(np.int8)
     if shape(labels) != size:
         raise GradError(
             f"cross_entropy: logits of shape {size} need one-hot labels of the same shape or one "
