@@ -88,3 +88,19 @@ def test_cross_entropy_of_float32_logits_is_float32():
         loss.sum().backward()
         expected = [[-2 / 3, 1 / 3], [1 / 3, 1 / 3], [1 / 3, -2 / 3]]
         assert z.grad == pytest.approx(np.array(expected), rel=1e-6)
+
+
+# --- the ends of the range of floats -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1e200, 1e160, 1.0, 1e-158, 1e-161, 1e-200])
+@pytest.mark.parametrize("axis", [None, 1], ids=str)
+def test_a_norm_is_exact_for_every_size_also_in_a_program(size, axis):
+    """A square leaves the range of floats long before the number does, or loses digits there."""
+    v = Value(np.ones((1, 3)), "v")
+    program = tg.compile(tg.sum(tg.norm(v, axis=axis)))
+    x = np.array([[2.0, -3.0, 6.0]]) * size
+    value, gradient = tg.norm(x, axis=axis), slopes(lambda v: tg.sum(tg.norm(v, axis=axis)), x)
+    for length, slope in ((value, gradient), (program(v=x)[0], program(v=x)[1]["v"])):
+        assert np.sum(length) == pytest.approx(7 * size, rel=1e-14, abs=0)
+        assert slope == pytest.approx(np.array([[2, -3, 6]]) / 7, rel=1e-14, abs=0)

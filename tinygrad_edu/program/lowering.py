@@ -135,7 +135,13 @@ def _leaky_relu(x: Any, *, slope: float = 0.01, at_zero: float = 1) -> Any:
 
 
 def _norm(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
-    return el.sqrt(reductions.sum(x * x, axis=axis, keepdims=keepdims))
+    # In units of the largest entry: squares would leave the range of floats before x does.
+    size = finite(top(el.absolute(x), axis=axis, keepdims=True))
+    unit = ar.where(size, size, 1.0)
+    part = x / unit
+    length = el.sqrt(reductions.sum(part * part, axis=axis, keepdims=True)) * unit
+    new = reductions.reduced_shape(x.shape, axis=axis, keepdims=keepdims)
+    return shaping.reshape(length, shape=new)
 
 
 def _xlogy(x: Any, y: Any) -> Any:

@@ -219,9 +219,11 @@ def norm(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """
     with np.errstate(over="ignore"):
         length = np.sqrt(add_up(np.multiply(x, x), axis=axis, keepdims=keepdims))
-    if np.all((length > 0) & (length < math.inf)):
+    info = np.finfo(length.dtype)
+    if np.all((length > math.sqrt(info.tiny / info.eps)) & (length < math.inf)):
         return length
-    # A square has left the range of floats, or x is zero: measure in units of the largest entry.
+    # A square has left the range of floats, or lost digits at its lower end, or x is zero: measure
+    # in units of the largest entry.
     top = np.max(np.abs(x), axis=axis, keepdims=True, initial=0)
     unit = np.where((top > 0) & (top < math.inf), top, 1)
     squares = np.add.reduce(np.square(x / unit), axis=axis, keepdims=True)
