@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import numpy as np
 import pytest
 
@@ -104,3 +106,44 @@ def test_a_norm_is_exact_for_every_size_also_in_a_program(size, axis):
     for length, slope in ((value, gradient), (program(v=x)[0], program(v=x)[1]["v"])):
         assert np.sum(length) == pytest.approx(7 * size, rel=1e-14, abs=0)
         assert slope == pytest.approx(np.array([[2, -3, 6]]) / 7, rel=1e-14, abs=0)
+
+
+# --- tasks ---------------------------------------------------------------------------------------
+
+
+def test_a_task_that_does_not_record_leaves_the_others_alone():
+    """Two tasks in one thread: the second computes while the first waits inside no_grad."""
+
+    async def quiet(inside, done):
+        with tg.no_grad():
+            inside.set()
+            await done.wait()
+            unrecorded = Value(3.0) * 2
+        return unrecorded.requires_grad, (Value(3.0) * 2).requires_grad
+
+    async def recording(inside, done):
+        await inside.wait()
+        x = Value(3.0)
+        z = x * x
+        done.set()
+        return z.requires_grad and (z.backward(), x.grad)[1]
+
+    async def both():
+        events = asyncio.Event(), asyncio.Event()
+        return await asyncio.gather(quiet(*events), recording(*events))
+
+    assert asyncio.run(both()) == [(False, True), 6.0]
+
+
+def test_what_runs_later_cannot_be_decorated():
+    """Its body would run after no_grad has ended, and record."""
+
+    async def coroutine():
+        pass
+
+    async def generator():
+        yield
+
+    for function in (coroutine, generator):
+        with pytest.raises(TypeError, match="use `with no_grad"):
+            tg.no_grad()(function)

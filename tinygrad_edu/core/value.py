@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import functools
 import inspect
 import itertools
@@ -31,13 +32,8 @@ _new = object.__new__
 _commit = threading.Lock()
 
 
-class _Recording(threading.local):
-    """Whether this thread records what it computes."""
-
-    on = True
-
-
-_recording = _Recording()
+#: Whether this thread, and in it this task of asyncio, records what it computes.
+_recording = contextvars.ContextVar("recording", default=True)
 #: One entry for every open `no_grad`, of whichever thread: without any, no node need ask its own.
 _paused: list[None] = []
 
@@ -45,13 +41,13 @@ _paused: list[None] = []
 def _switched(on: bool) -> Iterator[None]:
     """Record or not until closed. A generator, because a dropped one closes itself: Ctrl-C between
     the body of a `with` and its exit must not leave the switch as it was inside."""
-    before = _recording.on
+    before = _recording.get()
     _paused.append(None)
     try:
-        _recording.on = on
+        _recording.set(on)
         yield
     finally:
-        _recording.on = before
+        _recording.set(before)
         _paused.pop()
 
 
@@ -80,9 +76,11 @@ class no_grad(contextlib.ContextDecorator):
         self._open[threading.get_ident()].pop().close()
 
     def __call__(self, func: Any) -> Any:
-        """Decorate a function; a generator function is refused, its body would run later."""
-        if inspect.isgeneratorfunction(func):
+        """Decorate a function; a generator or coroutine is refused, its body would run later."""
+        if inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func):
             raise TypeError("no_grad cannot decorate a generator: use `with no_grad():` inside it")
+        if inspect.iscoroutinefunction(func):
+            raise TypeError("no_grad cannot decorate a coroutine: use `with no_grad():` inside it")
 
         @functools.wraps(func)
         def without_recording(*args: Any, **kwargs: Any) -> Any:
@@ -193,7 +191,7 @@ class Value(NumPyProtocol, Operators):
                 parents = tuple([x if type(x) is Value else constant(x, args, op) for x in args])
                 break
         inputs = tuple([x._data for x in parents])
-        recording, slope = not _paused or _recording.on, None
+        recording, slope = not _paused or _recording.get(), None
         try:
             if op.with_slope is not None and recording and parents[0].requires_grad:
                 z, slope = op.with_slope(*inputs, **options)
@@ -344,7 +342,7 @@ class Value(NumPyProtocol, Operators):
         if not self.requires_grad:
             raise GradError(
                 f"backward: {_label(self)} was computed from nothing that needs a gradient"
-                + (" (inside no_grad?)" if not _recording.on else "")
+                + (" (inside no_grad?)" if not _recording.get() else "")
             )
         if seed is None:
             if self.shape != ():
@@ -652,7 +650,7 @@ def _unary(op: Primitive, x: Value) -> Value:
     node._data = z if type(z) is float else settled(z)
     node._grad = node.name = node._y = node._y_data = node._more = None
     node._created = next(_clock)
-    if _paused and not _recording.on:
+    if _paused and not _recording.get():
         node.op = node._x = node._x_data = None
         node.requires_grad = False
     else:
@@ -685,7 +683,7 @@ def _binary(
         node._data = z
         node._grad = node.name = node._more = None
         node._created = next(_clock)
-        if _paused and not _recording.on:
+        if _paused and not _recording.get():
             node.op = node._x = node._y = node._x_data = node._y_data = None
             node.requires_grad = False
         else:
