@@ -147,3 +147,18 @@ def test_what_runs_later_cannot_be_decorated():
     for function in (coroutine, generator):
         with pytest.raises(TypeError, match="use `with no_grad"):
             tg.no_grad()(function)
+
+
+# --- not a number --------------------------------------------------------------------------------
+
+
+def test_nothing_times_the_logarithm_of_nan_is_nan():
+    x, y = np.array([0.0, 0.0, -0.0, 0.0, 2.0]), np.array([0.0, np.nan, 3.0, -1.0, 1.0])
+    expected = np.array([0.0, np.nan, 0.0, 0.0, 0.0])
+    assert np.array_equal(tg.xlogy(x, y), expected, equal_nan=True)
+    assert np.isnan(tg.xlogy(0.0, np.nan))
+    v, w = Value(np.ones(5), "v"), Value(np.ones(5), "w")
+    program = tg.compile(tg.sum(tg.xlogy(v, w)))
+    with np.errstate(all="ignore"):  # the slope, log y, is infinite here and nan there
+        assert np.isnan(program(v=x, w=y)[0])
+        assert program(v=x, w=np.array([0.0, 0.0, 3.0, -1.0, 1.0]))[0] == 0.0

@@ -145,7 +145,7 @@ def _norm(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
 
 
 def _xlogy(x: Any, y: Any) -> Any:
-    return x * el.log(ar.where(x, y, 1.0))
+    return x * el.log(ar.where(x + ar.not_equal(y, y), y, 1.0))
 
 
 def _xdivy(x: Any, y: Any) -> Any:

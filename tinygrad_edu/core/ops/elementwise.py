@@ -370,12 +370,12 @@ def _inside(x: Any, low: Any, high: Any) -> Any:
     definition=lambda x, y: x * log(y),
 )  # fmt: skip
 def xlogy(x: Any, y: Any) -> Any:
-    """``x log y``, where ``0 · log 0 = 0``.
+    """``x log y``, where ``0 · log 0 = 0``; nan where y is.
 
     >>> xlogy(0.0, 0.0)
     0.0
     """
-    safe = np.where(np.asarray(x) == 0, 1, y)
+    safe = np.where((np.asarray(x) == 0) & ~np.isnan(y), 1, y)
     return x * np.log(safe)
 
 
