@@ -162,3 +162,14 @@ def test_nothing_times_the_logarithm_of_nan_is_nan():
     with np.errstate(all="ignore"):  # the slope, log y, is infinite here and nan there
         assert np.isnan(program(v=x, w=y)[0])
         assert program(v=x, w=np.array([0.0, 0.0, 3.0, -1.0, 1.0]))[0] == 0.0
+
+
+# --- whole numbers -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("function", [tg.softmax, tg.log_softmax, tg.logsumexp])
+@pytest.mark.parametrize("make", [list, np.array, lambda x: np.array(x, np.int8)])
+def test_softmax_and_its_kin_take_plain_whole_numbers(function, make):
+    x = [3, 0, -2]
+    assert function(make(x)) == pytest.approx(function(np.array(x, float)), rel=1e-15)
+    assert tg.cross_entropy(make(x), 1) == pytest.approx(-tg.log_softmax(np.array(x, float))[1])

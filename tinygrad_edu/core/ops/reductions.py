@@ -252,6 +252,8 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 def finite_top(x: Any, axis: Any) -> Any:
     """The maximum to subtract before `exp`, so that nothing overflows; 0 where it is infinite."""
+    x = np.asarray(x)
+    x = x if x.dtype.kind == "f" else x.astype(float)  # no integer is -inf, of nothing the largest
     top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
     return np.where(np.isfinite(top), top, 0)
 
