@@ -55,7 +55,8 @@ recorded = contextlib.contextmanager(functools.partial(_switched, True))
 
 
 class no_grad(contextlib.ContextDecorator):
-    """Compute without recording: ``with tg.no_grad(): …`` or ``@tg.no_grad()``; in this thread.
+    """Compute without recording: ``with tg.no_grad(): …`` or ``@tg.no_grad()``; in this thread
+    and, of asyncio, this task.
 
     >>> w = Value(2.0)
     >>> with no_grad():
