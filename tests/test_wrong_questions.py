@@ -18,7 +18,7 @@ def restored():
 @pytest.mark.parametrize("ask, error, says", [
     (lambda: tg.nothing, AttributeError, "has no attribute 'nothing'"),
     (lambda: tg.numerical_gradient(lambda x: x * x, 3.0, eps=0), tg.GradError, "small positive"),
-    (lambda: tg.compare(tg.sum(V * V), {"dv": V}, m=1.5), tg.GradError, "whole number"),
+    (lambda: tg.compare(tg.sum(V * V), {"dv": V}, m=1.5), TypeError, "whole number"),
     (lambda: tg.vjp(lambda x: x * 2, V)[1](1.0), tg.GradError, r"seed has shape \(\)"),
     (lambda: tg.binary_cross_entropy(V, V, from_logits="yes"), TypeError, "True or False"),
     (lambda: tg.dot(np.ones((2, 3)), tg.Value(np.ones((4, 3, 2)))), tg.GradError, "above two"),
