@@ -63,7 +63,7 @@ def _arrays(width, layers, m):
 #: What is doubled, the sizes, and the step to time at each.
 SERIES = {
     "W1 examples": ((50, 100, 200, 400, 800), lambda n: _network((2, 16, 16, 1), n)),
-    "W1 layers": ((4, 8, 16, 32, 64), lambda n: _network((2, *[16] * n, 1), 10)),
+    "W1 layers": ((4, 8, 16, 32, 64), lambda n: _network((2, 16, *[16] * n, 1), 10)),
     "W2 steps of the chain": (
         (2_000, 4_000, 8_000, 16_000, 32_000),
         lambda n: _numbers(lambda f: workloads.tanh_chain(f, n), workloads.CHAIN_PARAMETERS),
@@ -134,7 +134,7 @@ def drawn(found, path):
     axes.plot([1, 16], [1, 16], "k--", linewidth=1, label="twice the size, twice the time")
     axes.set(
         xscale="log", yscale="log", xlabel="size, over the smallest",
-        ylabel="time of a step, over that of the smallest (no collector)",
+        ylabel="time of a step, over the smallest",
     )  # fmt: skip
     axes.set_xticks([1, 2, 4, 8, 16], labels=[1, 2, 4, 8, 16])
     axes.set_yticks([1, 2, 4, 8, 16], labels=[1, 2, 4, 8, 16])
