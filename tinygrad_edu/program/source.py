@@ -59,6 +59,11 @@ REDUCTIONS: dict[Primitive, str] = {
     top: "np.maximum.reduce", reductions.var: "np.var", reductions.std: "np.std",
 }  # fmt: skip
 
+#: What the largest and the smallest of numbers are sought from.
+_EXTREME: dict[Primitive | None, str] = {
+    reductions.max: "-np.inf", top: "-np.inf", reductions.min: "np.inf",
+}  # fmt: skip
+
 #: Operations that give another look at the memory of their input.
 VIEWS: set[Primitive] = {shaping.reshape, shaping.transpose, shaping.broadcast_to}
 
@@ -334,7 +339,8 @@ class _Writer:
         axis = s.options.get("axis")
         options = f", axis={axis!r}" + ", keepdims=True" * bool(s.options.get("keepdims"))
         options += f", ddof={s.options['ddof']!r}" if s.options.get("ddof") else ""
-        options += ", initial=-np.inf" if s.op is top else ""
+        # Without `initial`, NumPy before 2.2 goes wrong into `out` over axes with negative strides.
+        options += f", initial={_EXTREME[s.op]}" if s.op in _EXTREME else ""
         out = self.kept(s, dead, name)
         self.body.append(f"{name} = {REDUCTIONS[s.op]}({args[0]}{options}{out})")  # type: ignore[index]
 
