@@ -193,7 +193,7 @@ def var(x: Any, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Any:
     ),
 )  # fmt: skip
 def std(x: Any, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Any:
-    """The square root of `var`; its derivative is taken as 0 where all numbers are equal.
+    """The square root of `var`; its derivative is taken as 0 where all numbers equal their mean.
 
     >>> std(np.array([1.0, 3.0]))
     1.0
