@@ -118,7 +118,7 @@ class Optimiser:
             g = parameter.grad if gradients is None else gradients.get(name)
             if g is None:
                 continue
-            p, g = np.asarray(parameter.data), numbers(g, what=f"the gradient of {name}")
+            p, g = np.asarray(parameter.data), _floats(g, f"the gradient of {name}")
             keys = [f"{name}.{letter}" for letter in self.remembers]
             kept = [memory[key] if key in memory else np.zeros_like(p) for key in keys]
             new[name], *kept = self.update(t, self.rate(t), p, g, *kept)
@@ -203,6 +203,12 @@ class Adam(Optimiser):
         return p - lr * (v / (1 - self.beta1**t)) / size, v, s
 
 
+def _floats(g: Any, what: str) -> Any:
+    """A gradient as numbers: an array of floats itself, which every step has, is not copied."""
+    floats = type(g) is np.ndarray and g.dtype.kind == "f"
+    return g if floats else np.asarray(numbers(g, what=what))
+
+
 @checked
 def norm_of(gradients: Mapping[str, Any]) -> float:
     """The length of all gradients as one vector.
@@ -210,7 +216,7 @@ def norm_of(gradients: Mapping[str, Any]) -> float:
     >>> norm_of({"W1": np.array([[3.0]]), "b1": 4.0})
     5.0
     """
-    arrays = (np.asarray(numbers(g, what=f"norm_of: {name}")) for name, g in gradients.items())
+    arrays = (_floats(g, f"norm_of: {name}") for name, g in gradients.items())
     return math.sqrt(sum(float(np.vdot(g, g)) for g in arrays))
 
 
