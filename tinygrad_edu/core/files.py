@@ -9,7 +9,7 @@ import os
 import secrets
 import stat
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -38,6 +38,11 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[IO[bytes]], objec
         with contextlib.suppress(OSError):
             draft.unlink()
         raise
+
+
+def write_npz(path: str | os.PathLike[str], numbers: Mapping[str, Any]) -> None:
+    """Write named arrays to `path`, whole or not at all, as `write_whole` does."""
+    write_whole(path, lambda file: np.savez(file, **numbers))
 
 
 @contextlib.contextmanager

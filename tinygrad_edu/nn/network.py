@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core.files import read_npz
+from tinygrad_edu.core.files import read_npz, write_npz
 from tinygrad_edu.core.ops import elementwise, losses, reductions
 from tinygrad_edu.core.primitive import GradError, asarray
 from tinygrad_edu.core.signature import Natural, Size, checked
 from tinygrad_edu.core.value import Value, no_grad, numbers
-from tinygrad_edu.nn.files import write_npz
 from tinygrad_edu.nn.initialise import Array
 from tinygrad_edu.nn.layers import Dense, Layer, Recurrent, named
 

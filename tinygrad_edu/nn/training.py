@@ -20,11 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core.files import read_npz
+from tinygrad_edu.core.files import read_npz, write_npz
 from tinygrad_edu.core.primitive import GradError, asarray
 from tinygrad_edu.core.signature import Count, Natural, check, checked
 from tinygrad_edu.core.value import no_grad
-from tinygrad_edu.nn.files import write_npz
 from tinygrad_edu.nn.initialise import Array
 from tinygrad_edu.nn.network import Network
 from tinygrad_edu.nn.optimisers import Adam, Memory, Optimiser, clip_norm
