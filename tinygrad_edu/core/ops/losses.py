@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_edu.core.ops.arithmetic import power_constant, subtract
 from tinygrad_edu.core.ops.elementwise import log, sigmoid, softplus, xdivy
 from tinygrad_edu.core.ops.reductions import (
-    finite_top,
+    exponentials,
     logsumexp,
     mean,
     reduced_shape,
@@ -130,9 +130,7 @@ def logistic_loss(z: Any, y: Any, axis: int | None = None) -> Any:
 
 def _softmax(z: Any, y: Any, axis: int) -> tuple[Any, Any, Any]:
     """The loss; and of the softmax numerator and denominator."""
-    top = finite_top(z, axis)
-    e = np.exp(z - top)
-    total = np.add.reduce(e, axis=axis, keepdims=True)
+    top, e, total = exponentials(z, axis)
     log_a = np.log(total) + top - z
     return np.add.reduce(y * np.where(y == 0, 0, log_a), axis=axis), e, total
 

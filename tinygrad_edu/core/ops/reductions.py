@@ -245,12 +245,19 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     >>> logsumexp(np.zeros(1))
     0.0
     """
-    top = finite_top(x, axis)
-    total = np.log(add_up(np.exp(x - top), axis=axis, keepdims=True)) + top
+    top, _, total = exponentials(x, axis)
+    total = np.log(total) + top
     return total if keepdims else np.reshape(total, reduced_shape(np.shape(x), axis=axis))
 
 
-def finite_top(x: Any, axis: Any) -> Any:
+def exponentials(x: Any, axis: Any) -> tuple[Any, Any, Any]:
+    """The maximum along an axis, ``eˣ`` in units of its exponential, and the sum of these."""
+    top = _finite_top(x, axis)
+    e = np.exp(x - top)
+    return top, e, add_up(e, axis=axis, keepdims=True)
+
+
+def _finite_top(x: Any, axis: Any) -> Any:
     """The maximum to subtract before `exp`, so that nothing overflows; 0 where it is infinite."""
     x = np.asarray(x)
     x = x if x.dtype.kind == "f" else x.astype(float)  # no integer is -inf, of nothing the largest
@@ -271,8 +278,8 @@ def softmax(x: Any, axis: Any = None) -> Any:
     >>> softmax(np.zeros(4)).tolist()
     [0.25, 0.25, 0.25, 0.25]
     """
-    e = np.exp(x - finite_top(x, axis))
-    return e / add_up(e, axis=axis, keepdims=True)
+    _, e, total = exponentials(x, axis)
+    return e / total
 
 
 @primitive(
@@ -290,7 +297,7 @@ def log_softmax(x: Any, axis: Any = None) -> Any:
     >>> log_softmax(np.zeros(1)).tolist()
     [0.0]
     """
-    shifted = x - finite_top(x, axis)
+    shifted = x - _finite_top(x, axis)
     return shifted - np.log(add_up(np.exp(shifted), axis=axis, keepdims=True))
 
 
