@@ -93,9 +93,8 @@ class _Call:
         if self.out.requires_grad:
             if not isinstance(seed, Value):
                 seed = as_dtype_of(self.out._data, seed)
+                seed = Value(seed, requires_grad=False) if nested else seed
             read = as_values if nested else None
-            if nested and not isinstance(seed, Value):
-                seed = Value(seed, requires_grad=False)
             found = sweeping.sweep(self.out, seed, read, wrt=frozenset(self.leaves))
         return tuple(self._finished(found.get(leaf), leaf, nested) for leaf in self.leaves)
 

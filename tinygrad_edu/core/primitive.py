@@ -52,7 +52,7 @@ def shape(x: Any) -> Shape:
     """The shape of a number, an array, a Value or a formula. Raises TypeError for a ragged list."""
     if type(x) is float:
         return ()
-    if type(x) is not ndarray and not isinstance(x, (ndarray, Traced)):
+    if not isinstance(x, (ndarray, Traced)):
         x = asarray(x)
     found: Shape = x.shape
     return found

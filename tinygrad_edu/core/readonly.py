@@ -76,8 +76,7 @@ class ReadOnly(ndarray[Any, np.dtype[Any]]):
 
 
 def frozen(array: ndarray[Any, Any], label: str | None) -> ReadOnly:
-    """A read-only array as users see it, under the name an error would call it by."""
-    array.setflags(write=False)
+    """An array that is read-only, as users see it: under the name an error would call it by."""
     view = array.view(ReadOnly)
     view.label = label
     view.whole = array
@@ -103,6 +102,7 @@ def _writes(name: str) -> Callable[..., Any]:
 def _makes_new(ufunc: Any) -> Callable[[ReadOnly, Any], Any]:
     def method(self: ReadOnly, other: Any) -> Any:
         new = ufunc(_bare(self), other)
+        new.setflags(write=False)
         return frozen(new, getattr(self, "label", None))
 
     return method
