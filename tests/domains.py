@@ -243,6 +243,17 @@ FORMS: dict[int, tuple[Any, ...]] = {
 }  # fmt: skip
 
 
+def per_example(loss: Callable[[Any, Any], Any], predictions: Draw) -> Row:
+    """A loss of a prediction against a target, its units summed over any axis or none."""
+    return elementwise(
+        lambda a, y, axis=None: _summed(loss(a, y), axis),
+        predictions,
+        unit,
+        shapes=PER_EXAMPLE,
+        varied=of_units,
+    )
+
+
 ROWS: dict[str, Row] = {
     # --- arithmetic
     "add": elementwise(lambda x, y: x + y, real, real),
@@ -445,20 +456,8 @@ ROWS: dict[str, Row] = {
     ),
     "outer": Row(np.outer, (real, real), (((3,), (4,)), ((), (2,)), ((2, 2), (3,)))),
     # --- losses
-    "bernoulli_loss": elementwise(
-        lambda a, y, axis=None: _summed(_bernoulli(a, y), axis),
-        unit,
-        unit,
-        shapes=PER_EXAMPLE,
-        varied=of_units,
-    ),
-    "logistic_loss": elementwise(
-        lambda z, y, axis=None: _summed(_logistic(z, y), axis),
-        real,
-        unit,
-        shapes=PER_EXAMPLE,
-        varied=of_units,
-    ),
+    "bernoulli_loss": per_example(_bernoulli, unit),
+    "logistic_loss": per_example(_logistic, real),
     "softmax_loss": Row(
         lambda z, y, axis=0: -np.sum(y * np.log(_softmax(z, axis)), axis=axis),
         (real, unit),

@@ -38,6 +38,17 @@ def per_example(loss: Any, axis: int, mean: bool = False) -> Any:
     return loss.mean(axis) if mean else loss.sum(axis)
 
 
+def binary_losses(bernoulli: Peer, logistic: Peer) -> dict[str, Peer]:
+    """The cross-entropies of two classes, from a peer's formulas of probabilities and of logits."""
+    return {
+        "bernoulli_loss": lambda peer, a, y, axis=None: summed(bernoulli(peer, a, y), axis),
+        "logistic_loss": lambda peer, z, y, axis=None: summed(logistic(peer, z, y), axis),
+        "binary_cross_entropy": lambda peer, a, y, axis=0, from_logits=False: per_example(
+            (logistic if from_logits else bernoulli)(peer, a, y), axis
+        ),
+    }
+
+
 # --- JAX -----------------------------------------------------------------------------------------
 
 
@@ -104,13 +115,9 @@ JAX: dict[str, Peer] = {
     "logsumexp": lambda jax, x, axis, keepdims: jax.nn.logsumexp(x, axis, keepdims=keepdims),
     "softmax": lambda jax, x, axis: jax.nn.softmax(x, axis),
     "log_softmax": lambda jax, x, axis: jax.nn.log_softmax(x, axis),
-    "bernoulli_loss": lambda jax, a, y, axis=None: summed(jax_bernoulli(jax, a, y), axis),
-    "logistic_loss": lambda jax, z, y, axis=None: summed(jax_logistic(jax, z, y), axis),
+    **binary_losses(jax_bernoulli, jax_logistic),
     "softmax_loss": jax_cross_entropy,
     "cross_entropy": jax_cross_entropy,
-    "binary_cross_entropy": lambda jax, a, y, axis=0, from_logits=False: per_example(
-        (jax_logistic if from_logits else jax_bernoulli)(jax, a, y), axis
-    ),
     "mean_squared_error": lambda jax, a, y, axis=0: per_example((a - y) ** 2, axis, mean=True),
 }  # fmt: skip
 
@@ -228,13 +235,9 @@ TORCH: dict[str, Peer] = {
     "cumsum": torch_along("cumsum"),
     "dot": lambda torch, x, y: x @ y if x.ndim else x * y,
     "outer": lambda torch, x, y: torch.outer(x.ravel(), y.ravel()),
-    "bernoulli_loss": lambda torch, a, y, axis=None: summed(torch_bernoulli(torch, a, y), axis),
-    "logistic_loss": lambda torch, z, y, axis=None: summed(torch_logistic(torch, z, y), axis),
+    **binary_losses(torch_bernoulli, torch_logistic),
     "softmax_loss": torch_cross_entropy,
     "cross_entropy": torch_cross_entropy,
-    "binary_cross_entropy": lambda torch, a, y, axis=0, from_logits=False: per_example(
-        (torch_logistic if from_logits else torch_bernoulli)(torch, a, y), axis
-    ),
     "mean_squared_error": lambda torch, a, y, axis=0: per_example(
         torch.nn.functional.mse_loss(a, y, reduction="none"), axis, mean=True
     ),

@@ -2,24 +2,11 @@
 
 import numpy as np
 import pytest
+from test_checking_sheets import NET
 
 import tinygrad_edu as tg
 from tinygrad_edu.checking.sheet import Sheet
 
-NET = """
-m = 5
-X: (3, m)
-Y: (2, m) = binary
-W1: (4, 3)
-b1: (4, 1)
-W2: (2, 4)
-b2: (2, 1)
-Z1 = W1 @ X + b1
-A1 = np.tanh(Z1)
-Z2 = W2 @ A1 + b2
-A2 = 1 / (1 + np.exp(-Z2))
-J = -np.sum(Y * np.log(A2) + (1 - Y) * np.log(1 - A2)) / m
-"""
 RIDGE = NET.replace(") / m\n", ") / m + 0.3 * np.sum(W1**2)\n")
 LASSO = NET.replace(") / m\n", ") / m + 0.1 * np.sum(np.abs(W2))\n")
 DROPOUT = NET.replace(

@@ -7,22 +7,9 @@ import json
 import sys
 
 import pytest
+from test_cli import RIGHT, WRONG
 
 from tinygrad_edu import cli
-
-RIGHT = """
-m = 5
-X: (3, m)
-W: (2, 3)
-b: (2, 1)
-Z = W @ X + b
-A = np.tanh(Z)
-J = np.sum(A) / m
-dZ = 1 - A**2
-dW = 1/m * dZ @ X.T
-db = 1/m * np.sum(dZ, axis=1, keepdims=True)
-"""
-WRONG = RIGHT.replace("dZ @ X.T", "2 * dZ @ X.T")
 
 
 @pytest.fixture
