@@ -64,7 +64,7 @@ class _Call:
             with recorded():
                 leaf = +args[i] if isinstance(args[i], Value) else Value(args[i])
             leaf.name = getattr(args[i], "name", None)
-            leaf.requires_grad = True
+            leaf._needs = leaf._needs or 4  # differentiated by, though the argument is a constant
             inner[i] = chosen[i % len(args)] = leaf
         self.leaves = [chosen[i % len(args)] for i in picked]
         outer = _under_way.leaves

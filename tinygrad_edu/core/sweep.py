@@ -6,10 +6,11 @@ know what flows through: arrays, Values or formulas.
 
 from __future__ import annotations
 
+import contextvars
 import functools
 from collections.abc import Callable
 from operator import attrgetter
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy import float64, ndarray
@@ -20,11 +21,26 @@ from tinygrad_edu.core.primitive import Each, GradError, Shape, Traced, plain, s
 _created = attrgetter("_created")
 
 
+class Watch(Protocol):
+    """Who is shown every node and every sweep of a thread: see `tinygrad_edu.debug_nans`."""
+
+    def computed(self, node: Any, op: Any, parents: tuple[Any, ...]) -> None:
+        """A node has been computed from others."""
+
+    def swept(self, root: Any, gradients: dict[Any, Any]) -> None:
+        """The gradients of all nodes below one have been computed, and not been given out yet."""
+
+
+#: Who watches this thread, and in it this task of asyncio.
+watching: contextvars.ContextVar[Watch | None] = contextvars.ContextVar("watching", default=None)
+
+
 def reachable(root: Any, every: bool = False) -> list[Any]:
     """The nodes `root` was computed from, itself included, newest first: a backward order.
 
-    Only those that need a gradient, unless `every`. Iterative: a chain of a million is no deeper
-    than a chain of two. A node is created after its parents, so creation order is topological.
+    Only those that needed a gradient when they were computed with, unless `every`. Iterative: a
+    chain of a million is no deeper than a chain of two. A node is created after its parents, so
+    creation order is topological.
     """
     seen, todo = {root}, [root]
     found: list[Any] = []
@@ -32,21 +48,37 @@ def reachable(root: Any, every: bool = False) -> list[Any]:
     while todo:
         node = pop()
         keep(node)
-        if node._more is None:
-            x, y = node._x, node._y
-            if x is not None and x not in seen and (every or x.requires_grad):
-                add(x)
-                push(x)
-            if y is not None and y not in seen and (every or y.requires_grad):
+        x = node._x
+        if x is not None:
+            y, which = node._y, 3 if every else node._needs
+            if which == 3 or which == 1:
+                if x not in seen:
+                    add(x)
+                    push(x)
+            if y is not None and which > 1 and y not in seen and which != 4:
                 add(y)
                 push(y)
-        else:
-            for parent in node._more[0]:
-                if parent not in seen and (every or parent.requires_grad):
+        elif node._more is not None:
+            parents = node._more[0] if every else needing(node)
+            for parent in parents:
+                if parent not in seen:
                     add(parent)
                     push(parent)
     found.sort(key=_created, reverse=True)
     return found
+
+
+def needs(node: Any) -> tuple[bool, ...]:
+    """Of each input, whether it needed a gradient when the node was computed from it."""
+    if node._more is not None:
+        flags: tuple[bool, ...] = node._more[4]
+        return flags
+    return node._needs & 1 != 0, node._needs & 2 != 0
+
+
+def needing(node: Any) -> list[Any]:
+    """The inputs of a node that needed a gradient when it was computed from them."""
+    return [parent for parent, needed in zip(node.parents, needs(node)) if needed]
 
 
 def leading_to(wrt: frozenset[Any], order: list[Any]) -> list[Any]:
@@ -80,6 +112,19 @@ def sweep(
     that something else may hold too (the upstream gradient handed on, a view of it) is marked
     read-only: it is neither added into nor given out without a copy.
     """
+    watch = watching.get()
+    if watch is not None:
+        gradients = _swept(root, seed, read, wrt, arrived, keep_all=True)
+        watch.swept(root, gradients)
+        if keep_all:
+            return gradients
+        return {v: g if v.op is None or v is root else None for v, g in gradients.items()}
+    return _swept(root, seed, read, wrt, arrived, keep_all)
+
+
+def _swept(
+    root: Any, seed: Any, read: Any, wrt: Any, arrived: Any, keep_all: bool
+) -> dict[Any, Any]:
     order = reachable(root)
     if read is None and wrt is None and arrived is None:
         return _sweep_numbers(order, root, seed, keep_all)
@@ -116,18 +161,21 @@ def _sweep_numbers(order: list[Any], root: Any, seed: Any, keep_all: bool) -> di
             z = node._data
             x, y = node._x, node._y
             x_data, y_data = node._x_data, node._y_data
+            which = node._needs
             try:
-                if y is None:
-                    dx = op.rules[0](dz, z, x_data)
-                elif not y.requires_grad:
-                    dx = op.rules[0](dz, z, x_data, y_data)
-                elif x.requires_grad:
+                if which == 3:
                     rule, dy_rule = op.rules
                     dx = rule(dz, z, x_data, y_data)
                     dy = dy_rule(dz, z, x_data, y_data)
-                else:
+                elif y is None and which == 1:
+                    dx = op.rules[0](dz, z, x_data)
+                elif which == 1:
+                    dx = op.rules[0](dz, z, x_data, y_data)
+                elif which == 2:
                     x, x_data = y, y_data
                     dx = op.rules[1](dz, z, node._x_data, y_data)
+                else:
+                    continue
             except (ArithmeticError, ValueError):
                 if type(z) is not float:
                     raise
@@ -169,9 +217,9 @@ def _flow(
     rules, each = op.rules, type(op.rules) is Each
     if each:
         rules = rules.rule(dz, z, *inputs, **options)
-    for rule, parent, x in zip(rules, node.parents, inputs):
+    for rule, parent, x, needed in zip(rules, node.parents, inputs, needs(node)):
         more, slope = options if slope is None else {**options, "slope": slope}, None
-        if rule is None or not parent.requires_grad or parent not in gradients:
+        if rule is None or not needed or parent not in gradients:
             continue
         before = gradients[parent]
         if op.add_into and type(before) is ndarray and before.flags.writeable:

@@ -34,21 +34,22 @@ _commit = threading.Lock()
 
 #: Whether this thread, and in it this task of asyncio, records what it computes.
 _recording = contextvars.ContextVar("recording", default=True)
-#: One entry for every open `no_grad`, of whichever thread: without any, no node need ask its own.
-_paused: list[None] = []
+#: One entry for every open `no_grad` and `debug_nans`, of whichever thread: without any, no node
+#: need ask its own.
+asking: list[None] = []
 
 
 def _switched(on: bool) -> Iterator[None]:
     """Record or not until closed. A generator, because a dropped one closes itself: Ctrl-C between
     the body of a `with` and its exit must not leave the switch as it was inside."""
     before = _recording.get()
-    _paused.append(None)
+    asking.append(None)
     try:
         _recording.set(on)
         yield
     finally:
         _recording.set(before)
-        _paused.pop()
+        asking.pop()
 
 
 recorded = contextlib.contextmanager(functools.partial(_switched, True))
@@ -151,31 +152,33 @@ class Value(NumPyProtocol, Operators):
     """
 
     __slots__ = (
-        "__weakref__", "_created", "_data", "_grad", "_more", "_x", "_x_data", "_y", "_y_data",
-        "name", "op", "requires_grad",
+        "__weakref__", "_created", "_data", "_grad", "_more", "_name", "_needs", "_x", "_x_data",
+        "_y", "_y_data", "op",
     )  # fmt: skip
 
     _data: Any
     _grad: Any
     # Up to two parents and the numbers each had when this node was computed; what has options, more
-    # inputs or a slope keeps (parents, numbers, options, slope) in `_more`. No tuples for the
-    # common case: the time of Python's garbage collector grows with the number of containers, and a
-    # scalar graph has many nodes.
+    # inputs or a slope keeps (parents, numbers, options, slope, needs) in `_more`. No tuples for
+    # the common case: the time of Python's garbage collector grows with the number of containers,
+    # and a scalar graph has many nodes.
     _x: Value | None
     _y: Value | None
     _x_data: Any
     _y_data: Any
-    _more: tuple[tuple[Value, ...], tuple[Any, ...], dict[str, Any], Any] | None
-    name: str | None
+    _more: tuple[tuple[Value, ...], tuple[Any, ...], dict[str, Any], Any, tuple[bool, ...]] | None
+    # Which inputs needed a gradient when this node was computed: 1 for x, 2 for y, 3 for both, 0
+    # for none; where `_more` says which, 1 for any. A leaf that needs one itself has 1; a copy of
+    # a constant, made to differentiate by, 4. What a sweep does is settled by this alone, so a
+    # leaf's flag may be changed at any time.
+    _needs: int
+    _name: str | None
     op: Primitive | None
-    requires_grad: bool
 
     def __init__(self, data: Any, name: str | None = None, requires_grad: bool = True) -> None:
-        if name is not None and not isinstance(name, str):
-            raise TypeError(f"Value: a name is a string, not {type(name).__name__}")
-        self._data = data if type(data) is float else numbers(data)
         self.name = name
-        self.requires_grad = bool(requires_grad)
+        self._data = data if type(data) is float else numbers(data)
+        self._needs = 1 if requires_grad else 0
         self._grad = self.op = None
         self._x = self._y = self._x_data = self._y_data = self._more = None
         self._created = next(_clock)
@@ -192,23 +195,16 @@ class Value(NumPyProtocol, Operators):
                 parents = tuple([x if type(x) is Value else constant(x, args, op) for x in args])
                 break
         inputs = tuple([x._data for x in parents])
-        recording, slope = not _paused or _recording.get(), None
+        recording, slope = not asking or _recording.get(), None
         try:
-            if op.with_slope is not None and recording and parents[0].requires_grad:
+            if op.with_slope is not None and recording and parents[0]._needs:
                 z, slope = op.with_slope(*inputs, **options)
             else:
                 z = op.evaluate(inputs, options)
         except (ValueError, IndexError, OverflowError) as error:
             raise _misfit(op, parents, options, error) from None
         node = _leaf(z if type(z) is float else settled(z))
-        if recording:
-            node.op = op
-            node.requires_grad = op.differentiable and True in [x.requires_grad for x in parents]
-            if len(parents) == 2 and op.compact and not options and slope is None:
-                (node._x, node._y), (node._x_data, node._y_data) = parents, inputs
-            else:
-                node._more = parents, inputs, options, slope
-        return node
+        return _record(node, op, parents, inputs, options, slope)
 
     # --- what a node holds ---------------------------------------------------------------------
 
@@ -230,6 +226,46 @@ class Value(NumPyProtocol, Operators):
     def options(self) -> dict[str, Any]:
         """What the operation was given besides its inputs: an axis, an index."""
         return NO_OPTIONS if self._more is None else self._more[2]
+
+    @property
+    def name(self) -> str | None:
+        """What the node is called in errors, pictures, rules; None until it has been named."""
+        return self._name
+
+    @name.setter
+    def name(self, new: str | None) -> None:
+        if new is not None and not isinstance(new, str):
+            raise TypeError(f"Value: a name is a string, not {new!r:.60}")
+        self._name = new
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether `backward` leaves a gradient here.
+
+        Of a leaf it may be changed, to freeze a parameter for a while. That counts for what is
+        computed from then on: a graph recorded before keeps to what it was recorded with. Of a
+        computed node it is settled: true if any input's was. Setting it there raises GradError.
+
+        >>> w, x = Value(2.0), Value(3.0)
+        >>> before = w * x
+        >>> w.requires_grad = False
+        >>> (w * x).backward()
+        >>> w.grad, x.grad
+        (None, 2.0)
+        >>> before.backward()
+        >>> w.grad, x.grad
+        (3.0, 4.0)
+        """
+        return self._needs != 0
+
+    @requires_grad.setter
+    def requires_grad(self, on: bool) -> None:
+        if self.op is not None:
+            raise GradError(
+                f"{_label(self)} was computed by {self.op}: whether it needs a gradient was settled "
+                "then, by its inputs. Set it of a leaf, or use v.detach()"
+            )
+        self._needs = 1 if on else 0
 
     @property
     def data(self) -> Any:
@@ -593,10 +629,36 @@ def _leaf(data: Any, name: str | None = None) -> Value:
     node = _new(Value)
     node._data = data
     node._grad = node.op = None
-    node.name = name
+    node._name = name
     node._x = node._y = node._x_data = node._y_data = node._more = None
-    node.requires_grad = False
+    node._needs = 0
     node._created = next(_clock)
+    return node
+
+
+def _record(
+    node: Value,
+    op: Primitive,
+    parents: tuple[Value, ...],
+    inputs: tuple[Any, ...],
+    options: dict[str, Any] = NO_OPTIONS,
+    slope: Any = None,
+) -> Value:
+    """Note in a new node how it was computed, if this thread records; show it to who watches."""
+    if not asking or _recording.get():
+        node.op = op
+        if len(parents) <= 2 and op.compact and not options and slope is None:
+            node._x, node._x_data, node._needs = parents[0], inputs[0], parents[0]._needs and 1
+            if len(parents) == 2:
+                node._y, node._y_data = parents[1], inputs[1]
+                node._needs += 2 if parents[1]._needs else 0
+        else:
+            needs = tuple([x._needs != 0 for x in parents])
+            node._needs = 1 if op.differentiable and True in needs else 0
+            node._more = parents, inputs, options, slope, needs
+    watch = sweeping.watching.get() if asking else None
+    if watch is not None:
+        watch.computed(node, op, parents)
     return node
 
 
@@ -649,16 +711,16 @@ def _unary(op: Primitive, x: Value) -> Value:
             raise _misfit(op, (x,), NO_OPTIONS, error) from None
     node = _new(Value)
     node._data = z if type(z) is float else settled(z)
-    node._grad = node.name = node._y = node._y_data = node._more = None
+    node._grad = node._name = node._y = node._y_data = node._more = None
     node._created = next(_clock)
-    if _paused and not _recording.get():
+    if asking:
         node.op = node._x = node._x_data = None
-        node.requires_grad = False
-    else:
-        node.op = op
-        node._x = x
-        node._x_data = data
-        node.requires_grad = x.requires_grad and op.differentiable
+        node._needs = 0
+        return _record(node, op, (x,), (data,))
+    node.op = op
+    node._x = x
+    node._x_data = data
+    node._needs = 1 if x._needs else 0
     return node
 
 
@@ -682,18 +744,21 @@ def _binary(
         # `_apply` written out: scalar graphs are made of these.
         node = _new(Value)
         node._data = z
-        node._grad = node.name = node._more = None
+        node._grad = node._name = node._more = None
         node._created = next(_clock)
-        if _paused and not _recording.get():
+        if asking:
             node.op = node._x = node._y = node._x_data = node._y_data = None
-            node.requires_grad = False
+            node._needs = 0
+            return _record(node, op, (self, other), (x, y))
+        node.op = op
+        node._x = self
+        node._y = other
+        node._x_data = x
+        node._y_data = y
+        if self._needs:
+            node._needs = 3 if other._needs else 1
         else:
-            node.op = op
-            node._x = self
-            node._y = other
-            node._x_data = x
-            node._y_data = y
-            node.requires_grad = self.requires_grad or other.requires_grad
+            node._needs = 2 if other._needs else 0
         return node
 
     def reflected(self: Value, other: Any) -> Any:

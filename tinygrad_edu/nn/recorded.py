@@ -15,9 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core import debug
 from tinygrad_edu.core.primitive import asarray
-from tinygrad_edu.core.sweep import reachable
+from tinygrad_edu.core.sweep import reachable, watching
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.nn.layers import ACTIVATIONS, Dense, Dropout, Layer, LayerNorm, Recurrent
 from tinygrad_edu.nn.network import FROM_LOGITS, LOSSES, Network
@@ -69,7 +68,7 @@ class Programs:
     def measured(self, net: Network, X: Any, Y: Any, draw: Draw) -> Measured | None:
         """The same as `recorded`, to rounding; None where only a graph will do."""
         kind = kind_of(net, X, Y)
-        if kind is None or debug._watch.depth:
+        if kind is None or watching.get() is not None:
             return None
         if kind not in self._made:
             text = repr(kind)

@@ -61,8 +61,9 @@ class Symbol(Operators):
     _x = _y = _x_data = _y_data = _data = None
 
     @property
-    def _more(self) -> tuple[tuple[Symbol, ...], tuple[Symbol, ...]]:
-        return self.parents, self.parents
+    def _more(self) -> tuple[tuple[Symbol, ...], tuple[Symbol, ...], Any, None, tuple[bool, ...]]:
+        needs = tuple([x.requires_grad for x in self.parents])
+        return self.parents, self.parents, self.options, None, needs
 
     @property
     def shape(self) -> Shape:
