@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from numpy import float64, ndarray
 
+from tinygrad_edu.core.options import owned
+
 Rule = Callable[..., Any]
 Shape = tuple[int, ...]
 
@@ -66,10 +68,8 @@ def asarray(x: Any) -> Any:
         raise TypeError(f"cannot read {type(x).__name__} as numbers: {error}") from None
 
 
-#: Types of options that nobody can change between forward and backward.
-_IMMUTABLE = frozenset({int, bool, float, tuple, slice, type(None)})
-#: Options that may be arrays.
-_ARRAYS = frozenset({"index", "min", "max", "shape", "axes"})
+#: Types of options that nobody can change between forward and backward, right for any option.
+_IMMUTABLE = frozenset({int, type(None)})
 
 
 class Each:
@@ -177,7 +177,7 @@ class Primitive:
             args, options = self._bind(args, options)
         for key, value in options.items():
             if type(value) not in _IMMUTABLE:
-                options = {**options, key: self._fixed(key, value)}
+                options = {**options, key: owned(self.name, key, value)}
         return args, options
 
     def _bind(
@@ -204,26 +204,6 @@ class Primitive:
             raise TypeError(f"{self.name}() needs {', '.join(missing)}")
         inputs = tuple(given.pop(name) for name in names)
         return inputs, given
-
-    def _fixed(self, key: str, value: Any) -> Any:
-        """An option as one of `_IMMUTABLE`, or an array of its own."""
-        if isinstance(value, Traced):
-            raise TypeError(
-                f"{self.name}: {key}= takes plain numbers; no gradient would flow to a "
-                f"{type(value).__name__} given there"
-            )
-        if isinstance(value, list) and key != "index":
-            return tuple(value)
-        array = isinstance(value, ndarray)
-        if array and not value.ndim and key != "index":
-            return value[()]
-        known = isinstance(value, (np.number, np.bool_)) or (array and key in _ARRAYS)
-        if not known and key != "index":
-            raise TypeError(f"{self.name}: {key}= cannot be {value!r:.60}")
-        if array and value.flags.writeable:
-            value = value.copy()
-            value.setflags(write=False)
-        return value
 
     def evaluate(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """The result on plain numbers: a Python float, a float32 scalar or an array."""

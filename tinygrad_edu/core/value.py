@@ -21,7 +21,7 @@ from numpy import float64, ndarray  # NumPy's module answers slowly where every 
 from tinygrad_edu.core import sweep as sweeping
 from tinygrad_edu.core.operators import Operators, power
 from tinygrad_edu.core.ops import arithmetic, elementwise, linalg, reductions, shaping
-from tinygrad_edu.core.primitive import GradError, Primitive, Shape, asarray, misfit, plain
+from tinygrad_edu.core.primitive import GradError, Primitive, Shape, misfit, plain
 from tinygrad_edu.core.protocol import NumPyProtocol
 from tinygrad_edu.core.readonly import ReadOnly, frozen
 
@@ -524,9 +524,6 @@ class Value(NumPyProtocol, Operators):
     def __rpow__(self, other: Any) -> Any:
         return power(other, self) if _operand(other) else NotImplemented
 
-    def __getitem__(self, index: Any) -> Any:
-        return shaping.getitem(self, index=_own_index(index))
-
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError(
             f"{_label(self)}[…] = … would change numbers a graph was computed from. "
@@ -785,20 +782,6 @@ def _compare(test: Any, v: Value, other: Any) -> Any:
         return test(v._data, other._data if isinstance(other, Value) else other)
     except (TypeError, ValueError, OverflowError, np.exceptions.DTypePromotionError):
         return NotImplemented
-
-
-def _own_index(index: Any) -> Any:
-    """An index that nobody can change afterwards, for `v[index]`."""
-    if isinstance(index, tuple):
-        return tuple(_own_index(part) for part in index)
-    if isinstance(index, Value):
-        raise TypeError(
-            f"{_label(index)} cannot be an index: it holds floats. Use v.data.astype(int) or a mask"
-        )
-    if isinstance(index, (list, ndarray)):
-        own = np.array(asarray(index))
-        return own.astype(int) if own.size == 0 and own.dtype.kind == "f" else own
-    return index
 
 
 def _label(v: Value) -> str:
