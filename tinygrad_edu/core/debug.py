@@ -95,7 +95,7 @@ class _Watch:
 
 
 def _watched() -> Iterator[None]:
-    """Look at this thread's nodes and sweeps until closed, in NumPy's stead: it warns of nothing."""
+    """Look at this thread's nodes and sweeps until closed; NumPy, which would warn, is silent."""
     watch = sweeping.watching.get() or _Watch()
     asking.append(None)
     token = sweeping.watching.set(watch)

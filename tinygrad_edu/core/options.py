@@ -7,6 +7,7 @@ something that can be changed is hidden in it, is made plain here before it is f
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,8 @@ def owned(op: str, key: str, option: Any) -> Any:
     >>> owned("getitem", "index", (slice(np.array(1), np.int64(3)), True))
     (slice(1, 3, None), True)
     """
-    make, wanted, what = _number_or_more, "plain numbers", f"{op}: {key}="
+    make: Callable[[Any], Any] = _number_or_more
+    wanted, what = "plain numbers", f"{op}: {key}="
     if key == "index":
         make, wanted, what = own_index, "whole numbers, slices, masks and arrays of these", "[…]"
     elif key in _WHOLE:

@@ -6,6 +6,8 @@ naming it; nothing ever comes back as an array that silently lost its gradient.
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -13,7 +15,7 @@ import numpy as np
 
 from tinygrad_edu.core.operators import power
 from tinygrad_edu.core.ops import arithmetic, elementwise, linalg, reductions, shaping
-from tinygrad_edu.core.primitive import GradError, Traced
+from tinygrad_edu.core.primitive import GradError, Primitive, Traced
 
 #: NumPy's element-wise functions, and matmul.
 UFUNCS: dict[Any, Callable[..., Any]] = {
@@ -71,8 +73,8 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.dot: linalg.dot,
     np.outer: linalg.outer,
     np.where: arithmetic.where,
-    np.clip: lambda a, a_min=None, a_max=None, **kw: elementwise.clip(
-        a, kw.get("min", a_min), kw.get("max", a_max)
+    np.clip: lambda a, a_min=None, a_max=None, min=None, max=None: elementwise.clip(
+        a, _one_of("min", a_min, min), _one_of("max", a_max, max)
     ),
     np.reshape: lambda a, shape: shaping.reshape(a, shape),
     np.ravel: shaping.ravel,
@@ -88,6 +90,68 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.vstack: shaping.vstack,
     np.hstack: shaping.hstack,
 }
+
+
+#: Arguments of NumPy's functions that no operation has, and the value with which they say nothing.
+IDLE: dict[str, Any] = {
+    "out": None, "where": True, "dtype": None, "casting": "same_kind", "copy": None,
+    "signature": None, "axes": None, "axis": None, "keepdims": False, "subok": True, "order": "C",
+    "initial": np._NoValue, "correction": np._NoValue, "mean": np._NoValue,
+}  # fmt: skip
+
+
+def honoured(function: Any, meaning: Callable[..., Any], options: dict[str, Any]) -> dict[str, Any]:
+    """The keywords that `meaning` takes. Raises TypeError for another, unless it says nothing."""
+    known = _parameters(meaning)
+    kept = {}
+    for key, value in options.items():
+        idle = "K" if key == "order" and isinstance(function, np.ufunc) else IDLE.get(key)
+        if value is np._NoValue or (value is False and key == "subok"):
+            continue
+        if key in known:
+            kept[key] = value
+        elif key not in IDLE or not (value is idle or (isinstance(value, str) and value == idle)):
+            refuse(function, f"does not take {key}={value!r:.40}")
+    return kept
+
+
+def _named(
+    function: Any, meaning: Callable[..., Any], args: Any, options: Any
+) -> tuple[Any, dict[str, Any]]:
+    """Arguments under NumPy's names, from the first on that no operation has."""
+    try:
+        names = _signature(function)
+    except ValueError:  # written in C
+        return args, options
+    if not args and names[0] in options:
+        args, options = (options[names[0]],), {k: v for k, v in options.items() if k != names[0]}
+    known = _parameters(meaning)
+    foreign = [i for i, name in enumerate(names[: len(args)]) if name in IDLE.keys() - known]
+    if not foreign:
+        return args, options
+    after = dict(zip(names[foreign[0] :], args[foreign[0] :]))
+    for name in known.intersection(after):
+        refuse(function, f"takes {name}= by its name only")
+    return args[: foreign[0]], {**options, **after}
+
+
+@functools.cache
+def _signature(function: Any) -> list[str]:
+    return list(inspect.signature(function).parameters)
+
+
+@functools.cache
+def _parameters(meaning: Callable[..., Any]) -> frozenset[str]:
+    if isinstance(meaning, Primitive):
+        return frozenset(meaning.parameters)
+    return frozenset(inspect.signature(meaning).parameters)
+
+
+def _one_of(name: str, old: Any, new: Any) -> Any:
+    """A limit of clip, which NumPy takes under two names."""
+    if old is not None and new is not None:
+        raise TypeError(f"a_{name}= and {name}= are the same limit: give one of them")
+    return old if new is None else new
 
 
 def _norm(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
@@ -150,9 +214,7 @@ class NumPyProtocol:
         table = {"__call__": UFUNCS, "reduce": REDUCTIONS}.get(method, {})
         if ufunc not in table:
             refuse(ufunc if method == "__call__" else getattr(ufunc, method), "has no rule")
-        for unsupported in ("out", "where", "dtype", "casting", "order", "subok", "initial"):
-            if kwargs.get(unsupported) is not None:
-                refuse(ufunc, f"does not take {unsupported}=")
+        kwargs = honoured(ufunc, table[ufunc], kwargs)
         if method == "reduce":
             kwargs.setdefault("axis", 0)
         return table[ufunc](*inputs, **kwargs)
@@ -165,6 +227,8 @@ class NumPyProtocol:
             return func(*map(plain_inputs, args), **{k: plain_inputs(v) for k, v in kwargs.items()})
         if func not in FUNCTIONS:
             refuse(func)
+        args, kwargs = _named(func, FUNCTIONS[func], args, kwargs)
+        kwargs = honoured(func, FUNCTIONS[func], kwargs)
         try:
             return FUNCTIONS[func](*args, **kwargs)
         except TypeError as error:

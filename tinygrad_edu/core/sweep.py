@@ -123,7 +123,12 @@ def sweep(
 
 
 def _swept(
-    root: Any, seed: Any, read: Any, wrt: Any, arrived: Any, keep_all: bool
+    root: Any,
+    seed: Any,
+    read: Callable[[Any], tuple[Any, tuple[Any, ...]]] | None,
+    wrt: frozenset[Any] | None,
+    arrived: Callable[[Any, Any], Any] | None,
+    keep_all: bool,
 ) -> dict[Any, Any]:
     order = reachable(root)
     if read is None and wrt is None and arrived is None:

@@ -262,8 +262,8 @@ class Value(NumPyProtocol, Operators):
     def requires_grad(self, on: bool) -> None:
         if self.op is not None:
             raise GradError(
-                f"{_label(self)} was computed by {self.op}: whether it needs a gradient was settled "
-                "then, by its inputs. Set it of a leaf, or use v.detach()"
+                f"{_label(self)} was computed by {self.op}: whether it needs a gradient was "
+                "settled then, by its inputs. Set it of a leaf, or use v.detach()"
             )
         self._needs = 1 if on else 0
 
