@@ -21,6 +21,7 @@ nodes. - `grad`, `value_and_grad`, `vjp`, `jacobian`, `hessian`: derivatives of 
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from tinygrad_edu.core.habits import hint
 from tinygrad_edu.core.operators import power
 from tinygrad_edu.core.ops.arithmetic import (
     add, divide, equal, greater, greater_equal, less, less_equal, maximum, minimum, multiply,
@@ -124,7 +125,9 @@ def __getattr__(name: str) -> Any:
     if name == "nn":  # the one room whose names stay in it: tg.nn.Dense
         return importlib.import_module("tinygrad_edu.nn")
     if name not in _ROOM_OF:
-        raise AttributeError(f"module 'tinygrad_edu' has no attribute {name!r}")
+        raise AttributeError(
+            f"module 'tinygrad_edu' has no attribute {name!r}{hint(name, __all__)}"
+        )
     value = getattr(importlib.import_module(_ROOM_OF[name]), name)
     globals()[name] = value
     return value

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy import float64, ndarray
 
+from tinygrad_edu.core.habits import no_argument
 from tinygrad_edu.core.options import owned
 
 Rule = Callable[..., Any]
@@ -185,8 +186,8 @@ class Primitive:
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Sort what was given into inputs and options, by position or by name as NumPy users do."""
         if self.variadic:
-            unknown = ", ".join(sorted(options.keys() - self.options))
-            raise TypeError(f"{self.name}() does not take {unknown}")
+            unknown = min(options.keys() - self.options)
+            raise no_argument(self.name, unknown, self.options)
         given = dict(zip(self.parameters, args, strict=False))
         if len(args) > len(self.parameters):
             raise TypeError(
@@ -194,7 +195,7 @@ class Primitive:
             )
         for key, value in options.items():
             if key not in self.parameters:
-                raise TypeError(f"{self.name}() does not take {key}=")
+                raise no_argument(self.name, key, self.parameters)
             if key in given:
                 raise TypeError(f"{self.name}() was given {key} twice")
             given[key] = value

@@ -237,5 +237,6 @@ class NumPyProtocol:
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError(
             "a Value does not turn into an array by itself: its gradient would be lost. "
-            "Use v.data for the numbers, tg.stack([…]) for a Value made of Values"
+            "Use v.data for the numbers (to plot them, too), tg.stack([…]) for a Value made of "
+            "Values, also instead of a[i] = v"
         )

@@ -18,6 +18,7 @@ from typing import Annotated, Any, ParamSpec, TypeVar
 
 import numpy as np
 
+from tinygrad_edu.core.habits import hint
 from tinygrad_edu.core.primitive import GradError, Traced
 
 P = ParamSpec("P")
@@ -77,7 +78,9 @@ def checked(f: Callable[P, R]) -> Callable[P, R]:
         try:
             given = signature.bind(*args, **options).arguments
         except TypeError as error:
-            raise TypeError(f"{name}: {error}") from None
+            unknown = [key for key in options if key not in signature.parameters and not more]
+            told = hint(unknown[0], signature.parameters) if unknown else ""
+            raise TypeError(f"{name}: {error}{told}") from None
         kinds = _kinds(f)
         for key, x in given.items():
             kind = kinds.get(key, Any)

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import copy
 import functools
 import inspect
 import itertools
 import operator
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy import float64, ndarray  # NumPy's module answers slowly where every node asks
 
+from tinygrad_edu.core import habits
 from tinygrad_edu.core import sweep as sweeping
 from tinygrad_edu.core.operators import Operators, power
 from tinygrad_edu.core.ops import arithmetic, elementwise, linalg, reductions, shaping
@@ -133,6 +135,17 @@ def numbers(data: Any, what: str = "Value") -> Any:
     array = np.array(array, dtype=dtype, order="K", subok=False)
     array.setflags(write=False)
     return array
+
+
+def _as_method(f: Any) -> Callable[..., Any]:
+    """An operation with options as a method of Value."""
+
+    @functools.wraps(getattr(f, "forward", f))
+    def method(self: Value, *args: Any, **options: Any) -> Any:
+        return f(self, *args, **options)
+
+    method.__doc__ = f"See `tinygrad_edu.{f.__name__}`."
+    return method
 
 
 class Value(NumPyProtocol, Operators):
@@ -413,46 +426,24 @@ class Value(NumPyProtocol, Operators):
 
     # --- methods, as on an array ---------------------------------------------------------------
 
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Value:
-        """See `tinygrad_edu.sum`."""
-        return reductions.sum(self, axis=axis, keepdims=keepdims)
-
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Value:
-        """See `tinygrad_edu.mean`."""
-        return reductions.mean(self, axis=axis, keepdims=keepdims)
-
-    def max(self, axis: Any = None, keepdims: bool = False) -> Value:
-        """See `tinygrad_edu.max`."""
-        return reductions.max(self, axis=axis, keepdims=keepdims)
-
-    def min(self, axis: Any = None, keepdims: bool = False) -> Value:
-        """See `tinygrad_edu.min`."""
-        return reductions.min(self, axis=axis, keepdims=keepdims)
-
-    def prod(self, axis: Any = None, keepdims: bool = False) -> Value:
-        """See `tinygrad_edu.prod`."""
-        return reductions.prod(self, axis=axis, keepdims=keepdims)
-
-    def var(self, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Value:
-        """See `tinygrad_edu.var`."""
-        return reductions.var(self, axis=axis, keepdims=keepdims, ddof=ddof)
-
-    def std(self, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Value:
-        """See `tinygrad_edu.std`."""
-        return reductions.std(self, axis=axis, keepdims=keepdims, ddof=ddof)
-
-    def cumsum(self, axis: Any = None) -> Value:
-        """See `tinygrad_edu.cumsum`."""
-        return reductions.cumsum(self, axis=axis)
+    sum = _as_method(reductions.sum)
+    mean = _as_method(reductions.mean)
+    prod = _as_method(reductions.prod)
+    max = _as_method(reductions.max)
+    min = _as_method(reductions.min)
+    var = _as_method(reductions.var)
+    std = _as_method(reductions.std)
+    cumsum = _as_method(reductions.cumsum)
+    softmax = _as_method(reductions.softmax)
+    squeeze = _as_method(shaping.squeeze)
+    relu = _as_method(elementwise.relu)
+    leaky_relu = _as_method(elementwise.leaky_relu)
+    clip = _as_method(elementwise.clip)
 
     def transpose(self, *axes: Any) -> Value:
         """Axes reversed, or in the order given."""
         order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None
         return shaping.transpose(self, axes=order)
-
-    def squeeze(self, axis: Any = None) -> Value:
-        """See `tinygrad_edu.squeeze`."""
-        return shaping.squeeze(self, axis=axis)
 
     def ravel(self) -> Value:
         """All numbers in one row."""
@@ -496,33 +487,22 @@ class Value(NumPyProtocol, Operators):
         """See `tinygrad_edu.sigmoid`."""
         return elementwise.sigmoid(self)
 
-    def relu(self, at_zero: float = 1) -> Value:
-        """See `tinygrad_edu.relu`."""
-        return elementwise.relu(self, at_zero=at_zero)
-
-    def leaky_relu(self, slope: float = 0.01, at_zero: float = 1) -> Value:
-        """See `tinygrad_edu.leaky_relu`."""
-        return elementwise.leaky_relu(self, slope=slope, at_zero=at_zero)
-
     def softplus(self) -> Value:
         """See `tinygrad_edu.softplus`."""
         return elementwise.softplus(self)
 
-    def softmax(self, axis: Any = None) -> Value:
-        """See `tinygrad_edu.softmax`."""
-        return reductions.softmax(self, axis=axis)
-
-    def clip(self, min: Any = None, max: Any = None) -> Value:
-        """See `tinygrad_edu.clip`."""
-        return elementwise.clip(self, min=min, max=max)
-
     # --- what Python asks of an object ---------------------------------------------------------
 
     def __pow__(self, other: Any) -> Any:
-        return power(self, other) if _operand(other) else NotImplemented
+        return power(self, other) if _operand(other, "power", self) else NotImplemented
 
     def __rpow__(self, other: Any) -> Any:
-        return power(other, self) if _operand(other) else NotImplemented
+        return power(other, self) if _operand(other, "power", self) else NotImplemented
+
+    if not TYPE_CHECKING:  # to mypy, what is not declared is not there
+
+        def __getattr__(self, name: str) -> Any:
+            raise habits.no_attribute(self, name)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError(
@@ -555,7 +535,8 @@ class Value(NumPyProtocol, Operators):
     def __float__(self) -> float:
         raise TypeError(
             f"float({_label(self)}) would lose its gradient. For the number use v.item(); for a "
-            "function of it use tg.exp, tg.log, … or np.exp, not math.exp"
+            "function of it use tg.exp, tg.log, … or np.exp, not math.exp; for an array of Values, "
+            "a[i] = v, use a list and tg.stack"
         )
 
     __int__ = __float__
@@ -600,17 +581,22 @@ class Value(NumPyProtocol, Operators):
         if self.op is not None:
             raise GradError(
                 f"{_label(self)} was computed by {self.op}: only leaves can be copied or pickled. "
-                "Use v.detach() for its numbers"
+                "Use v.detach() for its numbers, v.data to plot them"
             )
-        return _restore, (np.asarray(self._data), self.name, self.requires_grad, self.grad)
+        kept = np.asarray(self._data), self.name, self.requires_grad, self.grad
+        return _restore, (type(self), *kept), getattr(self, "__dict__", None) or None
 
     def __deepcopy__(self, memo: Any) -> Any:
-        make, args = self.__reduce__()
-        return make(*args)
+        make, args, attributes = self.__reduce__()
+        value = make(*args)
+        if attributes:  # of a subclass
+            vars(value).update(copy.deepcopy(attributes, memo))
+        return value
 
 
-def _restore(data: Any, name: str | None, requires_grad: bool, grad: Any) -> Value:
-    value = Value(data, name, requires_grad)
+def _restore(cls: type[Value], data: Any, name: str | None, requires_grad: bool, grad: Any) -> Any:
+    value = _new(cls)
+    Value.__init__(value, data, name, requires_grad)
     value.grad = grad
     return value
 
@@ -676,6 +662,8 @@ def constant(x: Any, others: tuple[Any, ...] = (), op: Primitive | str = "Value"
         return _leaf(x)
     if type(x) is ndarray and x.dtype is _FLOAT64 and x.ndim:
         return _leaf(numbers(x))
+    if isinstance(x, Value):
+        return x  # of a subclass
     if isinstance(x, Operators):
         raise TypeError(f"{op}: a Value and a {type(x).__name__} cannot be mixed")
     data = numbers(x, what=str(op))
@@ -688,8 +676,15 @@ def constant(x: Any, others: tuple[Any, ...] = (), op: Primitive | str = "Value"
     return _leaf(data)
 
 
-def _operand(x: Any) -> bool:
-    return isinstance(x, (Value, int, float, ndarray, np.number, np.bool_, list, tuple))
+def _operand(x: Any, op: Primitive | str, v: Value) -> bool:
+    """Is `x` numbers to compute with? Raises TypeError for what is none and has no operators."""
+    if isinstance(x, (Value, int, float, ndarray, np.number, np.bool_, list, tuple)):
+        return True
+    if isinstance(x, (str, bytes, dict, set, frozenset, complex)) or x is None:
+        raise TypeError(
+            f"{op}: {described(v)} and {x!r:.60}: real numbers, arrays or Values are needed"
+        )
+    return False
 
 
 def _unary(op: Primitive, x: Value) -> Value:
@@ -728,7 +723,7 @@ def _binary(
 
     def forward(self: Value, other: Any) -> Any:
         if type(other) is not Value:
-            if type(other) is not float and not _operand(other):
+            if type(other) is not float and not _operand(other, op, self):
                 return NotImplemented
             other = constant(other, (self,), op)
         x, y = self._data, other._data
@@ -759,7 +754,7 @@ def _binary(
         return node
 
     def reflected(self: Value, other: Any) -> Any:
-        if not _operand(other):
+        if not _operand(other, op, self):
             return NotImplemented
         return forward(constant(other, (self,), op), self)
 

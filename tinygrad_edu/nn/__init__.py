@@ -14,6 +14,9 @@ learnt from the inputs), `datasets`, `export`.
 [0, 1, 1, 0]
 """
 
+from typing import Any
+
+from tinygrad_edu.core.habits import hint
 from tinygrad_edu.nn.datasets import Dataset, breast_cancer, digits, iris
 from tinygrad_edu.nn.diagnostics import Diagnosis, Watch, diagnose, plot_vanishing
 from tinygrad_edu.nn.initialise import he, small, unscaled, xavier, zeros
@@ -41,3 +44,7 @@ __all__ = [
     "decision_boundary", "diagnose", "digits", "fit", "he", "iris", "line_chart", "norm_of",
     "plot_vanishing", "pretrain", "small", "unscaled", "xavier", "zeros",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    raise AttributeError(f"module 'tinygrad_edu.nn' has no attribute {name!r}{hint(name, __all__)}")

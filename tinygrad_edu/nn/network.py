@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from tinygrad_edu.core.files import read_npz, write_npz
+from tinygrad_edu.core.habits import no_attribute
 from tinygrad_edu.core.ops import elementwise, losses, reductions
 from tinygrad_edu.core.primitive import GradError, asarray
 from tinygrad_edu.core.signature import Natural, Size, checked
@@ -32,6 +33,16 @@ FROM_LOGITS: dict[str, Loss] = {
     "cross_entropy": lambda Z, Y, axis: losses.cross_entropy(Z, Y, axis=axis),
 }
 USUAL = {"sigmoid": "binary_cross_entropy", "softmax": "cross_entropy"}
+
+
+class Parameters(dict[str, Value]):
+    """What is trained, by name. Not to be called, as elsewhere a method of this name would be."""
+
+    def __call__(self) -> NoReturn:
+        raise TypeError(
+            "net.parameters is a dictionary, without brackets: net.parameters.values() are the "
+            "Values, optimiser.step(net.parameters) moves them"
+        )
 
 
 class Network:
@@ -88,6 +99,11 @@ class Network:
         options = f"loss={self.loss_name}, seed={self.seed}, rows={self.rows}, l2={self.l2}"
         return f"Network({self.n0}, {layers}, {options})"
 
+    if not TYPE_CHECKING:  # to mypy, what is not declared is not there
+
+        def __getattr__(self, name: str) -> Any:
+            raise no_attribute(self, name)
+
     @property
     def loss_name(self) -> str:
         """What the loss is called."""
@@ -102,9 +118,9 @@ class Network:
     # --- numbers -------------------------------------------------------------------------------
 
     @property
-    def parameters(self) -> dict[str, Value]:
+    def parameters(self) -> Parameters:
         """What is trained, by name: W1, b1, W2, …"""
-        return {name: p for layer in self.layers for name, p in layer.parameters.items()}
+        return Parameters(pair for layer in self.layers for pair in layer.parameters.items())
 
     def state(self) -> dict[str, Array]:
         """All its numbers by name: the parameters, and the running means of BatchNorm."""

@@ -7,12 +7,13 @@ arrays that it is given and gives back, so that training can be saved and go on 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 
+from tinygrad_edu.core.habits import no_argument, no_attribute
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.signature import Count, Natural, Share, check_fields, checked
 from tinygrad_edu.core.value import Value, numbers
@@ -80,6 +81,23 @@ class Optimiser:
 
     lr: float | Schedule
     remembers: ClassVar[tuple[str, ...]] = ()  # what is kept per parameter, zero at the start
+
+    def __new__(cls, *settings: Any, **named: Any) -> Self:
+        """Answers what optimisers are asked elsewhere; a dataclass would blame its arguments."""
+        if settings and isinstance(settings[0], Iterable):
+            raise TypeError(
+                f"{cls.__name__} takes no parameters, only settings: {cls.__name__}(0.001). "
+                "Give them to step: memory = optimiser.step(net.parameters, memory)"
+            )
+        known = [field.name for field in fields(cls)]
+        for name in named.keys() - set(known):
+            raise no_argument(cls.__name__, name, known)
+        return super().__new__(cls)
+
+    if not TYPE_CHECKING:  # to mypy, what is not declared is not there
+
+        def __getattr__(self, name: str) -> Any:
+            raise no_attribute(self, name)
 
     def __post_init__(self) -> None:
         check_fields(self)

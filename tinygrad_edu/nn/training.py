@@ -23,7 +23,7 @@ import numpy as np
 from tinygrad_edu.core.files import read_npz, write_npz
 from tinygrad_edu.core.primitive import GradError, asarray
 from tinygrad_edu.core.signature import Count, Natural, check, checked
-from tinygrad_edu.core.value import no_grad
+from tinygrad_edu.core.value import Value, no_grad
 from tinygrad_edu.nn.initialise import Array
 from tinygrad_edu.nn.network import Network
 from tinygrad_edu.nn.optimisers import Adam, Memory, Optimiser, clip_norm
@@ -123,6 +123,8 @@ class Run:
             found = self.programs.measured(net, X, Y, self._draw)
             found = found or recorded(net, X, Y, self._draw())
             if not math.isfinite(found.cost):
+                _check_finite("X", X)
+                _check_finite("Y", Y)
                 raise GradError(
                     f"fit: the cost is {found.cost} at step {at.step + 1}. The steps are too "
                     "large: try a smaller learning rate, clip=1.0, or smaller initial weights"
@@ -226,6 +228,18 @@ class Run:
         self.programs.kinds = programs
         self.position = Position(**position, memory=memory, best_state=groups["best"])
         self.history = History({key: a.tolist() for key, a in groups["history"].items()})
+
+
+def _check_finite(name: str, numbers: Any) -> None:
+    """Raise GradError for data that is not finite."""
+    data = np.asarray(numbers.data if isinstance(numbers, Value) else numbers)
+    bad = int(np.sum(~np.isfinite(data)))
+    if bad:
+        raise GradError(
+            f"fit: {bad} of the {data.size} numbers of {name} in this mini-batch, shape "
+            f"{data.shape}, are nan or infinite: no cost can be computed of them. "
+            f"np.argwhere(~np.isfinite({name})) finds them"
+        )
 
 
 def shuffled(

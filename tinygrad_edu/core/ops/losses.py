@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.habits import own_keywords
 from tinygrad_edu.core.ops.arithmetic import power_constant, subtract
 from tinygrad_edu.core.ops.elementwise import log, sigmoid, softplus, xdivy
 from tinygrad_edu.core.ops.reductions import (
@@ -177,6 +178,7 @@ def _same_shape(name: str, a: Any, y: Any) -> Any:
     return y
 
 
+@own_keywords
 def binary_cross_entropy(a: Any, y: Any, from_logits: bool = False, axis: int = 0) -> Any:
     """The loss per example of a probability a against a target y: ``−(y log a + (1−y) log(1−a))``.
 
@@ -214,6 +216,7 @@ def one_hot(labels: Any, classes: int, axis: int = 0) -> Any:
     return np.moveaxis(np.eye(classes)[labels], -1, axis)
 
 
+@own_keywords
 def cross_entropy(z: Any, labels: Any, axis: int = 0) -> Any:
     """The loss per example of logits z against classes: ``−Σ y log softmax(z)`` along `axis`.
 
@@ -244,6 +247,7 @@ def cross_entropy(z: Any, labels: Any, axis: int = 0) -> Any:
     return softmax_loss(z, labels, axis=axis)
 
 
+@own_keywords
 def mean_squared_error(a: Any, y: Any, axis: int = 0) -> Any:
     """The mean over units of ``(a − y)²``, per example.
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.core.habits import own_keywords
 from tinygrad_edu.core.primitive import Each, GradError, GradIndexError, Shape, primitive, shape
 
 # NumPy's stubs know `reduce` with a literal keepdims only.
@@ -99,6 +100,7 @@ def moveaxis(x: Any, source: int, destination: int) -> Any:
     return transpose(x, axes=tuple(axes))
 
 
+@own_keywords
 def expand_dims(x: Any, axis: int) -> Any:
     """``x`` with an axis of length 1 put in at `axis`.
 
@@ -110,6 +112,7 @@ def expand_dims(x: Any, axis: int) -> Any:
     return reshape(x, shape=(*old[:at], 1, *old[at:]))
 
 
+@own_keywords
 def squeeze(x: Any, axis: Any = None) -> Any:
     """``x`` without its axes of length 1, or without those named in `axis`.
 
@@ -261,22 +264,29 @@ def joined(*xs: Any, axis: Any = 0) -> Any:
     return np.concatenate(xs, axis=axis)
 
 
+@own_keywords
 def concatenate(xs: Any, axis: int | None = 0) -> Any:
     """A list of arrays or Values joined along an existing axis.
 
     >>> concatenate([np.zeros((2, 3)), np.zeros((1, 3))]).shape
     (3, 3)
     """
-    return joined(*_listed("concatenate", xs), axis=axis if axis is None else operator.index(axis))
+    axis = axis if axis is None else operator.index(axis)
+    parts = _listed("concatenate", xs)
+    return joined(*_fitting("concatenate", parts, parts, axis), axis=axis)
 
 
+@own_keywords
 def stack(xs: Any, axis: int = 0) -> Any:
     """A list of arrays or Values of one shape joined along a new axis.
 
     >>> stack([np.zeros(3), np.zeros(3)]).shape
     (2, 3)
     """
-    return joined(*(expand_dims(x, axis) for x in _listed("stack", xs)), axis=axis)
+    parts = _listed("stack", xs)
+    if len({shape(x) for x in parts}) > 1:
+        raise GradError(f"stack: {_told(parts)} must have one shape; tg.concatenate joins others")
+    return joined(*(expand_dims(x, axis) for x in parts), axis=axis)
 
 
 def vstack(xs: Any) -> Any:
@@ -285,8 +295,9 @@ def vstack(xs: Any) -> Any:
     >>> vstack([np.zeros(3), np.zeros((2, 3))]).shape
     (3, 3)
     """
-    rows = _listed("vstack", xs)
-    return joined(*(reshape(x, shape=(1, -1)) if len(shape(x)) < 2 else x for x in rows), axis=0)
+    given = _listed("vstack", xs)
+    rows = [reshape(x, shape=(1, -1)) if len(shape(x)) < 2 else x for x in given]
+    return joined(*_fitting("vstack", given, rows, 0), axis=0)
 
 
 def hstack(xs: Any) -> Any:
@@ -295,8 +306,10 @@ def hstack(xs: Any) -> Any:
     >>> hstack([np.zeros((3, 1)), np.zeros((3, 2))]).shape
     (3, 3)
     """
-    columns = [reshape(x, shape=(1,)) if shape(x) == () else x for x in _listed("hstack", xs)]
-    return joined(*columns, axis=0 if len(shape(columns[0])) == 1 else 1)
+    given = _listed("hstack", xs)
+    columns = [reshape(x, shape=(1,)) if shape(x) == () else x for x in given]
+    axis = 0 if len(shape(columns[0])) == 1 else 1
+    return joined(*_fitting("hstack", given, columns, axis), axis=axis)
 
 
 def _listed(name: str, xs: Any) -> list[Any]:
@@ -305,3 +318,21 @@ def _listed(name: str, xs: Any) -> list[Any]:
     if not xs:
         raise GradError(f"{name}() needs at least one array")
     return list(xs)
+
+
+def _fitting(name: str, given: list[Any], parts: list[Any], axis: int | None) -> list[Any]:
+    """`parts`, made of what was given, whose shapes are the same but along `axis`."""
+    if axis is not None:
+        shapes = [shape(x) for x in parts]
+        along = axis % (len(shapes[0]) or 1)
+        if len({(len(old), old[:along], old[along + 1 :]) for old in shapes}) > 1:
+            raise GradError(
+                f"{name}: {_told(given)} do not fit: they may differ along axis {axis} only"
+            )
+    return parts
+
+
+def _told(xs: list[Any]) -> str:
+    """Names and shapes of the first few."""
+    some = [f"{getattr(x, 'name', None) or f'number {i}'} {shape(x)}" for i, x in enumerate(xs[:5])]
+    return " and ".join(some) + " …" * (len(xs) > 5)
