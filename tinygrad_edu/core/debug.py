@@ -11,8 +11,9 @@ import linecache
 import pathlib
 import sys
 import weakref
+import zlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -39,13 +40,13 @@ class _Watch:
     """Looks at everything that is computed inside a block, and remembers where that was."""
 
     def __init__(self) -> None:
-        self._seen: dict[int, tuple[str, weakref.ref[Value]]] = {}
+        self._seen: dict[int, tuple[str, weakref.ref[Value], list[int]]] = {}
 
     def computed(self, node: Any, op: Primitive, parents: tuple[Any, ...]) -> None:
         """Look at a new node. Raises GradError if it is the first that is not finite."""
         seen, key, line = self._seen, id(node), _users_line()
         # Not a WeakKeyDictionary: it compares Values with ==.
-        seen[key] = line, weakref.ref(node, lambda _: seen.pop(key, None))
+        seen[key] = line, weakref.ref(node, lambda _: seen.pop(key, None)), _checksums(node)
         if _bad(node._data).any() and (
             np.isnan(node._data).any() or not any(_bad(x._data).any() for x in parents)
         ):
@@ -60,6 +61,9 @@ class _Watch:
 
     def swept(self, root: Any, gradients: dict[Any, Any]) -> None:
         """Look at the gradients: of the first bad one, which rule made it."""
+        for node in gradients:
+            if id(node) in self._seen and _checksums(node) != self._seen[id(node)][2]:
+                self._tell_change(node)
         if any(isinstance(g, Operators) for g in gradients.values()):
             return  # made by operations, which have been looked at
         bad = {node for node, g in gradients.items() if g is not None and _bad(g).any()}
@@ -76,6 +80,16 @@ class _Watch:
                     f"the gradient of {described(node)} is {_first(gradients[node], ())}: finite "
                     f"contributions that are too large together\n  {self.line(node)}"
                 )
+
+    def _tell_change(self, node: Value) -> NoReturn:
+        """Raise for a node whose numbers, or those of an input, have been written into."""
+        now, then = _checksums(node), self._seen[id(node)][2]
+        changed = next(v for v, a, b in zip((*node.parents, node), now, then) if a != b)
+        raise GradError(
+            f"the numbers of {described(changed)} have been written into after {node.op} was "
+            "computed, by something that does not ask NumPy (torch.from_numpy, ctypes, setflags): "
+            f"its gradient would be wrong. Give away a copy, .data.copy()\n  {self.line(node)}"
+        )
 
     def _accuse(self, child: Any, node: Any, dz: Any) -> None:
         """Raise if the rule of `child` makes a bad gradient for `node` from the good one it got."""
@@ -111,7 +125,8 @@ class debug_nans(contextlib.ContextDecorator):
     """``with tg.debug_nans(): …``: raise where a nan or infinity first appears, forward or back.
 
     The GradError names the operation, its inputs with shapes and numbers, and the line of your file
-    that asked for it. For this thread and, of asyncio, this task; for graphs computed inside, where
+    that asked for it. Numbers that somebody has written into between forward and backward, past
+    NumPy's read-only flag, are told too. For this thread and, of asyncio, this task; for graphs computed inside, where
     NumPy's own warnings are silent. Also a decorator.
 
     >>> x = Value(0.0, name="x")
@@ -135,6 +150,12 @@ class debug_nans(contextlib.ContextDecorator):
 
     def _recreate_cm(self) -> debug_nans:
         return debug_nans()
+
+
+def _checksums(node: Any) -> list[int]:
+    """Of the numbers a node was computed from, and of its own."""
+    arrays = map(np.asarray, (*node._inputs, node._data))
+    return [zlib.crc32(np.ascontiguousarray(a).view(np.uint8)) if a.ndim else 0 for a in arrays]
 
 
 def _bad(x: Any) -> Any:

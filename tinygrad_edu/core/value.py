@@ -286,7 +286,9 @@ class Value(NumPyProtocol, Operators):
 
         ``p.data = x`` and ``p.data -= step`` give a leaf new numbers of the same dtype (a
         parameter's also of the same shape). Graphs recorded before keep the old ones, so their
-        gradients stay right; writing *into* the array raises GradError.
+        gradients stay right; writing *into* the array raises GradError. What writes without asking
+        NumPy (``torch.from_numpy(p.data)``, ctypes) is noticed inside `tinygrad_edu.debug_nans`
+        only.
         """
         data = self._data
         if type(data) is not ndarray:
@@ -761,15 +763,46 @@ def _binary(
     return forward, reflected
 
 
-for _name, _op, _operate in (
-    ("add", arithmetic.add, operator.add), ("sub", arithmetic.subtract, operator.sub),
-    ("mul", arithmetic.multiply, operator.mul), ("truediv", arithmetic.divide, operator.truediv),
-    ("matmul", linalg.matmul, linalg.matmul.forward),
+def _augmented(operate: Callable[..., Any], symbol: str) -> Callable[..., Any]:
+    """The operator of ``v += …``: the same as ``v = v + …``, where that is what is meant."""
+
+    def method(self: Value, other: Any) -> Any:
+        if self._needs and self.op is None:
+            _check_no_update(self, other, symbol)
+        return operate(self, other)
+
+    return method
+
+
+def _check_no_update(leaf: Value, other: Any, symbol: str) -> None:
+    """Raise GradError for ``p -= lr * p.grad``: it would make a new node and move no parameter.
+
+    An update is told from a sum that begins with a leaf, ``total += loss``: it comes after
+    `backward`, or where nothing is recorded, or adds an array of plain numbers.
+    """
+    if leaf._grad is None and (isinstance(other, Value) or np.ndim(other) == 0):
+        if not asking or _recording.get():
+            return
+    name = leaf.name or "p"
+    raise GradError(
+        f"{_label(leaf)} {symbol}= … would make a new node and leave the leaf as it is: no "
+        f"parameter is moved by it. To give it new numbers write {name}.data {symbol}= …; for a "
+        f"node computed from it, {name} = {name} {symbol} …"
+    )
+
+
+for _name, _symbol, _op, _operate in (
+    ("add", "+", arithmetic.add, operator.add), ("sub", "-", arithmetic.subtract, operator.sub),
+    ("mul", "*", arithmetic.multiply, operator.mul),
+    ("truediv", "/", arithmetic.divide, operator.truediv),
+    ("matmul", "@", linalg.matmul, linalg.matmul.forward),
 ):  # fmt: skip
     _both = _binary(_op, _operate)
     for _form, _method in zip((f"__{_name}__", f"__r{_name}__"), _both, strict=True):
         _method.__name__ = _form
         setattr(Value, _form, _method)
+    setattr(Value, f"__i{_name}__", _augmented(_both[0], _symbol))
+setattr(Value, "__ipow__", _augmented(Value.__pow__, "**"))  # noqa: B010
 
 
 def _compare(test: Any, v: Value, other: Any) -> Any:
