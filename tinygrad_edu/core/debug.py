@@ -86,8 +86,8 @@ class _Watch:
         now, then = _checksums(node), self._seen[id(node)][2]
         changed = next(v for v, a, b in zip((*node.parents, node), now, then) if a != b)
         raise GradError(
-            f"the numbers of {described(changed)} have been written into after {node.op} was "
-            "computed, by something that does not ask NumPy (torch.from_numpy, ctypes, setflags): "
+            f"the numbers of {described(changed)} have been written into after {described(node)} "
+            "was computed, by something that does not ask NumPy (torch.from_numpy, ctypes, setflags): "
             f"its gradient would be wrong. Give away a copy, .data.copy()\n  {self.line(node)}"
         )
 
@@ -126,8 +126,8 @@ class debug_nans(contextlib.ContextDecorator):
 
     The GradError names the operation, its inputs with shapes and numbers, and the line of your file
     that asked for it. Numbers that somebody has written into between forward and backward, past
-    NumPy's read-only flag, are told too. For this thread and, of asyncio, this task; for graphs computed inside, where
-    NumPy's own warnings are silent. Also a decorator.
+    NumPy's read-only flag, are told too. For this thread and, of asyncio, this task; for graphs
+    computed inside, where NumPy's own warnings are silent. Also a decorator.
 
     >>> x = Value(0.0, name="x")
     >>> with debug_nans():
@@ -155,7 +155,7 @@ class debug_nans(contextlib.ContextDecorator):
 def _checksums(node: Any) -> list[int]:
     """Of the numbers a node was computed from, and of its own."""
     arrays = map(np.asarray, (*node._inputs, node._data))
-    return [zlib.crc32(np.ascontiguousarray(a).view(np.uint8)) if a.ndim else 0 for a in arrays]
+    return [zlib.crc32(a.tobytes()) if a.ndim else 0 for a in arrays]
 
 
 def _bad(x: Any) -> Any:
