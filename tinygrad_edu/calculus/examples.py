@@ -18,7 +18,7 @@ import numpy as np
 from tinygrad_edu.core.ops import arithmetic, linalg, losses, reductions, shaping
 from tinygrad_edu.core.ops.elementwise import exp
 from tinygrad_edu.core.primitive import GradError
-from tinygrad_edu.core.sweep import reachable
+from tinygrad_edu.core.sweep import needed, reachable
 from tinygrad_edu.core.value import Value
 
 #: Operations that reduce axes named in their options.
@@ -233,7 +233,8 @@ def _averaged(
     cost: Value, dimensions: _Dimensions, order: list[Value], m: int | None
 ) -> int | None:
     """The one dimension that the cost sums over and divides by the length of."""
-    parameters = [node for node in order if node.op is None and node.requires_grad]
+    learning = needed(order)
+    parameters = [node for node in order if node.op is None and node in learning]
     computed = [n for n in order if n.op is not None and n.requires_grad and n.size > 1]
     fits: set[int] = set()
     for scale, summed, averaged in _sums(cost, dimensions):

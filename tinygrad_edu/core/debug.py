@@ -87,8 +87,8 @@ class _Watch:
         changed = next(v for v, a, b in zip((*node.parents, node), now, then) if a != b)
         raise GradError(
             f"the numbers of {described(changed)} have been written into after {described(node)} "
-            "was computed, by something that does not ask NumPy (torch.from_numpy, ctypes, setflags): "
-            f"its gradient would be wrong. Give away a copy, .data.copy()\n  {self.line(node)}"
+            "was computed, by what does not ask NumPy (torch.from_numpy, ctypes, setflags): its "
+            f" gradient would be wrong. Give away a copy, .data.copy()\n  {self.line(node)}"
         )
 
     def _accuse(self, child: Any, node: Any, dz: Any) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextvars
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any, Protocol
 
@@ -79,6 +79,16 @@ def needs(node: Any) -> tuple[bool, ...]:
 def needing(node: Any) -> list[Any]:
     """The inputs of a node that needed a gradient when it was computed from them."""
     return [parent for parent, needed in zip(node.parents, needs(node)) if needed]
+
+
+def needed(nodes: Sequence[Any]) -> set[Any]:
+    """Of all nodes of a graph, those that needed a gradient when it was recorded.
+
+    A leaf's own flag may have been changed since, for graphs to come.
+    """
+    used = {parent for node in nodes for parent in node.parents}
+    ends = {node for node in nodes if node not in used and node.requires_grad}
+    return ends.union(parent for node in nodes for parent in needing(node))
 
 
 def leading_to(wrt: frozenset[Any], order: list[Any]) -> list[Any]:

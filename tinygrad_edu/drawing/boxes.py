@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_edu.core.primitive import GradError
+from tinygrad_edu.core.sweep import needed
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.drawing import folding, local, numbers
 from tinygrad_edu.drawing.text import layer_of, markup, quoted, superscripted, visible, wide
@@ -18,6 +19,7 @@ from tinygrad_edu.rules import derive
 #: A leaf used more often is drawn again, small, at each use: long edges tie a layout in knots.
 OFTEN = 8
 #: The rules are written on the backward edges where there are at most this many operations.
+OTHER_SWEEPS = "its .grad is of other sweeps, too"
 RULES = 40
 
 GRADIENT = "#a11d33"
@@ -95,6 +97,8 @@ class Drawing:
         self.names = names
         self.verdicts = verdicts or {}
         self.ids = ids
+        self.needed = needed(nodes)
+        self.grad = local.swept(self.root) if self.backward else {}
         self.number = {node: i for i, node in enumerate(nodes)}
         self.owner = folding.owners(nodes, names)
         self.groups = (
@@ -138,7 +142,7 @@ class Drawing:
         inputs = [parent for node in self.alone for parent in node.parents]
         for node in self.nodes if self.ids else dict.fromkeys([*self.alone, *inputs]):
             name, layered = self.names.get(node), self._layer(node) is not None
-            if name is None and (node.op is not None or node.shape or node.requires_grad):
+            if name is None and (node.op is not None or node.shape or node in self.needed):
                 name = f"v{self.number[node]}"
             if name is not None:
                 self.called[node] = local.Written.named(name, self._shape(node), layered)
@@ -150,7 +154,7 @@ class Drawing:
             return
         self.derived = self._derive()
         for node in reversed(self.alone):
-            self.back[node] = local.contributions(node, self.called, self.gradient)
+            self.back[node] = self._contributions(node)
             for sent in self.back[node]:
                 self.arriving.setdefault(sent.parent, []).append(sent.amount)
                 if (
@@ -191,8 +195,11 @@ class Drawing:
     def sent(self, node: Any) -> list[local.Contribution]:
         """What `node` sends back to each of its inputs."""
         if node not in self.back:
-            self.back[node] = local.contributions(node, self.called, self.gradient)
+            self.back[node] = self._contributions(node)
         return self.back[node]
+
+    def _contributions(self, node: Any) -> list[local.Contribution]:
+        return local.contributions(node, self.called, self.gradient, self.grad.get(node))
 
     # --- boxes ---------------------------------------------------------------------------------
 
@@ -230,7 +237,7 @@ class Drawing:
 
     def _shown(self, node: Any) -> bool:
         """The backward pass alone goes nowhere but to what needs a gradient."""
-        return self.forward or node.requires_grad or node is self.root
+        return self.forward or node in self.needed or node is self.root
 
     def _id(self, name: str) -> str:
         return f' id="{name}"' if self.ids else ""
@@ -240,7 +247,7 @@ class Drawing:
 
         Graphviz writes the id of a cell only where it makes the cell a link, as a target does.
         """
-        known = self.ids and node._grad is not None
+        known = self.ids and self.grad.get(node) is not None
         return f' ID="d{self.leaves[node]}" TITLE="gradient" TARGET="_self"' if known else ""
 
     def edge(self, node: Any, k: int) -> str:
@@ -282,10 +289,12 @@ class Drawing:
             rows.append(_row("value", numbers.html_like(data)))
             if data is not node._data:
                 rows.append(_row("", '<FONT POINT-SIZE="9"><I>replaced since</I></FONT>'))
-        if self.backward and node.requires_grad:
-            g, part = node._grad, self._gradient_of(node)
+        if self.backward and node in self.needed:
+            g, part = self.grad.get(node), self._gradient_of(node)
             shown = "<I>not computed</I>" if g is None else numbers.html_like(g)
             rows.append(_row("grad", f'<FONT COLOR="{GRADIENT}">{shown}</FONT>', part))
+            if g is not None and node._grad is not None and not np.array_equal(g, node._grad):
+                rows.append(_row("", f'<FONT POINT-SIZE="9"><I>{OTHER_SWEEPS}</I></FONT>', part))
             told = self._sum(node)
             if told:
                 told = f'<FONT POINT-SIZE="9" COLOR="{GRADIENT}">{told}</FONT>'
@@ -318,7 +327,7 @@ class Drawing:
 
     def _group_box(self, group: folding.Group) -> str:
         computed = [node for node in group.members if node.op is not None]
-        learned = [node for node in group.members if node.op is None and node.requires_grad]
+        learned = [node for node in group.members if node.op is None and node in self.needed]
         ops = Counter(op_label(node) for node in computed).most_common()
         parts = [f"{n} {op}" if n > 1 else op for op, n in ops[:6]] + ["…"] * (len(ops) > 6)
         lines = [", ".join(parts)] if parts else []
@@ -331,7 +340,7 @@ class Drawing:
             total = sum(node.size for node in learned)
             lines.append(f"{total} parameter" + "s" * (total > 1))
             if self.backward:
-                known = [node._grad for node in learned if node._grad is not None]
+                known = [g for g in map(self.grad.get, learned) if g is not None]
                 if len(known) == len(learned):
                     lines.append(f"‖grad‖ {_norm(known)}")
                     gradient = self._gradient_of(learned[0])
@@ -361,7 +370,7 @@ class Drawing:
             if not self._shown(node):
                 continue
             if alone:
-                lines += self._edge(into, f"n{n}", str(n), node.requires_grad)
+                lines += self._edge(into, f"n{n}", str(n), node in self.needed)
             sent = {c.input: c for c in self.back.get(node, ())}
             for k, parent in enumerate(node.parents):
                 source = self.leaves[parent]
@@ -374,7 +383,7 @@ class Drawing:
                         lines.append(
                             f'\t{source} [label=<<FONT COLOR="{_SOFT}"><I>{text}</I></FONT>>]\n'
                         )
-                    flows = parent.requires_grad and node.op.differentiable
+                    flows = parent in self.needed and node.op.differentiable
                     lines += self._edge(source, into, f"{n}_{k}", flows, sent.get(k))
                 elif source != into:
                     between.setdefault((source, into), []).append(parent)
@@ -390,9 +399,9 @@ class Drawing:
             label = f'label="{len(crossing)} ×" fontcolor="{_SOFT}"' if crossing[1:] else ""
             marks = f"{label}{self._id(f'f{key}')}".strip()
             lines.append(f"\t{source} -> {into}{f' [{marks}]' if marks else ''}\n")
-        flowing = list(dict.fromkeys(node for node in crossing if node.requires_grad))
+        flowing = list(dict.fromkeys(node for node in crossing if node in self.needed))
         if self.backward and flowing:
-            known = [node._grad for node in flowing if node._grad is not None]
+            known = [g for g in map(self.grad.get, flowing) if g is not None]
             label = f" label=<&#160;‖grad‖ {_norm(known)}>" if len(known) == len(flowing) else ""
             lines.append(
                 f'\t{source} -> {into} [dir=back style=dashed color="{GRADIENT}" '
@@ -465,8 +474,9 @@ def plain(nodes: Sequence[Any], names: Mapping[Any, str], show: str) -> list[str
         for role, look in ROLES.items()
     }
     signs: dict[Any, str] = {}
+    swept = root._grad is not None  # a sweep for the picture would take as long as the picture
     for node, me in ids.items():
-        op, g, x = node.op, node._grad, node._data
+        op, g, x = node.op, node._grad if swept else None, node._data
         text = f"{x:.4g}" if type(x) is float else f"{node.shape}"
         if gradients and node.requires_grad:
             if g is None:

@@ -6,22 +6,23 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinygrad_edu.core.primitive import GradError
-from tinygrad_edu.core.sweep import sweep
+from tinygrad_edu.core.sweep import needed
 from tinygrad_edu.core.value import Value
 
 
 def expanded(nodes: Sequence[Any], names: dict[Any, str]) -> tuple[Value, dict[Any, str]]:
     """A copy of a graph with every operation that has a definition replaced by its parts.
 
-    `nodes`: oldest first. The copy is computed from the numbers the graph recorded; its gradients
-    come from a sweep of its own where the graph has them, and those of leaves are taken over. The
-    graph itself is not touched. Returns the result and the names of the copy's nodes.
+    `nodes`: oldest first. The copy is computed from the numbers the graph recorded, and its result
+    has the gradient that the graph's has. The graph itself is not touched. Returns the result and
+    the names of the copy's nodes.
     """
     copies: dict[Any, Value] = {}
     recorded = {p: x for node in nodes for p, x in zip(node.parents, node._inputs) if p.op is None}
+    learning = needed(nodes)
     for node in nodes:
         if node.op is None:
-            copies[node] = Value(recorded.get(node, node._data), node.name, node.requires_grad)
+            copies[node] = Value(recorded.get(node, node._data), node.name, node in learning)
             continue
         inputs = [copies[parent] for parent in node.parents]
         compute = node.op.definition or node.op
@@ -30,10 +31,5 @@ def expanded(nodes: Sequence[Any], names: dict[Any, str]) -> tuple[Value, dict[A
         except (GradError, ArithmeticError):
             copies[node] = node.op(*inputs, **node.options)
     root, result = nodes[-1], copies[nodes[-1]]
-    if root._grad is not None and result.requires_grad:
-        for copy, g in sweep(result, root._grad).items():
-            copy._grad = g
-    for node, copy in copies.items():
-        if node.op is None:
-            copy._grad = node._grad
+    result._grad = root._grad
     return result, {copies[node]: name for node, name in names.items()}

@@ -15,7 +15,7 @@ from tinygrad_edu.core.operators import Operators
 from tinygrad_edu.core.ops import arithmetic, elementwise
 from tinygrad_edu.core.ops.shaping import sum_to, summed_axes
 from tinygrad_edu.core.primitive import Primitive, Shape, shape
-from tinygrad_edu.core.sweep import fit
+from tinygrad_edu.core.sweep import fit, needs, sweep
 from tinygrad_edu.drawing.text import layer_of, visible
 
 _ELEMENTWISE = (arithmetic.__name__, elementwise.__name__)
@@ -155,6 +155,18 @@ def _inputs(node: Any, names: Mapping[Any, Written]) -> list[Written]:
     ]
 
 
+def swept(root: Any) -> dict[Any, Any]:
+    """The gradients of a graph, by one sweep from what `backward` has left at its root; else none.
+
+    What a leaf holds itself may be another graph's, on other data, or the sum of several: one
+    picture shows one sweep.
+    """
+    if root._grad is None:
+        return {}
+    with np.errstate(all="ignore"):
+        return sweep(root, root._grad)
+
+
 class Contribution(NamedTuple):
     """What one edge sends back: to which input, by which rule, how much (None: not computed)."""
 
@@ -165,16 +177,19 @@ class Contribution(NamedTuple):
 
 
 def contributions(
-    node: Any, names: Mapping[Any, Written], gradients: Mapping[Any, Written]
+    node: Any, names: Mapping[Any, Written], gradients: Mapping[Any, Written], grad: Any
 ) -> list[Contribution]:
-    """One entry for each use of an input that needs a gradient, in the operation's order."""
+    """One entry for each use of an input that needs a gradient, in the operation's order.
+
+    `grad`: the numbers of the node's own gradient, None where they are not known.
+    """
     if node.op is None or not node.requires_grad:
         return []
     found = []
     inputs = node._inputs
     dz, z = gradients[node], names[node]
-    for k, (rule, parent) in enumerate(zip(node.op.rules, node.parents)):
-        if rule is None or not parent.requires_grad:
+    for k, (rule, parent, needed) in enumerate(zip(node.op.rules, node.parents, needs(node))):
+        if rule is None or not needed:
             continue
         try:
             said = rule(dz, z, *_inputs(node, names), **node.options)
@@ -184,7 +199,7 @@ def contributions(
             said = Written.named(f"{dz.text} through {node.op.name}", shape(inputs[k]))
         if not isinstance(said, Written):
             said = Written.constant(said)
-        amount = None if node._grad is None else _amount(rule, node._grad, node, inputs, k)
+        amount = None if grad is None else _amount(rule, grad, node, inputs, k)
         found.append(Contribution(k, parent, said, amount))
     return found
 

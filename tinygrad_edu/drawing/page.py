@@ -84,7 +84,7 @@ def _legend(drawing: boxes.Drawing) -> str:
 
 def _note(drawing: boxes.Drawing) -> str:
     told = [f"{drawing.folded}." if drawing.folded else ""]
-    if drawing.root._grad is None:
+    if not drawing.grad:
         told.append(
             "Gradients are not computed yet: call backward() on the result, then draw again."
         )
@@ -130,8 +130,8 @@ def _nodes(drawing: boxes.Drawing) -> list[dict[str, Any]]:
                 "inputs": [drawing.number[parent] for parent in node.parents],
                 "edges": [drawing.edge(node, k) for k in range(len(node.parents))],
                 "value": _numbers(drawing.recorded[node]),
-                "grad": _numbers(node._grad),
-                "needs": node.requires_grad,
+                "grad": _numbers(drawing.grad.get(node)),
+                "needs": node in drawing.needed,
                 "derived": drawing.derived.get(node),
                 "verdict": drawing.verdicts.get(drawing.names.get(node, "")),
                 "number": i,
@@ -151,18 +151,18 @@ def _forward(drawing: boxes.Drawing) -> list[dict[str, Any]]:
 
 def _backward(drawing: boxes.Drawing) -> list[dict[str, Any]]:
     """The seed, then every operation in sweep order: what it sends back, and the sums so far."""
-    if drawing.root._grad is None:
+    if not drawing.grad:
         return []
     steps: list[dict[str, Any]] = [{"kind": "seed", "node": drawing.number[drawing.root]}]
     uses: dict[Any, int] = {}
     for node in drawing.nodes:
-        if node.op is not None and node.requires_grad:
+        if node.op is not None and node in drawing.needed:
             for parent in node.parents:
                 uses[parent] = uses.get(parent, 0) + 1
     totals: dict[Any, Any] = {}
     counted: dict[Any, int] = {}
     for node in reversed(drawing.nodes):
-        if node.op is None or not node.requires_grad or node._grad is None:
+        if node.op is None or drawing.grad.get(node) is None:
             continue
         sent = []
         for c in drawing.sent(node):

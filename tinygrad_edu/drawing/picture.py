@@ -85,8 +85,11 @@ def draw(
     `show`: ``"forward"``, ``"backward"`` or ``"both"``. `names`: names for values that have none,
     such as ``locals()``. Above `max_nodes` values the graph is folded, and says so; ``None`` draws
     all. `expand`: operations made of simpler ones in their parts. `verdicts`: words to mark nodes
-    with, by name, such as ``{"W1": "wrong: the 1/m is missing"}``. Gradients are shown as
-    `backward` left them, and never changed.
+    with, by name, such as ``{"W1": "wrong: the 1/m is missing"}``.
+
+    Gradients are those of one sweep of this graph, from what `backward` left at `cost`; without
+    that, none are shown, whatever another graph's sweep has left at a parameter. (More than 1,000
+    values drawn one by one have those that `backward` left them.) Nothing is changed.
 
     Raises TypeError for what is not a Value, GradError for an unknown `show` or `max_nodes`.
 

@@ -16,7 +16,7 @@ from tinygrad_edu.core.operators import Operators
 from tinygrad_edu.core.ops.shaping import summed_axes
 from tinygrad_edu.core.primitive import GradError, Primitive, Shape
 from tinygrad_edu.core.signature import checked
-from tinygrad_edu.core.sweep import reachable, sweep
+from tinygrad_edu.core.sweep import needed, reachable, sweep
 from tinygrad_edu.core.value import Value, numbers
 
 Program = Callable[..., tuple[Any, dict[str, Any]]]
@@ -46,8 +46,9 @@ def export(cost: Value, engine: str = "jax") -> Program:
         raise ImportError("exporting to JAX needs it: pip install jax jaxlib") from None
     order = reachable(cost, every=True)[::-1]
     leaves: dict[str, Value] = {}
+    learning = needed(order)
     for node in order:
-        if node.op is None and node.name is None and node.requires_grad:
+        if node.op is None and node.name is None and node in learning:
             raise GradError(
                 f"export: a leaf of shape {node.shape} needs a gradient and has no name; "
                 "tg.name_values(W1=W1, …) gives it one"
@@ -78,7 +79,7 @@ def export(cost: Value, engine: str = "jax") -> Program:
             return held[node], tuple(held[parent] for parent in node.parents)
 
         gradients = sweep(cost, JaxArray(jnp.ones_like(z.array)), read)
-        wanted = {name: leaf for name, leaf in leaves.items() if leaf.requires_grad}
+        wanted = {name: leaf for name, leaf in leaves.items() if leaf in learning}
         return z.array, {
             name: jnp.zeros(leaf.shape) if gradients.get(leaf) is None else bare(gradients[leaf])
             for name, leaf in wanted.items()

@@ -318,10 +318,16 @@ class Network:
         return tg.derive(self._graph(X, Y), **options)
 
     def draw(self, X: Any = None, Y: Any = None, **options: Any) -> Any:
-        """The network's graph as a picture, values and gradients in it: see `tinygrad_edu.draw`."""
+        """The network's graph as a picture, values and gradients in it: see `tinygrad_edu.draw`.
+
+        Both are of X and Y, or of an example; what training has left in the parameters' `grad` is
+        neither shown nor changed.
+        """
         import tinygrad_edu as tg
 
-        return tg.draw(self._graph(X, Y), **options)
+        cost = self._graph(X, Y)
+        cost.grad = 1.0
+        return tg.draw(cost, **options)
 
     def check(self, backward: Any, X: Any = None, Y: Any = None, **options: Any) -> Any:
         """Your own backward pass against the network's gradients.

@@ -16,7 +16,7 @@ import numpy as np
 
 from tinygrad_edu.core.ops import shaping
 from tinygrad_edu.core.primitive import GradError
-from tinygrad_edu.core.sweep import reachable, sweep
+from tinygrad_edu.core.sweep import needed, reachable, sweep
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.program import floats, source
 from tinygrad_edu.program.arguments import Argument, Listed, Scalars
@@ -74,7 +74,7 @@ def _no_collection() -> Iterator[None]:
 
 def _named(nodes: Sequence[Value], names: Mapping[str, Any]) -> tuple[list[Slot], dict[Value, str]]:
     """The arguments, and a title for every node that has one."""
-    present = set(nodes)
+    present, learning = set(nodes), needed(nodes)
     titles = {node: node.name for node in nodes if node.name is not None}
     slots: dict[str, Slot] = {}
     held: set[Value] = set()
@@ -86,7 +86,9 @@ def _named(nodes: Sequence[Value], names: Mapping[str, Any]) -> tuple[list[Slot]
         leaves = _table_of_leaves(what, present)
         if leaves is not None and held.isdisjoint(leaves.flat):
             default = np.array([leaf._data for leaf in leaves.flat]).reshape(leaves.shape)
-            needs = any(leaf.requires_grad for leaf in leaves.flat)
+            needs = any(
+                leaf in learning or leaf.requires_grad > (leaf in present) for leaf in leaves.flat
+            )
             slots[name] = Argument(name, default, needs), leaves
             held.update(leaves.flat)
     unnamed = []
@@ -94,24 +96,24 @@ def _named(nodes: Sequence[Value], names: Mapping[str, Any]) -> tuple[list[Slot]
         if node.op is not None or node in held:
             continue
         if node in titles:
-            _add(slots, titles[node], node)
-        elif node.requires_grad:
+            _add(slots, titles[node], node, node in learning)
+        elif node in learning:
             unnamed.append(node)
     number = 0
     for node in unnamed:
         while f"arg{number}" in slots:
             number += 1
-        _add(slots, f"arg{number}", node)
+        _add(slots, f"arg{number}", node, True)
     return list(slots.values()), titles
 
 
-def _add(slots: dict[str, Slot], name: str, leaf: Value) -> None:
+def _add(slots: dict[str, Slot], name: str, leaf: Value, needs: bool) -> None:
     if name in slots:
         raise GradError(
             f"compile: two leaves are called {name}. Arguments need names of their own: "
             "use tg.name_values, or names=locals()"
         )
-    slots[name] = Argument(name, leaf._data, leaf.requires_grad), _objects([leaf], ())
+    slots[name] = Argument(name, leaf._data, needs), _objects([leaf], ())
 
 
 def _table_of_leaves(what: Any, present: set[Value]) -> np.ndarray[Any, Any] | None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygrad_edu.core.ops import arithmetic, linalg, reductions
 from tinygrad_edu.core.primitive import GradError, Shape
-from tinygrad_edu.core.sweep import reachable, sweep
+from tinygrad_edu.core.sweep import needed, needing, reachable, sweep
 from tinygrad_edu.rules.axes import Axes
 from tinygrad_edu.rules.expression import Algebra, Formula, Size, Spent
 from tinygrad_edu.rules.layout import Layout
@@ -60,6 +60,7 @@ class Deriving:
     ) -> None:
         self.cost = cost
         self.nodes = reachable(cost, every=True)[::-1]
+        self.learning = needed(self.nodes)
         self.axes = Axes(self.nodes)
         self.divisors = self.axes.divisors()
         self.example_axis = self.axes.examples(cost, m)
@@ -102,7 +103,7 @@ class Deriving:
         for node in self.nodes:
             text = given.get(node, node.name)
             if not text:
-                if node.op is None and not node.requires_grad and node.shape:
+                if node.op is None and node not in self.learning and node.shape:
                     text = next(
                         (k for k, v in self.index_names.items() if np.array_equal(v, node._data)),
                         None,
@@ -207,7 +208,7 @@ class Deriving:
             bent[node] = 0
             if node.op is None or node in self.name_of or node.op is linalg.matmul:
                 continue
-            inside = [p for p in node.parents if p.requires_grad]
+            inside = needing(node)
             if not _is_linear(node):
                 for p in inside:
                     if bent[p] >= MOST_BENT:
@@ -222,13 +223,13 @@ class Deriving:
         self.margins = {
             parent
             for node in self.nodes if node.op in (arithmetic.maximum, arithmetic.minimum)
-            for parent in node.parents if parent.requires_grad
+            for parent in needing(node)
         }  # fmt: skip
         # Looked up among these, the largest is found only as it was computed, to the last digit.
         self.searched = {
             parent
             for node in self.nodes if node.op in (reductions.max, reductions.min)
-            for parent in node.parents if parent.requires_grad
+            for parent in needing(node)
         }  # fmt: skip
         for node in self.nodes:
             if node.op is None:
@@ -292,7 +293,7 @@ class Deriving:
             axis, factor, power = divisor
             poly = (self.size(axis).symbol ** power).scaled(rational(factor))
             return Formula(algebra, poly, shape)
-        if node not in self.name_of and not node.requires_grad:
+        if node not in self.name_of and node not in self.learning:
             if not node.shape and np.isfinite(node._data):
                 return Formula(algebra, algebra.number(float(node._data)), shape)
             known = self._made_from_known(node)
@@ -300,7 +301,7 @@ class Deriving:
                 return Formula(algebra, known, shape)
         if node not in self.name_of:
             self._name_array(node)
-        constant = not node.requires_grad and node.shape == ()
+        constant = node not in self.learning and node.shape == ()
         fact = self.facts.get(node, ("", None))[0]
         positive = constant and float(node._data) > 0
         atom = algebra.name(
@@ -313,7 +314,7 @@ class Deriving:
     def _made_from_known(self, node: Any) -> Poly | None:
         """``1 - Y`` or ``-Y`` of a plain array Y: NumPy computed it before a Value was met."""
         for atom, other in self.given.items():
-            if other.shape == node.shape and not other.requires_grad:
+            if other.shape == node.shape and other not in self.learning:
                 y = self.algebra.of(atom)
                 for poly, numbers in (
                     (self.algebra.one - y, 1 - other._data),
@@ -325,12 +326,12 @@ class Deriving:
 
     def _name_array(self, node: Any) -> None:
         """A name for an unnamed leaf; two constants of the same numbers share it."""
-        if not node.requires_grad:
+        if node not in self.learning:
             for text, other in self.arrays.items():
                 if _same_numbers(other, node):
                     self.name_of[node] = text
                     return
-        text = self._fresh("p" if node.requires_grad else "c")
+        text = self._fresh("p" if node in self.learning else "c")
         self.arrays[text] = node
         self._name(node, text)
 
@@ -413,13 +414,13 @@ class Deriving:
         self.wanted = None if wrt is None else {self._node(k) for k in _several(wrt)}
         self.every = every
         for node in self.wanted or ():
-            if not node.requires_grad:
+            if node not in self.learning:
                 raise GradError(
                     f"derive: {self.name_of.get(node, 'a node')} needs no gradient: it was made "
                     "with requires_grad=False"
                 )
         self.has_parameters = any(
-            n.op is None and n.requires_grad and self._is_parameter(n)
+            n.op is None and n in self.learning and self._is_parameter(n)
             for n in self.nodes
             if n in self.name_of
         )
@@ -436,9 +437,8 @@ class Deriving:
         targets: dict[Any, set[Any]] = {}
         for node in self.nodes:
             found: set[Any] = set()
-            for p in node.parents:
-                if p.requires_grad:
-                    found |= {p} if self._is_target_line(p, targets[p]) else targets[p]
+            for p in needing(node):
+                found |= {p} if self._is_target_line(p, targets[p]) else targets[p]
             targets[node] = found
         return targets
 
@@ -570,7 +570,7 @@ class Deriving:
 def _is_linear(node: Any) -> bool:
     """In what needs a gradient."""
     if node.op.name in ("multiply", "divide"):
-        return not all(p.requires_grad for p in node.parents)
+        return len(needing(node)) < len(node.parents)
     return node.op.name in LINEAR
 
 
