@@ -27,7 +27,7 @@ from tinygrad_edu.checking.truth import (
 from tinygrad_edu.checking.vocabulary import suggestion
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.signature import Size, checked
-from tinygrad_edu.core.sweep import reachable
+from tinygrad_edu.core.sweep import needed, reachable
 from tinygrad_edu.core.value import Value, numbers
 
 #: How many entries of one quantity the central difference is computed for: all, up to this many.
@@ -251,6 +251,7 @@ def _judge(
     as_given, as_true = dict(base), dict(base)
     kinks = Kinks(cost, [node for name in manual for node in named[name[1:]]], found)
     replay = Replay(cost)
+    learning = needed(replay.order)
     rows = []
     wrong: dict[str, Any] = {}
     multiples: dict[str, float] = {}
@@ -271,7 +272,7 @@ def _judge(
         full = None if error is None else largest_error(given, truth)
         note, numerical = _numerically(replay, node, given, truth, found)
         verdict = (
-            "unchecked" if not any(n.requires_grad for n in nodes)
+            "unchecked" if learning.isdisjoint(nodes)
             else "correct" if _right(error)
             else "unchecked" if error is not None and np.isnan(truth).any()
             else "follows" if _right(error_from_truth)

@@ -87,7 +87,7 @@ class _Watch:
         changed = next(v for v, a, b in zip((*node.parents, node), now, then) if a != b)
         raise GradError(
             f"the numbers of {described(changed)} have been written into after {described(node)} "
-            "was computed, by what does not ask NumPy (torch.from_numpy, ctypes, setflags): its "
+            "was computed, by what does not ask NumPy (torch.from_numpy, ctypes, setflags): its"
             f" gradient would be wrong. Give away a copy, .data.copy()\n  {self.line(node)}"
         )
 

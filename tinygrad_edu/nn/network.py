@@ -318,16 +318,14 @@ class Network:
         return tg.derive(self._graph(X, Y), **options)
 
     def draw(self, X: Any = None, Y: Any = None, **options: Any) -> Any:
-        """The network's graph as a picture, values and gradients in it: see `tinygrad_edu.draw`.
+        """The network's graph on X and Y, or an example, as a picture: see `tinygrad_edu.draw`.
 
-        Both are of X and Y, or of an example; what training has left in the parameters' `grad` is
-        neither shown nor changed.
+        What training has left in the parameters' `grad` is of other data and not shown. For
+        gradients call `lecture_cost`, `backward` and `tinygrad_edu.draw`.
         """
         import tinygrad_edu as tg
 
-        cost = self._graph(X, Y)
-        cost.grad = 1.0
-        return tg.draw(cost, **options)
+        return tg.draw(self._graph(X, Y), **options)
 
     def check(self, backward: Any, X: Any = None, Y: Any = None, **options: Any) -> Any:
         """Your own backward pass against the network's gradients.
