@@ -61,7 +61,7 @@ class _Watch:
 
     def swept(self, root: Any, gradients: dict[Any, Any]) -> None:
         """Look at the gradients: of the first bad one, which rule made it."""
-        for node in gradients:
+        for node in reversed(gradients):  # the oldest first: others may be views of it
             if id(node) in self._seen and _checksums(node) != self._seen[id(node)][2]:
                 self._tell_change(node)
         if any(isinstance(g, Operators) for g in gradients.values()):
