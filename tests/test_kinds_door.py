@@ -500,7 +500,8 @@ def test_operators_are_the_same_objects_while_somebody_debugs():
         (lambda v, M: tg.grad(lambda x: x, argnum=1), TypeError, "argnums="),
         (lambda v, M: v.numpy(), AttributeError, r"v\.data"),
         (lambda v, M: v.view(3, 1), AttributeError, r"v\.reshape"),
-        (lambda v, M: v.backwards(), AttributeError, "did you mean 'backward'"),
+        (lambda v, M: v.unsqueeze(0), AttributeError, r"tg\.expand_dims"),
+        (lambda v, M: v.requires_grad_(), AttributeError, r"v\.requires_grad = True"),
         (lambda v, M: tg.tensor([1.0]), AttributeError, r"tg\.Value"),
         (lambda v, M: tg.cat([v, v]), AttributeError, r"tg\.concatenate"),
         (lambda v, M: tg.sofmax(v), AttributeError, "did you mean 'softmax'"),
@@ -541,16 +542,18 @@ def test_habits_of_other_libraries_are_answered_by_networks_and_optimisers(call,
 def test_the_answer_stands_in_the_message_itself():
     """A shell that prints the message alone, as IPython does, shows it too."""
     code = (
-        "import tinygrad_edu as tg\ntry:\n  tg.Value(1.0).bakward\n"
+        "import tinygrad_edu as tg\ntry:\n  tg.Value(1.0).clone\n"
         "except AttributeError as error:\n  print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "did you mean 'backward'" in done.stdout
+    assert "here it is +v" in done.stdout
 
 
 def test_what_a_value_has_not_it_has_not():
     v = Value(1.0)
     assert not hasattr(v, "numpy")
+    assert "numpy" not in dir(v)
+    assert {"grad", "backward", "sum", "name"} <= set(dir(v))
     assert not hasattr(v, "__array_interface__")
     assert getattr(v, "_repr_html_", None) is None
     assert not hasattr(nn.Network(2, nn.Dense(1)), "_repr_markdown_")

@@ -7,12 +7,24 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
-from typing import ParamSpec, TypeVar
+from typing import NoReturn, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: Names of PyTorch, JAX, Keras and NumPy, in any place, and what to write instead.
+#: Attributes that PyTorch, JAX, Keras or NumPy would have where a Value stands, and what to write.
+OF_A_VALUE = {
+    "numpy": "v.data", "values": "v.data", "value": "v.data", "tolist": "v.data.tolist()",
+    "to_numpy": "v.data", "astype": "tg.Value(v.data.astype(…))", "copy": "v.detach(), or +v",
+    "clone": "+v", "view": "v.reshape(…)", "permute": "v.transpose(…)", "t": "v.T",
+    "unsqueeze": "tg.expand_dims(v, axis)", "argmax": "np.argmax(v)", "any": "(v > 0).any()",
+    "grad_fn": "v.op", "is_leaf": "v.op is None", "requires_grad_": "v.requires_grad = True",
+    "zero_": "v.data = np.zeros(v.shape)", "gradient": "v.grad", "mm": "v @ w",
+    "matmul": "v @ w", "pow": "v ** n", "add_": "v.data += …", "sub_": "v.data -= …",
+    "mul_": "v.data *= …", "fill_": "v.data = …", "copy_": "v.data = …",
+}  # fmt: skip
+
+#: The same in any place.
 HABITS = {
     # arguments
     "dim": "axis=", "dims": "axes=", "keepdim": "keepdims=", "correction": "ddof=",
@@ -23,15 +35,7 @@ HABITS = {
     "weight_decay": "l2= of nn.Network", "lr": "optimiser=nn.Adam(0.001)",
     "optimizer": "optimiser=", "num_epochs": "epochs=", "n_epochs": "epochs=",
     "validation_data": "validation=(X, Y)",
-    # of a Value
-    "numpy": "v.data", "values": "v.data", "value": "v.data", "tolist": "v.data.tolist()",
-    "to_numpy": "v.data", "astype": "tg.Value(v.data.astype(…))", "copy": "v.detach(), or +v",
-    "clone": "+v", "view": "v.reshape(…)", "permute": "v.transpose(…)", "t": "v.T",
-    "unsqueeze": "tg.expand_dims(v, axis)", "argmax": "np.argmax(v)", "any": "(v > 0).any()",
-    "grad_fn": "v.op", "is_leaf": "v.op is None", "requires_grad_": "v.requires_grad = True",
-    "zero_": "v.data = np.zeros(v.shape)", "gradient": "v.grad", "mm": "v @ w",
-    "matmul": "v @ w", "pow": "v ** n", "add_": "v.data += …", "sub_": "v.data -= …",
-    "mul_": "v.data *= …", "fill_": "v.data = …", "copy_": "v.data = …",
+    **OF_A_VALUE,
     # of the package
     "tensor": "tg.Value", "Tensor": "tg.Value", "Variable": "tg.Value", "array": "tg.Value",
     "Parameter": "tg.Value", "cat": "tg.concatenate", "jit": "tg.compile", "jacrev": "tg.jacobian",
@@ -67,6 +71,19 @@ def hint(name: str, known: Iterable[str]) -> str:
 
     near = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+class Elsewhere:
+    """An attribute that is none: asking for it is the usual AttributeError, with an answer.
+
+    (A class with a ``__getattr__`` would answer every name, and all its attributes be slow.)
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, x: object, cls: type) -> NoReturn:
+        raise AttributeError(f"{cls.__name__} has no attribute {self.name!r}{hint(self.name, ())}")
 
 
 def no_attribute(x: object, name: str) -> AttributeError:

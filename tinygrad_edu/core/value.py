@@ -14,7 +14,7 @@ import itertools
 import operator
 import threading
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy import float64, ndarray  # NumPy's module answers slowly where every node asks
@@ -501,10 +501,8 @@ class Value(NumPyProtocol, Operators):
     def __rpow__(self, other: Any) -> Any:
         return power(other, self) if _operand(other, "power", self) else NotImplemented
 
-    if not TYPE_CHECKING:  # to mypy, what is not declared is not there
-
-        def __getattr__(self, name: str) -> Any:
-            raise habits.no_attribute(self, name)
+    def __dir__(self) -> list[str]:
+        return sorted(set(super().__dir__()) - habits.OF_A_VALUE.keys())
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError(
@@ -802,6 +800,8 @@ for _name, _symbol, _op, _operate in (
         _method.__name__ = _form
         setattr(Value, _form, _method)
     setattr(Value, f"__i{_name}__", _augmented(_both[0], _symbol))
+for _name in habits.OF_A_VALUE:
+    setattr(Value, _name, habits.Elsewhere(_name))
 setattr(Value, "__ipow__", _augmented(Value.__pow__, "**"))  # noqa: B010
 
 
