@@ -178,12 +178,14 @@ def _sweep_numbers(order: list[Any], root: Any, seed: Any, keep_all: bool) -> di
             x_data, y_data = node._x_data, node._y_data
             which = node._needs
             try:
-                if which == 3:
+                if y is None:
+                    if which != 1:
+                        continue
+                    dx = op.rules[0](dz, z, x_data)
+                elif which == 3:
                     rule, dy_rule = op.rules
                     dx = rule(dz, z, x_data, y_data)
                     dy = dy_rule(dz, z, x_data, y_data)
-                elif y is None and which == 1:
-                    dx = op.rules[0](dz, z, x_data)
                 elif which == 1:
                     dx = op.rules[0](dz, z, x_data, y_data)
                 elif which == 2:
