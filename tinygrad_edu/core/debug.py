@@ -12,7 +12,6 @@ import pathlib
 import sys
 import weakref
 import zlib
-from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import numpy as np
@@ -108,19 +107,6 @@ class _Watch:
                 )
 
 
-def _watched() -> Iterator[None]:
-    """Look at this thread's nodes and sweeps until closed; NumPy, which would warn, is silent."""
-    watch = sweeping.watching.get() or _Watch()
-    asking.append(None)
-    token = sweeping.watching.set(watch)
-    try:
-        with np.errstate(all="ignore"):
-            yield
-    finally:
-        sweeping.watching.reset(token)
-        asking.pop()
-
-
 class debug_nans(contextlib.ContextDecorator):
     """``with tg.debug_nans(): …``: raise where a nan or infinity first appears, forward or back.
 
@@ -138,15 +124,19 @@ class debug_nans(contextlib.ContextDecorator):
     """
 
     def __init__(self) -> None:
-        self._open: list[Any] = []
+        self._open: list[tuple[Any, Any]] = []
 
     def __enter__(self) -> None:
-        block = contextlib.contextmanager(_watched)()
-        block.__enter__()
-        self._open.append(block)
+        watch, silence = sweeping.watching.get() or _Watch(), np.errstate(all="ignore")
+        asking.append(None)
+        silence.__enter__()
+        self._open.append((sweeping.watching.set(watch), silence))
 
     def __exit__(self, *exc: Any) -> None:
-        self._open.pop().__exit__(None, None, None)
+        before, silence = self._open.pop()
+        sweeping.watching.reset(before)
+        silence.__exit__(*exc)
+        asking.pop()
 
     def _recreate_cm(self) -> debug_nans:
         return debug_nans()

@@ -104,8 +104,8 @@ def own_keywords(f: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(f)
     def call(*args: P.args, **options: P.kwargs) -> R:
-        for name in options.keys() - known:
-            raise no_argument(f.__name__, name, known)
+        if options and not known.issuperset(options):
+            raise no_argument(f.__name__, min(options.keys() - known), known)
         return f(*args, **options)
 
     return call

@@ -119,6 +119,8 @@ def _named(
     function: Any, meaning: Callable[..., Any], args: Any, options: Any
 ) -> tuple[Any, dict[str, Any]]:
     """Arguments under NumPy's names, from the first on that no operation has."""
+    if len(args) == 1:
+        return args, options
     try:
         names = _signature(function)
     except ValueError:  # written in C
