@@ -171,6 +171,13 @@ def _pick(x: Any, largest: bool, axis: Any, keepdims: bool) -> Any:
     return np.sum(np.where(np.real(x) == top, x, 0), axis=axis, keepdims=keepdims)
 
 
+def _prod_of_others(x: Any, axis: int) -> Any:
+    others = [
+        np.prod(np.delete(x, i, axis), axis=axis, keepdims=True) for i in range(x.shape[axis])
+    ]
+    return np.concatenate(others, axis=axis) if others else x
+
+
 def _variance(x: Any, axis: Any, keepdims: bool, ddof: int = 0) -> Any:
     centred = x - np.mean(x, axis=axis, keepdims=True)
     n = np.size(x) // max(np.size(np.sum(np.real(x), axis=axis)), 1)
@@ -428,6 +435,7 @@ ROWS: dict[str, Row] = {
         signed(0.6, 1.6),
         SUMMABLE,
     ),
+    "prod_of_others": Row(_prod_of_others, (signed(0.6, 1.6),), SUMMABLE[1:], varied=every_axis),
     "var": reduction(
         _variance,
         shapes=(((4,),), ((3, 2),), ((2, 3, 4),)),

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import tinygrad_edu as tg
-from tinygrad_edu.core.sweep import reachable
+from tinygrad_edu.core.sweep import reachable, sweep
 
 
 def named(cost: Any) -> dict[str, Any]:
@@ -32,6 +32,28 @@ def by_the_sweep(cost: Any) -> dict[str, Any]:
         node.zero_grad()
     cost.backward()
     return {k: np.zeros(v.shape, v.dtype) if v.grad is None else v.grad for k, v in nodes.items()}
+
+
+def elsewhere(
+    cost: Any, leaves: dict[str, Any], changed: Callable[[Any], Any] = lambda z: z
+) -> tuple[Any, dict[str, Any]]:
+    """The recorded operations and the sweep on other numbers of the leaves, by name; the cost and
+    the gradients by name. `changed` changes what each operation gives."""
+    nodes = reachable(cost, every=True)[::-1]
+    data: dict[Any, Any] = {}
+    for node in nodes:
+        if node.op is None:
+            data[node] = leaves[node.name] if node.name in leaves else node.data
+        else:
+            data[node] = changed(
+                node.op.evaluate(tuple(data[p] for p in node.parents), node.options)
+            )
+    found = sweep(cost, 1.0, lambda node: (data[node], tuple(data[p] for p in node.parents)))
+    return data[cost], {
+        node.name: np.zeros(node.shape) if g is None else g
+        for node, g in found.items()
+        if node.name is not None
+    }
 
 
 def function_of(derivation: tg.Derivation) -> Callable[[dict[str, Any]], tuple[Any, Any]]:

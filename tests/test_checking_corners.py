@@ -284,7 +284,8 @@ def last(text):
     (RELU + TOP, "dZ1 = W2.T @ dZ2 * (Z1 > 1)",
      "relu_mask_boundary", "dZ1 = W2.T @ dZ2 * (Z1 > 0)"),
     (RELU + TOP,
-     "dZ1 = W2.T @ (dZ2 * (Z2 > 0))", "derivative_at_wrong_point", "dZ1 = W2.T @ dZ2 * (Z1 > 0)"),
+     "dZ1 = W2.T @ (dZ2 * (Z2 > 0))", "derivative_at_wrong_point",
+     "dZ1 = W2.T @ dZ2 * (Z1 >= 0)"),
     (RELU + TOP + "dZ1 = W2.T @ dZ2\n",
      "dZ1[Z1 <= 0] = 1", "wrong_derivative_formula", "dZ1 = np.where(Z1 <= 0, 0, dZ1)"),
     # columns against rows

@@ -585,7 +585,7 @@ def test_a_single_relu_is_looked_at_on_both_sides_of_its_kink(claims, verdicts):
     assert [row.verdict for row in rows.values()] == verdicts
     if verdicts[2] == "wrong":
         assert rows["dz"].diagnosis.mistake == "missing_activation_derivative"
-        assert rows["dz"].diagnosis.correction == "dz = da * (z > 0)"
+        assert rows["dz"].diagnosis.correction == "dz = da * (z >= 0)"
 
 
 def test_a_claim_above_the_cost_is_remarked_on_because_it_is_not_judged():

@@ -274,7 +274,9 @@ def test_ties_share_the_gradient_evenly():
     assert slopes(tg.min, [[1.0, 1.0], [1.0, 1.0]]).tolist() == [[0.25, 0.25], [0.25, 0.25]]
     assert slopes(tg.maximum, 2.0, 2.0) == [0.5, 0.5]
     assert slopes(tg.minimum, 2.0, 2.0) == [0.5, 0.5]
-    assert slopes(lambda v: tg.maximum(v, 0).sum(), [0.0, 1.0]).tolist() == [0.5, 1.0]
+    assert slopes(lambda v: tg.maximum(v, 0.5).sum(), [0.5, 1.0]).tolist() == [0.5, 1.0]
+    # With the plain number 0 it is the lecture's ReLU, whose derivative at 0 is 1.
+    assert slopes(lambda v: tg.maximum(v, 0).sum(), [0.0, 1.0]).tolist() == [1.0, 1.0]
     many = np.zeros(100_000, dtype=np.float32)
     assert np.sum(slopes(tg.max, many), dtype=float) == pytest.approx(1.0, rel=1e-6)
     rows = slopes(lambda v: tg.max(v, axis=1).sum(), [[3.0, 3.0], [1.0, 2.0]])

@@ -22,10 +22,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.core.habits import hint
-from tinygrad_edu.core.operators import power
+from tinygrad_edu.core.operators import maximum, power
 from tinygrad_edu.core.ops.arithmetic import (
-    add, divide, equal, greater, greater_equal, less, less_equal, maximum, minimum, multiply,
-    negative, not_equal, subtract, where,
+    add, divide, equal, greater, greater_equal, less, less_equal, minimum, multiply, negative,
+    not_equal, subtract, where,
 )  # fmt: skip
 from tinygrad_edu.core.ops.elementwise import (
     absolute, arctan, clip, cos, cosh, exp, expm1, leaky_relu, log, log1p, log2, log10, relu,

@@ -30,6 +30,21 @@ def power(x: Any, y: Any) -> Any:
     return elementwise.power(x, y)
 
 
+def maximum(x: Any, y: Any) -> Any:
+    """The larger of two, element by element; a tie gives half the gradient to each.
+
+    With the plain number 0 it is the lecture's spelling of `relu`, and means that: the derivative
+    at 0 is 1.
+
+    >>> maximum(2.0, 3.0)
+    3.0
+    """
+    for number, z in ((x, y), (y, x)):
+        if isinstance(z, Traced) and is_number(number) and number == 0:
+            return elementwise.relu(z)
+    return arithmetic.maximum(x, y)
+
+
 class Operators(Traced):
     """The operators, in terms of the table of operations."""
 

@@ -96,7 +96,8 @@ class Primitive:
 
     Attributes: `forward` (arrays in, array out), `scalar` (the same on Python floats, where that is
     faster), `rules` (one per input; ``None`` where the derivative is zero), `shape_rule`,
-    `definition` (the same in terms of simpler operations, if it has one), `add_into` (for a rule
+    `definition` (the same in terms of simpler operations, if it has one), `spelling` (the same as
+    NumPy can say it where the definition would overflow or divide by 0), `add_into` (for a rule
     whose gradient is mostly zeros: ``add_into(array, dz, **options)`` adds only what is not),
     `with_slope` (where result and derivative share most of their work: the result of `forward` and
     what the first rule would compute again, or None; the sweep hands it to that rule as
@@ -108,7 +109,7 @@ class Primitive:
     __slots__ = (
         "__dict__", "add_into", "compact", "definition", "differentiable", "forward", "latex",
         "n_inputs", "name", "numpy", "options", "parameters", "rules", "scalar", "shape_rule",
-        "symbol", "variadic", "with_slope",
+        "spelling", "symbol", "variadic", "with_slope",
     )  # fmt: skip
 
     def __init__(
@@ -119,6 +120,7 @@ class Primitive:
         scalar: Callable[..., Any] | None = None,
         shape: Callable[..., Shape] | None = None,
         definition: Callable[..., Any] | None = None,
+        spelling: Callable[..., Any] | None = None,
         add_into: Callable[..., None] | None = None,
         with_slope: Callable[..., tuple[Any, Any]] | None = None,
         symbol: str | None = None,
@@ -132,6 +134,7 @@ class Primitive:
         self.scalar = scalar
         self.shape_rule = shape or (lambda *shapes, **_: np.broadcast_shapes(*shapes))
         self.definition = definition
+        self.spelling = spelling
         self.add_into = add_into
         self.with_slope = with_slope
         self.symbol = symbol or self.name

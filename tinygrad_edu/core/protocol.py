@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from tinygrad_edu.core.operators import power
+from tinygrad_edu.core.operators import maximum, power
 from tinygrad_edu.core.ops import arithmetic, elementwise, linalg, reductions, shaping
 from tinygrad_edu.core.primitive import GradError, Primitive, Traced
 
@@ -29,7 +29,7 @@ UFUNCS: dict[Any, Callable[..., Any]] = {
     np.float_power: power,
     np.square: lambda x: power(x, 2),
     np.reciprocal: lambda x: arithmetic.divide(1.0, x),
-    np.maximum: arithmetic.maximum,
+    np.maximum: maximum,
     np.minimum: arithmetic.minimum,
     np.exp: elementwise.exp,
     np.expm1: elementwise.expm1,

@@ -11,7 +11,7 @@ from tinygrad_edu.core.primitive import GradError, Shape
 from tinygrad_edu.core.signature import checked
 from tinygrad_edu.rules.deriving import Deriving
 from tinygrad_edu.rules.explain import explained
-from tinygrad_edu.rules.referee import disagreement
+from tinygrad_edu.rules.referee import Referee
 from tinygrad_edu.rules.writing import Writer
 
 
@@ -20,7 +20,8 @@ class Rule:
     """One derived line: `name` is the gradient's (``dZ2``), `of` the quantity's (``Z2``).
 
     `text` is for the terminal, `latex` for a page, `numpy` a Python statement; `scale` is what the
-    true gradient was multiplied by (``m``), or nothing.
+    true gradient was multiplied by (``m``), or nothing. In lines a quantity's name is a Python
+    identifier: ``W1`` for ``W₁``.
     """
 
     name: str
@@ -136,24 +137,15 @@ def derive(
         )
     if not cost.requires_grad:
         raise GradError("derive: the cost was computed from nothing that needs a gradient")
-    for exact_ties in (False, True):
-        work = Deriving(cost, convention, m, names or {}, facts or {}, exact_ties)
-        lines = work.lines(wrt, every)
-        problem = disagreement(work, lines)
-        if problem is None:
-            break
-    else:
-        raise AssertionError(
-            f"derive: internal error, please report it: {problem}. "
-            "No rule is shown rather than a wrong one"
-        )
+    work = Deriving(cost, convention, m, names or {}, facts or {})
+    lines = Referee(work, work.lines(wrt, every)).chosen()
     writer = Writer(work, lines)
     rules = []
     for line in lines:
         text, latex, python = writer.line(line)
         scale = work.scale if line.scaled else ""
         explain = partial(explained, work, lines, line)
-        of = work.name_of[line.node]
+        of = work.text_of.get(line.node, work.name_of[line.node])
         rules.append(Rule(line.name, of, line.node.shape, text, latex, python, scale, explain))
     return Derivation(
         rules, work.convention, work.name_of[cost], writer.definitions(), writer.source()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import keyword
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core.ops import arithmetic, linalg, reductions
+from tinygrad_edu.core.identifiers import Identifiers
+from tinygrad_edu.core.ops import arithmetic, elementwise, linalg, reductions
 from tinygrad_edu.core.primitive import GradError, Shape
 from tinygrad_edu.core.sweep import needed, needing, reachable, sweep
 from tinygrad_edu.rules.axes import Axes
@@ -29,7 +29,11 @@ LINEAR = {
     "add", "subtract", "negative", "positive", "matmul", "sum", "mean", "reshape", "transpose",
     "getitem", "joined", "sum_to", "broadcast_to",
 }  # fmt: skip
+#: What the source of a derivation uses itself: no quantity is called so in it.
+USED_IN_SOURCE = {"np", "scatter", "prod_of_others", "slice", "gradients"}
 #: An unnamed one of these, of something that had to be given a name, gets one too.
+#: What is looked at on both sides of a number is better read by a name.
+KINKED = (arithmetic.maximum, arithmetic.minimum, elementwise.relu)
 ACTIVATIONS = {"tanh", "sigmoid", "relu", "leaky_relu", "softmax", "softplus"}
 
 
@@ -56,7 +60,6 @@ class Deriving:
         m: Any,
         names: Mapping[str, Any],
         facts: Mapping[Any, tuple[str, int | None]],
-        exact_ties: bool,
     ) -> None:
         self.cost = cost
         self.nodes = reachable(cost, every=True)[::-1]
@@ -65,7 +68,7 @@ class Deriving:
         self.divisors = self.axes.divisors()
         self.example_axis = self.axes.examples(cost, m)
         self.convention = convention if self.example_axis is not None else "calculus"
-        self.algebra = Algebra(exact_ties)
+        self.algebra = Algebra()
         self.gradients: dict[Atom, Any] = {}
         self.layout = Layout(
             self.algebra, lambda atom: atom in self.gradients, lambda atom: atom in self.given
@@ -75,8 +78,10 @@ class Deriving:
         self.name_of: dict[Any, str] = {}
         self.seen: set[Any] = set()  # given arrays whose fact is not declared, only seen
         self.arrays: dict[str, Any] = {}  # unnamed leaves by the names they were given
-        self.index_names = {k: v for k, v in names.items() if isinstance(v, np.ndarray)}
+        self.identifiers = Identifiers(USED_IN_SOURCE)
+        self.text_of: dict[Any, str] = {}  # what the user calls a node: ``W₁``, not W1
         self._choose_names(names)
+        self.index_names = self._name_indices(names)
         self.facts = {self._node(key): fact for key, fact in facts.items()}
         for node in self.nodes:
             axis = _seen_one_hot(node) if node not in self.facts else None
@@ -100,52 +105,66 @@ class Deriving:
         """The name of each node: its own or the one given; of several with one name, the last."""
         known = set(self.nodes)
         given = {v: k for k, v in names.items() if hasattr(v, "requires_grad") and v in known}
+        arrays = {k: v for k, v in names.items() if isinstance(v, np.ndarray)}
+        texts: dict[Any, str] = {}
         for node in self.nodes:
             text = given.get(node, node.name)
             if not text:
                 if node.op is None and node not in self.learning and node.shape:
                     text = next(
-                        (k for k, v in self.index_names.items() if np.array_equal(v, node._data)),
+                        (k for k, v in arrays.items() if np.array_equal(v, node._data)),
                         None,
                     )
                 if not text:
                     continue
-            text = "".join(c if c.isalnum() or c == "_" else "_" for c in str(text))
-            if not text.isidentifier() or keyword.iskeyword(text):
-                text = f"v_{text}"
-            other = self.node_of.get(text)
+            texts[node] = str(text)
+        identifier = self.identifiers.all(texts.values())
+        for node, text in texts.items():
+            name = identifier[text]
+            self.text_of[node] = text
+            other = self.node_of.get(name)
             if other is not None:
                 if other.op is None and node.op is None and _same_numbers(other, node):
-                    self.name_of[node] = text
+                    self.name_of[node] = name
                     continue
-                del self.name_of[other]
+                del self.name_of[other], self.text_of[other]
                 if other.op is None:  # a leaf must keep some name
-                    self._name(other, self._fresh(text))
-            self._name(node, text)
+                    self._name(other, self.identifiers.fresh(name))
+            self._name(node, name)
         if self.cost not in self.name_of:
-            self._name(self.cost, self._fresh("J", plain=True))
+            self._name(self.cost, self._free("J"))
+
+    def _name_indices(self, names: Mapping[str, Any]) -> dict[str, Any]:
+        """Plain arrays by identifiers: that of the node of this name where it holds them."""
+        found: dict[str, Any] = {}
+        by_text = {text: node for node, text in self.text_of.items()}
+        for text, array in names.items():
+            if isinstance(array, np.ndarray):
+                node = by_text.get(text)
+                same = node is not None and np.array_equal(node._data, array)
+                found[self.name_of[node] if same else self.identifiers.of(str(text))] = array
+        return found
 
     def _name(self, node: Any, text: str) -> None:
         self.node_of[text] = node
         self.name_of[node] = text
 
-    def _fresh(self, stem: str, plain: bool = False) -> str:
-        if plain and stem not in self.node_of:
-            return stem
-        i = 1
-        while f"{stem}{i}" in self.node_of or f"{stem}{i}" in self.arrays:
-            i += 1
-        return f"{stem}{i}"
+    def _free(self, name: str) -> str:
+        """This name, or one with a number behind it."""
+        free = self.identifiers.is_free(name)
+        return self.identifiers.of(name) if free else self.identifiers.fresh(name)
 
     def _node(self, key: Any) -> Any:
         """A node by itself or by name."""
         if isinstance(key, str):
-            if key not in self.node_of:
+            named = {text: node for node, text in self.text_of.items() if node in self.name_of}
+            node = named.get(key, self.node_of.get(key))
+            if node is None:
                 raise GradError(
                     f"derive: nothing is named {key!r} in this graph; "
                     f"there are {', '.join(sorted(self.node_of))}"
                 )
-            return self.node_of[key]
+            return node
         if key not in set(self.nodes):
             raise GradError(
                 f"derive: {getattr(key, 'name', None) or key!r} is not in the cost's graph"
@@ -162,9 +181,7 @@ class Deriving:
                 atom = algebra.name(self.name_of[constant], (), positive=True, constant=True)
                 self.size_symbols[axis] = algebra.of(atom)
         if self.example_axis is not None and self.example_axis not in self.size_symbols:
-            text = "m" if "m" not in self.node_of else self._fresh("m")
-            if getattr(m, "name", None):
-                text = m.name
+            text = self._free(getattr(m, "name", None) or "m")
             self.size_symbols[self.example_axis] = algebra.of(
                 algebra.name(text, (), positive=True, constant=True)
             )
@@ -222,7 +239,7 @@ class Deriving:
         self.cuts = self._cuts()
         self.margins = {
             parent
-            for node in self.nodes if node.op in (arithmetic.maximum, arithmetic.minimum)
+            for node in self.nodes if node.op in KINKED
             for parent in needing(node)
         }  # fmt: skip
         # Looked up among these, the largest is found only as it was computed, to the last digit.
@@ -243,7 +260,7 @@ class Deriving:
             self._written[node] = 1 + sum(self._written[p] for p in unnamed)
             self._nested[node] = 1 + max((self._nested[p] for p in unnamed), default=0)
             if node not in self.name_of and self._deserves_a_name(node, formula.poly, nonlinear):
-                self._name(node, self._fresh("t"))
+                self._name(node, self.identifiers.fresh("t"))
                 self.auto_named[node] = None
             if node in self.name_of and node is not self.cost:
                 atom = self.algebra.name(self.name_of[node], shape)
@@ -253,38 +270,6 @@ class Deriving:
                 self._declare(node, atom, shape)
                 formula = Formula(self.algebra, self.algebra.of(atom), shape)
             self.formula[node] = Formula(self.algebra, formula.poly, shape)
-            if node.requires_grad and not self.algebra.exact_ties:
-                self._declare_what_holds_nearly_always(node)
-
-    def _declare_what_holds_nearly_always(self, node: Any) -> None:
-        """One number alone is the largest, and no factor of a product is zero.
-
-        Where that does not hold for the numbers here, or the referee finds that it makes a line
-        wrong, the line is derived without it.
-        """
-        if node.op not in (reductions.max, reductions.min, reductions.prod):
-            return
-        algebra, options = self.algebra, node.options
-        axis, keepdims = options.get("axis"), options.get("keepdims", False)
-        [parent] = node.parents
-        data, x = np.asarray(parent._data), self.formula[parent]
-        z = reductions.spread(self.formula[node], x, axis, keepdims)
-        if node.op is reductions.prod:
-            [rule], one = node.op.rules, Formula(algebra, algebra.one, self.shape(node))
-            assert rule is not None
-            others = rule(one, self.formula[node], x, **options).poly.atom
-            if others is not None and np.all(data):
-                reason = "no factor of the product is zero"
-                self.simplifier.declare(others, z.poly / x.poly, z.poly, reason)
-            return
-        attained = data == reductions.spread(node._data, data, axis, keepdims)
-        if np.all(np.sum(attained, axis=axis) == 1):
-            algebra.extremes.add((x.poly, z.poly))
-            total = reductions.sum(arithmetic.equal(x, z), axis=axis, keepdims=True).poly.atom
-            if total is not None:
-                largest = "largest" if node.op is reductions.max else "smallest"
-                reason = f"one number alone is the {largest}"
-                self.simplifier.declare(total, algebra.one, z.poly, reason)
 
     def _leaf(self, node: Any) -> Formula:
         algebra, shape = self.algebra, self.shape(node)
@@ -331,7 +316,7 @@ class Deriving:
                 if _same_numbers(other, node):
                     self.name_of[node] = text
                     return
-        text = self._fresh("p" if node in self.learning else "c")
+        text = self.identifiers.fresh("p" if node in self.learning else "c")
         self.arrays[text] = node
         self._name(node, text)
 
@@ -483,9 +468,9 @@ class Deriving:
 
     def _gradient_name(self, node: Any) -> str:
         text = f"d{self.name_of[node]}"
-        while text in self.node_of:
+        while not self.identifiers.is_free(text):
             text += "_"
-        return text
+        return self.identifiers.of(text)
 
     def _is_scaled(self, node: Any) -> bool:
         if self.convention != "lecture" or node.op is None:
@@ -529,15 +514,18 @@ class Deriving:
         return self._holds_product(node) or self.layout.cost(poly) > 3
 
     def _line(self, node: Any, text: str, poly: Poly, scaled: bool, used: list[Relation]) -> Line:
-        try:
-            tree = self.layout.arrange(poly)
-        except Spent:
-            tree = self.layout.plain(poly)
-        line = Line(node, text, poly, tree, scaled, used)
-        self._fit(line)
+        line = Line(node, text, poly, self.arranged(poly), scaled, used)
+        self.fit(line)
         return line
 
-    def _fit(self, line: Line) -> None:
+    def arranged(self, poly: Poly) -> Tree:
+        """A formula written down; flat if there is no work left to look for better."""
+        try:
+            return self.layout.arrange(poly)
+        except Spent:
+            return self.layout.plain(poly)
+
+    def fit(self, line: Line) -> None:
         """Make the line's own shape the gradient's: keep summed axes, reshape or repeat."""
         want = line.node.shape
         for form in (line.tree, keeping(line.tree)):

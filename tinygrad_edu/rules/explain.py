@@ -10,6 +10,7 @@ from tinygrad_edu.core.primitive import Shape
 from tinygrad_edu.core.sweep import sweep
 from tinygrad_edu.rules.deriving import Deriving, Line
 from tinygrad_edu.rules.expression import Formula, Size
+from tinygrad_edu.rules.forms import forward
 from tinygrad_edu.rules.notation import Text
 from tinygrad_edu.rules.poly import Poly
 from tinygrad_edu.rules.simplify import Relation
@@ -179,5 +180,5 @@ class _Explanation:
         if relation.reason != "definition" or relation.source.atom is None:
             return relation.reason
         source = relation.source.atom.name
-        forward = self.writer.forward(self.work.node_of[source])
-        return f"{source} = {self.text(forward)}"
+        made = forward(self.work.node_of[source], self.writer.trees)
+        return f"{source} = {self.text(made)}"

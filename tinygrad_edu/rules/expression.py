@@ -105,7 +105,7 @@ def float_text(x: Any) -> str:
 NOT_FINITE = {float_text(x): x for x in (math.inf, -math.inf, math.nan)}
 
 #: Operations that multiply a constant factor straight through.
-LINEAR = {"transpose", "reshape", "getitem", "scatter", "joined", "cumsum"}
+LINEAR = {"transpose", "reshape", "getitem", "scatter", "joined", "cumsum", "mean"}
 COMPARISONS = {"greater", "greater_equal", "less", "less_equal", "equal", "not_equal"}
 #: Known by what they are rather than by their definition; the rest is expanded by it.
 KEPT_WHOLE = {"tanh"}
@@ -114,17 +114,17 @@ KEPT_WHOLE = {"tanh"}
 class Algebra:
     """Makes and interns atoms and polynomials: one for each derivation.
 
-    `exact_ties`: keep the half gradient that `maximum` hands to each of two equal numbers. Without
-    it a formula reads ``(Z > 0)``, which differs only where the two are equal.
+    `careful`: nothing is multiplied out and no operation is opened by its definition, so a formula
+    is as well conditioned as what was recorded, and guarded as it was: ``(x - mu)**2`` and
+    ``softmax(z)`` stay as they are.
     """
 
-    def __init__(self, exact_ties: bool = False, work: float = math.inf) -> None:
-        self.exact_ties = exact_ties
-        self.extremes: set[tuple[Poly, Poly]] = set()  # equal somewhere, and by no accident
+    def __init__(self, work: float = math.inf) -> None:
+        self.careful = False
         self.work = work
         self._atoms: dict[Any, Atom] = {}
         self._polys: dict[frozenset[tuple[Monomial, Number]], Poly] = {}
-        self._powers: dict[tuple[Poly, Number], Poly] = {}
+        self._powers: dict[tuple[Poly, Number, bool], Poly] = {}
         self.zero = self.poly({})
         self.one = self.poly({(): 1})
 
@@ -211,9 +211,25 @@ class Algebra:
         """``p * q``, multiplied out unless that is long: then the factors stay as they are."""
         if p is self.one or q is self.one:
             return q if p is self.one else p
-        if len(p.terms) * len(q.terms) > MOST_TERMS and min(len(p.terms), len(q.terms)) > 1:
+        if self.careful:
+            for number, other in ((p.value, q), (q.value, p)):
+                if number is not None:
+                    return other.scaled(number)
+            p, q = self.whole(p), self.whole(q)
+        elif len(p.terms) * len(q.terms) > MOST_TERMS and min(len(p.terms), len(q.terms)) > 1:
             p, q = (self.of(self.base(x)) if len(x.terms) > 1 else x for x in (p, q))
         return self.expanded(p, q)
+
+    def whole(self, p: Poly) -> Poly:
+        """A sum as one factor, what its terms share beside it."""
+        if len(p.terms) < 2:
+            return p
+        content, rest = self.content(p)
+        [c] = content.terms.values()
+        known = (None, (rest,), None) in self._atoms
+        if (c < 0 and not known) or (None, (rest.scaled(-1),), None) in self._atoms:
+            content, rest = content.scaled(-1), rest.scaled(-1)  # as it was written first
+        return self.expanded(content, self.of(self.base(rest)))
 
     def expanded(self, p: Poly, q: Poly) -> Poly:
         """``p * q``, multiplied out."""
@@ -233,7 +249,7 @@ class Algebra:
             return p
         if n == 0:
             return self.one
-        key = (p, n)
+        key = (p, n, self.careful)
         if key not in self._powers:
             self._powers[key] = self._power(p, n)
         return self._powers[key]
@@ -247,6 +263,8 @@ class Algebra:
         if len(p.terms) == 1:
             [(mono, c)] = p.terms.items()
             return self._monomial_power(p, mono, c, n, whole)
+        if self.careful and whole:
+            return self.power(self.whole(p), n)
         if n < 0:
             p = self.together(p)
             if len(p.terms) == 1:
@@ -449,6 +467,8 @@ class Algebra:
         if not u.terms:
             return self.one
         for mono, c in u.terms.items():  # exp(x + c log y) = exp(x) y**c
+            if self.careful:
+                break
             if len(mono) == 1 and mono[0][1] == 1 and mono[0][0].op is elementwise.log:
                 rest = self.exp(u - self.poly({mono: c}))
                 return rest * self.power(mono[0][0].args[0], c)
@@ -466,8 +486,6 @@ class Algebra:
             return self.one if op in (arithmetic.greater_equal, arithmetic.equal) else self.zero
         if x.value is not None and y.value is not None:
             return self.number(float(op(float(x.value), float(y.value))))
-        if op is arithmetic.equal and not self.exact_ties and (x, y) not in self.extremes:
-            return self.zero
         if x.value == 0 and op is arithmetic.not_equal and y.atom and y.atom.mask:
             return y
         if y.value == 0 and op is arithmetic.not_equal and x.atom and x.atom.mask:
@@ -482,6 +500,8 @@ class Algebra:
         """
         axes = [axis for axis in axes if len(shape) >= -axis and shape[axis] != 1]
         result = self.zero
+        if self.careful:
+            p = self.whole(p)
         for mono, c in p.terms.items():
             inside = tuple(f for f in mono if any(varies(f[0].shape, axis) for axis in axes))
             outside = tuple(f for f in mono if f not in inside)
@@ -676,9 +696,11 @@ class Formula(Operators):
             for x in args
         ]
         handle = _HANDLERS.get(op.name)
+        if algebra.careful and op is arithmetic.where:
+            handle = None
         if handle is not None and TABLE.get(op.name) is op:
             return handle(algebra, xs, options)
-        if op.definition is not None and op.name not in KEPT_WHOLE:
+        if op.definition is not None and op.name not in KEPT_WHOLE and not algebra.careful:
             return op.definition(*xs, **options)  # type: ignore[no-any-return]
         return _opaque(algebra, op, xs, options)
 
@@ -786,6 +808,7 @@ _HANDLERS: dict[str, Callable[[Algebra, list[Formula], dict[str, Any]], Formula]
     "multiply": _binary(lambda x, y: x * y),
     "divide": _binary(lambda x, y: x * y**-1),
     "negative": _unary(lambda x: x.scaled(-1)),
+    "positive": _unary(lambda x: x),
     "power_constant": _power_constant,
     "sqrt": _unary(lambda x: x ** Fraction(1, 2)),
     "exp": _unary(lambda x: x.algebra.exp(x)),

@@ -350,7 +350,7 @@ class Layout:
         )
         if any(a.mask for a in shared):
             return p
-        return p * inverse
+        return self.algebra.expanded(p, inverse)
 
     def _split(self, p: Poly, atom: Atom, e: Number) -> tuple[Poly, Poly | None]:
         """``p = x**e * first + second``; no second where x occurs to another power."""

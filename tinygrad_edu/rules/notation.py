@@ -39,7 +39,9 @@ def quotient(c: Number) -> str:
     """A number as one writes it: 1/3 where a decimal would not end soon."""
     f = Fraction(c)
     text = decimal(f)
-    return text if len(text) <= 8 or f.denominator > 999 else f"{f.numerator}/{f.denominator}"
+    if len(text) <= 8 or f.denominator == 1 or f.denominator > 999:
+        return text
+    return f"{f.numerator}/{f.denominator}"
 
 
 def array_text(x: np.ndarray[Any, Any]) -> str:
@@ -132,6 +134,7 @@ class NumPy(Notation):
     """A Python expression that needs only numpy and, for an index of arrays, `scatter`."""
 
     booleans = True
+    helpers = True  # may functions be called that NumPy has not? See `writing.HELPERS`
 
     def counted(self, tree: Tree, least: int = SUM) -> str:
         """To NumPy ``True + True`` is True: what is compared becomes numbers by a factor."""
@@ -216,11 +219,19 @@ class NumPy(Notation):
             return f"np.concatenate([{parts}]{f', axis={axis}' if axis != 0 else ''})", WHOLE
         axis = options.get("axis")
         unknown = op.name == "norm" and isinstance(axis, tuple) and len(axis) != 2  # to NumPy's
-        if (op.numpy is None or unknown) and op.definition is not None:
-            spelled: Tree = op.definition(*(Written(p) for p in tree.parts), **options).tree
-            written: tuple[str, int] = getattr(self, spelled.kind)(spelled)
-            return written
+        if op.name == "prod_of_others" and self.helpers:
+            return f"prod_of_others({self(tree.parts[0])}, {options['axis']})", WHOLE
+        spelling = op.spelling or op.definition
+        if (op.numpy is None or unknown) and spelling is not None:
+            return self.spelled(spelling, tree)
         return fill(op, op.numpy or f"np.{op.name}({{0}})", tree, self, options)
+
+    def spelled(self, spelling: Callable[..., Any], tree: Tree) -> tuple[str, int]:
+        """A call in terms of other operations."""
+        options = tree.value[1]
+        other: Tree = spelling(*(Written(part) for part in tree.parts), **options).tree
+        written: tuple[str, int] = getattr(self, other.kind)(other)
+        return written
 
     def _scatter(self, part: Tree, options: dict[str, Any]) -> str:
         index, shape = options["index"], options["shape"]
@@ -247,6 +258,8 @@ class NumPy(Notation):
 
 class OneLine(NumPy):
     """One Python expression that needs only numpy."""
+
+    helpers = False
 
     def _scatter_at(self, part: Tree, index: Any, shape: Shape) -> str:
         # What is added up under each number of an array that numbers the entries.
@@ -364,6 +377,8 @@ class Text(NumPy):
         if op.name in COMPARISONS:
             x, y = (self(part) for part in tree.parts)
             return f"({x} {'==' if op.name == 'equal' else op.symbol} {y})", WHOLE
+        if op.spelling is not None and len(tree.parts) == 2 and op.definition is not None:
+            return self.spelled(op.definition, tree)  # guards are for computers
         if op.name == "sigmoid":
             return f"σ({self(tree.parts[0])})", WHOLE
         if op.name in ("getitem", "scatter", "joined", "reshape", "clip", "ones") or (

@@ -40,9 +40,6 @@ class Relation:
     #: definition multiplies by a mask nothing can be divided by, or dividing would only lengthen.
     along: Monomial = ()
 
-    #: What the value divides by and may: it is known not to be zero.
-    divides: frozenset[Atom] = frozenset()
-
     @property
     def frozen(self) -> frozenset[Atom]:
         """Atoms of the value that hold the atom themselves: not to be substituted into."""
@@ -60,7 +57,7 @@ class Simplifier:
     _by_atom: dict[Atom, list[Relation]] = field(default_factory=dict)
     _proved: dict[Atom, Relation | None] = field(default_factory=dict)
     _products: dict[Atom, list[Relation]] = field(default_factory=dict)
-    _normal: dict[Poly, Poly] = field(default_factory=dict)
+    _normal: dict[tuple[Poly, bool], Poly] = field(default_factory=dict)
     _denominators: dict[Poly, frozenset[Atom]] = field(default_factory=dict)
 
     def define(self, atom: Atom, definition: Poly) -> None:
@@ -80,11 +77,11 @@ class Simplifier:
                 total.atom, 1, self.algebra.one, self.algebra.of(atom), reason
             )
 
-    def declare(self, atom: Atom, value: Poly, source: Poly, reason: str) -> None:
-        """A fact: an atom is `value`, and that may divide by what it divides by."""
-        divides = self.denominators(value)
-        relation = Relation(atom, 1, value, source, reason, divides=divides)
-        self._by_atom.setdefault(atom, []).append(relation)
+    def rename(self, made: Poly, name: Poly) -> None:
+        """An operation that a name stands for is called so."""
+        if made.atom is not None and not made.atom.is_name:
+            relation = Relation(made.atom, 1, name, name, "definition")
+            self._by_atom.setdefault(made.atom, []).append(relation)
 
     # --- the search ----------------------------------------------------------------------------
 
@@ -103,7 +100,7 @@ class Simplifier:
                     if q in seen:
                         continue
                     seen.add(q)
-                    if not self.denominators(q) <= self.denominators(best) | relation.divides:
+                    if not self.denominators(q) <= self.denominators(best):
                         continue
                     c = self.layout.cost(q)
                     if c < cost - 1e-9 and (better is None or c < better[0] - 1e-9):
@@ -130,17 +127,18 @@ class Simplifier:
 
     def normal(self, p: Poly) -> Poly:
         """Multiplied out where short, compound denominators cancelled; inside its atoms too."""
-        done = self._normal.get(p)
+        careful = self.algebra.careful
+        done = self._normal.get((p, careful))
         if done is not None:
             return done
         q = p
         if any(atom.args for atom in q.atoms()):
             q = self._inside_normal(q)
             for atom in sorted(q.atoms(), key=lambda a: a.id):
-                if atom.is_base:
+                if atom.is_base and not careful:
                     q = self._opened(q, atom)
             q = self.algebra.cancel(q)
-        self._normal[p] = self._normal[q] = q
+        self._normal[p, careful] = self._normal[q, careful] = q
         return q
 
     def _inside_normal(self, p: Poly) -> Poly:

@@ -12,7 +12,7 @@ from typing import Any
 from tinygrad_edu.core.operators import Operators
 from tinygrad_edu.core.ops import TABLE, linalg, reductions, shaping
 from tinygrad_edu.core.primitive import Primitive, Shape
-from tinygrad_edu.rules.expression import COMPARISONS, ELEMENTWISE, lengths
+from tinygrad_edu.rules.expression import COMPARISONS, ELEMENTWISE, Size, lengths
 from tinygrad_edu.rules.poly import Atom, Number, broadcast, rational, strip
 
 
@@ -182,10 +182,23 @@ class Written(Operators):
 
     @classmethod
     def _apply(cls, op: Primitive, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        xs = [x if isinstance(x, Written) else Written(number_tree(x)) for x in args]
-        if op.numpy is None and op.definition is not None:
-            return op.definition(*xs, **options)
+        xs = [x if isinstance(x, Written) else Written(given_tree(x)) for x in args]
         return Written(literal(op, tuple(x.tree for x in xs), options))
+
+
+def given_tree(x: Any) -> Tree:
+    """What a rule takes beside its inputs: a plain number, a length, a formula of lengths."""
+    poly = x.symbol if isinstance(x, Size) else getattr(x, "poly", None)
+    if poly is None or not poly.terms:
+        return number_tree(x if poly is None else 0)
+    terms = []
+    for mono, c in poly.terms.items():
+        top = [power(name(atom), e) for atom, e in mono if e > 0]
+        bottom = [power(name(atom), -e) for atom, e in mono if e < 0]
+        size = rational(abs(c))
+        over = multiply(([] if size == 1 and top else [number(size)]) + top)
+        terms.append((1 if c > 0 else -1, divide(over, multiply(bottom)) if bottom else over))
+    return add(terms)
 
 
 def number_tree(x: Any) -> Tree:

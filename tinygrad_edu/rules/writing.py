@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import Any
-
-import numpy as np
 
 from tinygrad_edu.rules.deriving import Deriving, Line
 from tinygrad_edu.rules.expression import float_text
+from tinygrad_edu.rules.forms import forward, forward_trees
 from tinygrad_edu.rules.notation import LaTeX, NumPy, OneLine, Text, array_text, latex_name
-from tinygrad_edu.rules.trees import Tree, literal, name, number_tree
+from tinygrad_edu.rules.trees import Tree
 
 #: An unnamed array of at most so many numbers is written into the function.
 SMALL = 64
@@ -26,6 +26,11 @@ class Writer:
         self.sized = NumPy(work.array_name, sizes=True)  # for other sizes than these too
         self.text = Text(work.array_name)
         self.latex = LaTeX(work.array_name)
+
+    @cached_property
+    def trees(self) -> dict[Any, Tree]:
+        """The nodes as they were computed, written down."""
+        return forward_trees(self.work)
 
     def line(self, line: Line) -> tuple[str, str, str]:
         """A line as text, as LaTeX, as a Python statement."""
@@ -61,7 +66,7 @@ class Writer:
                     shown.add(node)
                     pending.append(node)
         return [
-            f"{names[node]} = {self.text(self.forward(node))}"
+            f"{names[node]} = {self.text(forward(node, self.trees))}"
             for node in self.work.auto_named
             if node in shown
         ]
@@ -76,43 +81,11 @@ class Writer:
                 stack.extend(p.parents)
         return found
 
-    def forward(self, node: Any) -> Tree:
-        """A node's forward line as it was computed, unnamed inputs written out."""
-        trees: dict[Any, Tree] = {}
-        stack = [node]
-        while stack:
-            at = stack[-1]
-            if at in trees:
-                stack.pop()
-                continue
-            if at is not node and at in self.work.name_of:
-                trees[at] = name(self.work.algebra.name(self._called(at), self.work.shape(at)))
-            elif at.op is None:
-                divisor = self.work.divisors.get(at)
-                if divisor is not None:
-                    trees[at] = self.work.layout.arrange(self.work.formula[at].poly)
-                else:
-                    data = np.asarray(at._data)
-                    trees[at] = number_tree(float(data.flat[0])) if data.size else number_tree(0)
-            elif all(p in trees for p in at.parents):
-                trees[at] = literal(at.op, tuple(trees[p] for p in at.parents), at.options)
-            else:
-                stack.extend(p for p in at.parents if p not in trees)
-                continue
-            stack.pop()
-        return trees[node]
-
-    def _called(self, node: Any) -> str:
-        poly = self.work.formula[node].poly
-        return (
-            poly.atom.name if node.op is None and poly.atom is not None else self.work.name_of[node]
-        )
-
     def source(self) -> str:
         """A module with one function: from the given quantities to the cost and all rules."""
         work = self.work
         body = [
-            f"{work.name_of[node]} = {self.sized.counted(self.forward(node))}"
+            f"{work.name_of[node]} = {self.sized.counted(forward(node, self.trees))}"
             for node in work.nodes
             if node in work.name_of and node.op is not None
         ]
@@ -136,20 +109,45 @@ class Writer:
         result = ", ".join(f'"{line.name}": {line.name}' for line in self.lines)
         function = [
             f"def gradients({', '.join([*arrays, *used, *numbers])}):",
-            f'    """The cost {cost} and its derivatives; {shapes}."""',
+            f'    """The cost {cost} and its derivatives; {shapes}.{self._called()}"""',
             *(f"    {line}" for line in body),
             f"    return {cost}, {{{result}}}",
         ]
-        helper = f"{SCATTER}\n\n" if any(_mentions(line, "scatter") for line in body) else ""
-        return "import numpy as np\n\n\n" + helper + "\n".join(function) + "\n"
+        helpers = [
+            f"{source}\n\n" for name, source in HELPERS.items()
+            if any(_mentions(line, name) for line in body)
+        ]  # fmt: skip
+        return "import numpy as np\n\n\n" + "".join(helpers) + "\n".join(function) + "\n"
+
+    def _called(self) -> str:
+        """What the user calls those whose name is no identifier."""
+        names = self.work.name_of
+        other = [
+            f"{names[v]} is {text!r}"
+            for v, text in self.work.text_of.items()
+            if v in names and names[v] != text
+        ]
+        text = f" {', '.join(dict.fromkeys(other))}." if other else ""
+        return text.replace("\\", r"\\").replace('"', r"\"")
 
 
-SCATTER = '''def scatter(x, index, shape):
+#: What NumPy has no function for.
+HELPERS = {
+    "scatter": '''def scatter(x, index, shape):
     """Zeros of `shape` with x added in at `index`."""
     z = np.zeros(shape)
     np.add.at(z, index, x)
     return z
-'''
+''',
+    "prod_of_others": '''def prod_of_others(x, axis):
+    """At each place along `axis` the product of all other places."""
+    x = np.moveaxis(x, axis, 0)
+    one = np.ones_like(x[:1])
+    before = np.cumprod(np.concatenate([one, x[:-1]]), axis=0)
+    after = np.cumprod(np.concatenate([one, x[:0:-1]]), axis=0)[::-1]
+    return np.moveaxis(before * after, 0, axis)
+''',
+}
 
 
 def _mentions(line: str, text: str) -> bool:

@@ -275,7 +275,7 @@ def sigmoid(x: Any) -> Any:
 @primitive(
     lambda dz, z, x: dz * sigmoid(x),
     scalar=lambda x: max(x, 0.0) + math.log1p(math.exp(-abs(x))) if x == x else x,
-    latex=r"\operatorname{{softplus}}({0})",
+    latex=r"\operatorname{{softplus}}({0})", numpy="np.logaddexp(0, {0})",
     definition=lambda x: log(1.0 + exp(x)),
 )  # fmt: skip
 def softplus(x: Any) -> Any:
@@ -368,6 +368,7 @@ def _inside(x: Any, low: Any, high: Any) -> Any:
     lambda dz, z, x, y: dz * xdivy(x, y),
     latex=r"{0} \log {1}",
     definition=lambda x, y: x * log(y),
+    spelling=lambda x, y: x * log(where(equal(x, 0.0), 1.0, y)),
 )  # fmt: skip
 def xlogy(x: Any, y: Any) -> Any:
     """``x log y``, where ``0 · log 0 = 0``; nan where y is.
@@ -384,6 +385,7 @@ def xlogy(x: Any, y: Any) -> Any:
     lambda dz, z, x, y: -dz * xdivy(z, y),
     latex=r"\frac{{{0}}}{{{1}}}",
     definition=lambda x, y: x / y,
+    spelling=lambda x, y: x / where(equal(x, 0.0), 1.0, y),
 )  # fmt: skip
 def xdivy(x: Any, y: Any) -> Any:
     """``x / y``, where ``0 / 0 = 0``.

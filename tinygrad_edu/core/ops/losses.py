@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_edu.core.habits import own_keywords
 from tinygrad_edu.core.ops.arithmetic import power_constant, subtract
-from tinygrad_edu.core.ops.elementwise import log, sigmoid, softplus, xdivy
+from tinygrad_edu.core.ops.elementwise import log, sigmoid, softplus, xdivy, xlogy
 from tinygrad_edu.core.ops.reductions import (
     exponentials,
     logsumexp,
@@ -60,6 +60,7 @@ def _without(default: int | None = None) -> Any:
     definition=lambda a, y, *, axis=None: _summed(
         -(y * log(a) + (1.0 - y) * log(1.0 - a)), axis
     ),
+    spelling=lambda a, y, *, axis=None: _summed(-(xlogy(y, a) + xlogy(1.0 - y, 1.0 - a)), axis),
 )  # fmt: skip
 def bernoulli_loss(a: Any, y: Any, axis: int | None = None) -> Any:
     """``−(y log a + (1−y) log(1−a))``, where ``0 · log 0 = 0`` (lecture, S4); summed over an axis.

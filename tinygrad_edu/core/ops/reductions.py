@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core.ops.arithmetic import equal, multiply
+from tinygrad_edu.core.ops.arithmetic import equal, where
 from tinygrad_edu.core.ops.elementwise import exp, log, sqrt, xdivy
 from tinygrad_edu.core.ops.shaping import add_up, joined, reshape, transpose
 from tinygrad_edu.core.primitive import Shape, primitive, shape
@@ -114,19 +114,51 @@ def min(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return np.min(x, axis=axis, keepdims=keepdims)
 
 
-def _product_of_the_others(x: Any, axis: int) -> Any:
+def _halves(x: Any, axis: int) -> tuple[Any, Any]:
+    n, before = shape(x)[axis], (slice(None),) * (axis % len(shape(x)))
+    return x[(*before, slice(0, n // 2))], x[(*before, slice(n // 2, n))]
+
+
+def _d_others(dz: Any, x: Any, axis: int) -> Any:
+    """By halving, as the operation itself: a number on the left is a factor in the others of its
+    half, and in the product that all on the right are multiplied by."""
+    if shape(x)[axis] < 2:
+        return dz * x * 0.0
+    (left, right), (d_left, d_right) = _halves(x, axis), _halves(dz, axis)
+    parts = []
+    for x, dx, y, dy in ((left, d_left, right, d_right), (right, d_right, left, d_left)):
+        whole = prod(y, axis=axis, keepdims=True)
+        through = sum(dy * prod_of_others(y, axis=axis), axis=axis, keepdims=True)
+        parts.append(_d_others(dx * whole, x, axis) + prod_of_others(x, axis=axis) * through)
+    return joined(*parts, axis=axis)
+
+
+@primitive(
+    lambda dz, z, x, *, axis: _d_others(dz, x, axis),
+    shape=lambda old, *, axis: old, latex=r"\textstyle\prod_{{\ne i}} {0}",
+    definition=lambda x, *, axis: prod(x, axis=axis, keepdims=True) / x,
+    spelling=lambda x, *, axis: (
+        prod(where(equal(x, 0.0), 1.0, x), axis=axis, keepdims=True)
+        / where(equal(x, 0.0), 1.0, x)
+        * equal(sum(equal(x, 0.0), axis=axis, keepdims=True), equal(x, 0.0))
+    ),
+)  # fmt: skip
+def prod_of_others(x: Any, *, axis: int) -> Any:
     """At each place along `axis` the product of all other places, right with zeros at every order.
 
-    Halving: the others of a left element are the others in its half, times the whole right half.
+    >>> prod_of_others(np.array([2.0, 0.0, 4.0]), axis=0).tolist()
+    [0.0, 8.0, 0.0]
     """
-    n = shape(x)[axis]
-    if n == 1:
-        return multiply(x, 0.0) + 1.0
-    before = (slice(None),) * axis
-    left, right = x[(*before, slice(0, n // 2))], x[(*before, slice(n // 2, n))]
-    return joined(
-        _product_of_the_others(left, axis) * prod(right, axis=axis, keepdims=True),
-        _product_of_the_others(right, axis) * prod(left, axis=axis, keepdims=True),
+    if shape(x)[axis] < 2:
+        return np.ones(shape(x), np.asarray(x).dtype)
+    left, right = _halves(x, axis)
+    whole_left = np.prod(left, axis=axis, keepdims=True)
+    whole_right = np.prod(right, axis=axis, keepdims=True)
+    return np.concatenate(
+        [
+            prod_of_others.forward(left, axis=axis) * whole_right,
+            prod_of_others.forward(right, axis=axis) * whole_left,
+        ],
         axis=axis,
     )
 
@@ -137,13 +169,13 @@ def _d_prod(dz: Any, z: Any, x: Any, *, axis: Any = None, keepdims: bool = False
         return spread(dz, x, axis, keepdims) * (x * 0.0 + 1.0)
     others = x
     if len(gone) == 1:
-        others = _product_of_the_others(x, gone[0])
+        others = prod_of_others(x, axis=gone[0])
     else:  # bring the reduced axes together into one, and back
         kept = tuple(a for a in range(len(old)) if a not in gone)
         order = kept + gone
         moved = transpose(x, axes=order)
         flat = reshape(moved, shape=(*(old[a] for a in kept), count(x, axis)))
-        others = reshape(_product_of_the_others(flat, len(kept)), shape=shape(moved))
+        others = reshape(prod_of_others(flat, axis=len(kept)), shape=shape(moved))
         others = transpose(others, axes=tuple(int(i) for i in np.argsort(order)))
     return spread(dz, x, axis, keepdims) * others
 
@@ -235,6 +267,7 @@ def norm(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         spread(dz, x, axis, keepdims) * softmax(x, axis=axis)
     ),
     shape=reduced_shape, latex=r"\log\sum e^{{{0}}}",
+    numpy="np.logaddexp.reduce({0}, axis={axis}, keepdims={keepdims})",
     definition=lambda x, *, axis=None, keepdims=False: log(
         sum(exp(x), axis=axis, keepdims=keepdims)
     ),
@@ -271,6 +304,7 @@ def _finite_top(x: Any, axis: Any) -> Any:
     ),
     shape=lambda old, *, axis=None: old, latex=r"\operatorname{{softmax}}({0})",
     definition=lambda x, *, axis=None: exp(x) / sum(exp(x), axis=axis, keepdims=axis is not None),
+    spelling=lambda x, *, axis=None: exp(log_softmax(x, axis=axis)),
 )  # fmt: skip
 def softmax(x: Any, axis: Any = None) -> Any:
     """``eˣ / Σ eˣ`` along `axis` (all of x if None): positive and summing to one; exact at ±1000.
@@ -290,6 +324,7 @@ def softmax(x: Any, axis: Any = None) -> Any:
     definition=lambda x, *, axis=None: (
         x - log(sum(exp(x), axis=axis, keepdims=axis is not None))
     ),
+    spelling=lambda x, *, axis=None: x - logsumexp(x, axis=axis, keepdims=axis is not None),
 )  # fmt: skip
 def log_softmax(x: Any, axis: Any = None) -> Any:
     """The logarithm of `softmax`, without computing it first; exact at ±1000.
