@@ -51,11 +51,10 @@ def reachable(root: Any, every: bool = False) -> list[Any]:
         x = node._x
         if x is not None:
             y, which = node._y, 3 if every else node._needs
-            if which == 3 or which == 1:
-                if x not in seen:
-                    add(x)
-                    push(x)
-            if y is not None and which > 1 and y not in seen and which != 4:
+            if (which == 1 or which == 3) and x not in seen:
+                add(x)
+                push(x)
+            if y is not None and which > 1 and y not in seen:
                 add(y)
                 push(y)
         elif node._more is not None:
@@ -165,11 +164,12 @@ def _sweep_numbers(order: list[Any], root: Any, seed: Any, keep_all: bool) -> di
     or two inputs, without options."""
     gradients: dict[Any, Any] = dict.fromkeys(order)
     gradients[root] = seed
+    forget = not keep_all
     for node in order:
         op, dz = node.op, gradients[node]
         if op is None or dz is None:
             continue
-        if not keep_all and node is not root:
+        if forget and node is not root:
             gradients[node] = None
         dx = dy = before = None  # what the last round held may go
         if node._more is None:
