@@ -94,6 +94,7 @@ TWO: tuple[tuple[Shape, ...], ...] = (
     ((), ()), ((3,), ()), ((), (2, 3)), ((3,), (3,)), ((2, 3), (3,)), ((2, 1), (1, 4)),
     ((4, 1, 3), (2, 1)), ((1,), (2, 2)), ((0, 3), (1, 3)), ((1, 1), ()),
 )  # fmt: skip
+ALIKE: tuple[tuple[Shape, ...], ...] = tuple((shape, shape) for (shape,) in ONE)
 THREE: tuple[tuple[Shape, ...], ...] = (
     ((), (), ()), ((2, 3), (2, 3), (2, 3)), ((3,), (2, 1), ()), ((), (4,), (2, 4)),
     ((2, 1), (3,), (1, 3)),
@@ -127,6 +128,13 @@ def over_axes(shapes: tuple[Shape, ...]) -> tuple[dict[str, Any], ...]:
 def along_one(shapes: tuple[Shape, ...]) -> tuple[dict[str, Any], ...]:
     """All of it, or one axis."""
     return tuple({"axis": a} for a in (None, *range(-len(shapes[0]), len(shapes[0]))))
+
+
+def one_axis(shapes: tuple[Shape, ...]) -> tuple[dict[str, Any], ...]:
+    """One axis, of several as a tuple too; None where there is no choice."""
+    ndim = len(shapes[0])
+    axes = [*range(-ndim, ndim), tuple(range(ndim)), *([] if ndim > 1 else [None])]
+    return tuple({"axis": a} for a in axes if a != ())
 
 
 def every_axis(shapes: tuple[Shape, ...]) -> tuple[dict[str, Any], ...]:
@@ -291,6 +299,13 @@ ROWS: dict[str, Row] = {
     "log2": elementwise(lambda x: np.log(x) / np.log(2), positive),
     "log10": elementwise(lambda x: np.log(x) / np.log(10), positive),
     "power": elementwise(lambda x, y: np.exp(y * np.log(x)), positive, real),
+    "power_term": elementwise(
+        lambda c, x, y, logs=0: c * np.exp(y * np.log(x)) * np.log(x) ** logs,
+        real,
+        positive,
+        real,
+        options=({}, {"logs": 1}, {"logs": 2}),
+    ),
     "sqrt": elementwise(np.sqrt, positive),
     "sign": elementwise(lambda x: np.sign(np.real(x)), without=(0,)),
     "absolute": elementwise(lambda x: np.where(np.real(x) < 0, -x, x)),
@@ -301,6 +316,7 @@ ROWS: dict[str, Row] = {
     "sinh": elementwise(np.sinh),
     "cosh": elementwise(np.cosh),
     "tanh": elementwise(np.tanh),
+    "tanh_slope": Row(lambda z, x: 1 - z * z, (apart(-0.9, 0.9), real), ALIKE, without=(1,)),
     "sigmoid": elementwise(lambda x: 1 / (1 + np.exp(-x))),
     "softplus": elementwise(lambda x: np.log(1 + np.exp(x))),
     "relu": elementwise(
@@ -320,6 +336,7 @@ ROWS: dict[str, Row] = {
     ),
     "xlogy": elementwise(lambda x, y: x * np.log(y), real, positive),
     "xdivy": elementwise(lambda x, y: x / y, real, signed(0.4, 2)),
+    "divide_or_zero": elementwise(lambda x, y: x / y, real, signed(0.4, 2)),
     # --- shaping
     "reshape": Row(
         lambda x, shape: np.reshape(x, shape),
@@ -450,10 +467,19 @@ ROWS: dict[str, Row] = {
             {**o, "ddof": d} for o in over_axes(s) if o["axis"] != () for d in (0, 1)
         ),
     ),
+    "centred": Row(
+        lambda x, axis: x - np.mean(x, axis=axis, keepdims=True), shapes=REDUCED, varied=along_one
+    ),
     "norm": reduction(_norm, signed(0.3, 2)),
     "logsumexp": reduction(_logsumexp),
-    "softmax": Row(_softmax, shapes=SUMMABLE, varied=along_one),
-    "log_softmax": Row(lambda x, axis: np.log(_softmax(x, axis)), shapes=REDUCED, varied=along_one),
+    "softmax": Row(_softmax, shapes=SUMMABLE, varied=one_axis),
+    "log_softmax": Row(lambda x, axis: np.log(_softmax(x, axis)), shapes=REDUCED, varied=one_axis),
+    "deviation": Row(
+        lambda x, p, axis: x - np.sum(x * p, axis=axis, keepdims=True),
+        (real, unit),
+        tuple((s[0], s[0]) for s in REDUCED),
+        varied=along_one,
+    ),
     "cumsum": Row(lambda x, axis: np.cumsum(x, axis=axis), shapes=SUMMABLE, varied=along_one),
     # --- products
     "matmul": Row(np.matmul, (real, real), MATMUL),
@@ -466,6 +492,13 @@ ROWS: dict[str, Row] = {
     # --- losses
     "bernoulli_loss": per_example(_bernoulli, unit),
     "logistic_loss": per_example(_logistic, real),
+    "logistic_residual": elementwise(lambda z, y: 1 / (1 + np.exp(-z)) - y, real, unit),
+    "softmax_residual": Row(
+        lambda z, y, axis=0: _softmax(z, axis) * np.sum(y, axis=axis, keepdims=True) - y,
+        (real, unit),
+        (((3, 4), (3, 4)), ((4,), (4,)), ((2, 3, 4), (2, 3, 4))),
+        varied=every_axis,
+    ),
     "softmax_loss": Row(
         lambda z, y, axis=0: -np.sum(y * np.log(_softmax(z, axis)), axis=axis),
         (real, unit),

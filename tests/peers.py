@@ -97,11 +97,14 @@ JAX: dict[str, Peer] = {
     "power_constant": lambda jax, x, n: x**n,
     "where": lambda jax, c, x, y: jax.numpy.where(c != 0, x, y),
     "sigmoid": lambda jax, x: jax.nn.sigmoid(x),
+    "tanh_slope": lambda jax, z, x: 1 - z * z,
+    "power_term": lambda jax, c, x, y, logs=0: c * x**y * jax.numpy.log(x) ** logs,
     "softplus": lambda jax, x: jax.nn.softplus(x),
     "relu": lambda jax, x, at_zero=1: jax.nn.relu(x),
     "leaky_relu": lambda jax, x, slope=0.01, at_zero=1: jax.nn.leaky_relu(x, slope),
     "xlogy": lambda jax, x, y: jax.scipy.special.xlogy(x, y),
     "xdivy": lambda jax, x, y: jax.numpy.where(x == 0, 0, x / y),
+    "divide_or_zero": lambda jax, x, y: jax.numpy.where(y == 0, 0, x / y),
     "reshape": lambda jax, x, shape: x.reshape(lengths(shape)),
     "sum_to": jax_sum_to,
     "getitem": lambda jax, x, index: x[index],
@@ -112,10 +115,16 @@ JAX: dict[str, Peer] = {
     "vstack": lambda jax, *xs: jax.numpy.vstack(xs),
     "hstack": lambda jax, *xs: jax.numpy.hstack(xs),
     "norm": lambda jax, x, axis, keepdims: jax.numpy.sqrt((x * x).sum(axis, keepdims=keepdims)),
+    "centred": lambda jax, x, axis: x - x.mean(axis, keepdims=True),
+    "deviation": lambda jax, x, p, axis: x - (x * p).sum(axis, keepdims=True),
     "logsumexp": lambda jax, x, axis, keepdims: jax.nn.logsumexp(x, axis, keepdims=keepdims),
     "softmax": lambda jax, x, axis: jax.nn.softmax(x, axis),
     "log_softmax": lambda jax, x, axis: jax.nn.log_softmax(x, axis),
     **binary_losses(jax_bernoulli, jax_logistic),
+    "logistic_residual": lambda jax, z, y: jax.nn.sigmoid(z) - y,
+    "softmax_residual": lambda jax, z, y, axis=0: (
+        jax.nn.softmax(z, axis) * y.sum(axis, keepdims=True) - y
+    ),
     "softmax_loss": jax_cross_entropy,
     "cross_entropy": jax_cross_entropy,
     "mean_squared_error": lambda jax, a, y, axis=0: per_example((a - y) ** 2, axis, mean=True),
@@ -200,11 +209,14 @@ TORCH: dict[str, Peer] = {
     "power": lambda torch, x, y: torch.pow(x, y),
     "power_constant": lambda torch, x, n: x**n,
     "where": lambda torch, c, x, y: torch.where(c != 0, x, y),
+    "tanh_slope": lambda torch, z, x: 1 - z * z,
+    "power_term": lambda torch, c, x, y, logs=0: c * torch.pow(x, y) * torch.log(x) ** logs,
     "softplus": lambda torch, x: torch.nn.functional.softplus(x),
     "relu": lambda torch, x, at_zero=1: torch.relu(x),
     "leaky_relu": lambda torch, x, slope=0.01, at_zero=1: torch.nn.functional.leaky_relu(x, slope),
     "xlogy": lambda torch, x, y: torch.special.xlogy(x, y),
     "xdivy": lambda torch, x, y: torch.where(x == 0, 0, x / y),
+    "divide_or_zero": lambda torch, x, y: torch.where(y == 0, 0, x / y),
     "reshape": lambda torch, x, shape: x.reshape(lengths(shape)),
     "transpose": lambda torch, x, axes=None: x.permute(tuple(axes or reversed(range(x.ndim)))),
     "broadcast_to": lambda torch, x, shape: x.broadcast_to(shape),
@@ -229,6 +241,12 @@ TORCH: dict[str, Peer] = {
     "var": torch_over(lambda torch, x, ddof=0: x.var(-1, correction=ddof)),
     "std": torch_over(lambda torch, x, ddof=0: x.std(-1, correction=ddof)),
     "norm": torch_over(lambda torch, x: torch.linalg.vector_norm(x, dim=-1)),
+    "centred": lambda torch, x, axis: x - (
+        x.mean() if axis is None else x.mean(axis, keepdim=True)
+    ),
+    "deviation": lambda torch, x, p, axis: x - (
+        (x * p).sum() if axis is None else (x * p).sum(axis, keepdim=True)
+    ),
     "logsumexp": torch_over(lambda torch, x: x.logsumexp(-1)),
     "softmax": torch_along("softmax"),
     "log_softmax": torch_along("log_softmax"),
@@ -236,6 +254,10 @@ TORCH: dict[str, Peer] = {
     "dot": lambda torch, x, y: x @ y if x.ndim else x * y,
     "outer": lambda torch, x, y: torch.outer(x.ravel(), y.ravel()),
     **binary_losses(torch_bernoulli, torch_logistic),
+    "logistic_residual": lambda torch, z, y: torch.sigmoid(z) - y,
+    "softmax_residual": lambda torch, z, y, axis=0: (
+        torch.softmax(z, axis) * y.sum(axis, keepdim=True) - y
+    ),
     "softmax_loss": torch_cross_entropy,
     "cross_entropy": torch_cross_entropy,
     "mean_squared_error": lambda torch, a, y, axis=0: per_example(

@@ -33,6 +33,7 @@ _FORMS: dict[Primitive, tuple[str, int]] = {
     ar.equal: ("float({} == {})", 4), ar.not_equal: ("float({} != {})", 4),
     el.power: ("pow({}, {})", 4), copysign: ("copysign({}, {})", 4), el.absolute: ("fabs({})", 4),
     el.arctan: ("atan({})", 4),
+    el.tanh_slope: ("(s if (s := 1.0 - {0} * {0}) > 0.01 else cosh({1}) ** -2.0)", 4),
     **{op: (f"{op.name}({{}})", 4) for op in (
         el.exp, el.expm1, el.log, el.log1p, el.log2, el.log10, el.sqrt, el.sin, el.cos, el.tan,
         el.sinh, el.cosh, el.tanh,
@@ -63,7 +64,7 @@ def written(
     arguments: Mapping[str, Sequence[Symbol]], cost: Symbol, gradients: Mapping[str, list[Symbol]]
 ) -> str:
     """The program that computes `cost` and `gradients`. Arguments are lists of numbers."""
-    names = Names(["program", "float", *_MATH, *_DEFINED])
+    names = Names(["program", "float", "s", *_MATH, *_DEFINED])
     text: dict[Symbol, str] = {}
     binds: dict[Symbol, int] = {}  # how tightly a text binds, if it is not a name
     parameters = []
@@ -79,8 +80,11 @@ def written(
     order = needed(results)
     uses = dict.fromkeys(results, 2)  # what is handed out has a line of its own
     for s in order:
-        for x in s.parents:
-            uses[x] = uses.get(x, 0) + 1
+        for k, x in enumerate(s.parents):
+            n = (
+                2 - 2 * k if s.op is el.tanh_slope else 1
+            )  # z stands there twice, x hardly ever runs
+            uses[x] = uses.get(x, 0) + n
     for s in order:
         if s.op is None:
             if s.constant:
@@ -95,7 +99,8 @@ def written(
                 if binds.get(x, 4) < limits[k]:
                     args[k] = f"({args[k]})"
         line = form.format(*args, **s.options)
-        if uses[s] == 1 and len(line) <= _LONGEST and s.name is None:
+        short = len(line) <= _LONGEST or s.op is el.tanh_slope
+        if uses[s] == 1 and short and s.name is None:
             text[s], binds[s] = line, tight
         else:
             text[s] = names.name(s.name) if s.name else names.fresh("t")

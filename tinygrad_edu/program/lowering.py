@@ -7,6 +7,7 @@ gradient both need ``exp(-|z|)``. Every form here is the stable one, exact where
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -40,6 +41,16 @@ def finite(x: Any) -> Any:
     0.0
     """
     return np.where(np.isfinite(x), x, 0)
+
+
+@primitive(None, None)
+def restored(slope: Any, x: Any) -> Any:
+    """``1 − tanh²(x)`` with the digits it has lost where tanh rounds to ±1: see `el.tanh_slope`.
+
+    >>> restored(np.zeros(1), np.array([50.0])) == np.cosh([50.0]) ** -2.0
+    array([ True])
+    """
+    return el.tanh_slope.forward(np.tanh(x), x)
 
 
 @primitive(None, shape=reductions.reduced_shape)
@@ -82,7 +93,7 @@ def accumulate(*parts: Any, shape: Shape, paths: tuple[tuple[Step, ...], ...]) -
     return z
 
 
-ELEMENTWISE |= {copysign, finite}
+ELEMENTWISE |= {copysign, finite, restored}
 
 #: Operations that may give another look at the memory of their input.
 LOOKS: set[Primitive] = {
@@ -99,35 +110,63 @@ def _softplus(x: Any) -> Any:
     return ar.maximum(x, 0.0) + el.log1p(el.exp(-el.absolute(x)))
 
 
-def _shifted(x: Any, axis: Any) -> Any:
-    return x - finite(top(x, axis=axis, keepdims=True))
+def _tanh_slope(z: Any, x: Any) -> Any:
+    return restored(1.0 - z * z, x) if z.shape else None
+
+
+def _exponentials(x: Any, axis: Any) -> tuple[Any, Any, Any, Any]:
+    """What `reductions.exponentials` gives."""
+    highest = top(x, axis=axis, keepdims=True)
+    largest = ar.equal(x, highest)
+    shifted = ar.where(largest, 0.0, x - highest)
+    e = el.exp(shifted)
+    ties = reductions.sum(largest, axis=axis, keepdims=True)
+    others = reductions.sum(e - largest, axis=axis, keepdims=True) + (ties - 1.0)
+    return highest, shifted, e, others
 
 
 def _softmax(x: Any, *, axis: Any = None) -> Any:
-    e = el.exp(_shifted(x, axis))
-    return e / reductions.sum(e, axis=axis, keepdims=True)
+    _, _, e, others = _exponentials(x, axis)
+    return e / (others + 1.0)
 
 
 def _log_softmax(x: Any, *, axis: Any = None) -> Any:
-    shifted = _shifted(x, axis)
-    return shifted - el.log(reductions.sum(el.exp(shifted), axis=axis, keepdims=True))
+    _, shifted, _, others = _exponentials(x, axis)
+    return shifted - el.log1p(others)
 
 
 def _logsumexp(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
-    shift = finite(top(x, axis=axis, keepdims=True))
-    total = el.log(reductions.sum(el.exp(x - shift), axis=axis, keepdims=True)) + shift
+    highest, _, _, others = _exponentials(x, axis)
     new = reductions.reduced_shape(x.shape, axis=axis, keepdims=keepdims)
-    return shaping.reshape(total, shape=new)
+    return shaping.reshape(el.log1p(others) + highest, shape=new)
+
+
+def _wrong(z: Any, y: Any) -> Any:
+    """``1 − y`` for z above 0, ``−y`` below."""
+    return copysign(0.5, z) + 0.5 - y
 
 
 def _logistic_loss(z: Any, y: Any, *, axis: int | None = None) -> Any:
-    loss = ar.maximum(z, 0.0) - y * z + el.log1p(el.exp(-el.absolute(z)))
+    loss = z * _wrong(z, y) + el.log1p(el.exp(-el.absolute(z)))
     return loss if axis is None else reductions.sum(loss, axis=axis)
+
+
+def _logistic_residual(z: Any, y: Any) -> Any:
+    e = el.exp(-el.absolute(z))
+    return _wrong(z, y) - copysign(e / (e + 1.0), z)
 
 
 def _softmax_loss(z: Any, y: Any, *, axis: int = 0) -> Any:
     # Where y is 0 nothing is lost, not even where log softmax is −∞.
     return -reductions.sum(y * ar.where(y, _log_softmax(z, axis=axis), 0.0), axis=axis)
+
+
+def _softmax_residual(z: Any, y: Any, *, axis: int = 0) -> Any:
+    _, _, e, others = _exponentials(z, axis)
+    total = others + 1.0
+    missing = ar.where(ar.equal(e, 1.0), others, total - e)
+    given = reductions.sum(y, axis=axis, keepdims=True)
+    return (e * (given - y) - missing * y) / total
 
 
 def _leaky_relu(x: Any, *, slope: float = 0.01, at_zero: float = 1) -> Any:
@@ -144,12 +183,36 @@ def _norm(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     return shaping.reshape(length, shape=new)
 
 
+def _centred(x: Any, *, axis: Any = None) -> Any:
+    gone = reductions.axes_of(len(x.shape), axis)
+    first = tuple(slice(0, 1) if a in gone else slice(None) for a in range(len(x.shape)))
+    shifted = x - shaping.getitem(x, index=first)
+    n = reductions.count(x, axis)
+    return shifted - reductions.sum(shifted, axis=gone, keepdims=True) / n if n else x
+
+
+def _var(x: Any, *, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Any:
+    left = reductions.count(x, axis) - ddof
+    squares = _centred(x, axis=axis) ** 2
+    return reductions.sum(squares, axis=axis, keepdims=keepdims) / left if left > 0 else None
+
+
+def _std(x: Any, *, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Any:
+    left = reductions.count(x, axis) - ddof
+    length = reductions.norm(_centred(x, axis=axis), axis=axis, keepdims=keepdims)
+    return length / math.sqrt(left) if left > 0 else None
+
+
 def _xlogy(x: Any, y: Any) -> Any:
     return x * el.log(ar.where(x + ar.not_equal(y, y), y, 1.0))
 
 
 def _xdivy(x: Any, y: Any) -> Any:
     return x / ar.where(x, y, 1.0)
+
+
+def _divide_or_zero(x: Any, y: Any) -> Any:
+    return x / ar.where(y, y, np.inf)
 
 
 def _negative(x: Any) -> Any:
@@ -234,7 +297,10 @@ FORMS: dict[Primitive, Callable[..., Any]] = {
     losses.logistic_loss: _logistic_loss, losses.softmax_loss: _softmax_loss,
     el.relu: lambda x, *, at_zero=1: ar.maximum(x, 0.0), el.leaky_relu: _leaky_relu,
     reductions.norm: _norm, el.xlogy: _xlogy, el.xdivy: _xdivy, reductions.sum: _sum,
-    ar.add: _add, ar.negative: _negative,
+    ar.add: _add, ar.negative: _negative, el.tanh_slope: _tanh_slope,
+    losses.logistic_residual: _logistic_residual, losses.softmax_residual: _softmax_residual,
+    reductions.centred: _centred, reductions.var: _var, reductions.std: _std,
+    el.divide_or_zero: _divide_or_zero,
 }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from tinygrad_edu.core.ops import TABLE, linalg, reductions, shaping
 from tinygrad_edu.core.ops import arithmetic as ar
 from tinygrad_edu.core.ops import elementwise as el
 from tinygrad_edu.core.primitive import Primitive
-from tinygrad_edu.program.lowering import accumulate, copy, copysign, finite, top
+from tinygrad_edu.program.lowering import accumulate, copy, copysign, finite, restored, top
 from tinygrad_edu.program.names import Names, number
 from tinygrad_edu.program.symbol import Symbol, needed
 
@@ -56,7 +56,7 @@ _COMPARISONS = {ar.greater, ar.greater_equal, ar.less, ar.less_equal, ar.equal, 
 REDUCTIONS: dict[Primitive, str] = {
     reductions.sum: "np.add.reduce", reductions.prod: "np.multiply.reduce",
     reductions.max: "np.maximum.reduce", reductions.min: "np.minimum.reduce",
-    top: "np.maximum.reduce", reductions.var: "np.var", reductions.std: "np.std",
+    top: "np.maximum.reduce",
 }  # fmt: skip
 
 #: What the largest and the smallest of numbers are sought from.
@@ -71,8 +71,8 @@ VIEWS: set[Primitive] = {shaping.reshape, shaping.transpose, shaping.broadcast_t
 #: A function of NumPy's, as it is called; and the names of all that are.
 _NUMPY_CALL = re.compile(r"\bnp\.(\w+)(?=[.(])")
 _USED = {
-    "bincount", "broadcast_to", "clip", "concatenate", "copyto", "cumsum", "dot", "float16",
-    "float32", "isfinite", "longdouble", "matmul", "take", "where",
+    "bincount", "broadcast_to", "clip", "concatenate", "copyto", "cumsum", "dot", "errstate",
+    "flatnonzero", "float16", "float32", "isfinite", "longdouble", "matmul", "take", "where",
     *(call.split(".")[1] for call in (*UFUNCS.values(), *REDUCTIONS.values())),
 }  # fmt: skip
 
@@ -117,7 +117,7 @@ class _Writer:
         self.imports: list[str] = []
         self.constants: list[Any] = []
         self.text: dict[Symbol, str] = {}  # how a Symbol is read
-        self.names = Names(["np", "program", "constants", "float", "TABLE", *TABLE, *_USED])
+        self.names = Names(["np", "program", "constants", "float", "lost", "TABLE", *TABLE, *_USED])
         self.root: dict[Symbol, Symbol] = {}  # whose memory a Symbol looks at
         self.fixed: dict[Symbol, str] = {}  # memory that stays in place, by its name above
         self.block: dict[Symbol, tuple[str, np.dtype[Any], int]] = {}
@@ -217,7 +217,7 @@ class _Writer:
     def take(self, s: Symbol, dead: Sequence[Symbol]) -> str:
         """Memory for a result: that of an input nobody reads again, a free block, or a new one."""
         self.unshared += s.size * s.dtype.itemsize
-        if s.op in UFUNCS or s.op in (copy, accumulate):
+        if s.op in UFUNCS or s.op in (copy, accumulate, restored):
             for x in dead:
                 if x in s.parents and x.shape == s.shape and x.dtype == s.dtype:
                     self.block[s] = self.block.pop(x)
@@ -338,7 +338,6 @@ class _Writer:
     def reduction(self, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]) -> None:
         axis = s.options.get("axis")
         options = f", axis={axis!r}" + ", keepdims=True" * bool(s.options.get("keepdims"))
-        options += f", ddof={s.options['ddof']!r}" if s.options.get("ddof") else ""
         # Without `initial`, NumPy before 2.2 goes wrong into `out` over axes with negative strides.
         options += f", initial={_EXTREME[s.op]}" if s.op in _EXTREME else ""
         out = self.kept(s, dead, name)
@@ -466,6 +465,22 @@ def _write_scatter(
         w.body.append(f"np.add.at({memory}, np.s_[{text}], {args[0]})")
 
 
+def _write_restored(
+    w: _Writer, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]
+) -> None:
+    slope = s.parents[0]
+    w.fixed[s] = w.text[s] = memory = w.take(s, [x for x in dead if x is slope])
+    if memory != w.fixed.get(slope):
+        w.body.append(f"np.copyto({memory}, {args[0]})")
+    if s.size:
+        w.body += [
+            f"if not {memory}.item({memory}.argmin()) > {el.LOST_OF_TANH}:",
+            f"    lost = np.flatnonzero({memory} <= {el.LOST_OF_TANH})",
+            "    with np.errstate(over='ignore'):",
+            f"        {memory}.put(lost, np.cosh({args[1]}.take(lost)) ** -2.0)",
+        ]
+
+
 def _write_accumulate(
     w: _Writer, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]
 ) -> None:
@@ -522,7 +537,7 @@ CALLS: dict[Primitive, Callable[[_Writer, Symbol, str, list[str], Sequence[Symbo
     linalg.matmul: _write_matmul, ar.where: _write_where, finite: _write_finite, copy: _write_copy,
     accumulate: _write_accumulate, shaping.reshape: _write_number, shaping.getitem: _write_getitem,
     shaping.scatter: _write_scatter, shaping.joined: _write_joined,
-    reductions.cumsum: _write_cumsum, el.clip: _write_clip,
+    reductions.cumsum: _write_cumsum, el.clip: _write_clip, restored: _write_restored,
 }  # fmt: skip
 
 

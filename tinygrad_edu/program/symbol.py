@@ -245,7 +245,8 @@ ELEMENTWISE: set[Primitive] = {
     ar.greater, ar.greater_equal, ar.less, ar.less_equal, ar.equal, ar.not_equal, ar.power_constant,
     el.exp, el.expm1, el.log, el.log1p, el.log2, el.log10, el.power, el.sqrt, el.sign, el.absolute,
     el.sin, el.cos, el.tan, el.arctan, el.sinh, el.cosh, el.tanh, el.sigmoid, el.softplus, el.relu,
-    el.leaky_relu, el.xlogy, el.xdivy,
+    el.leaky_relu, el.xlogy, el.xdivy, el.divide_or_zero, el.tanh_slope, el.power_term,
+    losses.logistic_residual,
 }  # fmt: skip
 
 

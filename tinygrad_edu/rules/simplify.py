@@ -226,7 +226,7 @@ class Simplifier:
         u, ndim = inner.args[0], len(inner.shape)
         if len(axes) not in (1, ndim):
             return
-        axis = None if len(axes) == ndim else axes[0] + ndim
+        axis = axes[0] + ndim if len(axes) == 1 else tuple(range(ndim))
         options = {"axis": axis, "shapes": (inner.shape,)}
         name = algebra.call(reductions.softmax, (u,), options, inner.shape)
         yield Relation(inner, 1, name * algebra.of(total), name, "virtual")
@@ -272,7 +272,8 @@ class Simplifier:
         if atom.op is reductions.softmax:
             u, axis = atom.args[0], atom.options["axis"]
             e = self.algebra.exp(u)
-            axes = range(-len(atom.shape), 0) if axis is None else [axis - len(atom.shape)]
+            ndim = len(atom.shape)
+            axes = [a - ndim for a in reductions.axes_of(ndim, axis)]
             return e / self.algebra.sum(e, atom.shape, axes)
         return self.definitions.get(atom)
 

@@ -12,7 +12,6 @@ from tinygrad_edu.core.ops.arithmetic import (
     greater,
     greater_equal,
     less_equal,
-    not_equal,
     where,
 )
 from tinygrad_edu.core.primitive import primitive
@@ -101,21 +100,50 @@ def log10(x: Any) -> Any:
 
 
 @primitive(
-    # The exponent stays 0 where it is 0, so that x**0 has derivative 0 even at x = 0.
-    lambda dz, z, x, y: dz * y * power(x, y - not_equal(y, 0.0)),
-    # d/dy = z log x, which is 0 where x is 0: log(0) is never asked for.
-    lambda dz, z, x, y: dz * z * log(x + equal(x, 0.0)),
+    lambda dz, z, x, y: dz * power_term(y, x, y - 1.0),
+    lambda dz, z, x, y: dz * power_term(1.0, x, y, logs=1),
     scalar=math.pow, symbol="xʸ", numpy="{0} ** {1}", latex="{0}^{{{1}}}",
 )  # fmt: skip
 def power(x: Any, y: Any) -> Any:
     """``x ** y`` where the exponent is a Value or an array, broadcast.
 
-    ``dx = dz * y * x**(y-1)``, ``dy = dz * x**y * log(x)``.
+    ``dx = dz * y * x**(y-1)``, 0 where y is 0; ``dy = dz * x**y * log(x)``, 0 where x is 0 (and y
+    not negative).
 
     >>> power(2.0, 3.0)
     8.0
     """
     return np.power(x, y)
+
+
+def _d_power_term(dz: Any, z: Any, c: Any, x: Any, y: Any, *, logs: int = 0) -> Any:
+    slope = power_term(c * y, x, y - 1.0, logs=logs)
+    return dz * (slope + power_term(c * logs, x, y - 1.0, logs=logs - 1) if logs else slope)
+
+
+@primitive(
+    lambda dz, z, c, x, y, *, logs=0: dz * power_term(1.0, x, y, logs=logs),
+    _d_power_term,
+    lambda dz, z, c, x, y, *, logs=0: dz * power_term(c, x, y, logs=logs + 1),
+    symbol="c xʸ", latex=r"{0} {1}^{{{2}}}",
+    definition=lambda c, x, y, *, logs=0: c * power(x, y) * log(x) ** logs,
+)  # fmt: skip
+def power_term(c: Any, x: Any, y: Any, logs: int = 0) -> Any:
+    """``c xʸ (log x)ⁿ``, n being `logs`; 0 where c is 0, and of logarithms where x is 0 ≤ y.
+
+    All derivatives of ``x ** y`` are made of such terms, whose coefficients ``y (y − 1) …`` reach 0
+    at the whole exponents: no rule need look whether an exponent is 0, 1 or 2.
+
+    >>> power_term(0.0, 0.0, -1.0), power_term(3.0, 2.0, 2.0)
+    (0.0, 12.0)
+    """
+    c, x, y = np.asarray(c), np.asarray(x), np.asarray(y)
+    left_out = (c == 0) & ~(np.isnan(x) | np.isnan(y))
+    if logs:
+        left_out = left_out | ((x == 0) & (y >= 0) & ~np.isnan(c))
+    x = np.where(left_out, np.ones_like(x), x)
+    term = c * np.power(x, y) * (np.log(x) ** logs if logs else 1.0)
+    return np.where(left_out, np.zeros_like(term), term)
 
 
 @primitive(
@@ -235,8 +263,56 @@ def cosh(x: Any) -> Any:
     return np.cosh(x)
 
 
+#: A difference from 1 that is smaller than this is computed in another way: it has lost digits.
+LOST = 2.0**-11
+
+
+#: The same of ``1 − tanh²`` in arrays: eight digits are left to it at least, all where it is less.
+#: (Every step of the lecture's network would be longer by a tenth, if it were all throughout.)
+LOST_OF_TANH = 2.0**-24
+
+
+def digits_lost(x: Any, least: float = LOST) -> bool:
+    """Is any number of an array, each a difference from 1, too small to be computed like that?"""
+    return bool(x.size) and not x.item(x.argmin()) > least  # the fastest way to the smallest
+
+
+def _tanh_slope_of_float(z: float, x: float) -> float:
+    return 1.0 - z * z if -0.99 < z < 0.99 else math.cosh(x) ** -2.0
+
+
 @primitive(
-    lambda dz, z, x: dz * (1.0 - z * z),
+    lambda dz, slope, z, x: dz * z * -2.0,
+    None,
+    scalar=_tanh_slope_of_float, symbol="tanh'", latex=r"\left(1 - {0}^2\right)",
+    definition=lambda z, x: 1.0 - z * z,
+)  # fmt: skip
+def tanh_slope(z: Any, x: Any) -> Any:
+    """``1 − z²`` of ``z = tanh(x)``, right also where z rounds to ±1: from x there.
+
+    A function of z, so that a formula and a second derivative are those of ``1 − z²``.
+
+    >>> tanh_slope(0.5, math.atanh(0.5)), tanh_slope(1.0, 50.0) == math.cosh(50.0) ** -2
+    (0.75, True)
+    """
+    slope = np.asarray(z * z)
+    np.subtract(1.0, slope, out=slope)
+    if digits_lost(slope, LOST_OF_TANH):
+        lost = (slope <= LOST_OF_TANH).ravel().nonzero()[0]
+        with np.errstate(over="ignore"):  # 1 / inf is right
+            cosh = np.cosh(np.asarray(x).take(lost))
+            slope.put(lost, 1.0 / (cosh * cosh))
+    return slope
+
+
+def _d_tanh(dz: Any, z: Any, x: Any) -> Any:
+    if type(z) is float and -0.99 < z < 0.99:  # nothing is lost; every unit of a scalar net is here
+        return dz * (1.0 - z * z)
+    return dz * (tanh_slope.forward(z, x) if type(z) is np.ndarray else tanh_slope(z, x))
+
+
+@primitive(
+    _d_tanh,
     scalar=math.tanh, numpy="np.tanh({0})", latex=r"\tanh({0})",
     definition=lambda x: 1.0 - 2.0 / (exp(2.0 * x) + 1.0),
 )  # fmt: skip
@@ -395,3 +471,18 @@ def xdivy(x: Any, y: Any) -> Any:
     """
     safe = np.where(np.asarray(x) == 0, 1, y)
     return np.divide(x, safe)
+
+
+@primitive(
+    lambda dz, z, x, y: dz * divide_or_zero(1.0, y),
+    lambda dz, z, x, y: -dz * divide_or_zero(z, y),
+    latex=r"\frac{{{0}}}{{{1}}}",
+    definition=lambda x, y: x / y,
+)  # fmt: skip
+def divide_or_zero(x: Any, y: Any) -> Any:
+    """``x / y``, taken as 0 where y is 0, and so are its derivatives of every order.
+
+    >>> divide_or_zero(1.0, 0.0), divide_or_zero(1.0, 4.0)
+    (0.0, 0.25)
+    """
+    return np.divide(x, np.where(np.asarray(y) == 0, np.inf, y))

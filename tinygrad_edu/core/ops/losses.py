@@ -10,9 +10,19 @@ import numpy as np
 
 from tinygrad_edu.core.habits import own_keywords
 from tinygrad_edu.core.ops.arithmetic import power_constant, subtract
-from tinygrad_edu.core.ops.elementwise import log, sigmoid, softplus, xdivy, xlogy
+from tinygrad_edu.core.ops.elementwise import (
+    digits_lost,
+    log,
+    log1p,
+    sigmoid,
+    softplus,
+    xdivy,
+    xlogy,
+)
 from tinygrad_edu.core.ops.reductions import (
+    deviation,
     exponentials,
+    log_softmax,
     logsumexp,
     mean,
     reduced_shape,
@@ -55,7 +65,7 @@ def _without(default: int | None = None) -> Any:
     lambda dz, loss, a, y, *, axis=None: (
         _put_back(dz, a, axis) * (xdivy(1.0 - y, 1.0 - a) - xdivy(y, a))
     ),
-    lambda dz, loss, a, y, *, axis=None: _put_back(dz, a, axis) * (log(1.0 - a) - log(a)),
+    lambda dz, loss, a, y, *, axis=None: _put_back(dz, a, axis) * (log1p(-a) - log(a)),
     shape=_without(), symbol="cross-entropy", latex=r"\mathcal{{L}}({0}, {1})",
     definition=lambda a, y, *, axis=None: _summed(
         -(y * log(a) + (1.0 - y) * log(1.0 - a)), axis
@@ -71,7 +81,7 @@ def bernoulli_loss(a: Any, y: Any, axis: int | None = None) -> Any:
     a, y = asarray(a), asarray(y)
     with np.errstate(divide="ignore", invalid="ignore"):
         seen = np.where(y == 0, 0, y * np.log(a))
-        unseen = np.where(y == 1, 0, (1 - y) * np.log(1 - a))
+        unseen = np.where(y == 1, 0, (1 - y) * np.log1p(-a))
         loss = -(seen + unseen)
     if np.isinf(loss).any():
         warnings.warn(
@@ -88,33 +98,50 @@ def bernoulli_loss(a: Any, y: Any, axis: int | None = None) -> Any:
 _KEPT = 1 << 16
 
 
-def _logistic(z: Any, y: Any) -> tuple[Any, Any]:
-    """``log(1 + eᶻ) − y z`` as ``max(z, 0) − y z + log(1 + e)`` with ``e = e^−|z|``; and e.
+def _logistic(z: Any, y: Any) -> tuple[Any, Any, Any]:
+    """``log(1 + eᶻ) − y z`` as ``w z + log(1 + e)``, with ``e = e^−|z|``; w and e.
 
-    Nothing overflows, and little memory is needed.
+    Nothing overflows; and w, ``1 − y`` for z above 0 and ``−y`` below, is 0 for a right answer.
     """
-    e = np.asarray(np.abs(z))
-    np.exp(np.negative(e, out=e), out=e)
-    loss = np.asarray(np.multiply(y, z))
-    np.subtract(np.maximum(z, 0.0), loss, out=loss)
+    e = np.asarray(np.copysign(z, -1.0))
+    np.exp(e, out=e)
+    w = np.copysign(0.5, z) + 0.5 - y
+    certain = e.size and not e.item(e.argmin())  # then z may be infinite: 0 of it is nothing
+    loss = np.asarray(np.multiply(np.where(w == 0, 0, z) if certain else z, w))
     loss += np.log1p(e)
-    return loss, e
+    return loss, w, e
 
 
 def _logistic_slope(z: Any, y: Any, axis: int | None = None) -> tuple[Any, Any]:
-    """The loss, and its derivative ``sigmoid(z) − y``: 1 for z ≥ 0, else e, over 1 + e."""
-    loss, e = _logistic(z, y)
-    if e.size > _KEPT:
-        return _total(loss, axis), None
-    above = np.maximum(e, np.copysign(1.0, z))
-    e += 1.0
-    np.divide(above, e, out=e)
-    return _total(loss, axis), np.subtract(e, y)
+    """The loss, and its derivative."""
+    loss, w, e = _logistic(z, y)
+    return _total(loss, axis), None if e.size > _KEPT else _residual(z, w, e)
+
+
+def _residual(z: Any, w: Any, e: Any) -> Any:
+    """``sigmoid(z) − y``: w, and ``e / (1 + e)`` towards 1/2."""
+    return w - np.copysign(e / (1.0 + e), z)
+
+
+@primitive(
+    lambda dz, r, z, y: dz * sigmoid(z) * sigmoid(-z),
+    lambda dz, r, z, y: -dz,
+    latex=r"\left(\sigma({0}) - {1}\right)",
+    definition=lambda z, y: sigmoid(z) - y,
+)  # fmt: skip
+def logistic_residual(z: Any, y: Any) -> Any:
+    """``sigmoid(z) − y``, to the last digit also where sigmoid(z) rounds to y.
+
+    >>> float(logistic_residual(50.0, 1.0) / np.exp(-50.0)), logistic_residual(0.0, 0.0)
+    (-1.0, 0.5)
+    """
+    _, w, e = _logistic(np.asarray(z), y)
+    return _residual(z, w, e)
 
 
 @primitive(
     lambda dz, loss, z, y, *, axis=None, slope=None: (
-        _put_back(dz, z, axis) * (sigmoid(z) - y if slope is None else slope)
+        _put_back(dz, z, axis) * (logistic_residual(z, y) if slope is None else slope)
     ),
     lambda dz, loss, z, y, *, axis=None: _put_back(dz, z, axis) * -z,
     shape=_without(), with_slope=_logistic_slope,
@@ -131,28 +158,59 @@ def logistic_loss(z: Any, y: Any, axis: int | None = None) -> Any:
 
 
 def _softmax(z: Any, y: Any, axis: int) -> tuple[Any, Any, Any]:
-    """The loss; and of the softmax numerator and denominator."""
-    top, e, total = exponentials(z, axis)
-    log_a = np.log(total) + top - z
-    return np.add.reduce(y * np.where(y == 0, 0, log_a), axis=axis), e, total
+    """The loss; of the softmax numerator, and denominator less 1."""
+    _, shifted, e, others = exponentials(z, axis)
+    lost = np.log1p(others) - shifted
+    return np.add.reduce(y * np.where(y == 0, 0, lost), axis=axis), e, others
 
 
 def _softmax_slope(z: Any, y: Any, axis: int = 0) -> tuple[Any, Any]:
-    """The loss, and its derivative ``softmax(z) Σy − y``."""
-    loss, e, total = _softmax(z, y, axis)
-    if e.size > _KEPT:
-        return loss, None
-    e *= np.add.reduce(y, axis=axis, keepdims=True) / total
-    return loss, np.subtract(e, y, out=e)
+    """The loss, and its derivative."""
+    loss, e, others = _softmax(z, y, axis)
+    return loss, None if e.size > _KEPT else _softmax_residual(y, e, others, axis)
+
+
+def _softmax_residual(y: Any, e: Any, others: Any, axis: int) -> Any:
+    """``p Σy − y``; where a probability p is nearly 1, as ``p (Σy − y) − (1 − p) y``."""
+    given, total = np.add.reduce(y, axis=axis, keepdims=True), others + 1.0
+    if not digits_lost(others):
+        return np.subtract(e * (given / total), y)
+    missing = np.where(e == 1, others, total - e)  # of 1 − p, the numerator
+    return (e * (given - y) - missing * y) / total
+
+
+@primitive(
+    lambda dz, r, z, y, *, axis=0: _d_softmax(dz * sum(y, axis=axis, keepdims=True), z, axis),
+    lambda dz, r, z, y, *, axis=0: (
+        sum(dz * softmax(z, axis=axis), axis=axis, keepdims=True) - dz
+    ),
+    shape=lambda z, y, *, axis=0: z,
+    latex=r"\left(\operatorname{{softmax}}({0}) - {1}\right)",
+    definition=lambda z, y, *, axis=0: (
+        softmax(z, axis=axis) * sum(y, axis=axis, keepdims=True) - y
+    ),
+)  # fmt: skip
+def softmax_residual(z: Any, y: Any, axis: int = 0) -> Any:
+    """``softmax(z) Σy − y`` along `axis`, to the last digit also where the softmax rounds to y.
+
+    >>> residual = softmax_residual(np.array([50.0, 0.0]), np.array([1.0, 0.0]))
+    >>> (residual == np.exp(-50.0) * np.array([-1.0, 1.0])).tolist()
+    [True, True]
+    """
+    _, _, e, others = exponentials(z, axis)
+    return _softmax_residual(np.asarray(y), e, others, axis)
+
+
+def _d_softmax(dz: Any, z: Any, axis: int) -> Any:
+    p = softmax(z, axis=axis)
+    return p * deviation(dz, p, axis=axis)
 
 
 @primitive(
     lambda dz, loss, z, y, *, axis=0, slope=None: _put_back(dz, z, axis) * (
-        softmax(z, axis=axis) * sum(y, axis=axis, keepdims=True) - y if slope is None else slope
+        softmax_residual(z, y, axis=axis) if slope is None else slope
     ),
-    lambda dz, loss, z, y, *, axis=0: (
-        _put_back(dz, z, axis) * (logsumexp(z, axis=axis, keepdims=True) - z)
-    ),
+    lambda dz, loss, z, y, *, axis=0: _put_back(dz, z, axis) * -log_softmax(z, axis=axis),
     shape=_without(0), with_slope=_softmax_slope,
     symbol="cross-entropy", latex=r"\mathcal{{L}}(\operatorname{{softmax}}({0}), {1})",
     definition=lambda z, y, *, axis=0: sum(

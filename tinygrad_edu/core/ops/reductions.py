@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.ops.arithmetic import equal, where
-from tinygrad_edu.core.ops.elementwise import exp, log, sqrt, xdivy
+from tinygrad_edu.core.ops.elementwise import digits_lost, divide_or_zero, exp, expm1, log, sqrt
 from tinygrad_edu.core.ops.shaping import add_up, joined, reshape, transpose
-from tinygrad_edu.core.primitive import Shape, primitive, shape
+from tinygrad_edu.core.primitive import GradError, Shape, primitive, shape
 
 
 def axes_of(ndim: int, axis: Any) -> tuple[int, ...]:
@@ -192,17 +192,35 @@ def prod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return np.prod(x, axis=axis, keepdims=keepdims)
 
 
-def _centred(x: Any, axis: Any) -> Any:
-    return x - (mean(x) if axis is None else mean(x, axis=axis, keepdims=True))
+@primitive(
+    lambda dz, z, x, *, axis=None: centred(dz, axis=axis),
+    shape=lambda old, *, axis=None: old, latex=r"\left({0} - \bar{{{0}}}\right)",
+    definition=lambda x, *, axis=None: (
+        x - (mean(x) if axis is None else mean(x, axis=axis, keepdims=True))
+    ),
+)  # fmt: skip
+def centred(x: Any, axis: Any = None) -> Any:
+    """``x`` less its mean along `axis`: exactly 0 where all numbers are equal.
+
+    >>> centred(np.array([0.1, 0.1, 0.1])).tolist()
+    [0.0, 0.0, 0.0]
+    """
+    x = np.asarray(x)
+    if not x.size:
+        return x + 0.0
+    along = axes_of(x.ndim, axis)
+    # A mean of what is left of the first number: a mean of equal numbers may round.
+    shifted = x - x[tuple(slice(0, 1) if a in along else slice(None) for a in range(x.ndim))]
+    return shifted - add_up(shifted, axis=along, keepdims=True) / count(x, axis)
 
 
 @primitive(
     lambda dz, z, x, *, axis=None, keepdims=False, ddof=0: (
-        spread(dz, x, axis, keepdims) * _centred(x, axis) * _twice_over(count(x, axis) - ddof)
+        spread(dz, x, axis, keepdims) * centred(x, axis=axis) * _twice_over(count(x, axis) - ddof)
     ),
     shape=reduced_shape, numpy="np.var({0}{options})", latex=r"\operatorname{{var}}({0})",
     definition=lambda x, *, axis=None, keepdims=False, ddof=0: (
-        sum(_centred(x, axis) ** 2, axis=axis, keepdims=keepdims) / (count(x, axis) - ddof)
+        sum(centred(x, axis=axis) ** 2, axis=axis, keepdims=keepdims) / (count(x, axis) - ddof)
     ),
 )  # fmt: skip
 def var(x: Any, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Any:
@@ -211,13 +229,16 @@ def var(x: Any, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Any:
     >>> var(np.array([1.0, 3.0]))
     1.0
     """
-    return np.var(x, axis=axis, keepdims=keepdims, ddof=ddof)
+    squares = np.square(centred.forward(x, axis=axis))
+    total = np.asarray(add_up(squares, axis=axes_of(np.ndim(x), axis), keepdims=keepdims))
+    return np.divide(total, total.dtype.type(builtins.max(count(x, axis) - ddof, 0)))
 
 
 @primitive(
     lambda dz, z, x, *, axis=None, keepdims=False, ddof=0: (
-        spread(dz, x, axis, keepdims)
-        * xdivy(_centred(x, axis), spread(z, x, axis, keepdims) * (count(x, axis) - ddof))
+        spread(dz, x, axis, keepdims) * divide_or_zero(
+            centred(x, axis=axis), spread(z, x, axis, keepdims) * (count(x, axis) - ddof)
+        )
     ),
     shape=reduced_shape, numpy="np.std({0}{options})", latex=r"\operatorname{{std}}({0})",
     definition=lambda x, *, axis=None, keepdims=False, ddof=0: sqrt(
@@ -225,17 +246,22 @@ def var(x: Any, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Any:
     ),
 )  # fmt: skip
 def std(x: Any, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Any:
-    """The square root of `var`; its derivative is taken as 0 where all numbers equal their mean.
+    """The square root of `var`, also where that has left the range of floats.
+
+    Its derivatives, of every order, are taken as 0 where all numbers are equal. (They are not those
+    of its square there: differentiate `var`.)
 
     >>> std(np.array([1.0, 3.0]))
     1.0
     """
-    return np.std(x, axis=axis, keepdims=keepdims, ddof=ddof)
+    length = np.asarray(norm.forward(centred.forward(x, axis=axis), axis=axis, keepdims=keepdims))
+    left = builtins.max(count(x, axis) - ddof, 0)
+    return np.divide(length, length.dtype.type(math.sqrt(left)))
 
 
 @primitive(
     lambda dz, z, x, *, axis=None, keepdims=False: (
-        spread(dz, x, axis, keepdims) * xdivy(x, spread(z, x, axis, keepdims))
+        spread(dz, x, axis, keepdims) * divide_or_zero(x, spread(z, x, axis, keepdims))
     ),
     shape=reduced_shape, symbol="‖ ‖",
     numpy="np.linalg.norm({0}{options})", latex=r"\left\|{0}\right\|",
@@ -244,7 +270,10 @@ def std(x: Any, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Any:
     ),
 )  # fmt: skip
 def norm(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """The Euclidean length ``√Σx²``; its derivative ``x / ‖x‖`` is taken as 0 where x is all zeros.
+    """The Euclidean length ``√Σx²``, also where squares leave the range of floats.
+
+    Its derivative ``x / ‖x‖``, and those of higher order, are taken as 0 where x is all zeros.
+    (They are not those of its square there: differentiate ``Σx²``.)
 
     >>> norm(np.array([3.0, 4.0]))
     5.0
@@ -264,7 +293,7 @@ def norm(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 @primitive(
     lambda dz, z, x, *, axis=None, keepdims=False: (
-        spread(dz, x, axis, keepdims) * softmax(x, axis=axis)
+        spread(dz, x, axis, keepdims) * softmax(x, axis=axes_of(len(shape(x)), axis))
     ),
     shape=reduced_shape, latex=r"\log\sum e^{{{0}}}",
     numpy="np.logaddexp.reduce({0}, axis={axis}, keepdims={keepdims})",
@@ -278,47 +307,95 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     >>> logsumexp(np.zeros(1))
     0.0
     """
-    top, _, total = exponentials(x, axis)
-    total = np.log(total) + top
+    top, _, _, others = exponentials(x, axis)
+    total = np.log1p(others) + top
     return total if keepdims else np.reshape(total, reduced_shape(np.shape(x), axis=axis))
 
 
-def exponentials(x: Any, axis: Any) -> tuple[Any, Any, Any]:
-    """The maximum along an axis, ``eˣ`` in units of its exponential, and the sum of these."""
-    top = _finite_top(x, axis)
-    e = np.exp(x - top)
-    return top, e, add_up(e, axis=axis, keepdims=True)
+def _said(x: Any, axis: Any) -> Any:
+    """The axis, where there is a choice: over all of a batch is what nobody means."""
+    if axis is None and np.ndim(x) > 1:
+        raise GradError(
+            "along which axis? Give axis=0 where every column is to sum to one (units × examples), "
+            "axis=1 where every row is (axis=-1: the last axis)"
+        )
+    return axis
 
 
-def _finite_top(x: Any, axis: Any) -> Any:
-    """The maximum to subtract before `exp`, so that nothing overflows; 0 where it is infinite."""
+def exponentials(x: Any, axis: Any) -> tuple[Any, Any, Any, Any]:
+    """The maximum along an axis; x less it; ``eˣ`` in its unit; and their sum, less 1.
+
+    Less 1, because ``log(1 + e⁻⁴⁰)`` has no digits unless it is ``log1p(e⁻⁴⁰)``. What equals the
+    maximum is e⁰ also where that is infinite: infinities share evenly, as ties of `max` do.
+    """
     x = np.asarray(x)
     x = x if x.dtype.kind == "f" else x.astype(float)  # no integer is -inf, of nothing the largest
     top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
-    return np.where(np.isfinite(top), top, 0)
+    with np.errstate(invalid="ignore"):  # inf - inf
+        shifted = np.asarray(x - top)
+    if not math.isfinite(add_up(top, axis=None)):
+        shifted[np.equal(x, top)] = 0.0
+    e = np.exp(shifted)
+    others = np.asarray(add_up(e, axis=axis, keepdims=True) - 1.0)
+    if digits_lost(others):
+        largest = np.equal(shifted, 0.0)
+        ties = add_up(largest, axis=axis, keepdims=True, dtype=x.dtype)
+        others = add_up(e - largest, axis=axis, keepdims=True) + (ties - 1.0)
+    return top, shifted, e, others
 
 
 @primitive(
-    lambda dz, z, x, *, axis=None: z * (
-        dz - sum(dz * z, axis=axis, keepdims=axis is not None)
-    ),
+    lambda dz, z, x, *, axis=None: z * deviation(dz, z, axis=axis),
     shape=lambda old, *, axis=None: old, latex=r"\operatorname{{softmax}}({0})",
     definition=lambda x, *, axis=None: exp(x) / sum(exp(x), axis=axis, keepdims=axis is not None),
     spelling=lambda x, *, axis=None: exp(log_softmax(x, axis=axis)),
 )  # fmt: skip
 def softmax(x: Any, axis: Any = None) -> Any:
-    """``eˣ / Σ eˣ`` along `axis` (all of x if None): positive and summing to one; exact at ±1000.
+    """``eˣ / Σ eˣ`` along `axis`: positive and summing to one; exact at ±1000.
+
+    Raises GradError for two or more axes without ``axis=``.
 
     >>> softmax(np.zeros(4)).tolist()
     [0.25, 0.25, 0.25, 0.25]
     """
-    _, e, total = exponentials(x, axis)
-    return e / total
+    _, _, e, others = exponentials(x, _said(x, axis))
+    return e / (1 + others)
 
 
 @primitive(
+    lambda dz, z, x, p, *, axis=None: (
+        dz - p * sum(dz, axis=axis, keepdims=axis is not None)
+    ),
+    lambda dz, z, x, p, *, axis=None: -x * sum(dz, axis=axis, keepdims=axis is not None),
+    shape=lambda x, p, *, axis=None: x, latex=r"\left({0} - \sum {0} \odot {1}\right)",
+    definition=lambda x, p, *, axis=None: (
+        x - sum(x * p, axis=axis, keepdims=axis is not None)
+    ),
+)  # fmt: skip
+def deviation(x: Any, p: Any, axis: Any = None) -> Any:
+    """``x − Σ x p`` for probabilities p: how far x is from its expectation along `axis`.
+
+    Where one p rounds to 1, x would be taken from itself; so that one x is taken from all first.
+
+    >>> deviation(np.array([1.0, 0.0]), np.array([1.0, 1e-30])).tolist()
+    [1e-30, -1.0]
+    """
+    x, p = np.asarray(x), np.asarray(p)
+    if not p.size:
+        return x + 0.0
+    likely = p == np.max(p, axis=axis, keepdims=True)
+    first = add_up(np.where(likely, x, 0), axis=axis, keepdims=True)
+    first = first / add_up(likely, axis=axis, keepdims=True, dtype=x.dtype)
+    x = x - first
+    missing = 1 - add_up(p, axis=axis, keepdims=True)
+    missing = np.where(np.abs(missing) < p.size * np.finfo(p.dtype).eps, 0, missing)
+    return x - (add_up(x * p, axis=axis, keepdims=True) - first * missing)
+
+
+@primitive(
+    # dz − softmax(x) Σ dz, each of whose differences is of what the other one lacks.
     lambda dz, z, x, *, axis=None: (
-        dz - exp(z) * sum(dz, axis=axis, keepdims=axis is not None)
+        exp(z) * (dz - sum(dz, axis=axis, keepdims=axis is not None)) - expm1(z) * dz
     ),
     shape=lambda old, *, axis=None: old, latex=r"\log\operatorname{{softmax}}({0})",
     definition=lambda x, *, axis=None: (
@@ -329,11 +406,13 @@ def softmax(x: Any, axis: Any = None) -> Any:
 def log_softmax(x: Any, axis: Any = None) -> Any:
     """The logarithm of `softmax`, without computing it first; exact at ±1000.
 
+    Raises GradError for two or more axes without ``axis=``.
+
     >>> log_softmax(np.zeros(1)).tolist()
     [0.0]
     """
-    shifted = x - _finite_top(x, axis)
-    return shifted - np.log(add_up(np.exp(shifted), axis=axis, keepdims=True))
+    _, shifted, _, others = exponentials(x, _said(x, axis))
+    return shifted - np.log1p(others)
 
 
 @primitive(
