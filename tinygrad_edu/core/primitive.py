@@ -21,6 +21,7 @@ from tinygrad_edu.core.habits import no_argument
 from tinygrad_edu.core.options import owned
 
 Rule = Callable[..., Any]
+_FLOAT64 = np.dtype(float64)
 Shape = tuple[int, ...]
 
 
@@ -153,9 +154,15 @@ class Primitive:
     def __call__(self, *args: Any, **options: Any) -> Any:
         if options or len(args) != self.n_inputs:
             args, options = self._sorted(args, options)
+        odd = False
         for arg in args:
+            if type(arg) is float:
+                continue
             if isinstance(arg, Traced):
                 return arg._apply(self, args, options)
+            odd = odd or type(arg) is not ndarray or arg.dtype is not _FLOAT64
+        if odd:
+            args = tuple([_held(x, self.name) for x in args])
         try:
             return self.evaluate(args, options)
         except (IndexError, OverflowError, ValueError) as error:
@@ -181,6 +188,7 @@ class Primitive:
             args, options = self._bind(args, options)
         for key, value in options.items():
             if type(value) not in _IMMUTABLE:
+                value = _held(value, f"{self.name}: {key}=")
                 options = {**options, key: owned(self.name, key, value)}
         return args, options
 
@@ -218,6 +226,23 @@ class Primitive:
                 pass  # where Python raises, an array would answer inf or nan: ask NumPy below
         z = self.forward(*args, **options) if options else self.forward(*args)
         return z if type(z) is ndarray and z.ndim else plain(z)
+
+
+def held_as(dtype: np.dtype[Any], what: str) -> np.dtype[Any]:
+    """The dtype in which floats of another are held: float64 and float32 as they are, float16 as
+    float32. Raises TypeError for longdouble."""
+    if dtype.itemsize > _FLOAT64.itemsize:
+        raise TypeError(
+            f"{what}: {dtype} has more digits than this package computes with. Pass "
+            "x.astype(float), which rounds to float64"
+        )
+    return np.dtype(np.float32) if dtype.itemsize < 4 else dtype.newbyteorder("=")
+
+
+def _held(x: Any, what: str) -> Any:
+    """A plain input or option of another precision as `held_as` says."""
+    dtype = getattr(x, "dtype", _FLOAT64)
+    return x.astype(held_as(dtype, what)) if dtype.char in "eg" else x
 
 
 def misfit(

@@ -23,7 +23,7 @@ from tinygrad_edu.core import habits
 from tinygrad_edu.core import sweep as sweeping
 from tinygrad_edu.core.operators import Operators, power
 from tinygrad_edu.core.ops import arithmetic, elementwise, linalg, reductions, shaping
-from tinygrad_edu.core.primitive import GradError, Primitive, Shape, misfit, plain
+from tinygrad_edu.core.primitive import GradError, Primitive, Shape, held_as, misfit, plain
 from tinygrad_edu.core.protocol import NumPyProtocol
 from tinygrad_edu.core.readonly import ReadOnly, frozen
 
@@ -97,7 +97,10 @@ class no_grad(contextlib.ContextDecorator):
 def numbers(data: Any, what: str = "Value") -> Any:
     """`data` as this package holds numbers: a float, a float32 scalar or a frozen array of its own.
 
-    Raises TypeError for what is not real numbers: strings, None, objects, complex, masked arrays.
+    Half precision is held as float32, which has every number of it.
+
+    Raises TypeError for what is not real numbers: strings, None, objects, complex, masked arrays;
+    and for longdouble, which float64 would round.
     """
     if type(data) is float:
         return data
@@ -129,7 +132,7 @@ def numbers(data: Any, what: str = "Value") -> Any:
     kind = array.dtype.kind
     if kind not in "fiub":
         raise TypeError(f"{what}: real numbers are needed, not an array of {array.dtype}")
-    dtype = array.dtype.newbyteorder("=") if kind == "f" else np.dtype(float64)
+    dtype = held_as(array.dtype, what) if kind == "f" else np.dtype(float64)
     if not array.ndim:
         return float(array) if dtype == float64 else dtype.type(array)
     array = np.array(array, dtype=dtype, order="K", subok=False)
@@ -152,10 +155,11 @@ class Value(NumPyProtocol, Operators):
     """A node of a graph: a number or an array of any shape, that remembers how it was computed.
 
     ``Value(data, name=None, requires_grad=True)`` copies `data`; integers become float64, float32
-    stays. Operators, methods and NumPy's functions make new nodes; `backward` puts the derivative
-    of a result in `grad` of every node it was computed from. Comparisons give plain booleans.
+    stays, float16 becomes float32. Operators, methods and NumPy's functions make new nodes;
+    `backward` puts the derivative of a result in `grad` of every node it was computed from.
+    Comparisons give plain booleans.
 
-    Raises TypeError for anything that is not real numbers.
+    Raises TypeError for anything that is not real numbers, and for longdouble.
 
     >>> x = Value(3.0, name="x")
     >>> z = x * x

@@ -30,8 +30,16 @@ from tinygrad_edu.core.ops.reductions import (
     spread,
     sum,
 )
-from tinygrad_edu.core.ops.shaping import axis_number
-from tinygrad_edu.core.primitive import GradError, Shape, Traced, asarray, primitive, shape
+from tinygrad_edu.core.ops.shaping import axis_number, getitem, reshape, transpose
+from tinygrad_edu.core.primitive import (
+    GradError,
+    Primitive,
+    Shape,
+    Traced,
+    asarray,
+    primitive,
+    shape,
+)
 
 
 def _put_back(dz: Any, z: Any, axis: int | None) -> Any:
@@ -81,7 +89,7 @@ def bernoulli_loss(a: Any, y: Any, axis: int | None = None) -> Any:
     a, y = asarray(a), asarray(y)
     with np.errstate(divide="ignore", invalid="ignore"):
         seen = np.where(y == 0, 0, y * np.log(a))
-        unseen = np.where(y == 1, 0, (1 - y) * np.log1p(-a))
+        unseen = np.where(y == 1, 0, (1 - y) * np.log1p(-np.minimum(a, 1)))  # 1 + 2e-16 is 1
         loss = -(seen + unseen)
     if np.isinf(loss).any():
         warnings.warn(
@@ -226,6 +234,36 @@ def softmax_loss(z: Any, y: Any, axis: int = 0) -> Any:
     return _softmax(z, asarray(y), axis)[0]
 
 
+#: How far from 0 … 1 rounding may take a probability.
+_ROUNDING = 1e-9
+
+
+def _check_probabilities(x: Any, what: str, instead: str) -> None:
+    """Raise GradError for numbers outside 0 … 1: a logarithm of them is no loss."""
+    x = np.asarray(x._data if isinstance(x, Traced) else x)  # type: ignore[attr-defined]
+    if not x.size:
+        return
+    least, most = x.item(x.argmin()), x.item(x.argmax())
+    if least < -_ROUNDING or most > 1 + _ROUNDING:
+        raise GradError(f"{what} must be from 0 to 1; found {least:g} … {most:g}. {instead}")
+
+
+def _made_by(x: Any, op: Primitive) -> bool:
+    """Is a Value the result of an operation, in this shape or another?"""
+    while isinstance(x, Traced) and x.op in (reshape, transpose, getitem):  # type: ignore[attr-defined]
+        [x] = x.parents  # type: ignore[attr-defined]
+    return isinstance(x, Traced) and x.op is op  # type: ignore[attr-defined]
+
+
+def _warn_of_probabilities(loss: str, activation: str) -> None:
+    warnings.warn(
+        f"{loss} takes logits and was given the result of {activation}: it would be applied twice. "
+        f"Pass z itself, not {activation}(z)",
+        UserWarning,
+        stacklevel=3,
+    )
+
+
 def _same_shape(name: str, a: Any, y: Any) -> Any:
     y = y if isinstance(y, Traced) else asarray(y)
     size = shape(a)
@@ -246,7 +284,8 @@ def binary_cross_entropy(a: Any, y: Any, from_logits: bool = False, axis: int = 
     ``from_logits=True`` the first argument is z with ``a = sigmoid(z)``: exact even at ±1000, where
     a probability would have rounded to 0 or 1. ``tg.mean`` of it is the cost (lecture, S4 to S6).
 
-    Raises GradError where the shapes differ.
+    Raises GradError where the shapes differ, and where targets, or without `from_logits`
+    predictions, are not from 0 to 1. Warns of a sigmoid's result given as logits.
 
     >>> binary_cross_entropy(np.array([1.0, 0.0]), np.array([1.0, 0.0])).tolist()
     [0.0, 0.0]
@@ -254,7 +293,17 @@ def binary_cross_entropy(a: Any, y: Any, from_logits: bool = False, axis: int = 
     y = _same_shape("binary_cross_entropy", a, y)
     if not isinstance(from_logits, (bool, np.bool_)):
         raise TypeError("binary_cross_entropy: from_logits is True or False")
-    loss = logistic_loss if from_logits else bernoulli_loss
+    name = "binary_cross_entropy: "
+    _check_probabilities(y, f"{name}targets", "Labels −1 and 1 become 0 and 1 by (y + 1) / 2")
+    if from_logits:
+        loss = logistic_loss
+        if _made_by(a, sigmoid):
+            _warn_of_probabilities("binary_cross_entropy(…, from_logits=True)", "sigmoid")
+    else:
+        loss = bernoulli_loss
+        _check_probabilities(
+            a, f"{name}probabilities", "Pass a = tg.sigmoid(z), or z itself with from_logits=True"
+        )
     return loss(a, y, axis=axis) if len(y.shape) == 2 else loss(a, y)
 
 
@@ -283,7 +332,8 @@ def cross_entropy(z: Any, labels: Any, axis: int = 0) -> Any:
     of z, or integers of shape (m,) or (1, m). Exact and silent at ±1000; its gradient is
     ``softmax(z) − Y``.
 
-    Raises GradError for labels of another shape or outside the classes.
+    Raises GradError for labels of another shape, outside the classes, or, one-hot, not from 0 to 1.
+    Warns of a softmax's result given as logits.
 
     >>> cross_entropy(np.zeros((1, 2)), np.array([0, 0])).tolist()
     [0.0, 0.0]
@@ -298,11 +348,16 @@ def cross_entropy(z: Any, labels: Any, axis: int = 0) -> Any:
         if labels.shape != size and labels.dtype.kind in "iu" and labels.size == int(np.prod(rest)):
             # Whole numbers take the float type of the logits: float32 stays float32.
             labels = one_hot(labels.reshape(rest), size[axis], axis).astype(np.int8)
+    if _made_by(z, softmax):
+        _warn_of_probabilities("cross_entropy", "softmax")
     if shape(labels) != size:
         raise GradError(
             f"cross_entropy: logits of shape {size} need one-hot labels of the same shape or one "
             f"integer per example; got shape {shape(labels)}"
         )
+    _check_probabilities(
+        labels, "cross_entropy: one-hot labels", "Classes by number are whole numbers, shape (m,)"
+    )
     return softmax_loss(z, labels, axis=axis)
 
 
