@@ -209,6 +209,13 @@ class Sheet:
                 raise SheetError(
                     f"the data for {name} are not real numbers", given.line, 1, self.name
                 )
+            if array.dtype.itemsize > 8:
+                raise SheetError(
+                    f"the data for {name} are {array.dtype}: save x.astype(float)",
+                    given.line,
+                    1,
+                    self.name,
+                )
             if array.shape != given.shape:
                 raise SheetError(
                     f"{name} is declared {given.shape}, its data have shape {array.shape}",

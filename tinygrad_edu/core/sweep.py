@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy import float64, ndarray
 
+from tinygrad_edu.core import branches
 from tinygrad_edu.core.ops.shaping import broadcast_to, sum_to
 from tinygrad_edu.core.primitive import Each, GradError, Shape, Traced, plain, shape
 
@@ -120,6 +121,9 @@ def sweep(
     Contributions are added; broadcasting is undone here, once for all rules, by `sum_to`. An array
     that something else may hold too (the upstream gradient handed on, a view of it) is marked
     read-only: it is neither added into nor given out without a copy.
+
+    Of recorded numbers, what was left out contributes nothing, also through an infinite slope: see
+    `branches`.
     """
     watch = watching.get()
     if watch is not None:
@@ -140,10 +144,36 @@ def _swept(
     keep_all: bool,
 ) -> dict[Any, Any]:
     order = reachable(root)
-    if read is None and wrt is None and arrived is None:
-        return _sweep_numbers(order, root, seed, keep_all)
     if wrt is not None:
         order = leading_to(wrt, order)
+    if read is not None or arrived is not None:
+        return _sweep_read(order, root, seed, read or _recorded, wrt, arrived)
+    if wrt is None:
+        found, ends = _sweep_numbers(order, root, seed, keep_all)
+    else:
+        found = _sweep_read(order, root, seed, _recorded, wrt, None)
+        ends = [found.get(v) for v in wrt]
+    if not branches.suspected(ends, order):
+        return found
+    with np.errstate(all="ignore"):
+        zeros = branches.Certain(seed, np.equal(seed, 0))
+        careful = branches.numbers(_sweep_read(order, root, zeros, branches.read, wrt, None))
+    return {v: g if g is None else careful[v] for v, g in found.items()}
+
+
+def _recorded(node: Any) -> tuple[Any, tuple[Any, ...]]:
+    return node._data, node._inputs
+
+
+def _sweep_read(
+    order: list[Any],
+    root: Any,
+    seed: Any,
+    read: Callable[[Any], tuple[Any, tuple[Any, ...]]],
+    wrt: frozenset[Any] | None,
+    arrived: Callable[[Any, Any], Any] | None,
+) -> dict[Any, Any]:
+    """`sweep` on what `read` says."""
     gradients: dict[Any, Any] = dict.fromkeys(order)
     gradients[root] = seed
     for node in order:
@@ -152,22 +182,28 @@ def _swept(
             dz = gradients[node] = arrived(node, dz)
         if node.op is None or dz is None or (wrt is not None and node in wrt):
             continue
-        if read is None:
-            _flow(node, dz, node._data, node._inputs, gradients, _slope(node))
-        else:
-            _flow(node, dz, *read(node), gradients)
+        slope = _slope(node) if read is _recorded else None
+        _flow(node, dz, *read(node), gradients, slope)
     return gradients
 
 
-def _sweep_numbers(order: list[Any], root: Any, seed: Any, keep_all: bool) -> dict[Any, Any]:
-    """`sweep` on the recorded numbers. What most nodes are is written out, for speed: made of one
-    or two inputs, without options."""
+def _sweep_numbers(
+    order: list[Any], root: Any, seed: Any, keep_all: bool
+) -> tuple[dict[Any, Any], list[Any]]:
+    """`sweep` on the recorded numbers; and the gradients of the leaves.
+
+    What most nodes are is written out, for speed: made of one or two inputs, without options.
+    """
+    ends: list[Any] = []
     gradients: dict[Any, Any] = dict.fromkeys(order)
     gradients[root] = seed
     forget = not keep_all
     for node in order:
         op, dz = node.op, gradients[node]
-        if op is None or dz is None:
+        if op is None:
+            ends.append(dz)
+            continue
+        if dz is None:
             continue
         if forget and node is not root:
             gradients[node] = None
@@ -213,7 +249,7 @@ def _sweep_numbers(order: list[Any], root: Any, seed: Any, keep_all: bool) -> di
                     gradients[y] = dy if before is None else added(before, dy)
                 continue
         _flow(node, dz, node._data, node._inputs, gradients, _slope(node))
-    return gradients
+    return gradients, ends
 
 
 def _slope(node: Any) -> Any:

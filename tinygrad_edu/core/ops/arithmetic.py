@@ -194,8 +194,11 @@ def minimum(x: Any, y: Any) -> Any:
 def where(condition: Any, x: Any, y: Any) -> Any:
     """``x`` where the condition holds, else ``y``; the gradient goes to the one that was taken.
 
-    A nan or infinity in the branch *not* taken still reaches its own inputs' gradients when their
-    local derivative is infinite (``where(x > 0, sqrt(x), x)``): make the argument safe first.
+    The branch *not* taken contributes nothing to gradients, however steep it is there: after
+    ``where(x > 0, sqrt(x), x)`` the gradient at 0 is 1. Likewise what a slice, a mask of constants,
+    clip, maximum or relu leaves out. That holds for gradients that are plain numbers; second
+    derivatives, derived lines and compiled programs give nan there, as other engines do: for these
+    make the argument safe first, ``sqrt(where(x > 0, x, 1.0))``.
 
     >>> where(True, 2.0, 3.0)
     2.0

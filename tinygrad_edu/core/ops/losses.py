@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import operator
 import warnings
+import weakref
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -238,6 +240,20 @@ def softmax_loss(z: Any, y: Any, axis: int = 0) -> Any:
 _ROUNDING = 1e-9
 
 
+#: The targets looked at last, as a training loop hands in the same at every step. A weak reference.
+_looked_at: list[Callable[[], Any]] = [lambda: None]
+
+
+def _check_targets(y: Any, what: str, instead: str) -> None:
+    """`_check_probabilities`, once for a Value: its numbers do not change."""
+    known = isinstance(y, Traced) and type(y._data) is np.ndarray  # type: ignore[attr-defined]
+    if known and _looked_at[0]() is y._data:
+        return
+    _check_probabilities(y, what, instead)
+    if known:
+        _looked_at[0] = weakref.ref(y._data)
+
+
 def _check_probabilities(x: Any, what: str, instead: str) -> None:
     """Raise GradError for numbers outside 0 … 1: a logarithm of them is no loss."""
     x = np.asarray(x._data if isinstance(x, Traced) else x)  # type: ignore[attr-defined]
@@ -294,7 +310,7 @@ def binary_cross_entropy(a: Any, y: Any, from_logits: bool = False, axis: int = 
     if not isinstance(from_logits, (bool, np.bool_)):
         raise TypeError("binary_cross_entropy: from_logits is True or False")
     name = "binary_cross_entropy: "
-    _check_probabilities(y, f"{name}targets", "Labels −1 and 1 become 0 and 1 by (y + 1) / 2")
+    _check_targets(y, f"{name}targets", "Labels −1 and 1 become 0 and 1 by (y + 1) / 2")
     if from_logits:
         loss = logistic_loss
         if _made_by(a, sigmoid):
@@ -355,7 +371,7 @@ def cross_entropy(z: Any, labels: Any, axis: int = 0) -> Any:
             f"cross_entropy: logits of shape {size} need one-hot labels of the same shape or one "
             f"integer per example; got shape {shape(labels)}"
         )
-    _check_probabilities(
+    _check_targets(
         labels, "cross_entropy: one-hot labels", "Classes by number are whole numbers, shape (m,)"
     )
     return softmax_loss(z, labels, axis=axis)
