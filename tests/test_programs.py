@@ -153,7 +153,8 @@ def _options(name: str, shapes: list[Any], rng: np.random.Generator) -> dict[str
     if name in ("index", "reverse") and not x:
         return None
     ndim = len(x)
-    axis = [None, *range(-ndim, ndim)][rng.integers(1 + 2 * ndim)]
+    axes = [None, *range(-ndim, ndim)] if name != "softmax" or ndim < 2 else [*range(-ndim, ndim)]
+    axis = axes[rng.integers(len(axes))]
     several = tuple(int(a) for a in rng.permutation(ndim)[: rng.integers(ndim + 1)])
     axes = axis if rng.random() < 0.6 else several
     return {"axis": axis, "axes": axes, "keep": bool(rng.random() < 0.5), "index": _index(x, rng)}

@@ -65,6 +65,8 @@ class Line(Operators):
 
     @classmethod
     def _apply(cls, op: Primitive, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        if op.definition is not None and op.name not in vocabulary.FUNCTIONS:
+            return op.definition(*args, **options)  # what no sheet has a name for
         lab = next(a.lab for a in args if isinstance(a, Line))
         new = op.shape_rule(*(shape(a) for a in args), **options)
         lines = [a if isinstance(a, Line) else _constant(lab, a) for a in args]

@@ -155,6 +155,16 @@ def _xdivy(jax: Any, x: Any, y: Any) -> Any:
     return jax.numpy.where(x == 0, 0.0, x / jax.numpy.where(x == 0, 1.0, y))
 
 
+def _divide_or_zero(jax: Any, x: Any, y: Any) -> Any:
+    return jax.numpy.where(y == 0, 0.0, x / jax.numpy.where(y == 0, 1.0, y))
+
+
+def _power_term(jax: Any, c: Any, x: Any, y: Any, logs: int = 0) -> Any:
+    left_out = c == 0 if not logs else (c == 0) | ((x == 0) & (y >= 0))
+    x = jax.numpy.where(left_out, 1.0, x)
+    return jax.numpy.where(left_out, 0.0, c * x**y * jax.numpy.log(x) ** logs)
+
+
 def _norm(jax: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return jax.numpy.sqrt(jax.numpy.sum(x * x, axis=axis, keepdims=keepdims))
 
@@ -187,6 +197,8 @@ IN_JAX: dict[str, Callable[..., Any]] = {
     "leaky_relu": _leaky,
     "xlogy": lambda jax, x, y: jax.scipy.special.xlogy(x, y),
     "xdivy": _xdivy,
+    "divide_or_zero": _divide_or_zero,
+    "power_term": _power_term,
     "sum_to": _sum_to,
     "getitem": lambda jax, x, index: x[index],
     "scatter": lambda jax, x, index, shape: jax.numpy.zeros(shape, x.dtype).at[index].add(x),

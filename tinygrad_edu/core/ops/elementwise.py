@@ -126,7 +126,9 @@ def _d_power_term(dz: Any, z: Any, c: Any, x: Any, y: Any, *, logs: int = 0) -> 
     _d_power_term,
     lambda dz, z, c, x, y, *, logs=0: dz * power_term(c, x, y, logs=logs + 1),
     symbol="c xʸ", latex=r"{0} {1}^{{{2}}}",
-    definition=lambda c, x, y, *, logs=0: c * power(x, y) * log(x) ** logs,
+    definition=lambda c, x, y, *, logs=0: (
+        c * power(x, y) * log(x) ** logs if logs else c * power(x, y)
+    ),
 )  # fmt: skip
 def power_term(c: Any, x: Any, y: Any, logs: int = 0) -> Any:
     """``c xʸ (log x)ⁿ``, n being `logs`; 0 where c is 0, and of logarithms where x is 0 ≤ y.
