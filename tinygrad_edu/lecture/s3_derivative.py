@@ -83,6 +83,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "sum_to": {"shape": (3, 1)},
     "getitem": {"index": [0, 2, 2]},
     "joined": {"axis": 1},
+    "softmax": {"axis": 0},
+    "log_softmax": {"axis": 1},
     "scatter": {"index": [0, 2, 2], "shape": (5, 4)},
 }
 
