@@ -99,14 +99,6 @@ def _product(x: Certain, y: Certain) -> Any:
     return np.where(wild > 0, times(x.data, y.data), tame)
 
 
-def read(node: Any) -> tuple[Certain, tuple[Certain, ...]]:
-    """What a rule sees of a node: a zero is certain in a constant only."""
-    inputs = zip(node._inputs, node.parents)
-    return Certain(node._data), tuple(
-        Certain(x, False if parent.requires_grad else np.equal(x, 0)) for x, parent in inputs
-    )
-
-
 def numbers(gradients: dict[Any, Any]) -> dict[Any, Any]:
     """Plain gradients again, each in the dtype of its node and memory of its own."""
     return {

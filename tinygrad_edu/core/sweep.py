@@ -157,12 +157,20 @@ def _swept(
         return found
     with np.errstate(all="ignore"):
         zeros = branches.Certain(seed, np.equal(seed, 0))
-        careful = branches.numbers(_sweep_read(order, root, zeros, branches.read, wrt, None))
+        careful = branches.numbers(_sweep_read(order, root, zeros, _certain, wrt, None))
     return {v: g if g is None else careful[v] for v, g in found.items()}
 
 
 def _recorded(node: Any) -> tuple[Any, tuple[Any, ...]]:
     return node._data, node._inputs
+
+
+def _certain(node: Any) -> tuple[Any, tuple[Any, ...]]:
+    """The recorded numbers; a zero is certain in what needed no gradient only."""
+    inputs = zip(node._inputs, needs(node))
+    return branches.Certain(node._data), tuple(
+        branches.Certain(x, False if needed else np.equal(x, 0)) for x, needed in inputs
+    )
 
 
 def _sweep_read(
