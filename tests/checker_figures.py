@@ -22,7 +22,11 @@ from tinygrad_edu.checking.natural import distance, tokens
 from tinygrad_edu.checking.sheet import Sheet
 
 
-def on_sheets(folder: Path, show: bool) -> dict[str, object]:
+def on_sheets(
+    folder: Path, show: bool, missed: dict[str, set[tuple[str, str]]] | None = None
+) -> dict[str, object]:
+    """The figures; `missed` is told which wrong claims were not "named" and not "corrected"."""
+    missed = {"named": set(), "corrected": set()} if missed is None else missed
     expected = json.loads((folder / "expected.json").read_text(encoding="utf-8"))
     counts: Counter[str] = Counter()
     times = []
@@ -37,23 +41,25 @@ def on_sheets(folder: Path, show: bool) -> dict[str, object]:
             counts["accused"] += verdict == "correct" and rows[claim].verdict != "correct"
             if rows[claim].verdict != verdict and show:
                 print("VERDICT", name, claim, verdict, rows[claim].verdict)
-            if verdict != "wrong" or rows[claim].diagnosis is None:
-                counts["wrong"] += verdict == "wrong"
+            if verdict != "wrong":
                 continue
             counts["wrong"] += 1
-            found = rows[claim].diagnosis
-            counts["named"] += found.mistake in want["cls"]
-            if found.mistake not in want["cls"] and show:
-                print("NAME", name, claim, want["cls"], found.mistake, "|", rows[claim].formula)
-            was = rows[claim].formula.split("=", 1)[1]
-            near = (
-                found.correction is not None
-                and distance(tokens(was), tokens(found.correction.split("=", 1)[1]))
-                <= want["shortest"][claim] + 2
-            )
+            found, formula = rows[claim].diagnosis, rows[claim].formula
+            named = found is not None and found.mistake in want["cls"]
+            counts["named"] += named
+            if not named:
+                missed["named"].add((name, claim))
+            if not named and show:
+                print("NAME", name, claim, want["cls"], found and found.mistake, "|", formula)
+            correction = found and found.correction
+            near = correction is not None and distance(
+                tokens(formula.split("=", 1)[1]), tokens(correction.split("=", 1)[-1])
+            ) <= want["shortest"][claim] + 2  # fmt: skip
             counts["corrected"] += near
+            if not near:
+                missed["corrected"].add((name, claim))
             if not near and show:
-                print("FAR", name, rows[claim].formula, "->", found.correction)
+                print("FAR", name, formula, "->", correction)
     times.sort()
     return {**counts, "median_s": round(times[len(times) // 2], 3), "worst_s": round(times[-1], 3)}
 

@@ -57,18 +57,37 @@ def test_every_verdict_on_real_derivations_is_as_expected(name):
     json.dumps(report.to_json(), allow_nan=False)
 
 
-def test_mistakes_are_named_and_corrected_and_nobody_is_falsely_accused():
-    from checker_figures import on_mutants, on_sheets
+#: Right verdicts, but of the mistake another name than people gave it, or no correction near.
+NAMED_OTHERWISE = {
+    ("click4ai_swish", "dz"), ("cran_rnn_gru", "d9"), ("dsse_5615", "dso"),
+    ("fastai_18970", "dx"), ("gh_caffe_2312", "da"), ("gh_djib2011_1", "db"),
+    ("gh_djib2011_1", "dw"), ("gh_dsgiitr_poisson", "dt1"), ("mlcourse_640", "dw"),
+    ("so_49579990", "dW"),
+}  # fmt: skip
+NOT_CORRECTED = {
+    ("e2eml_conv1d", "dw"), ("gh_dsgiitr_poisson", "dt1"), ("mlcourse_640", "dw"),
+}  # fmt: skip
 
-    figures = on_sheets(SHEETS, show=False)
-    assert figures["verdicts"] == figures["claims"]
+
+def test_every_mistake_on_real_derivations_is_named_and_corrected_but_for_these():
+    from checker_figures import on_sheets
+
+    missed: dict[str, set[tuple[str, str]]] = {"named": set(), "corrected": set()}
+    figures = on_sheets(SHEETS, show=False, missed=missed)
+    assert figures["verdicts"] == figures["claims"] == 477
     assert figures.get("accused", 0) == 0
-    assert figures["named"] >= 0.9 * figures["wrong"]
-    assert figures["corrected"] >= 0.9 * figures["wrong"]
+    assert missed["named"] <= NAMED_OTHERWISE
+    assert missed["corrected"] <= NOT_CORRECTED
+    assert figures["wrong"] == 75
+
+
+def test_every_mutant_of_a_net_is_wrong_named_and_corrected_and_nobody_else_accused():
+    from checker_figures import on_mutants
+
     figures = on_mutants(3, show=False)
     assert figures.get("falsely accused", 0) == figures.get("others accused", 0) == 0
-    assert figures["named"] >= 0.9 * figures["mutants"]
-    assert figures["corrected"] >= 0.9 * figures["mutants"]
+    assert figures.get("not wrong", 0) == 0
+    assert figures["named"] == figures["corrected"] == figures["mutants"] > 60
 
 
 # --- the language -------------------------------------------------------------------------------

@@ -171,7 +171,7 @@ class Sheet:
         self, wrt: Any = None, convention: str = "lecture", every: bool = False
     ) -> Derivation:
         r"""The rules for this sheet's cost; see `tinygrad_edu.derive`. What is declared is known to
-        them: the columns of a one-hot Y sum to 1.
+        them: the columns of a one-hot Y sum to 1, and what whole numbers are called.
 
         >>> sheet = Sheet("m = 4\nw: ()\nx: (4,)\nJ = np.sum(w * x) / m")
         >>> print(sheet.derive("w"))
@@ -187,7 +187,8 @@ class Sheet:
             for name, given in self.givens.items()
             if given.kind in ("onehot", "probabilities", "binary")
         }
-        return derive(self.cost, wrt, convention, every=every, facts=facts)
+        plain = {name: v for name, v in self.values.items() if isinstance(v, np.ndarray)}
+        return derive(self.cost, wrt, convention, every=every, names=plain, facts=facts)
 
     # --- numbers -------------------------------------------------------------------------------
 

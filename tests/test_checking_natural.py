@@ -1,0 +1,102 @@
+"""Of two right corrections the one a person would write is offered."""
+
+import ast
+
+import numpy as np
+import pytest
+from test_checking_sheets import NET
+
+import tinygrad_edu as tg
+from tinygrad_edu.checking.formula import Expr, Reader, show
+from tinygrad_edu.checking.lab import Lab
+from tinygrad_edu.checking.natural import unnatural
+from tinygrad_edu.checking.sheet import Sheet
+from tinygrad_edu.checking.verdict import judge
+from tinygrad_edu.checking.words import Words, visible_keys
+
+LINE = "dZ1 = W2.T @ dZ2 * (1 - A1)\n"
+
+
+@pytest.fixture(scope="module")
+def lab() -> Lab:
+    judged, _ = judge(Sheet(f"{NET}dZ2 = A2 - Y\n{LINE}"), "lecture")
+    return Lab(judged)
+
+
+def read(lab: Lab, text: str) -> Expr:
+    """A formula over the last state of each name."""
+    latest = {key[0]: key[1] for key in lab.judged.points[0].run}
+    reader = Reader(lab.formulas, text, lambda name: latest.get(name, -1))
+    return reader.read(ast.parse(text, mode="eval").body)
+
+
+def unlike_a_person(lab: Lab, text: str) -> float:
+    statement = lab.sheet.backward[-1]
+    words = Words(lab, [], visible_keys(lab, statement), statement.expr, [])
+    return unnatural(read(lab, text), statement.expr, words)
+
+
+@pytest.mark.parametrize("natural, other", [
+    ("A1 * Z1", "A1 * Z1 * 1"),
+    ("2 * A1", "A1 + A1"),
+    ("A1 * Z1", "A1 * Z1 + 0"),
+    ("A1 * Z1", "A1 * Z1 * X.shape[0] / X.shape[0]"),
+    ("A1 * Z1", "A1 * Z1 * Z1 / Z1"),
+    ("A1 * Z1**2", "A1 * Z1 * Z1"),
+    ("A1 * Z1", "Z1 / (1 / A1)"),
+    ("A1 * Z1", "Z1 / A1"),
+    ("A1 * (Z1 > 0)", "np.maximum(Z1 > 0, A1)"),
+    ("A1 * Z1", "-(-A1 * Z1)"),
+    ("A1 - Z1", "A1 - (-(-Z1))"),
+    ("Z1 * -A1", "Z1 * -1"),
+    ("3 * A1", "3.0 * A1"),
+    ("2 @ A1", "m @ A1"),
+    ("m * A1", "m**2 * A1"),
+    ("A1 * Z1", "A1 * np.exp(Z1)"),
+    ("A1 * np.exp(Z1) * np.exp(-A1)", "A1 * np.exp(Z1) * np.exp(-Z1)"),
+    ("(A1 + 2) * Z1", "A1 * Z1 + Z1"),
+    ("A1 + Z1", "A1 + Z1 + A1"),
+])  # fmt: skip
+def test_what_nobody_would_write_costs_more(lab, natural, other):
+    if natural == "2 @ A1":  # the number is what is odd about it
+        natural, other = other, natural
+    assert unlike_a_person(lab, natural) < unlike_a_person(lab, other)
+
+
+def test_what_has_no_name_is_the_last_thing_to_speak_of(lab):
+    words = Words(lab, [], visible_keys(lab, lab.sheet.backward[-1]), read(lab, "A1"), [])
+    unnamed = lab.formulas.name("?1", 0)
+    assert unnatural(unnamed, read(lab, "A1"), words) > unnatural(
+        read(lab, "np.exp(A1) / np.exp(Z1)"), read(lab, "A1"), words
+    )
+
+
+def test_an_assignment_is_no_part_of_a_formula(lab):
+    put = lab.formulas.make("setitem", read(lab, "A1"), read(lab, "Z1 > 0"), read(lab, "0"))
+    inside = lab.formulas.make("*", put, read(lab, "m"))
+    words = Words(lab, [], visible_keys(lab, lab.sheet.backward[-1]), read(lab, "A1"), [])
+    assert unnatural(inside, read(lab, "A1"), words) == unnatural(put, read(lab, "A1"), words)
+    index = lab.formulas.make("setitem", read(lab, "A1"), read(lab, "0"), read(lab, "0"))
+    inside = lab.formulas.make("*", index, read(lab, "m"))
+    assert unnatural(inside, read(lab, "A1"), words) > unnatural(put, read(lab, "A1"), words) + 10
+
+
+@pytest.mark.parametrize("near", ["A2 + 1e-8", "A2 * (1 + 1e-9)", "(1 - 3e-7) * A2"])
+def test_what_differs_by_a_tiny_number_is_not_written_as_a_multiple(lab, near):
+    e = read(lab, near)
+    constant, shortest = lab.simplest(e)
+    assert (constant, show(shortest)) == (1.0, show(e))
+
+
+def test_a_root_of_a_product_is_split_only_where_its_factors_are_positive():
+    u, v = tg.Value([-1.0, -2.0, -0.5], "u"), tg.Value([-3.0, -0.7, -2.5], "v")
+    cost = tg.sum(tg.sqrt(u * v))
+    cost.backward()
+    rules = tg.derive(cost)
+    assert rules["u"].text == "du = v / (2 ∗ sqrt(u ∗ v))"
+    namespace = {}
+    exec(rules.to_numpy(), namespace)
+    with np.errstate(invalid="raise"):
+        _, found = namespace["gradients"](u=u.data, v=v.data)
+    assert np.allclose(found["du"], u.grad)
+    assert np.allclose(found["dv"], v.grad)
