@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
-from tinygrad_edu.calculus.examples import find_examples
+from tinygrad_edu.calculus.axes import find_examples
 
 M = 5
 

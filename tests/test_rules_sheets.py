@@ -9,8 +9,8 @@ import pytest
 from test_rules import named_nodes
 
 import tinygrad_edu as tg
+from tinygrad_edu.calculus.axes import find_examples
 from tinygrad_edu.calculus.checks import central_difference
-from tinygrad_edu.calculus.examples import find_examples
 from tinygrad_edu.checking.sheet import Sheet
 
 SHEETS = sorted((Path(__file__).parent / "sheets").glob("*.sheet"))
@@ -60,7 +60,10 @@ def test_emitted_numpy_agrees_with_central_differences_on_fresh_numbers(path):
 def test_rules_and_checker_mean_the_same_examples(path):
     """A gradient is m·∂J/∂Q in a derived line just where the checker takes it for that."""
     sheet = tg.load_sheet(path)
-    examples, nodes = find_examples(sheet.cost), named_nodes(sheet.cost)
+    examples, nodes = (
+        find_examples(sheet.cost, origins=sheet.origins(sheet.main)),
+        named_nodes(sheet.cost),
+    )
     derivation = sheet.derive(convention="lecture")
     assert derivation.convention == ("calculus" if examples is None else "lecture")
     for rule in derivation.rules:

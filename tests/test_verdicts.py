@@ -1,4 +1,4 @@
-"""Verdicts on the kinds of lines that are easily judged wrongly: right ones and wrong ones of each."""
+"""Verdicts on the kinds of lines that are easily judged wrongly: right and wrong ones of each."""
 
 import pytest
 from test_checking_sheets import NET

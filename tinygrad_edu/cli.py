@@ -52,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument("sheets", nargs="+", metavar="SHEET", help="a sheet; - is standard input")
     check.add_argument("--data", metavar="FILE.npz", help="numbers for the sheet's names")
     check.add_argument("--convention", choices=CONVENTIONS, default="auto", help="the scale of dZ")
+    check.add_argument("--m", metavar="M", type=int, help="the number of examples, if not found")
     check.add_argument("--json", action="store_true", help="print the verdicts as JSON")
     check.add_argument("--html", metavar="FILE", type=Path, help="write the tables as a web page")
     check.set_defaults(run=_check)
@@ -67,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     derive.add_argument(
         "--convention", choices=CONVENTIONS[1:], default="lecture", help="the scale of dZ"
     )
+    derive.add_argument("--m", metavar="M", type=int, help="the number of examples, if not found")
     derive.set_defaults(run=_derive)
 
     draw = commands.add_parser("draw", help="draw the graph of a sheet's forward lines")
@@ -125,7 +127,7 @@ def _lecture(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    batch = tg.check_sheets(arguments.sheets, arguments.data, arguments.convention)
+    batch = tg.check_sheets(arguments.sheets, arguments.data, arguments.convention, arguments.m)
     if arguments.json:
         print(json.dumps(batch.to_json(), indent=1, ensure_ascii=False))
     else:
@@ -150,7 +152,7 @@ def _print(*tables: Any) -> None:
 def _derive(arguments: argparse.Namespace) -> int:
     sheet = tg.load_sheet(arguments.sheet)
     wrt = [name.strip() for name in arguments.wrt.split(",")] if arguments.wrt else None
-    rules = sheet.derive(wrt, arguments.convention)
+    rules = sheet.derive(wrt, arguments.convention, m=arguments.m)
     forms: dict[str, Callable[[Any], str]] = {
         "text": str,
         "latex": tg.Derivation.to_latex,

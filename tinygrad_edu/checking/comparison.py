@@ -11,9 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.calculus.examples import Examples, find_examples
+from tinygrad_edu.calculus.axes import Examples, find_examples
 from tinygrad_edu.checking import rows as table
+from tinygrad_edu.checking.conventions import OF_SCALE, check_convention, moved, of_data, scales
 from tinygrad_edu.checking.formula import Evaluator, Formulas, Reader, names_in
+from tinygrad_edu.checking.rounding import (
+    SHARE,
+    Rounding,
+    difference,
+    numerical_error,
+    relative_error,
+)
 from tinygrad_edu.checking.rows import Row
 from tinygrad_edu.checking.truth import (
     TOLERANCE,
@@ -21,7 +29,6 @@ from tinygrad_edu.checking.truth import (
     Replay,
     gradient_of,
     gradients,
-    largest_error,
     multiple_of,
 )
 from tinygrad_edu.checking.vocabulary import suggestion
@@ -33,8 +40,8 @@ from tinygrad_edu.core.value import Value, numbers
 #: How many entries of one quantity the central difference is computed for: all, up to this many.
 MOST_ENTRIES = 64
 
-CONVENTIONS = ("auto", "lecture", "calculus")
-OF_SCALE = {"lecture": "the lecture's", "calculus": "calculus'"}
+#: A node, the factor of a convention, and that times the node's gradient.
+Truth = tuple[Value, float, Any]
 
 
 @dataclass(frozen=True, repr=False)
@@ -50,6 +57,7 @@ class Comparison:
     m: Size | None = None
     cost: str = "J"
     remarks: list[str] = field(default_factory=list)
+    assumed: str = ""  # why a mere number was taken for m
 
     @property
     def ok(self) -> bool:
@@ -68,10 +76,12 @@ class Comparison:
 
     @property
     def title(self) -> str:
-        """The scale of the table, in words."""
+        """The scale of the table, in words, and which lines are in another."""
+        apart = table.in_other_scale(self.rows)
         if self.convention == "lecture":
-            return f"lecture's scale, m = {self.m}: dZ is of the sum of losses, dW of {self.cost}"
-        return f"calculus' scale: everything is ∂{self.cost}/∂…"
+            m = f"m = {self.m}, {self.assumed}" if self.assumed else f"m = {self.m}"
+            return f"lecture's scale, {m}: dZ is of the sum of losses, dW of {self.cost}{apart}"
+        return f"calculus' scale: everything is ∂{self.cost}/∂…{apart}"
 
     def __rich__(self) -> Any:
         from rich.console import Group
@@ -87,23 +97,6 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         return table.html_table(self.title, self.rows)
-
-
-def check_convention(convention: str, examples: Examples | None) -> list[str]:
-    """The conventions to judge in, the preferred one first.
-
-    Raises GradError for an unknown one, and for the lecture's where there is no m.
-    """
-    if convention not in CONVENTIONS:
-        raise GradError(f"convention is 'auto', 'lecture' or 'calculus', not {convention!r}")
-    if convention == "lecture" and examples is None:
-        raise GradError(
-            "the lecture's convention needs m, the number of examples the cost divides its sum by, "
-            "and none (or more than one) was found in the graph. Pass m=, or convention='calculus'"
-        )
-    if convention == "auto":
-        return ["calculus"] if examples is None else ["calculus", "lecture"]
-    return [convention]
 
 
 @checked
@@ -250,7 +243,7 @@ def _judge(
         base.setdefault("m", examples.m)
     as_given, as_true = dict(base), dict(base)
     kinks = Kinks(cost, [node for name in manual for node in named[name[1:]]], found)
-    replay = Replay(cost)
+    replay, rounding = Replay(cost), Rounding(cost)
     learning = needed(replay.order)
     rows = []
     wrong: dict[str, Any] = {}
@@ -263,14 +256,14 @@ def _judge(
             for factor in scales(node, examples, convention)
         ]
         given = from_truth = _evaluated(name, formula, as_given)
-        (node, _, truth), error = _closest(given, truths, kinks)
+        (node, factor, truth), error = _closest(given, truths, kinks, rounding)
         error_from_truth = error
         if not _right(error) and (callable(formula) or isinstance(formula, str)):
             from_truth = _evaluated(name, formula, as_true)
-            other, error_from_truth = _closest(from_truth, truths, kinks)
-            node, _, truth = other if _right(error_from_truth) else (node, 1.0, truth)
-        full = None if error is None else largest_error(given, truth)
-        note, numerical = _numerically(replay, node, given, truth, found)
+            other, error_from_truth = _closest(from_truth, truths, kinks, rounding)
+            node, factor, truth = other if _right(error_from_truth) else (node, factor, truth)
+        full = None if error is None else _error(given, (node, factor, truth), rounding)
+        note, numerical = _numerically(given, (node, factor, truth), replay, rounding)
         verdict = (
             "unchecked" if learning.isdisjoint(nodes)
             else "correct" if _right(error)
@@ -287,13 +280,16 @@ def _judge(
         ):
             verdict = "kink"
             note = note or f"{int(kinks.masks[node].sum())} of {node.size} numbers lie on a kink"
+        scale = of_data(name[1:], factor, scales(node, examples, convention))
+        if verdict == "correct" and scale is not None:
+            note = f"{scale}; {note}" if note else scale
         if verdict == "wrong":
             wrong[name] = from_truth
         if verdict in ("wrong", "follows") and node.op is not None:
             constant = multiple_of(given, truth)
             # m, or 1/m, is no slip made up for below: it is the other scale.
-            scale = (examples.m, 1 / examples.m) if examples and examples.m > 1 else (0.0,)
-            if constant is not None and not np.isclose(abs(constant), scale).any():
+            skip = (examples.m, 1 / examples.m) if examples and examples.m > 1 else (0.0,)
+            if constant is not None and not np.isclose(abs(constant), skip).any():
                 multiples[name] = constant
         rows.append(
             Row(
@@ -305,13 +301,15 @@ def _judge(
                 max_error=full,
                 numerical_error=numerical,
                 note=note,
+                other_scale=verdict == "correct" and scale is not None,
                 formula=formula if isinstance(formula, str) else None,
             )
         )
         as_given[name] = given
         as_true[name] = truth
     m = examples.m if examples else None
-    return Comparison(rows, convention, m, cost.name or "J"), wrong, multiples
+    assumed = examples.assumed if examples else ""
+    return Comparison(rows, convention, m, cost.name or "J", [], assumed), wrong, multiples
 
 
 def _forgiven(
@@ -339,7 +337,7 @@ def _forgiven(
             parameters = [n for n in tainted - {row.name} if named[n[1:]][-1].op is None]
             if parameters and all(verdicts[name] == "correct" for name in parameters):
                 note = moved(multiples[row.name], row.of, convention)
-                row = replace(row, verdict="correct", note=note)
+                row = replace(row, verdict="correct", note=note, other_scale=True)
         result.append(row)
     return result
 
@@ -351,41 +349,39 @@ def _reads(formula: Any) -> set[str]:
     return set(inspect.signature(formula).parameters) if callable(formula) else set()
 
 
-def moved(constant: float, of: str, convention: str) -> str:
-    """What is said of a gradient that is a constant multiple, made up for by its readers."""
-    times = f"{abs(constant):.6g} times " if abs(constant) != 1 else ""
-    sign = ", with the opposite sign" if constant < 0 else ""
-    return (
-        f"this is {times}d{of} in {OF_SCALE[convention]} scale{sign}; the lines that read it make "
-        "up for it, so the parameters' gradients are right"
-    )
-
-
 def _right(error: float | None) -> bool:
     return error is not None and error <= TOLERANCE
 
 
-def scales(node: Value, examples: Examples | None, convention: str) -> list[float]:
-    """The factors of ``∂J/∂node`` in a convention; for given data either scale is right."""
-    if convention != "lecture" or examples is None:
-        return [1.0]
-    if node.op is None and examples.has(node):
-        return [1.0, float(examples.m)]
-    return [examples.scale(node)]
-
-
 def _closest(
-    given: Any, truths: list[tuple[Value, float, Any]], kinks: Kinks
-) -> tuple[tuple[Value, float, Any], float | None]:
+    given: Any, truths: list[Truth], kinks: Kinks, rounding: Rounding
+) -> tuple[Truth, float | None]:
     """The true gradient nearest to the given one, with its node and scale; how far it is."""
-    best: tuple[tuple[Value, float, Any], float | None] = (truths[0], None)
-    for node, factor, truth in truths:
+    best: tuple[Truth, float | None] = (truths[0], None)
+    for truth in truths:
+        node, factor, _ = truth
         if given is None or np.shape(given) != node.shape:
             continue
-        error = largest_error(given, truth, kinks.excused(node, given, factor))
+        error = _error(given, truth, rounding, kinks.excused(node, given, factor))
         if best[1] is None or error < best[1]:
-            best = ((node, factor, truth), error)
+            best = (truth, error)
     return best
+
+
+def _error(given: Any, truth: Truth, rounding: Rounding, ignore: Any = False) -> float:
+    """How far numbers are off, as a share of the true ones: up to `TOLERANCE` they are right.
+
+    Entry by entry; for rounding of the terms that an entry was added up from there is room as well.
+    """
+    apart = np.where(ignore, 0.0, difference(given, truth[2]))
+    share = TOLERANCE if np.asarray(given).dtype == np.float32 else SHARE
+    return relative_error(apart, truth[2], lambda: _terms(truth, rounding), share)
+
+
+def _terms(truth: Truth, rounding: Rounding) -> Any:
+    """The size of the terms that a true gradient was added up from."""
+    node, factor, gradient = truth
+    return abs(factor) * rounding.of_gradient(node, gradient / factor)
 
 
 def _evaluated(name: str, formula: Any, known: dict[str, Any]) -> Any:
@@ -395,7 +391,8 @@ def _evaluated(name: str, formula: Any, known: dict[str, Any]) -> Any:
     if isinstance(formula, str):
         return _computed(name, formula, known)
     if not callable(formula):
-        return np.array(numbers(formula, what=name), dtype=float)
+        array = np.array(numbers(formula, what=name))
+        return array if array.dtype == np.float32 else array.astype(float)
     wanted = list(inspect.signature(formula).parameters)
     missing = [key for key in wanted if key not in known]
     if missing:
@@ -438,9 +435,10 @@ def _copy(x: Any) -> Any:
 
 
 def _numerically(
-    replay: Replay, node: Value, given: Any, truth: Any, found: dict[Value, Any]
+    given: Any, truth: Truth, replay: Replay, rounding: Rounding
 ) -> tuple[str | None, float | None]:
     """The error against the central difference, and a note where only some entries were tried."""
+    node, factor, gradient = truth
     if given is None or np.shape(given) != node.shape:
         return None, None
     entries = list(range(node.size))
@@ -449,13 +447,10 @@ def _numerically(
         chosen = np.random.default_rng(0).choice(node.size, MOST_ENTRIES, replace=False)
         entries = sorted(int(i) for i in chosen)
         note = f"central differences of {MOST_ENTRIES} of {node.size} entries"
-    gradient = gradient_of(node, found)
-    size = float(np.max(np.abs(gradient), initial=0.0))
-    factor = float(np.max(np.abs(truth), initial=0.0)) / size if size else 1.0
-    numeric = factor * replay.difference(node, entries)
-    at = np.asarray(given, float).reshape(-1)[entries]
-    true_size = float(np.max(np.abs(truth), initial=0.0))
-    worst = float(np.max(np.abs(at - numeric), initial=0.0))
-    if not np.isfinite(worst):
-        return note, float("inf")
-    return note, worst / true_size if true_size else worst
+    return note, numerical_error(
+        factor * replay.difference(node, entries),
+        np.ravel(given)[entries],
+        np.ravel(gradient)[entries],
+        lambda: np.ravel(_terms(truth, rounding))[entries],
+        lambda: abs(factor) * rounding.of_cost,
+    )

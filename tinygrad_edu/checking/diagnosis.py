@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,8 @@ def diagnose(judged: Judged) -> dict[str, Diagnosis]:
     wrong = [j for j in judged.judgements.values() if j.verdict == "wrong" and j.truth is not None]
     if not wrong:
         return {}
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a mean of nothing, in some trial
         lab = Lab(judged)
         namer = Namer(lab)
         return {j.claim.name: _at_least_something(lab, namer, j) for j in wrong}
@@ -59,6 +61,10 @@ def _diagnosed(lab: Lab, namer: Namer, judgement: Judgement) -> Diagnosis:
     statement = judgement.claim.last
     assert judgement.truth is not None
     rules = _rules(lab, judgement, statement)
+    nothing = lab.judged.of_nothing(judgement.claim, judgement.truth)
+    if nothing is not None:  # many a formula gives 0; none of them is nearer than another
+        rule = f"{statement.name} = {show(rules[0])}" if rules else None
+        return Diagnosis("other", f"{nothing[0].upper()}{nothing[1:]}.", rule)
     found, line = None, statement.expr
     if not namer.wholes.only_overwrites(line, judgement):  # else += is the correction
         found, line = _correct(lab, judgement, statement, rules)

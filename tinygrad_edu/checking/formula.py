@@ -457,14 +457,25 @@ def _fresh(e: Expr, spelling: Mapping[Expr, str]) -> str:
 
 
 _UNKNOWN = object()
+_SCALING = frozenset({"multiply", "divide", "true_divide"})
+#: What leaves a whole number what it is.
+CASTS = frozenset({"float", "float64", "float32", "int", "int64", "int32"})
+
+
+def is_length(e: Expr) -> bool:
+    """Is a formula ``X.shape[i]``, ``np.shape(X)[i]`` or ``len(X)``?"""
+    if e.op == "index" and len(e.args) == 2:
+        of = e.args[0]
+        return (of.op == "attribute" and of.extra == "shape") or of.function == "shape"
+    return e.function == "len"
 
 
 class Evaluator:
     """Computes formulas, on arrays or on Values; each node once.
 
     `known` has the value of every name, by name and assignment. With `constants`, a dictionary to
-    keep them in, a number that has a name becomes a node of that name where it meets a Value, so
-    that pictures and rules can show it. Raises Uncomputable.
+    keep them in, a number that has a name, or is a length, becomes a node where it meets a Value,
+    so that pictures and rules can show it and know where it comes from. Raises Uncomputable.
     """
 
     def __init__(
@@ -542,7 +553,7 @@ class Evaluator:
             if value is _UNKNOWN or type(value) is Uncomputable:
                 value = self.value(a)
             args.append(value)
-        if self.constants is not None and op in ("+", "-", "*", "/"):
+        if self.constants is not None and (op in ("+", "-", "*", "/") or e.function in _SCALING):
             if any(isinstance(x, Value) for x in args):
                 args = [self._node(a, x) for a, x in zip(e.args, args, strict=True)]
         return vocabulary.apply(op, e.extra, args, self.budget)
@@ -556,7 +567,11 @@ class Evaluator:
         node: Any = x
         if e.op == "name":
             node = Value(float(x), e.extra[0], requires_grad=False)
-        elif e.op in ("+", "-", "*", "/"):
+        elif is_length(e):
+            node = Value(float(x), requires_grad=False)
+        elif e.function in CASTS and len(e.args) == 1:
+            node = self._node(e.args[0], x)
+        elif e.op in ("+", "-", "*", "/", "neg", "pos"):
             parts = [self._node(a, self.value(a)) for a in e.args]
             if any(isinstance(part, Value) for part in parts):
                 node = vocabulary.apply(e.op, e.extra, parts, self.budget)

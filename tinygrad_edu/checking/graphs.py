@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.calculus.examples import Examples, find_examples
+from tinygrad_edu.calculus.axes import Examples, find_examples
 from tinygrad_edu.checking import vocabulary
 from tinygrad_edu.checking.correction import Search
 from tinygrad_edu.checking.diagnosis import derived_rules, diagnose
@@ -156,7 +156,8 @@ def diagnosed(
         if formulas:
             claims = "".join(f"{k} = {_right_side(k, v)}\n" for k, v in formulas.items())
             try:
-                judged, _ = judge(Sheet(text + claims, "graph", numbers), convention)
+                m = None if examples is None else examples.m
+                judged, _ = judge(Sheet(text + claims, "graph", numbers), convention, m)
                 found |= {k: d for k, d in diagnose(judged).items() if k in wrong}
             except SheetError:
                 pass  # a formula that reads an entry given as numbers
@@ -170,7 +171,8 @@ def diagnosed(
             points, _ = points_of(sheet)
             if not points:
                 return found
-            lab = Lab(Judged(sheet, points, find_examples(sheet.cost), convention))
+            m = None if examples is None else examples.m
+            lab = Lab(Judged(sheet, points, find_examples(sheet.cost, m), convention))
             for name, array in arrays.items():
                 diagnosis = _by_numbers(lab, name, array)
                 if diagnosis is not None:

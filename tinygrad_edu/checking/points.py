@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.calculus.alignment import repeated
 from tinygrad_edu.checking.formula import Evaluator, Uncomputable
+from tinygrad_edu.checking.rounding import SHARE, RoundingOfLines
 from tinygrad_edu.checking.sheet import Graph, Key, Sheet
 from tinygrad_edu.checking.truth import Kinks, gradient_of, gradients
 from tinygrad_edu.checking.vocabulary import Budget
@@ -18,8 +21,12 @@ from tinygrad_edu.core.value import Value
 #: How many fresh sets of numbers confirm a verdict, and how many are tried to find good ones.
 FRESH = 3
 TRIES = 30
+#: A gradient below this share of the largest may be no more than rounding.
+TINY = 1e-6
 #: Operations that can switch a unit off.
 MASKING = frozenset({arithmetic.maximum, arithmetic.minimum, arithmetic.where, elementwise.relu})
+
+_SUMS_OF_TWO = frozenset({arithmetic.add, arithmetic.subtract})
 
 
 class Point:
@@ -46,6 +53,7 @@ class Point:
         self.kinks = Kinks(graph.cost, nodes, self.gradients)
         self._bare: Any = None
         self.run = dict(self.plain)
+        self.rounding = RoundingOfLines(graph, self.run, sheet.backward)
         evaluator = Evaluator(self.run, Budget())
         with np.errstate(all="ignore"):
             for statement in sheet.backward:
@@ -93,11 +101,19 @@ class Point:
     @property
     def finite(self) -> bool:
         """Are cost and gradients finite?"""
-        found = [np.asarray(g) for g in self.gradients.values() if g is not None]
         return bool(
             np.isfinite(np.asarray(self.graph.cost._data)).all()
-            and all(np.isfinite(g).all() for g in found)
+            and all(np.isfinite(g).all() for g in self._arrays)
         )
+
+    @functools.cached_property
+    def _largest(self) -> float:
+        return max(float(np.abs(g).max(initial=0.0)) for g in self._arrays)
+
+    @property
+    def _arrays(self) -> list[Any]:
+        """All gradients that there are."""
+        return [np.asarray(g) for g in self.gradients.values() if g is not None]
 
     @property
     def good(self) -> bool:
@@ -109,9 +125,27 @@ class Point:
         """Does every claimed quantity matter to the cost here: no dead, no saturated net?"""
         return all(
             np.abs(gradient_of(node, self.gradients)).max(initial=0.0) > 1e-6
+            or self.cancelled(node) is not None
             for node in self.kinks.masks
             if node in self.reached
         )
+
+    def matters(self, key: Key) -> bool:
+        """Is a gradient no tiny share of the others?"""
+        return bool(np.abs(self.gradient(key)).max(initial=0.0) > TINY * self._largest)
+
+    def cancelled(self, node: Value) -> tuple[Value, tuple[int, ...]] | None:
+        """Where a gradient is 0 because the numbers summed up to it cancel: these, and the axes.
+
+        So it is of what is added to all entries of something that the cost sees only less its mean.
+        """
+        for child in reversed(reachable(self.graph.cost)):
+            if child.op in _SUMS_OF_TWO and any(parent is node for parent in child.parents):
+                axes, g = repeated(child, node), gradient_of(child, self.gradients)
+                whole = np.sum(np.abs(g), axis=axes)
+                if axes and whole.any() and np.all(np.abs(np.sum(g, axis=axes)) <= SHARE * whole):
+                    return child, axes
+        return None
 
 
 Draw = Callable[[Sheet, int, np.random.Generator], dict[str, Any]]

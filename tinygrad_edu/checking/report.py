@@ -15,9 +15,10 @@ from tinygrad_edu.checking import rows as table
 from tinygrad_edu.checking.diagnosis import derived_rules, diagnose, one_line
 from tinygrad_edu.checking.formula import SheetError, show
 from tinygrad_edu.checking.lab import Lab
+from tinygrad_edu.checking.rounding import SHARE, difference, numerical_error, relative_error
 from tinygrad_edu.checking.rows import STYLES, Row
 from tinygrad_edu.checking.sheet import Sheet, load_sheet
-from tinygrad_edu.checking.truth import Replay, largest_error
+from tinygrad_edu.checking.truth import Replay
 from tinygrad_edu.checking.verdict import Judged, Judgement, judge
 from tinygrad_edu.core.signature import checked
 from tinygrad_edu.core.value import Value
@@ -68,7 +69,7 @@ class SheetReport:
         scale = (
             f"lecture's scale, m = {self.m}" if self.convention == "lecture" else "calculus' scale"
         )
-        return f"{self.sheet}: {scale}"
+        return f"{self.sheet}: {scale}{table.in_other_scale(self.rows)}"
 
     def __rich__(self) -> Any:
         from rich.console import Group
@@ -185,18 +186,20 @@ def check_sheet(
     path: str | os.PathLike[str] | Sheet,
     data: str | Path | Mapping[str, Any] | None = None,
     convention: str = "auto",
+    m: int | None = None,
 ) -> SheetReport:
     """Judge every claim of a sheet, given the true values above it; diagnose the wrong ones.
 
     `path`: a file, "-" for standard input, or a `Sheet`. `data`: numbers for what is given (see
     `load_sheet`). Verdicts are confirmed on fresh numbers of the declared kinds. *correct*;
     *follows*: would be right if the lines above it were; *wrong*, with the kind of mistake, the
-    smallest correction and a sentence; *unchecked*: the cost does not depend on it.
+    smallest correction and a sentence; *unchecked*: the cost does not depend on it. `m`: the number
+    of examples, where the sheet does not tell what the cost averages over.
 
     Raises SheetError for what is not a sheet, GradError where the convention does not exist.
     """
     sheet = path if isinstance(path, Sheet) else load_sheet(os.fspath(path), data)
-    judged, remarks = judge(sheet, convention)
+    judged, remarks = judge(sheet, convention, m)
     diagnoses = diagnose(judged)
     replay = Replay(judged.points[0].graph.cost)
     rows = [
@@ -215,6 +218,7 @@ def check_sheets(
     paths: Iterable[str | os.PathLike[str]],
     data: str | Path | Mapping[str, Any] | None = None,
     convention: str = "auto",
+    m: int | None = None,
 ) -> Batch:
     """Judge several sheets; one that cannot be read is reported with its error.
 
@@ -227,7 +231,7 @@ def check_sheets(
             if str(path) == "-" and "-" in named:
                 raise SheetError("standard input can be read only once: name - once")
             named.add(str(path))
-            reports.append(check_sheet(path, data, convention))
+            reports.append(check_sheet(path, data, convention, m))
         except (SheetError, OSError) as error:
             reports.append(SheetReport(str(path), error=str(error)))
     return Batch(reports)
@@ -244,6 +248,7 @@ def _row(judged: Judged, judgement: Judgement, replay: Replay) -> Row:
         shape=None if value is None else tuple(np.shape(value)),
         expected_shape=None,
         note=judgement.note,
+        other_scale=judgement.other_scale,
         formula=one_line(statement),
         line=statement.line,
     )
@@ -258,15 +263,18 @@ def _row(judged: Judged, judgement: Judgement, replay: Replay) -> Row:
         if value is None and reason is not None and row.note is None:
             row = replace(row, note=str(reason))
         return row
-    truth = judged.truth_at(0, judgement.truth)
     chosen = np.random.default_rng(0).permutation(node.size)[:CHECKED_ENTRIES]
     entries = sorted(int(i) for i in chosen)
-    numeric = factor * replay.difference(node, entries)
-    size = float(np.max(np.abs(truth), initial=0.0))
-    worst = float(
-        np.max(np.abs(np.ravel(np.asarray(value, float))[entries] - numeric), initial=0.0)
-    )
+    truth = judged.truth_at(0, (key, factor))
+    rounding = judged.points[0].rounding
+
+    def size() -> Any:
+        return judged.terms(0, (key, factor), statement.key, value)
+
     note = row.note
+    off = relative_error(difference(value, truth), truth, size)
+    if not row.ok and note is None and off <= SHARE:
+        note = "on the sheet's own numbers it happens to be right; on others it is not"
     if judgement.verdict == "correct" and note is None:
         if all(point.kinks.masks[point.graph.values[key]].any() for point in judged.points):
             note = "wherever one looks some numbers lie on a kink; there any choice passes"
@@ -275,8 +283,14 @@ def _row(judged: Judged, judgement: Judgement, replay: Replay) -> Row:
     return replace(
         row,
         note=note,
-        max_error=largest_error(value, truth),
-        numerical_error=worst / size if size else worst,
+        max_error=off,
+        numerical_error=numerical_error(
+            factor * replay.difference(node, entries),
+            np.ravel(value)[entries],
+            np.ravel(truth)[entries],
+            lambda: np.ravel(size())[entries],
+            lambda: abs(factor) * rounding.of_cost,
+        ),
     )
 
 

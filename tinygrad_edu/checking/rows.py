@@ -35,7 +35,8 @@ class Row:
     """One claim judged.
 
     `max_error` and `numerical_error` are the largest differences from the automatic gradient and
-    from the central difference, as shares of the largest true number; None where the shapes differ.
+    from the central difference, entry by entry, as shares of the true number or, where it is small
+    beside them, of the terms it was added up from; None where the shapes differ.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Row:
     formula: str | None = None
     line: int | None = None
     diagnosis: Diagnosis | None = None
+    other_scale: bool = False  # than its table's, as the note says
 
     @property
     def ok(self) -> bool:
@@ -169,6 +171,12 @@ def html_table(title: str, rows: Sequence[Row]) -> str:
         f"<table><caption>{html.escape(title)}</caption><thead><tr>{head}</tr></thead>"
         f"<tbody>{''.join(body)}</tbody></table>{below}"
     )
+
+
+def in_other_scale(rows: Sequence[Row]) -> str:
+    """What a table's title adds where lines are not in its scale."""
+    names = [row.name for row in rows if row.other_scale]
+    return f" (but for {', '.join(names)}: see the notes)" if names else ""
 
 
 def counted(rows: Sequence[Row]) -> str:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_edu.calculus.axes import Origins
 from tinygrad_edu.checking import vocabulary
 from tinygrad_edu.checking.formula import (
     BINARY,
@@ -30,6 +31,7 @@ from tinygrad_edu.checking.formula import (
     Uncomputable,
     nodes,
 )
+from tinygrad_edu.checking.origins import origins_of
 from tinygrad_edu.core.files import opened, read_npz
 from tinygrad_edu.core.primitive import GradError, asarray
 from tinygrad_edu.core.signature import checked
@@ -62,6 +64,12 @@ class Given:
     kind: str
     options: tuple[float, ...]
     line: int
+    sizes: tuple[str | None, ...] = ()  # the names its lengths were declared by
+
+    @property
+    def is_data(self) -> bool:
+        """Are these numbers of a kind that no parameter has?"""
+        return self.kind in (*_DISCRETE, "probabilities")
 
     def draw(self, rng: np.random.Generator) -> Any:
         """Numbers of this kind."""
@@ -124,11 +132,13 @@ class Claim:
 
 @dataclass(frozen=True)
 class Graph:
-    """The forward lines computed on some numbers: every name's value, and the cost."""
+    """The forward lines computed on some numbers: every name's value, the cost, the numbers given,
+    and the nodes that formulas of plain numbers have."""
 
     values: dict[Key, Any]
     cost: Value
     numbers: dict[str, Any]
+    constants: dict[Expr, Any]
 
 
 class Sheet:
@@ -168,7 +178,11 @@ class Sheet:
         )
 
     def derive(
-        self, wrt: Any = None, convention: str = "lecture", every: bool = False
+        self,
+        wrt: Any = None,
+        convention: str = "lecture",
+        every: bool = False,
+        m: int | None = None,
     ) -> Derivation:
         r"""The rules for this sheet's cost; see `tinygrad_edu.derive`. What is declared is known to
         them: the columns of a one-hot Y sum to 1, and what whole numbers are called.
@@ -188,7 +202,8 @@ class Sheet:
             if given.kind in ("onehot", "probabilities", "binary")
         }
         plain = {name: v for name, v in self.values.items() if isinstance(v, np.ndarray)}
-        return derive(self.cost, wrt, convention, every=every, names=plain, facts=facts)
+        origins = self.origins(self.main)
+        return derive(self.cost, wrt, convention, m, every, plain, facts, origins)
 
     # --- numbers -------------------------------------------------------------------------------
 
@@ -299,7 +314,12 @@ class Sheet:
                 1,
                 self.name,
             )
-        return Graph(values, cost, dict(numbers))
+        return Graph(values, cost, dict(numbers), constants)
+
+    def origins(self, graph: Graph) -> Origins:
+        """Where the numbers of one of this sheet's graphs come from."""
+        made = {s.key: s.expr for s in self.forward}
+        return origins_of(self.givens, made, graph.values, graph.constants)
 
     def _forward_value(
         self,
@@ -476,7 +496,10 @@ class _Parser:
         kind, options = self._kind(node, shape)
         self.known.add(name)
         self.latest[name] = 0
-        self.sheet.givens[name] = Given(name, shape, kind, options, node.lineno)
+        note = node.annotation
+        written = note.elts if isinstance(note, ast.Tuple) else [note]
+        sizes = tuple(n.id if isinstance(n, ast.Name) else None for n in written)
+        self.sheet.givens[name] = Given(name, shape, kind, options, node.lineno, sizes)
 
     def _kind(self, node: ast.AnnAssign, shape: tuple[int, ...]) -> tuple[str, tuple[float, ...]]:
         value = node.value

@@ -15,6 +15,7 @@ import numpy as np
 from tinygrad_edu.checking import vocabulary
 from tinygrad_edu.checking.formula import Expr
 from tinygrad_edu.checking.lab import Lab
+from tinygrad_edu.checking.rounding import agree
 from tinygrad_edu.checking.sheet import Key
 from tinygrad_edu.checking.truth import equal
 from tinygrad_edu.core.operators import Operators
@@ -335,7 +336,14 @@ def _line(lab: Lab, node: Value, key: Key | None, lines: dict[Value, Line]) -> L
 
 
 def _right(lab: Lab, e: Expr, key: Key, point: int) -> bool:
-    return equal(lab.value(e, point), lab.points[point].gradient(key))
+    at, value = lab.points[point], lab.value(e, point)
+    true = at.gradient(key)
+    if equal(value, true):
+        return True
+    if at.matters(key) or np.shape(value) != true.shape:
+        return False
+    # Where a gradient is 0, what rounding leaves of it is no one's to match.
+    return agree(value, true, at.rounding.of_gradient(at.graph.values[key], true))
 
 
 def _form(lab: Lab, form: Expr, shape: Shape) -> Line:

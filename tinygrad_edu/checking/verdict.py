@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.calculus.examples import Examples, find_examples
-from tinygrad_edu.checking.comparison import OF_SCALE, check_convention, moved, scales
+from tinygrad_edu.calculus.axes import Examples, find_examples
+from tinygrad_edu.checking.conventions import OF_SCALE, check_convention, moved, of_data, scales
 from tinygrad_edu.checking.formula import (
     Evaluator,
     names_in,
-    nodes,
-    show,
 )
+from tinygrad_edu.checking.notes import by_size, joined, of_nothing
 from tinygrad_edu.checking.points import Point, points_of
+from tinygrad_edu.checking.rounding import RUNS, SHARE, agree
 from tinygrad_edu.checking.sheet import Claim, Key, Sheet, Statement
 from tinygrad_edu.checking.truth import (
     TOLERANCE,
@@ -39,6 +39,7 @@ class Judgement:
     truth: tuple[Key, float] | None
     note: str | None = None
     candidates: list[tuple[Key, float]] = field(default_factory=list)
+    other_scale: bool = False  # than the convention's, as the note says
 
 
 class Judged:
@@ -119,11 +120,11 @@ class Judged:
                 claim, "unchecked", None, "not judged: all its numbers lie on a kink, always"
             )
         as_run = [point.run[claim.last.key] for point in self.points]
+        key = claim.last.key
         for verdict, values in (("correct", as_run), ("follows", given_truth)):
             for truth in candidates:
-                if self.equals(values, truth):
-                    note = self._by_size(claim) if verdict == "correct" else None
-                    return Judgement(claim, verdict, truth, note, candidates)
+                if self.equals(values, truth, key, verdict == "follows"):
+                    return self._noted(Judgement(claim, verdict, truth, None, candidates))
         for verdict, values in (("correct", as_run), ("follows", given_truth)):
             if self._went_on(claim, values, candidates):
                 note = (
@@ -137,8 +138,8 @@ class Judged:
         self, claim: Claim, values: list[Any], candidates: list[tuple[Key, float]]
     ) -> bool:
         """Is ``dh``, right at first, in the end the gradient of z in ``h = g(z)``, z unnamed?"""
-        earlier = [[w.get(s.key) for w in self.worlds] for s in claim.statements[:-1]]
-        right = [t for t in candidates if any(self.equals(before, t) for before in earlier)]
+        earlier = [(s.key, [w.get(s.key) for w in self.worlds]) for s in claim.statements[:-1]]
+        right = [t for t in candidates if any(self.equals(b, t, key) for key, b in earlier)]
         return self._of_unnamed(values, right)
 
     def _of_unnamed(self, values: list[Any], candidates: list[tuple[Key, float]]) -> bool:
@@ -152,37 +153,103 @@ class Judged:
                     return True
         return False
 
-    def _by_size(self, claim: Claim) -> str | None:
-        """A note where a line is right only because an axis happens to have length one."""
-        with np.errstate(all="ignore"):
-            evaluator = Evaluator(self.points[0].run, Budget())
-            for _, e in nodes(claim.last.expr):
-                if e.op != "*" and e.function != "multiply":
-                    continue
-                shapes = [np.shape(evaluator.get(a)) for a in (*e.args[:2], e)]
-                if all(len(s) == 2 for s in shapes) and shapes[2] not in shapes[:2]:
-                    return (
-                        f"{show(e)} is right because of a length of 1 in {shapes[0]} and "
-                        f"{shapes[1]}; for other sizes it takes a matrix product, @"
-                    )
-        return None
+    def _noted(self, judgement: Judgement) -> Judgement:
+        """The judgement with what is to be said of a line although it is right."""
+        claim, truth = judgement.claim, judgement.truth
+        if judgement.verdict == "correct" and truth is not None:
+            node = self.points[0].graph.values[truth[0]]
+            scale = of_data(claim.of, truth[1], scales(node, self.examples, self.convention))
+            judgement.other_scale = scale is not None
+            key = claim.last.key
 
-    def equals(self, values: list[Any], truth: tuple[Key, float]) -> bool:
-        """Are these the true numbers at every point, entries on a kink apart?"""
+            def size(i: int) -> Any:  # of the line too: else it can't be told from a wrong one
+                of_both = self.terms(i, truth, key, self.points[i].run[key])
+                return of_both / abs(truth[1])
+
+            cost = self.sheet.cost_name
+            nothing = of_nothing(self.points, claim.of, truth[0], cost, size)
+            judgement.note = joined(scale, by_size(self.points[0], claim), nothing)
+        return judgement
+
+    def of_nothing(self, claim: Claim, truth: tuple[Key, float]) -> str | None:
+        """What is said where a gradient is 0 up to rounding at all points; None of others."""
+
+        def size(i: int) -> Any:
+            node = self.points[i].graph.values[truth[0]]
+            return self.points[i].rounding.of_gradient(node, self.points[i].gradient(truth[0]))
+
+        return of_nothing(self.points, claim.of, truth[0], self.sheet.cost_name, size)
+
+    def equals(
+        self, values: list[Any], truth: tuple[Key, float], key: Key, given_truth: bool = False
+    ) -> bool:
+        """Are these the true numbers at every point, up to rounding, entries on a kink apart?
+
+        `key`: the line that gave them, as it runs or `given_truth` above it.
+        """
         for i, value in enumerate(values):
             if value is None or np.shape(value) != np.shape(self.points[i].gradient(truth[0])):
                 return False
-        for i, value in enumerate(values):
-            node = self.points[i].graph.values[truth[0]]
-            mask = self.points[i].kinks.excused(node, value, truth[1])
-            error = largest_error(value, self.truth_at(i, truth), mask)
-            if TOLERANCE < error < 0.01:
-                # Nearly right: perhaps exactly, but for an ε such as log(A + 1e-8) adds.
-                bare = self.points[i].without_tiny(self.sheet, truth[0])
-                error = error if bare is None else largest_error(value, truth[1] * bare, mask)
-            if error > TOLERANCE:
-                return False
-        return True
+        return all(self.agrees(i, value, truth, key, given_truth) for i, value in enumerate(values))
+
+    def agrees(
+        self,
+        i: int,
+        value: Any,
+        truth: tuple[Key, float],
+        key: Key,
+        given_truth: bool = False,
+        constant: float = 1.0,
+    ) -> bool:
+        """Is this the true number at one point, up to rounding (and a constant)?"""
+        point = self.points[i]
+        node = point.graph.values[truth[0]]
+        factor = constant * truth[1]
+        mask = point.kinks.excused(node, value, factor)
+        true = factor * point.gradient(truth[0])
+        if agree(value, true, 0.0, mask):
+            return True
+        for runs in (1, RUNS):  # what one run tells apart, more would as well
+            size = self.terms(i, (truth[0], factor), key, value, given_truth, runs)
+            if not (close := agree(value, true, size, mask)):
+                break
+        if close:
+            return True
+        if largest_error(value, true, mask) > 0.01:
+            return False
+        # Nearly right: perhaps exactly, but for an ε such as log(A + 1e-8) adds.
+        bare = point.without_tiny(self.sheet, truth[0])
+        if bare is None or not np.isfinite(bare).all():
+            return False
+        slack = np.abs(true - factor * bare) / SHARE
+        return agree(value, true, size + 2 * slack, mask)
+
+    def terms(
+        self,
+        i: int,
+        truth: tuple[Key, float],
+        key: Key,
+        value: Any,
+        given_truth: bool = False,
+        runs: int = RUNS,
+    ) -> Any:
+        """The size of the terms that a gradient and a line were added up from at one point."""
+        key_of, factor = truth
+        point = self.points[i]
+        node = point.graph.values[key_of]
+        of_gradient = point.rounding.of_gradient(node, point.gradient(key_of), runs)
+        return abs(factor) * of_gradient + self._of_line(i, key, value, given_truth, runs)
+
+    def _of_line(self, i: int, key: Key, value: Any, given_truth: bool, runs: int) -> Any:
+        point = self.points[i]
+        if not given_truth:
+            return point.rounding.of_line(key, value, runs)
+        true: dict[Key, tuple[Value, float]] = {}
+        for judgement in self.judgements.values():
+            if judgement.truth is not None:
+                at, factor = judgement.truth
+                true[judgement.claim.last.key] = point.graph.values[at], factor
+        return point.rounding.of_line_given_truth(key, value, true, self.worlds[i], runs)
 
     def _settle_ambiguous(self) -> None:
         """A wrong claim of a name with several states: take the one that suits what follows."""
@@ -218,7 +285,8 @@ class Judged:
         expr = judgement.claim.last.expr
         with np.errstate(all="ignore"):
             values = [Evaluator(world, Budget()).array(expr) for world in self.worlds]
-        constant = self.multiple(values, judgement.truth)
+        key = judgement.claim.last.key
+        constant = self.multiple(values, judgement.truth, key, given_truth=True)
         m = self.examples.m
         for what, factor in (("missing", m), ("too many", 1 / m)):
             if constant is not None and np.isclose(constant, factor):
@@ -275,10 +343,12 @@ class Judged:
                 )
                 continue
             for truth in judgement.candidates:
-                multiple = self.multiple([p.run[claim.last.key] for p in self.points], truth)
+                key = claim.last.key
+                multiple = self.multiple([p.run[key] for p in self.points], truth, key)
                 if multiple is not None:
                     judgement.verdict, judgement.truth = "correct", truth
                     judgement.note = moved(multiple, claim.of, self.convention)
+                    judgement.other_scale = True
                     break
 
     def _overwritten_but_right(self, judgement: Judgement, statement: Statement) -> bool:
@@ -292,23 +362,26 @@ class Judged:
             return False
         values = [point.run[statement.key] for point in self.points]
         for truth in judgement.candidates:
-            if self.equals(values, truth):
+            if self.equals(values, truth, statement.key):
                 judgement.truth = truth
                 return True
         return False
 
-    def multiple(self, values: list[Any], truth: tuple[Key, float]) -> float | None:
+    def multiple(
+        self, values: list[Any], truth: tuple[Key, float], key: Key, given_truth: bool = False
+    ) -> float | None:
         """The one constant by which these differ from the truth at all points, or None."""
-        ratio: float | None = None
-        for i, value in enumerate(values):
-            true = np.asarray(self.truth_at(i, truth))
-            if value is not None and np.shape(value) == true.shape == () and not true and not value:
-                continue  # a single unit that is off
-            here = multiple_of(value, true)
-            if here is None or (ratio is not None and abs(here / ratio - 1) > TOLERANCE):
-                return None
-            ratio = here if ratio is None else ratio
-        return ratio
+        true = [np.asarray(self.truth_at(i, truth)) for i in range(len(values))]
+        pairs = zip(values, true, strict=True)
+        if any(v is None or np.shape(v) != t.shape or not t.size for v, t in pairs):
+            return None
+        i = int(np.argmax([np.abs(t).max() for t in true]))
+        constant = multiple_of(values[i], true[i])
+        if constant is None or not all(
+            self.agrees(j, v, truth, key, given_truth, constant) for j, v in enumerate(values)
+        ):
+            return None
+        return constant
 
 
 def _too_early(sheet: Sheet) -> list[str]:
@@ -340,13 +413,15 @@ def _misnamed(sheet: Sheet) -> list[str]:
     return list(found.values())
 
 
-def judge(sheet: Sheet, convention: str = "auto") -> tuple[Judged, list[str]]:
-    """The sheet judged in the convention that fits it, and remarks on the numbers."""
-    examples = find_examples(sheet.cost)
+def judge(sheet: Sheet, convention: str = "auto", m: int | None = None) -> tuple[Judged, list[str]]:
+    """The sheet judged in the convention that fits it, and remarks on the numbers.
+
+    `m`: the number of examples, where the sheet does not tell.
+    """
     points, remarks = points_of(sheet)
     points = points or [Point(sheet, sheet.main)]
-    if points[0].graph is not sheet.main:
-        examples = find_examples(points[0].graph.cost)
+    graph = points[0].graph
+    examples = find_examples(graph.cost, m, sheet.origins(graph))
     if not sheet.claims:
         remarks.append("this sheet claims nothing: a claim is a line such as dW1 = …")
     remarks += _too_early(sheet) + _misnamed(sheet)

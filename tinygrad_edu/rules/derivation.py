@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
+from tinygrad_edu.calculus.axes import Origins
 from tinygrad_edu.core.primitive import GradError, Shape
 from tinygrad_edu.core.signature import checked
 from tinygrad_edu.rules.deriving import Deriving
@@ -99,6 +100,7 @@ def derive(
     every: bool = False,
     names: Mapping[str, Any] | None = None,
     facts: Mapping[Any, tuple[str, int | None]] | None = None,
+    origins: Origins | None = None,
 ) -> Derivation:
     """The rules of back-propagation for a cost: ``dZ2 = A2 − Y``, ``dW2 = (1/m) dZ2 A1ᵀ`` …
 
@@ -113,7 +115,8 @@ def derive(
 
     `names` names nodes for this derivation, as in ``names=locals()``; `facts` declares what is
     known of given data: ``{Y: ("onehot", 0)}`` (its sum along axis 0 is 1),
-    ``("probabilities", axis)``, ``("binary", None)``.
+    ``("probabilities", axis)``, ``("binary", None)``. `origins`: what a sheet knows of where its
+    numbers come from.
 
     Raises GradError for a cost that is not a single number, an unknown name or convention.
 
@@ -137,7 +140,7 @@ def derive(
         )
     if not cost.requires_grad:
         raise GradError("derive: the cost was computed from nothing that needs a gradient")
-    work = Deriving(cost, convention, m, names or {}, facts or {})
+    work = Deriving(cost, convention, m, names or {}, facts or {}, origins)
     lines = Referee(work, work.lines(wrt, every)).chosen()
     writer = Writer(work, lines)
     rules = []

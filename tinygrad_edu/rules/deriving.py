@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.calculus.axes import Axes, Origins, find_examples
 from tinygrad_edu.core.identifiers import Identifiers
 from tinygrad_edu.core.ops import arithmetic, elementwise, linalg, reductions
 from tinygrad_edu.core.primitive import GradError, Shape
 from tinygrad_edu.core.sweep import needed, needing, reachable, sweep
-from tinygrad_edu.rules.axes import Axes
 from tinygrad_edu.rules.expression import Algebra, Formula, Size, Spent
 from tinygrad_edu.rules.layout import Layout
 from tinygrad_edu.rules.poly import Atom, Poly, rational, strip
@@ -60,13 +60,18 @@ class Deriving:
         m: Any,
         names: Mapping[str, Any],
         facts: Mapping[Any, tuple[str, int | None]],
+        origins: Origins | None = None,
     ) -> None:
         self.cost = cost
         self.nodes = reachable(cost, every=True)[::-1]
         self.learning = needed(self.nodes)
         self.axes = Axes(self.nodes)
-        self.divisors = self.axes.divisors()
-        self.example_axis = self.axes.examples(cost, m)
+        n = m._data if hasattr(m, "_data") else m
+        examples = find_examples(cost, n, origins)
+        if examples is not None and examples.axis is None:
+            raise GradError(f"derive: m={n}, but the cost sums over no axis of {n} entries")
+        self.divisors = self.axes.divisors(examples, origins)
+        self.example_axis = None if examples is None else examples.axis
         self.convention = convention if self.example_axis is not None else "calculus"
         self.algebra = Algebra()
         self.gradients: dict[Atom, Any] = {}

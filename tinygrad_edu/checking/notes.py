@@ -1,0 +1,67 @@
+"""What is to be said of a line although it is right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.checking.formula import Evaluator, nodes, show
+from tinygrad_edu.checking.points import Point
+from tinygrad_edu.checking.sheet import Claim, Key
+from tinygrad_edu.checking.vocabulary import Budget
+
+#: A number larger than this share of the terms it was added up from is known to some digits.
+KNOWN = 1e-6
+
+
+def joined(*notes: str | None) -> str | None:
+    """Several notes as one; None for none."""
+    return "; ".join(note for note in notes if note) or None
+
+
+def of_nothing(
+    points: list[Point], of: str, key: Key, cost: str, size: Callable[[int], Any]
+) -> str | None:
+    """A note where a gradient is 0 up to rounding at all points; why, if that is seen.
+
+    `of` and `key` say whose gradient, `size` gives the terms behind it at a point.
+    """
+
+    def known(i: int, point: Point) -> bool:
+        gradient = np.abs(point.gradient(key))
+        return point.matters(key) or bool((gradient > KNOWN * size(i)).any())
+
+    if any(known(i, point) for i, point in enumerate(points)):
+        return None
+    reasons = [point.cancelled(point.graph.values[key]) for point in points]
+    if reasons[0] is None or None in reasons:
+        return (
+            f"d{of} is no more than rounding on all numbers that were tried, so that they cannot "
+            "tell right from wrong"
+        )
+    above, axes = reasons[0]
+    name = above.name or f"what {of} is added to"
+    gradient = f"d{above.name}" if above.name else "its gradient"
+    along = f"{'axis' if len(axes) == 1 else 'axes'} {' and '.join(map(str, axes))}"
+    return (
+        f"this gradient is 0: one number added to all of {name} along {along} changes nothing in "
+        f"{cost}, so the entries of {gradient} cancel there"
+    )
+
+
+def by_size(point: Point, claim: Claim) -> str | None:
+    """A note where a line is right only because an axis happens to have length one."""
+    with np.errstate(all="ignore"):
+        evaluator = Evaluator(point.run, Budget())
+        for _, e in nodes(claim.last.expr):
+            if e.op != "*" and e.function != "multiply":
+                continue
+            shapes = [np.shape(evaluator.get(a)) for a in (*e.args[:2], e)]
+            if all(len(s) == 2 for s in shapes) and shapes[2] not in shapes[:2]:
+                return (
+                    f"{show(e)} is right because of a length of 1 in {shapes[0]} and "
+                    f"{shapes[1]}; for other sizes it takes a matrix product, @"
+                )
+    return None

@@ -1,0 +1,119 @@
+"""Where the numbers of a sheet come from: which of them are lengths, and what is data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.calculus.axes import DATA, Length, Origins
+from tinygrad_edu.checking.formula import CASTS, Expr, is_length
+from tinygrad_edu.core.value import Value
+
+#: What a number is called that counts examples, where shapes are written as numbers.
+COUNTS = re.compile(r"m|n|b|batch\w*|num\w*|n_\w+|samples|n\w", re.IGNORECASE)
+#: A chain of names that stand for one another is followed no further than this.
+_LONGEST = 20
+
+Key = tuple[str, int]
+
+
+def origins_of(
+    givens: Mapping[str, Any],
+    made: Mapping[Key, Expr],
+    values: Mapping[Key, Any],
+    constants: Mapping[Expr, Any],
+) -> Origins:
+    """What in a graph is a length, and what is data, by the words of the sheet.
+
+    `givens` and `made` (the forward lines by the names they give) are the sheet's, `values` what
+    they are in this graph, `constants` its nodes for numbers by their formulas.
+    """
+    search = _Search(givens, made, values)
+    lengths = {
+        node: found
+        for e, node in constants.items()
+        if isinstance(node, Value) and node.op is None and (found := search.powers(e))
+    }
+    data = frozenset(
+        values[name, 0]
+        for name, given in givens.items()
+        if isinstance(values[name, 0], Value) and (given.is_data or DATA.fullmatch(name))
+    )
+    return Origins(lengths, data)
+
+
+class _Search:
+    """Looks up what the formulas of numbers are made of."""
+
+    def __init__(
+        self, givens: Mapping[str, Any], made: Mapping[Key, Expr], values: Mapping[Key, Any]
+    ) -> None:
+        self.made, self.values = made, values
+        self.declared: dict[str, set[tuple[Value, int]]] = {}  # by the name of a size
+        for name, given in givens.items():
+            for axis, size in enumerate(given.sizes):
+                if size is not None:
+                    here = self.declared.setdefault(size, set())
+                    if isinstance(values[name, 0], Value):
+                        here.add((values[name, 0], axis))
+
+    def powers(self, e: Expr, depth: int = 0) -> list[tuple[Length, int]]:
+        """A number as a product of powers of lengths; nothing where it is none of these."""
+        if depth > _LONGEST:
+            return []
+        if is_length(e):
+            return self._of_shape(e)
+        if e.op == "attribute" and e.extra == "size":
+            of = self._quantity(e.args[0])
+            return [] if of is None else [(_length(of, i), 1) for i in range(of.ndim)]
+        if e.op == "name":
+            return self._of_name(e, depth)
+        if e.op in ("*", "/"):
+            sign = 1 if e.op == "*" else -1
+            below = [(length, sign * power) for length, power in self.powers(e.args[1], depth + 1)]
+            return self.powers(e.args[0], depth + 1) + below
+        if e.op in ("neg", "pos") or e.function in CASTS:
+            return self.powers(e.args[0], depth + 1)
+        return []
+
+    def _of_name(self, name: Expr, depth: int) -> list[tuple[Length, int]]:
+        made, value = self.made.get(name.extra), self.values.get(name.extra)
+        if made is None or not isinstance(value, (int, float, np.number)):
+            return []
+        if name.extra[0] in self.declared:
+            return [(Length(int(value), frozenset(self.declared[name.extra[0]])), 1)]
+        if made.op == "number":
+            counts = isinstance(made.extra, int) and COUNTS.fullmatch(name.extra[0])
+            return [(Length(made.extra), 1)] if counts else []
+        return self.powers(made, depth + 1)
+
+    def _of_shape(self, e: Expr) -> list[tuple[Length, int]]:
+        """``X.shape[i]``, ``np.shape(X)[i]``, ``len(X)``."""
+        if e.op == "index":
+            of, place = self._quantity(e.args[0].args[0]), _whole(e.args[1])
+        else:
+            of, place = self._quantity(e.args[0]), 0
+        if of is None or place is None or not -of.ndim <= place < of.ndim:
+            return []
+        return [(_length(of, place % of.ndim), 1)]
+
+    def _quantity(self, e: Expr) -> Any:
+        """What a name stands for, if it has a shape."""
+        value = self.values.get(e.extra) if e.op == "name" else None
+        return value if isinstance(value, (Value, np.ndarray)) else None
+
+
+def _length(of: Any, axis: int) -> Length:
+    axes = {(of, axis)} if isinstance(of, Value) else ()  # plain numbers are in no graph
+    return Length(of.shape[axis], frozenset(axes))
+
+
+def _whole(e: Expr) -> int | None:
+    """A whole number as it is written, −1 too."""
+    if e.op == "neg":
+        inner = _whole(e.args[0])
+        return None if inner is None else -inner
+    return e.extra if e.op == "number" and isinstance(e.extra, int) else None
