@@ -17,6 +17,7 @@ from tinygrad_edu.checking.notes import by_size, joined, of_nothing
 from tinygrad_edu.checking.points import Point, points_of
 from tinygrad_edu.checking.rounding import RUNS, SHARE, agree
 from tinygrad_edu.checking.sheet import Claim, Key, Sheet, Statement
+from tinygrad_edu.checking.sides import seek
 from tinygrad_edu.checking.truth import (
     TOLERANCE,
     largest_error,
@@ -419,6 +420,10 @@ def judge(sheet: Sheet, convention: str = "auto", m: int | None = None) -> tuple
     `m`: the number of examples, where the sheet does not tell.
     """
     points, remarks = points_of(sheet)
+    unreached: list[tuple[Value, str]] = []
+    if sheet.claims and any(point.good for point in points):
+        more, unreached = seek(sheet, points)
+        points = points + more
     points = points or [Point(sheet, sheet.main)]
     graph = points[0].graph
     examples = find_examples(graph.cost, m, sheet.origins(graph))
@@ -432,7 +437,24 @@ def judge(sheet: Sheet, convention: str = "auto", m: int | None = None) -> tuple
     for other in tried:
         if other is not chosen:
             _say_both(chosen, other)
+    remarks += [said for node, said in unreached if not _noted_with(chosen, node, said)]
     return chosen, remarks
+
+
+def _noted_with(judged: Judged, node: Value, said: str) -> bool:
+    """Is there a claim to note it with that numbers beyond `node` were not found: the nearest?"""
+    values = judged.points[0].graph.values
+    before = set(reachable(node)) - {node}
+    near = [
+        (values[judgement.truth[0]]._created, i, judgement)
+        for i, judgement in enumerate(judged.judgements.values())
+        if judgement.truth is not None and values[judgement.truth[0]] in before
+    ]
+    if not near:
+        return False
+    *_, nearest = max(near)
+    nearest.note = joined(nearest.note, said)
+    return True
 
 
 def _say_both(chosen: Judged, other: Judged) -> None:
