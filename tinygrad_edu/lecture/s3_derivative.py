@@ -85,6 +85,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "joined": {"axis": 1},
     "softmax": {"axis": 0},
     "log_softmax": {"axis": 1},
+    "prod_of_others": {"axis": 1},
     "scatter": {"index": [0, 2, 2], "shape": (5, 4)},
 }
 
