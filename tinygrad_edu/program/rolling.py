@@ -21,7 +21,7 @@ from tinygrad_edu.core.ops import arithmetic as ar
 from tinygrad_edu.core.ops import linalg, losses, reductions, shaping
 from tinygrad_edu.core.primitive import Primitive, Shape
 from tinygrad_edu.core.value import Value
-from tinygrad_edu.program.symbol import ELEMENTWISE, Symbol, Table
+from tinygrad_edu.program.symbol import ELEMENTWISE, Symbol, Table, frozen
 
 Ids = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -268,7 +268,7 @@ class Roller:
 
     def single(self, s: Sum) -> Any:
         """One sum by itself: its terms in any order, so array by array."""
-        total: Any = 0.0
+        total: Any = -0.0  # which added to any number gives that number
         left, right, signs = np.array(s.left, int), np.array(s.right, int), np.array(s.signs)
         for part in self.by_array(left, right, signs):
             part = part[0] if len(part) == 1 else part
@@ -297,7 +297,7 @@ class Roller:
         if left.shape[1] > 1 or plain.shape[1] > 3:
             shape = (len(ids),)
         left, right, plain = left[order], right[order], plain[order]
-        total: Any = 0.0
+        total: Any = -0.0
         if left.shape[1] > 1:
             total = self.rows(self.read(left) * self.read(right), signs)
         elif left.shape[1]:
@@ -307,7 +307,7 @@ class Roller:
         if plain.shape[1] > 3:
             total = total + self.rows(self.read(plain), plain_signs)
         else:
-            total = total + self.plain(plain.reshape(*shape, -1), plain_signs, 0.0)
+            total = total + self.plain(plain.reshape(*shape, -1), plain_signs, -0.0)
         self.place_at(self.table.symbol(total), ids[order].reshape(shape))
         self.groups += 1
 
@@ -503,7 +503,7 @@ def rolled(
             key: Any = (depth[i], ar.add, tuple(s.signs), tuple(s.plain_signs))
         else:
             depth[i] = 1 + max([depth[x] for x in graph.inputs[i]])
-            key = (depth[i], op, *graph.options[i].items())
+            key = (depth[i], op, frozen(graph.options[i]))
         groups.setdefault(key, []).append(i)
     computed = sum(op is not None for op in graph.op)
     if computed < WORTH_AN_ARRAY * len(groups):

@@ -147,7 +147,7 @@ class Table:
     def apply(self, op: Primitive, args: tuple[Symbol, ...], options: dict[str, Any]) -> Symbol:
         """The Symbol of an operation: found again, folded, written more simply, or new."""
         self.asked += 1
-        key: Any = (op, args, _frozen(options)) if options else (op, args)
+        key: Any = (op, args, frozen(options)) if options else (op, args)
         known = self._known.get(key)
         if known is not None:
             return known
@@ -173,7 +173,9 @@ class Table:
 
     def node(self, op: Primitive, args: tuple[Symbol, ...], options: dict[str, Any]) -> Symbol:
         """A new Symbol, written exactly so."""
-        strong = [x.dtype for x in args if not x.weak]
+        numbers = args[1:] if op is ar.where else args  # a condition lends its dtype to nothing
+        strong = [x.dtype for x in numbers if not x.weak]
+        strong += [limit.dtype for limit in options.values() if _is_float_array(limit)]
         shape = tuple(int(n) for n in op.shape_rule(*(x._shape for x in args), **options))
         new = self._new(shape, np.result_type(*strong) if strong else WEAK)
         return self._written(op, args, options, new)
@@ -222,22 +224,30 @@ class Table:
         )
 
 
-def _frozen(x: Any) -> Any:
-    """Options as a key of a dictionary: index arrays by their numbers."""
+def _is_float_array(option: Any) -> bool:
+    """The limits of a clip: floats that NumPy computes with."""
+    return isinstance(option, np.ndarray) and option.dtype.kind == "f"
+
+
+def frozen(x: Any) -> Any:
+    """Options, whatever they hold, as a key of a dictionary: arrays by their numbers."""
     if isinstance(x, dict):
-        return tuple((k, _frozen(v)) for k, v in sorted(x.items()))
+        return tuple((k, frozen(v)) for k, v in sorted(x.items()))
     if isinstance(x, (tuple, list)):
-        return (type(x), *map(_frozen, x))
+        return (type(x), *map(frozen, x))
     if isinstance(x, slice):
-        return ("slice", x.start, x.stop, x.step)
-    if isinstance(x, np.ndarray):
-        return (x.shape, x.dtype.str, x.tobytes())
-    return (type(x), x)
+        return (slice, frozen(x.start), frozen(x.stop), frozen(x.step))
+    if x is None or x is ... or isinstance(x, (int, float, str, np.generic)):
+        return (type(x), x)
+    array = np.asarray(x)  # 0-d ones and buffers too
+    return (array.shape, array.dtype.str, array.tobytes())
 
 
 # --- the same in simpler words -----------------------------------------------------------------
-# Each rule is given the inputs of its operation and answers with a Symbol, or None. Only rewritings
-# that are exact, or round no worse than what was written, are here.
+# Each rule is given the inputs of its operation and answers with a Symbol, or None. Elementwise a
+# rule gives the same number for every input: infinities, nan, the sign of zero and the ends of the
+# range of floats included, so constants of a product are not multiplied first. Sums may be added up
+# in another order where that differs by rounding only.
 
 #: Operations that work element by element, so that NumPy broadcasts their inputs by itself.
 ELEMENTWISE: set[Primitive] = {
@@ -251,30 +261,25 @@ ELEMENTWISE: set[Primitive] = {
 
 
 def _is(x: Symbol, number: float) -> bool:
-    return type(x.value) is float and x.value == number
+    """Is it this very number? 0.0 is not -0.0."""
+    return type(x.value) is float and str(x.value) == str(number)
 
 
 def _add(x: Symbol, y: Symbol) -> Any:
-    if _is(y, 0.0):
+    if _is(y, -0.0):  # and not 0.0, to which -0.0 adds up to 0.0
         return x
-    if _is(x, 0.0):
+    if _is(x, -0.0):
         return y
     if y.op is ar.negative:
         return x - y.parents[0]
     if x.op is ar.negative:
         return y - x.parents[0]
-    if x is y:
-        return x * 2.0
-    if x.op is ar.add and x.parents[1] is y:
-        return x.parents[0] + y * 2.0
-    return None
+    return x * 2.0 if x is y else None
 
 
 def _subtract(x: Symbol, y: Symbol) -> Any:
     if _is(y, 0.0):
         return x
-    if _is(x, 0.0):
-        return -y
     return x + y.parents[0] if y.op is ar.negative else None
 
 
@@ -285,15 +290,8 @@ def _multiply(x: Symbol, y: Symbol) -> Any:
         return x
     if _is(y, -1.0):
         return -x
-    if y.constant and y.weak:
-        if x.op is ar.negative:
-            return x.parents[0] * -y.value
-        if x.op is ar.multiply and x.parents[1].constant and x.parents[1].weak:
-            return x.parents[0] * (x.parents[1].value * y.value)
-    if y.constant and x.op is ar.multiply and x.parents[1].constant:
-        factor = x.parents[1] * y
-        if factor._shape == y._shape or not y._shape:
-            return x.parents[0] * factor
+    if x.op is ar.negative and y.constant and y.weak:
+        return x.parents[0] * -y.value
     if y.op is ar.negative:
         return -(x * y.parents[0])
     if x.op is ar.negative:
@@ -310,11 +308,18 @@ def _divide(x: Symbol, y: Symbol) -> Any:
 def _negative(x: Symbol) -> Any:
     if x.op is ar.negative:
         return x.parents[0]
-    if x.op is ar.subtract:
-        return x.parents[1] - x.parents[0]
     if x.op is ar.multiply and x.parents[1].constant and x.parents[1].weak:
         return x.parents[0] * -x.parents[1].value
     return None
+
+
+def _where(condition: Symbol, x: Symbol, y: Symbol) -> Any:
+    """A side that is certain to be taken, where it has the shape and dtype of both."""
+    if not (condition.constant and condition.weak):
+        return None
+    taken, other = (x, y) if condition.value != 0 else (y, x)
+    alike = np.broadcast_shapes(x._shape, y._shape) == taken._shape
+    return taken if alike and (other.weak or taken.dtype == other.dtype) else None
 
 
 def _power_constant(x: Symbol, *, n: float) -> Any:
@@ -357,15 +362,13 @@ def _broadcast_to(x: Symbol, *, shape: Any) -> Any:
 
 def _sum(x: Symbol, *, axis: Any = None, keepdims: bool = False) -> Any:
     size = reductions.reduced_shape(x._shape, axis=axis, keepdims=keepdims)
-    if x.op is shaping.broadcast_to and not x.parents[0]._shape:
-        total = x.parents[0] * float(reductions.count(x, axis))
-        return shaping.broadcast_to(total, shape=size)
-    if reductions.count(x, axis) == 1:
-        return shaping.reshape(x, shape=size)
-    if not size and x.op in (reductions.sum, shaping.reshape, shaping.transpose):
+    n = reductions.count(x, axis)
+    if x.op is shaping.broadcast_to and not x.parents[0]._shape and n:
+        return shaping.broadcast_to(x.parents[0] * float(n), shape=size)
+    if n == 1:
+        return shaping.reshape(x, shape=size) + 0.0  # NumPy's sum of -0.0 is 0.0
+    if not size and x.op in (shaping.reshape, shaping.transpose):
         return reductions.sum(x.parents[0])
-    if x.op is ar.negative:
-        return -reductions.sum(x.parents[0], axis=axis, keepdims=keepdims)
     return None
 
 
@@ -404,6 +407,7 @@ SIMPLER: dict[Primitive, Callable[..., Any]] = {
     # The slope of a sigmoid needs sigmoid(x) and sigmoid(-x): both from one exp(-|x|).
     el.absolute: lambda x: el.absolute(x.parents[0]) if x.op is ar.negative else None,
     ar.negative: _negative, ar.positive: lambda x: x, ar.power_constant: _power_constant,
+    ar.where: _where,
     shaping.reshape: _reshape, shaping.transpose: _transpose, shaping.broadcast_to: _broadcast_to,
     shaping.getitem: _getitem, shaping.sum_to: _sum_to, reductions.sum: _sum,
     reductions.mean: _mean, losses.bernoulli_loss: _bernoulli_loss,
