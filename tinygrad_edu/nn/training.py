@@ -119,7 +119,7 @@ class Run:
             parameters = net.parameters
             for p in parameters.values():
                 p.zero_grad()
-            self.gradients = {}  # nobody holds the last ones: their memory is used again
+            self.gradients = {}  # the last ones go before new ones are made
             found = self.programs.measured(net, X, Y, self._draw)
             found = found or recorded(net, X, Y, self._draw())
             if not math.isfinite(found.cost):

@@ -25,6 +25,10 @@ def compile(
     that met a Value, are part of the program. `Program.source` is it as a text that runs by itself.
     `also`: further Values to compute, by name; their numbers are then a third result.
 
+    Its numbers are the graph's: elementwise to the last digits, infinities, nan and the ends of the
+    range of floats included. Sums may be added up in another order, and a sigmoid and its loss keep
+    digits that the graph's have lost.
+
     What was recorded is fixed: shapes, dtypes, and every decision that Python took on the numbers
     (an ``if`` on ``.data``, a mask or a dropout drawn from random numbers).
 

@@ -21,7 +21,7 @@ from tinygrad_edu.core.value import Value
 from tinygrad_edu.program import floats, source
 from tinygrad_edu.program.arguments import Argument, Listed, Scalars
 from tinygrad_edu.program.lowering import lowered
-from tinygrad_edu.program.program import Instance, Program
+from tinygrad_edu.program.program import Program, lines
 from tinygrad_edu.program.rolling import can_roll, rolled
 from tinygrad_edu.program.symbol import Symbol, Table
 
@@ -202,11 +202,12 @@ def _finished(
         f"{listing.calls} calls to NumPy are left: what was the same is computed once, what "
         "depends on constants only was computed now, what no gradient needs is gone.",
         f"{listing.views} transposes, slices and shapes only look at memory.",
-        f"Results share {_bytes(listing.memory)} of memory; each in memory of its own would take "
-        f"{_bytes(listing.unshared)}.",
+        f"Results on the way share {_bytes(listing.memory)} of memory; each in memory of its own "
+        f"would take {_bytes(listing.unshared)}. What is handed out is new at every call: "
+        f"{_bytes(listing.handed_out)}.",
     ]
     code = compile(listing.source, "<program>", "exec")
-    make = functools.partial(Instance, code, listing)
+    make = functools.partial(lines, code, listing.constants)
     told_so = "\n".join(told)
     return Program([a for a, _ in arguments], listing.source, make, told_so, listing.constants)
 
@@ -298,7 +299,7 @@ def _float_program(
         {a.name: [gradient[s] for s in symbols] for a, symbols in listed if a.requires_grad},
     )
     new[0].table.close()
-    make = functools.partial(floats.Lines, compile(text, "<program>", "exec"))
+    make = functools.partial(floats.lines, compile(text, "<program>", "exec"))
     recorded = sum(v.op is not None for v in nodes)
     story = (
         f"{recorded} operations on single numbers were recorded. Too few are computed alike for "

@@ -27,7 +27,7 @@ _FORMS: dict[Primitive, tuple[str, int]] = {
     ar.add: ("{} + {}", 1), ar.subtract: ("{} - {}", 1), ar.multiply: ("{} * {}", 2),
     ar.divide: ("{} / {}", 2), ar.negative: ("-{}", 3),
     ar.maximum: ("larger({}, {})", 4), ar.minimum: ("smaller({}, {})", 4),
-    ar.where: ("({1} if {0} else {2})", 4), ar.power_constant: ("pow({}, {n})", 4),
+    ar.where: ("({1} if {0} else {2})", 4), ar.power_constant: ("power({}, {n})", 4),
     ar.greater: ("float({} > {})", 4), ar.greater_equal: ("float({} >= {})", 4),
     ar.less: ("float({} < {})", 4), ar.less_equal: ("float({} <= {})", 4),
     ar.equal: ("float({} == {})", 4), ar.not_equal: ("float({} != {})", 4),
@@ -41,17 +41,35 @@ _FORMS: dict[Primitive, tuple[str, int]] = {
 }  # fmt: skip
 
 _DEFINED = {
-    "larger": "def larger(x, y):\n    return x if x >= y or x != x else y\n",
-    "smaller": "def smaller(x, y):\n    return x if x <= y or x != x else y\n",
+    # C's power of -inf is another than NumPy's, which is asked where an error is raised.
+    "power": (
+        "def power(x, n):\n    if x == -float('inf'):\n        raise ValueError\n"
+        "    return pow(x, n)\n"
+    ),
+    # Of 0.0 and -0.0 the second, as NumPy answers.
+    "larger": "def larger(x, y):\n    return x if x > y or x != x else y\n",
+    "smaller": "def smaller(x, y):\n    return x if x < y or x != x else y\n",
 }
 _MATH = (
     "atan copysign cos cosh exp expm1 fabs log log10 log1p log2 pow sin sinh sqrt tan tanh".split()
 )
 
-#: NumPy's functions by the names of `math`, and its numbers for Python's.
-_NUMPY = {
-    name: getattr(np, {"atan": "arctan", "fabs": "abs", "pow": "power"}.get(name, name))
-    for name in _MATH
+
+def _as_recorded(op: Primitive) -> Callable[..., Any]:
+    """An operation on single numbers as a graph computes it, which asks NumPy where floats raise.
+
+    Its result is NumPy's, and so is what is computed from it: nothing raises any more.
+    """
+    if op is ar.power_constant:
+        return lambda x, n: np.float64(op.evaluate((float(x),), {"n": n}))
+    return lambda *xs: np.float64(op.evaluate(tuple(map(float, xs)), {}))
+
+
+#: The functions of the lines where floats raise.
+_CAREFUL: dict[str, Callable[..., Any]] = {
+    form.partition("(")[0]: _as_recorded(op)
+    for op, (form, _) in _FORMS.items()
+    if not form.startswith(("{", "-", "(", "float"))
 } | {"float": np.float64}
 
 
@@ -92,13 +110,15 @@ def written(
             continue
         form, tight = _FORMS[s.op]
         args = [text[x] for x in s.parents]
+        if s.op is ar.where:  # a float() is NumPy's where these lines answer as NumPy does
+            args = [f"float({a})" if x.constant else a for x, a in zip(s.parents, args)]
         if tight < 4:
             # The order of what is written is the order of what was recorded: never regrouped.
             limits = [tight, tight + 1]
             for k, x in enumerate(s.parents):
                 if binds.get(x, 4) < limits[k]:
                     args[k] = f"({args[k]})"
-        line = form.format(*args, **s.options)
+        line = form.format(*args, **{k: number(float(n)) for k, n in s.options.items()})
         short = len(line) <= _LONGEST or s.op is el.tanh_slope
         if uses[s] == 1 and short and s.name is None:
             text[s], binds[s] = line, tight
@@ -114,13 +134,10 @@ def written(
         for key, part in gradients.items()
     )
     body.append(f"return {text[cost]}, {{{found}}}")
-    used = set(re.findall(r"\b(\w+)\(", "\n".join(body)))
-    above = (
-        [f"from math import {', '.join(n for n in _MATH if n in used)}\n"]
-        if used & set(_MATH)
-        else []
-    )
-    above += [f"\n{source}" for name, source in _DEFINED.items() if name in used]
+    defined = [text for name, text in _DEFINED.items() if name in _called(body)]
+    used = [name for name in _MATH if name in _called([*defined, *body])]
+    above = [f"from math import {', '.join(used)}\n"] if used else []
+    above += [f"\n{text}" for text in defined]
     lines = [
         *above,
         "",
@@ -129,6 +146,11 @@ def written(
         "",
     ]
     return "\n".join(lines)
+
+
+def _called(texts: Sequence[str]) -> set[str]:
+    """The functions that are called."""
+    return set(re.findall(r"\b(\w+)\(", "\n".join(texts)))
 
 
 def _reusing(body: list[str], temporary: set[str]) -> list[str]:
@@ -151,27 +173,22 @@ def _reusing(body: list[str], temporary: set[str]) -> list[str]:
     return lines
 
 
-class Lines:
-    """A program on floats, ready to run; where floats raise, it answers as NumPy does."""
+def lines(code: Any) -> Run:
+    """The compiled lines, ready to run; where floats raise, they answer as NumPy does."""
+    # Our own text: every name in it was made or checked by `names`.
+    space: dict[str, Any] = {"__name__": "program"}
+    exec(code, space)  # noqa: S102
+    quick: Run = space.pop("program")
+    space = {"__name__": "program"}
+    exec(code, space)  # noqa: S102
+    space.update(_CAREFUL)
+    careful: Run = space.pop("program")
 
-    def __init__(self, code: Any) -> None:
-        # Our own text: every name in it was made or checked by `names`.
-        quick: dict[str, Any] = {"__name__": "program"}
-        exec(code, quick)  # noqa: S102
-        careful: dict[str, Any] = {"__name__": "program"}
-        exec(code, careful)  # noqa: S102
-        careful.update(_NUMPY)
-        self._quick: Run = quick.pop("program")
-        self._careful: Run = careful.pop("program")
-
-    def run(self, *numbers: Any) -> tuple[Any, dict[str, Any]]:
-        """Cost and gradients."""
+    def run(*numbers: Any) -> tuple[Any, dict[str, Any]]:
         try:
-            return self._quick(*numbers)
+            return quick(*numbers)
         except (ArithmeticError, ValueError):
             loud = [np.float64(x) if type(x) is float else [*map(np.float64, x)] for x in numbers]
-            return self._careful(*loud)
+            return careful(*loud)
 
-    def free(self) -> bool:
-        """Nothing it hands out is used again."""
-        return True
+    return run

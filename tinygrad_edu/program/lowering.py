@@ -18,6 +18,7 @@ from tinygrad_edu.core.ops import elementwise as el
 from tinygrad_edu.core.ops import linalg, losses, reductions, shaping
 from tinygrad_edu.core.primitive import Each, Primitive, Shape, primitive
 from tinygrad_edu.program.symbol import ELEMENTWISE, Symbol, Table, needed
+from tinygrad_edu.program.views import LOOKS, blank, looks_at
 
 #: Sums no longer than this are products with ones: faster, and rounded as well at this length.
 _SUM_BY_PRODUCT = 4096
@@ -84,21 +85,22 @@ def accumulate(*parts: Any, shape: Shape, paths: tuple[tuple[Step, ...], ...]) -
     >>> accumulate(np.ones(3), 5.0, shape=(3,), paths=((), (("at", slice(0, 1)),))).tolist()
     [6.0, 1.0, 1.0]
     """
-    z = np.zeros(shape)
+    z = np.zeros(shape, np.result_type(*parts))
     for part, path in zip(parts, paths):
         place = z
-        for step, what in path:
-            place = place[what] if step == "at" else place.reshape(what)
+        for step in path:
+            place = taken(place, step)
         place += part
     return z
 
 
-ELEMENTWISE |= {copysign, finite, restored}
+def taken(place: Any, step: Step) -> Any:
+    """The part of an array that a step leads to."""
+    kind, what = step
+    return place[what] if kind == "at" else place.reshape(what)
 
-#: Operations that may give another look at the memory of their input.
-LOOKS: set[Primitive] = {
-    shaping.reshape, shaping.transpose, shaping.broadcast_to, shaping.getitem,
-}  # fmt: skip
+
+ELEMENTWISE |= {copysign, finite, restored}
 
 
 def _sigmoid(x: Any) -> Any:
@@ -148,6 +150,8 @@ def _wrong(z: Any, y: Any) -> Any:
 
 def _logistic_loss(z: Any, y: Any, *, axis: int | None = None) -> Any:
     loss = z * _wrong(z, y) + el.log1p(el.exp(-el.absolute(z)))
+    if axis is not None and loss.shape[axis] == 1:  # one unit: nothing to add
+        return shaping.squeeze(loss, axis)
     return loss if axis is None else reductions.sum(loss, axis=axis)
 
 
@@ -204,7 +208,7 @@ def _std(x: Any, *, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> 
 
 
 def _xlogy(x: Any, y: Any) -> Any:
-    return x * el.log(ar.where(x + ar.not_equal(y, y), y, 1.0))
+    return x * el.log(ar.where(ar.not_equal(x, 0.0), y, ar.where(ar.not_equal(y, y), y, 1.0)))
 
 
 def _xdivy(x: Any, y: Any) -> Any:
@@ -243,49 +247,43 @@ def _pieces(s: Symbol) -> list[tuple[Symbol, tuple[Step, ...]]]:
     """What is added where to give `s`: the gradient of a slice is zeros but for a part."""
     if s.op is accumulate:
         return list(zip(s.parents, s.options["paths"]))
-    part, whole = s, True
-    path: list[Step] = []
-    end: tuple[Symbol, tuple[Step, ...]] = (s, ())
+    place = whole = blank(s.shape)
+    part = s
+    path: tuple[Step, ...] = ()
+    found: tuple[Symbol, tuple[Step, ...]] = (s, ())
     while part.op in (shaping.scatter, shaping.reshape):
         inner = part.parents[0]
         if part.op is shaping.reshape:
-            # Only where it is certainly another look at the same memory.
-            if not whole and [n for n in part.shape if n != 1] != [
-                n for n in inner.shape if n != 1
-            ]:
-                break
-            path.append(("as", inner.shape))
+            step = ("as", inner.shape)
         else:
-            index = part.options["index"]
-            if isinstance(index, int) and len(part.shape) == 1:
-                index = slice(index, index + 1) if index >= 0 else None
-            whole = whole and isinstance(index, slice) and len(part.shape) == 1
-            whole = whole and index.step in (None, 1)
-            if not (isinstance(index, slice) or (isinstance(index, tuple) and _slices(index))):
-                break
-            path.append(("at", index))
-            end = (inner, tuple(path))
+            step = ("at", _as_look(place, part.options["index"]))
+        place = taken(place, step)
+        if not looks_at(place, whole):
+            break
+        path = (*path, step)
+        if part.op is shaping.scatter:
+            found = (inner, path)
         part = inner
-    return [end]
+    return [found]
 
 
-def _slices(index: tuple[Any, ...]) -> bool:
-    return all(isinstance(part, slice) for part in index)
+def _as_look(place: Any, index: Any) -> Any:
+    """An index that reads a single number, in the form that gives a look at its memory."""
+    if isinstance(place[index], np.ndarray):
+        return index
+    return (*index, ...) if isinstance(index, tuple) else (index, ...)
 
 
 def _add(x: Any, y: Any) -> Any:
-    """Parts of zeros are added in place, not as arrays of mostly zeros."""
+    """Parts of zeros are added in place, not as arrays of mostly zeros; in the order recorded."""
     if x.shape != y.shape or x.dtype != y.dtype:
         return None
-    pieces = sorted([*_pieces(x), *_pieces(y)], key=lambda piece: len(piece[1]) > 0)
-    if not any(path for _, path in pieces):
+    before, added = _pieces(x), _pieces(y)
+    if len(added) > 1 or not any(path for _, path in (*before, *added)):
         return None
-    whole = [part for part, path in pieces if not path]
-    if len(whole) > 1:
-        total = whole[0]
-        for part in whole[1:]:
-            total = total + part
-        pieces = [(total, ()), *pieces[len(whole) :]]
+    pieces = [*before, *added]
+    if len(pieces) == 2:  # of two, either may come first
+        pieces.sort(key=lambda piece: len(piece[1]) > 0)
     parts, paths = zip(*pieces)
     return x.table.node(accumulate, parts, {"shape": x.shape, "paths": paths})
 

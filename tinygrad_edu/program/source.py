@@ -1,12 +1,14 @@
 """From Symbols to a NumPy program: one call a line, results written into memory planned beforehand.
 
 A result's memory is used again once nothing later reads it. What is only another look at memory (a
-transpose, a slice, a shape) costs nothing while the program runs: it is taken once, above it.
+transpose, a slice, a shape) costs nothing while the program runs: it is taken once, above it. What
+is handed out is a new array at every call: the memory planned here never leaves the program.
 """
 
 from __future__ import annotations
 
 import math
+import operator
 import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +24,7 @@ from tinygrad_edu.core.primitive import Primitive
 from tinygrad_edu.program.lowering import accumulate, copy, copysign, finite, restored, top
 from tinygrad_edu.program.names import Names, number
 from tinygrad_edu.program.symbol import Symbol, needed
+from tinygrad_edu.program.views import LOOKS, blank, looks_at, names_places_once
 
 #: Arrays up to this many numbers are small: what a call costs besides its work counts.
 _QUICK = 1 << 14
@@ -64,10 +67,6 @@ _EXTREME: dict[Primitive | None, str] = {
     reductions.max: "-np.inf", top: "-np.inf", reductions.min: "np.inf",
 }  # fmt: skip
 
-#: Operations that give another look at the memory of their input.
-VIEWS: set[Primitive] = {shaping.reshape, shaping.transpose, shaping.broadcast_to}
-
-
 #: A function of NumPy's, as it is called; and the names of all that are.
 _NUMPY_CALL = re.compile(r"\bnp\.(\w+)(?=[.(])")
 _USED = {
@@ -78,10 +77,13 @@ _USED = {
 
 
 def is_view(s: Symbol) -> bool:
-    """Does NumPy answer with the memory of the input, or may it?"""
-    if s.op is shaping.reshape and not s.parents[0].shape:
-        return False  # a number is no memory to look at
-    return s.op in VIEWS or (s.op is shaping.getitem and shaping._is_basic(s.options["index"]))
+    """May NumPy answer with memory that is not the result's own?"""
+    if s.op is shaping.getitem:
+        whole = blank(s.parents[0].shape)
+        return looks_at(shaping.getitem.forward(whole, **s.options), whole)
+    if s.op is shaping.reshape:
+        return bool(s.parents[0].shape)  # a number is no memory to look at
+    return s.op in LOOKS
 
 
 @dataclass
@@ -90,15 +92,25 @@ class Listing:
 
     source: str
     constants: list[Any]
-    kept: list[str]  # the names of the arrays that gradients are written into
     calls: int
     views: int
     memory: int  # bytes of the planned blocks
-    unshared: int  # bytes if every result had memory of its own
+    unshared: int  # bytes if every result in them had memory of its own
+    handed_out: int  # bytes of the new arrays of a call
 
 
 #: Results by name, each with the dtype it is wanted in.
 Results = Mapping[str, tuple[Symbol, np.dtype[Any]]]
+
+
+def _dtype(s: Symbol) -> str:
+    """A dtype as a further argument."""
+    return "" if s.dtype == np.float64 else f", np.{s.dtype}"
+
+
+def _stays_float64(s: Symbol) -> bool:
+    """Is NumPy's choice of dtype certain? Of other dtypes it is not: a number may be a float64."""
+    return all(x.dtype == np.float64 for x in (s, *s.parents))
 
 
 def _dims(shape: tuple[int, ...]) -> str:
@@ -114,11 +126,15 @@ class _Writer:
     ) -> None:
         self.above: list[str] = []  # lines before the function: constants, memory, looks at it
         self.body: list[str] = []
+        self.functions: dict[Primitive, str] = {}  # operations without a line of NumPy
         self.imports: list[str] = []
         self.constants: list[Any] = []
         self.text: dict[Symbol, str] = {}  # how a Symbol is read
-        self.names = Names(["np", "program", "constants", "float", "lost", "TABLE", *TABLE, *_USED])
+        # `part`: of a result that is handed out, while something is added to it.
+        own = ("np", "program", "constants", "float", "lost", "part", "TABLE")
+        self.names = Names([*own, *TABLE, *_USED])
         self.root: dict[Symbol, Symbol] = {}  # whose memory a Symbol looks at
+        self.layouts: dict[Symbol, Any] = {}  # how looks lie in memory
         self.fixed: dict[Symbol, str] = {}  # memory that stays in place, by its name above
         self.block: dict[Symbol, tuple[str, np.dtype[Any], int]] = {}
         self.free: list[tuple[str, np.dtype[Any], int]] = []
@@ -133,8 +149,8 @@ class _Writer:
         outputs: list[Symbol] = []
         for part in (gradients, also):
             outputs += self._own(part, outputs)
+        self.handed_out = {s for s in outputs if s.shape}
         self.write([cost, *outputs])
-        self.kept_names = [self.fixed[s] for s in outputs if s in self.fixed]
         found = [
             f"{key!r}: {self.text[s]}" for key, s in zip([*gradients, *also], outputs, strict=True)
         ]
@@ -148,6 +164,7 @@ class _Writer:
         outputs: list[Symbol] = []
         for s, dtype in results.values():
             own = s.op in WRITTEN and not is_view(s) and s not in outputs and s not in others
+            own = own and (s.op is not ar.where or _stays_float64(s))
             if not (own and s.dtype == dtype) and s.shape:
                 s = s.table.node(copy, (s,), {})
                 s.dtype = dtype
@@ -163,9 +180,9 @@ class _Writer:
         if not s.shape:
             return number(value) if s.weak else f"np.{s.dtype}({number(float(value))})"
         name = self.names.name(s.name) if s.name else self.names.fresh("c")
-        dtype = "" if s.dtype == np.float64 else f", np.{s.dtype}"
+        dtype = _dtype(s)
         first = value.flat[0] if value.size else 1.0  # no list tells how long the others are
-        if np.all(value == first):
+        if np.all(value == first) and (first or len(set(np.signbit(value).flat)) < 2):
             what = f"np.full({s.shape}, {float(first)!r}{dtype})" if math.isfinite(first) else ""
             what = f"np.ones({s.shape}{dtype})" if first == 1 else what
         else:
@@ -214,8 +231,16 @@ class _Writer:
         for s in results:
             self.read(s)
 
+    def memory(self, s: Symbol, dead: Sequence[Symbol] = ()) -> str:
+        """Memory for a result, by name: a new array for what is handed out, else a planned one."""
+        if s in self.handed_out:
+            self.body.append(f"{self.text[s]} = np.empty({s.shape}{_dtype(s)})")
+        else:
+            self.fixed[s] = self.text[s] = self.take(s, dead)
+        return self.text[s]
+
     def take(self, s: Symbol, dead: Sequence[Symbol]) -> str:
-        """Memory for a result: that of an input nobody reads again, a free block, or a new one."""
+        """Planned memory: that of an input nobody reads again, a free block, or a new one."""
         self.unshared += s.size * s.dtype.itemsize
         if s.op in UFUNCS or s.op in (copy, accumulate, restored):
             for x in dead:
@@ -229,8 +254,7 @@ class _Writer:
         else:
             block = (self.names.fresh("memory"), s.dtype, s.size)
             self.blocks[block[0]] = (s.dtype, s.shape)
-            dtype = "" if s.dtype == np.float64 else f", np.{s.dtype}"
-            self.above.append(f"{block[0]} = np.empty({s.shape}{dtype})")
+            self.above.append(f"{block[0]} = np.empty({s.shape}{_dtype(s)})")
         self.block[s] = block
         return self.look_at(s)
 
@@ -266,8 +290,8 @@ class _Writer:
         fixed = x.constant or x in self.fixed
         if x.constant:
             self.fixed[x] = self.read(x)
-        grown = [n for n in x.shape if n != 1] == [n for n in s.shape if n != 1]
-        same = s.op is not shaping.reshape or x.constant or grown or self.contiguous(x)
+        # A copy of what never changes does as well as a look at it.
+        same = self.root[s].constant or looks_at(self.layout(s), self.layout(x))
         if fixed and same and x.shape and s.shape:
             stem = s.name or f"{self.text[x]}_{'T' if what == '{}.T' else 'view'}"
             self.fixed[s] = self.text[s] = self.view_above(what.format(self.fixed[x]), stem)
@@ -277,13 +301,14 @@ class _Writer:
             self.text[s] = self.result_name(s)
             self.body.append(f"{self.text[s]} = {what.format(self.read(x))}")
 
-    def contiguous(self, s: Symbol) -> bool:
-        """Do the numbers of `s` lie in memory in order, so that any shape of them is a look?"""
-        if s.op is shaping.getitem and is_view(s):
-            index = s.options["index"]
-            row = isinstance(index, slice) and index.step in (None, 1)
-            return row and len(s.shape) == 1 and self.contiguous(s.parents[0])
-        return not is_view(s) or s.op is shaping.reshape
+    def layout(self, s: Symbol) -> Any:
+        """An array that lies in memory as `s` does, to ask NumPy what is a look at it."""
+        if s not in self.layouts:
+            if s.op is not None and is_view(s):
+                self.layouts[s] = s.op.forward(self.layout(s.parents[0]), **s.options)
+            else:
+                self.layouts[s] = s.value if s.constant else blank(s.shape)
+        return self.layouts[s]
 
     # --- calls -----------------------------------------------------------------------------------
 
@@ -303,11 +328,17 @@ class _Writer:
             self.other(s, name, args)
 
     def kept(self, s: Symbol, dead: Sequence[Symbol], name: str) -> str:
-        """``, out=memory`` for a result that has axes; a single number needs none."""
+        """``, out=memory`` for a result that has axes; a single number needs none.
+
+        What is handed out NumPy makes itself, where its dtype is certain to be the right one.
+        """
         if not s.shape:
             if s.op not in _COMPARISONS:
                 self.scalars.add(s)
             return ""
+        if s in self.handed_out:
+            certain = s.op not in _COMPARISONS and _stays_float64(s)
+            return "" if certain else f", out={self.memory(s)}"
         self.fixed[s] = memory = self.take(s, dead)
         return f", out={memory}"
 
@@ -348,37 +379,52 @@ class _Writer:
         if isinstance(index, tuple):
             return ", ".join(map(self.index, index)) + "," * (len(index) == 1) or "()"
         if isinstance(index, slice):
-            parts = ["" if n is None else str(n) for n in (index.start, index.stop)]
-            return ":".join(parts) + ("" if index.step is None else f":{index.step}")
-        if isinstance(index, (np.ndarray, list)):
-            array = np.asarray(index)
-            name = self.names.fresh("index")
-            small = array.size <= _PRINTED
-            dtype = ", int" if array.size == 0 else ""
-            what = f"np.array({array.tolist()!r}{dtype})" if small else self.handed_over(array)
-            self.above.append(f"{name} = {what}")
-            return name
-        return "..." if index is ... else repr(index)
+            ends = ["" if n is None else self.index(n) for n in (index.start, index.stop)]
+            return ":".join(ends) + ("" if index.step is None else f":{self.index(index.step)}")
+        if index is None or index is ... or isinstance(index, (bool, np.bool_)):
+            return "..." if index is ... else str(index)
+        if isinstance(index, np.ndarray):
+            return self.array(index)
+        try:
+            return str(operator.index(index))
+        except TypeError:
+            return self.array(np.asarray(index))
+
+    def array(self, array: np.ndarray[Any, Any]) -> str:
+        """The name of an array that is an option."""
+        name = self.names.fresh("index" if array.dtype.kind in "iub" else "option")
+        if array.size == 0:
+            what = f"np.zeros({array.shape}, {'bool' if array.dtype.kind == 'b' else 'int'})"
+        elif array.size <= _PRINTED and np.isfinite(array).all():
+            dtype = "" if array.dtype.kind in "ib" else f", np.{array.dtype}"
+            what = f"np.array({array.tolist()!r}{dtype})"
+        else:
+            what = self.handed_over(array)
+        self.above.append(f"{name} = {what}")
+        return name
 
     def option(self, value: Any) -> str:
         """An option as one writes it: an infinite one is ``float('inf')``, an array has a name."""
         if isinstance(value, np.ndarray):
-            return self.index(value)
+            return self.array(value)
+        if isinstance(value, tuple):
+            return f"({', '.join(map(self.option, value))}{',' * (len(value) == 1)})"
         return number(value) if isinstance(value, float) else repr(value)
 
     def other(self, s: Symbol, name: str, args: list[str]) -> None:
         """An operation without a line of NumPy: its own forward."""
         assert s.op is not None
         options = "".join(f", {k}={self.option(v)}" for k, v in s.options.items())
-        if TABLE.get(s.op.name) is s.op:
-            line = f"{s.op.name} = TABLE[{s.op.name!r}].forward"
-            if line not in self.imports:
-                self.imports.append(line)
-            self.body.append(f"{name} = {s.op.name}({', '.join(args)}{options})")
-        else:
-            self.constants.append(s.op)
-            function = f"constants[{len(self.constants) - 1}].forward"
-            self.body.append(f"{name} = {function}({', '.join(args)}{options})")
+        if s.op not in self.functions:
+            # A name of its own: NumPy may have a function called the same.
+            self.functions[s.op] = self.names.name(f"{s.op.name}_forward")
+            if TABLE.get(s.op.name) is s.op:
+                what = f"TABLE[{s.op.name!r}]"
+            else:
+                self.constants.append(s.op)
+                what = f"constants[{len(self.constants) - 1}]"
+            self.imports.append(f"{self.functions[s.op]} = {what}.forward")
+        self.body.append(f"{name} = {self.functions[s.op]}({', '.join(args)}{options})")
 
     def listing(self) -> Listing:
         # A name of the file's own is found faster than an attribute of NumPy.
@@ -391,16 +437,18 @@ class _Writer:
         lines += [""]
         if self.constants:
             lines += ["# `constants`: the arrays too large to print, Program.constants", ""]
-        if self.imports:
-            lines += ["from tinygrad_edu.core.ops import TABLE", "", *self.imports, ""]
+        if any("TABLE" in line for line in self.imports):
+            lines += ["from tinygrad_edu.core.ops import TABLE", ""]
+        lines += [*self.imports, ""] if self.imports else []
         lines += [*self.above, ""] if self.above else []
         lines += ["", f"def program({', '.join(self.parameters)}):"]
         lines += [f"    {line}" for line in body] + [f"    return {self.result}", ""]
         memory = sum(dtype.itemsize * math.prod(shape) for dtype, shape in self.blocks.values())
         text = "\n".join(lines)
         return Listing(
-            text, self.constants, self.kept_names, self.calls, self.views, memory, self.unshared
-        )
+            text, self.constants, self.calls, self.views, memory, self.unshared,
+            sum(s.size * s.dtype.itemsize for s in self.handed_out),
+        )  # fmt: skip
 
 
 def _write_matmul(
@@ -426,8 +474,9 @@ def _write_finite(
 
 
 def _write_copy(w: _Writer, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]) -> None:
-    w.fixed[s] = w.text[s] = w.take(s, dead)
-    if w.text[s] != args[0]:
+    if s in w.handed_out:
+        w.body.append(f"{name} = np.array({args[0]}, np.{s.dtype})")
+    elif w.memory(s, dead) != args[0]:
         w.body.append(f"np.copyto({w.text[s]}, {args[0]})")
 
 
@@ -456,10 +505,10 @@ def _write_scatter(
         # What is read at several places adds up: counted with weights, not written one by one.
         w.body.append(f"{name} = np.bincount({w.index(index)}, {args[0]}, {s.size})")
         return
-    w.fixed[s] = w.text[s] = memory = w.take(s, ())
+    memory = w.memory(s)
     text = w.index(index)
     w.body.append(f"{memory}.fill(0.0)")
-    if shaping._is_basic(index):
+    if names_places_once(s.shape, index):
         w.body.append(f"{memory}[{text}] = {args[0]}")
     else:
         w.body.append(f"np.add.at({memory}, np.s_[{text}], {args[0]})")
@@ -469,7 +518,7 @@ def _write_restored(
     w: _Writer, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]
 ) -> None:
     slope = s.parents[0]
-    w.fixed[s] = w.text[s] = memory = w.take(s, [x for x in dead if x is slope])
+    memory = w.memory(s, [x for x in dead if x is slope])
     if memory != w.fixed.get(slope):
         w.body.append(f"np.copyto({memory}, {args[0]})")
     if s.size:
@@ -488,9 +537,8 @@ def _write_accumulate(
     roots = [w.root.get(x, x) for x in s.parents]
     whole = not paths[0]
     # The first part's memory is taken over, unless a later part is a look at it.
-    w.fixed[s] = w.text[s] = memory = w.take(
-        s, [x for x in dead if whole and x is s.parents[0] and x not in roots[1:]]
-    )
+    first = [x for x in dead if whole and x is s.parents[0] and x not in roots[1:]]
+    memory = w.memory(s, first)
     if not whole:
         w.body.append(f"{memory}.fill(0.0)")
     elif memory != w.fixed.get(s.parents[0]):
@@ -499,7 +547,11 @@ def _write_accumulate(
         look = memory
         for step, what in path:
             look += f"[{w.index(what)}]" if step == "at" else f".reshape({_dims(what)})"
-        look = w.view_above(look, f"{memory}_part")
+        if path and s in w.handed_out:
+            w.body.append(f"part = {look}")
+            look = "part"
+        elif path:
+            look = w.view_above(look, f"{memory}_part")
         w.body.append(f"np.add({look}, {part}, out={look})")
 
 
@@ -514,8 +566,7 @@ def _write_joined(
 def _write_number(
     w: _Writer, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]
 ) -> None:
-    w.fixed[s] = w.text[s] = w.take(s, ())
-    w.body.append(f"{w.text[s]}.fill({args[0]})")
+    w.body.append(f"{w.memory(s)}.fill({args[0]})")
 
 
 def _write_cumsum(
@@ -526,11 +577,8 @@ def _write_cumsum(
 
 
 def _write_clip(w: _Writer, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]) -> None:
-    low, high = s.options.get("min"), s.options.get("max")
-    if all(isinstance(n, (int, float)) and math.isfinite(n) for n in (low, high)):
-        w.body.append(f"{name} = np.clip({args[0]}, {low!r}, {high!r}{w.kept(s, (), name)})")
-    else:
-        w.other(s, name, args)
+    limits = [w.option(s.options.get(key)) for key in ("min", "max")]
+    w.body.append(f"{name} = np.clip({args[0]}, {', '.join(limits)}{w.kept(s, (), name)})")
 
 
 CALLS: dict[Primitive, Callable[[_Writer, Symbol, str, list[str], Sequence[Symbol]], None]] = {
