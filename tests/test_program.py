@@ -408,17 +408,6 @@ def test_gradients_stay_as_they_are_as_long_as_someone_holds_them():
     np.testing.assert_array_equal(view, kept_view)
 
 
-def test_memory_is_used_again_when_nobody_holds_it():
-    program = small_program()
-    addresses = {program()[1]["w"].ctypes.data for _ in range(10)}
-    assert len(addresses) == 1
-    held = None
-    for _ in range(10):
-        held = program()[1]
-        addresses.add(held["w"].ctypes.data)
-    assert len(addresses) == 2
-
-
 def test_two_equal_gradients_do_not_share_memory():
     a, b = tg.Value(np.ones(3), "a"), tg.Value(np.ones(3), "b")
     _, gradients = tg.compile(tg.sum(tg.tanh(a + b)))()
