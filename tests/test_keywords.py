@@ -1,0 +1,115 @@
+"""Every keyword of NumPy's own functions, and of nobody's: it does what NumPy does with it, or is
+refused by its name. None is ever passed over.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from domains import ROWS
+
+import tinygrad_edu as tg
+from tinygrad_edu.core.protocol import FUNCTIONS, REDUCTIONS, UFUNCS
+
+X = np.array([[0.3, 1.7, 0.9], [2.2, 0.4, 1.1]])
+#: Something to pass under each name, unlike what NumPy takes without it.
+GIVEN: dict[str, Any] = {
+    "a_max": 1.0, "a_min": 0.5, "axes": (0, 1), "axis": 1, "casting": "unsafe", "copy": True,
+    "correction": 1, "ddof": 1, "dtype": np.float32, "initial": 5.0, "keepdims": True, "max": 1.0,
+    "mean": np.array([[1.0], [2.0]]), "min": 0.5, "nobody_has_this": 1, "ord": 1, "order": "F",
+    "out": np.zeros(()), "signature": "d->d", "subok": False, "where": X > 1,
+}  # fmt: skip
+#: What a function is called with before it is given a keyword.
+ARGUMENTS: dict[Any, tuple[Any, ...]] = {
+    np.where: (X > 1, X, 2 * X), np.reshape: (X, (3, 2)), np.swapaxes: (X, 0, 1),
+    np.moveaxis: (X, 0, 1), np.expand_dims: (X, 0), np.broadcast_to: (X, (4, 2, 3)),
+    np.dot: (X, X.T), np.matmul: (X, X.T), np.outer: (X, X), np.clip: (X, 0.4, 2.0),
+    np.squeeze: (X[:1],), np.concatenate: ([X, X],), np.stack: ([X, X],), np.vstack: ([X, X],),
+    np.hstack: ([X, X],),
+}  # fmt: skip
+
+
+def on_values(x: Any) -> Any:
+    """The arrays of floats among arguments as Values."""
+    if isinstance(x, (list, tuple)):
+        return type(x)(map(on_values, x))
+    return tg.Value(x) if isinstance(x, np.ndarray) and x.dtype == float else x
+
+
+def calls() -> list[Any]:
+    """Every function that a Value answers to, with each keyword of NumPy's for it and one more."""
+    found = []
+    for function in FUNCTIONS:
+        parameters = inspect.signature(function).parameters.values()
+        names = [
+            p.name for p in parameters if p.default is not p.empty and p.name not in ("x", "y")
+        ]
+        found += [(function, name) for name in (*names, "nobody_has_this")]
+    of_ufuncs = ("out", "where", "dtype", "casting", "order", "subok", "signature")
+    found += [(u, name) for u in UFUNCS for name in (*of_ufuncs, "nobody_has_this")]
+    of_reduce = ("axis", "dtype", "out", "keepdims", "initial", "where", "nobody_has_this")
+    found += [(u.reduce, name) for u in REDUCTIONS for name in of_reduce]
+    return [pytest.param(*call, id=f"{name(call[0])}-{call[1]}") for call in found]
+
+
+def name(function: Any) -> str:
+    owner = getattr(function, "__self__", None)
+    return f"{owner.__name__}.reduce" if isinstance(owner, np.ufunc) else function.__name__
+
+
+def outcome(call: Callable[[], Any]) -> Any:
+    """What a call gives, or that it is refused."""
+    try:
+        return call()
+    except (TypeError, ValueError) as error:
+        return error
+
+
+@pytest.mark.parametrize("function, keyword", calls())
+def test_a_keyword_of_numpy_does_what_numpy_does_or_is_refused_by_name(function, keyword):
+    args = ARGUMENTS.get(function, (X,) * getattr(function, "nin", 1))
+    given = {keyword: GIVEN[keyword]}
+    if keyword == "axis" and function in (np.squeeze, np.concatenate, np.stack):
+        given = {"axis": 0}
+    if keyword == "out":
+        given = {"out": np.zeros_like(function(*args))}
+    found = outcome(lambda: function(*on_values(args), **given))
+    if isinstance(found, Exception):
+        assert keyword in str(found)
+        return
+    assert keyword != "out"
+    expected = function(*args, **given)  # what NumPy refuses is no answer
+    assert found.dtype == expected.dtype
+    assert np.array_equal(found.data, expected)
+    plain = outcome(lambda: function(*args))
+    if not isinstance(plain, Exception) and not np.array_equal(expected, plain):
+        found.backward(np.ones(found.shape))  # it counts for the gradient too
+
+
+#: The same functions as the package's own, and as methods: each takes what it says, and no more.
+METHODS = sorted(
+    name for name, _ in inspect.getmembers(tg.Value, inspect.isfunction) if name[0] != "_"
+)
+OPERATIONS = sorted(set(tg.__all__) & set(ROWS))
+
+without_a_meaning = pytest.mark.parametrize(
+    "keyword", ["nobody_has_this", "out", "where", "dtype", "dim", "keepdim"]
+)
+
+
+@without_a_meaning
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_refuses_a_keyword_it_does_not_have(name, keyword):
+    with pytest.raises(TypeError, match=keyword):
+        getattr(tg.Value(X), name)(**{keyword: GIVEN.get(keyword, 1)})
+
+
+@without_a_meaning
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_operation_refuses_a_keyword_it_does_not_have(name, keyword):
+    with pytest.raises(TypeError, match=keyword):
+        getattr(tg, name)(tg.Value(X), **{keyword: GIVEN.get(keyword, 1)})
