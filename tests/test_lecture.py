@@ -409,7 +409,13 @@ WHERE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("op, i", WHERE)
+QUICK = {("tanh", 0), ("add", 1)}
+
+
+@pytest.mark.parametrize(
+    "op, i",
+    [pytest.param(*rule, marks=() if rule in QUICK else pytest.mark.slow) for rule in WHERE],
+)
 def test_a_wrong_rule_is_named_in_every_section_that_uses_it(monkeypatch, op, i):
     rows = WHERE[op, i]
     make_wrong(monkeypatch, TABLE[op], i, lambda d: 1.3 * d)

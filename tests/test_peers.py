@@ -32,6 +32,7 @@ def jax():
         jax.config.update(switch, False)
 
 
+@pytest.mark.slow
 @every_operation
 def test_jax_says_the_same(name, jax):
     drawn = some_cases(name, salt=7)[::2]  # compiling is slow

@@ -76,12 +76,9 @@ def assert_close(found: Any, expected: Any, tolerance: float, what: str, scale: 
     assert np.max(np.abs(found - expected), initial=0) <= tolerance * scale, what
 
 
-def needing(program: Program, nodes: list[Any]) -> list[bool]:
-    """Which nodes of a program need a gradient: what is computed from a leaf that does."""
-    needs = list(program.needed)
-    for step in program.steps:
-        needs.append(any(needs[i] for i in step.inputs))
-    return needs
+def largest(arrays: list[Any]) -> float:
+    """The size of the largest number of all, at least 1."""
+    return max(1.0, max((float(np.max(np.abs(x), initial=0)) for x in arrays), default=0.0))
 
 
 # --- the sweep -----------------------------------------------------------------------------------
@@ -97,7 +94,7 @@ def test_every_node_of_a_random_program_has_the_naive_engines_gradient(program, 
     if not nodes[-1].requires_grad:
         return
     nodes[-1].backward(dz)
-    scale = max(1.0, *(np.max(np.abs(g), initial=0) for g in naive))
+    scale = largest(naive)
     for number, (node, g) in enumerate(zip(nodes, naive)):
         if node.requires_grad:
             assert_close(node.grad, g, 1e-11, f"dx{number}", scale)
@@ -169,19 +166,21 @@ def directions(program: Program, seed: int) -> list[Any]:
     return [rng.standard_normal(np.shape(x)) for x in program.leaves]
 
 
-def second_derivatives(program: Program, seed: int) -> Any:
-    """The gradient, by all leaves, of the gradient along directions."""
+def slope(program: Program, seed: int, *leaves: Any) -> Any:
+    """The derivative of a program along directions, at leaves."""
     _, dz = weights(program, seed)
-    everything = tuple(range(len(program.leaves)))
 
     def cost(*leaves: Any) -> Any:
         return tg.sum(program.run(list(leaves))[-1] * dz)
 
-    def slope(*leaves: Any) -> Any:
-        found = tg.grad(cost, everything)(*leaves)
-        return sum(tg.sum(g * d) for g, d in zip(found, directions(program, seed)))
+    found = tg.grad(cost, tuple(range(len(leaves))))(*leaves)
+    return sum(tg.sum(g * d) for g, d in zip(found, directions(program, seed)))
 
-    return tg.grad(slope, everything)(*program.leaves)
+
+def second_derivatives(program: Program, seed: int) -> Any:
+    """The gradient of that, by all leaves."""
+    everything = tuple(range(len(program.leaves)))
+    return tg.grad(functools.partial(slope, program, seed), everything)(*program.leaves)
 
 
 @of_random_programs()
@@ -235,6 +234,25 @@ def test_the_second_derivative_of_a_random_program_is_that_of_jax(program, seed)
         assert_close(g, np.asarray(theirs), 1e-9, f"x{number}")
 
 
+@of_random_programs(share=3)
+def test_a_derivative_compiled_has_the_second_derivative(program, seed):
+    """The gradient of a program is a graph like any other."""
+    leaves = [tg.Value(x, f"x{i}") for i, x in enumerate(program.leaves)]
+    cost = slope(program, seed, *leaves)
+    if not cost.requires_grad:
+        return
+    cost.backward()
+    value, gradients = tg.compile(cost)()
+    assert_close(value, cost.data, 1e-11, "the derivative")
+    for number, leaf in enumerate(leaves):
+        assert_close(
+            gradients.get(leaf.name),
+            np.zeros(leaf.shape) if leaf.grad is None else leaf.grad,
+            1e-10,
+            f"x{number}",
+        )
+
+
 # --- the other readings: a compiled program, derived lines ---------------------------------------
 
 
@@ -263,9 +281,7 @@ def assert_read_alike(program: Program, dz: Any, read: Any, tolerance: float) ->
     value, gradients = read(**{name: v.data for name, v in leaves.items()})
     assert_close(value, cost.data, tolerance, "the cost")
     assert gradients.keys() == {name for name, v in leaves.items() if v.requires_grad}
-    scale = max(
-        1.0, *(np.max(np.abs(v.grad), initial=0) for v in leaves.values() if v.requires_grad)
-    )
+    scale = largest([v.grad for v in leaves.values() if v.requires_grad])
     for name, g in gradients.items():
         assert_close(g, leaves[name].grad, tolerance, f"d{name}", scale)
 
@@ -288,7 +304,11 @@ def test_the_derived_lines_of_a_random_program_give_the_engines_gradients(progra
     names = [name for name, v in leaves.items() if v.requires_grad]
     if not cost.requires_grad:
         return
-    function = function_of(tg.derive(cost, wrt=names, convention="calculus"))
+    try:
+        function = function_of(tg.derive(cost, wrt=names, convention="calculus"))
+    except tg.GradError as error:  # limits of clip that are arrays have no name to be written by
+        assert "as an option of an operation has no formula" in str(error)
+        return
 
     def read(**numbers: Any) -> Any:
         value, found = function(numbers)
@@ -311,7 +331,7 @@ def test_options_changed_after_recording_change_no_gradient(program, seed):
         return
     for step in program.steps:
         change([o for name, o in step.options.items() if not name.startswith("pla")])
-    scale = max(1.0, *(np.max(np.abs(g), initial=0) for g in naive))
+    scale = largest(naive)
     cost.backward()
     for name, g in tg.compile(cost)()[1].items():
         assert_close(g, naive[int(name[1:])], 1e-11, f"d{name}, compiled", scale)
@@ -335,7 +355,7 @@ def test_a_flag_changed_midway_counts_from_the_next_step_on(program, seed):
         leaf.requires_grad = not leaf.requires_grad
     naive, _ = naive_gradients(expected, program.steps, dz, needs)
     nodes[-1].backward(dz)
-    scale = max(1.0, *(np.max(np.abs(g), initial=0) for g in naive))
+    scale = largest(naive)
     for number, (node, g) in enumerate(zip(nodes, naive)):
         assert_close(node.grad, g, 1e-11, f"dx{number}", scale)
 

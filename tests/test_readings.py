@@ -114,33 +114,39 @@ def test_the_compiled_program_takes_any_kind_of_array_and_changes_none(name):
             assert all(np.array_equal(x, y) for x, y in zip(kinds, before))
 
 
-def derived(name: str) -> Iterator[tuple[Case, tg.Derivation, tuple[Any, Any]]]:
-    """The formulas of every case: of the inputs alone, and of all that has a name."""
-    for case, recorded, other in costs(of_the_table(name)):
-        wrt = ["seed", *(f"x{i}" for i in case.wrt)]
-        yield case, tg.derive(recorded, wrt=wrt, convention="calculus"), (recorded, other)
-    for case, recorded, other in costs(
-        itertools.chain(of_the_table(name), of_all_shapes(name)), "z"
-    ):
-        yield case, tg.derive(recorded, every=True, convention="calculus"), (recorded, other)
+def assert_lines_say_what_the_sweep_says(
+    case: Case, derivation: tg.Derivation, both: tuple[Any, Any]
+) -> None:
+    """As a function of their own, and one by one where they mention nothing that has no name."""
+    nodes = named(both[0])
+    wanted = {k for k in ("seed", "z") if k in nodes and nodes[k].requires_grad}
+    wanted |= {f"x{i}" for i in case.wrt}
+    assert wanted == {rule.of for rule in derivation}, str(case)
+    function = function_of(derivation)
+    for cost in both:
+        expected, numbers = by_the_sweep(cost), numbers_of(cost)
+        value, gradients = function(numbers)
+        same(value, cost.data, TOLERANCE, str(case))
+        agree(gradients, expected, case)
+        if not derivation.definitions:
+            agree(by_the_lines(derivation, numbers), expected, case)
 
 
 @every_operation
 def test_the_derived_lines_say_what_the_sweep_says(name):
-    """As a function of their own, and one by one where they mention nothing that has no name."""
-    for case, derivation, both in derived(name):
-        nodes = named(both[0])
-        wanted = {k for k in ("seed", "z") if k in nodes and nodes[k].requires_grad}
-        wanted |= {f"x{i}" for i in case.wrt}
-        assert wanted == {rule.of for rule in derivation}, str(case)
-        function = function_of(derivation)
-        for cost in both:
-            expected, numbers = by_the_sweep(cost), numbers_of(cost)
-            value, gradients = function(numbers)
-            same(value, cost.data, TOLERANCE, str(case))
-            agree(gradients, expected, case)
-            if not derivation.definitions:
-                agree(by_the_lines(derivation, numbers), expected, case)
+    for case, recorded, other in costs(of_the_table(name)):
+        wrt = ["seed", *(f"x{i}" for i in case.wrt)]
+        derivation = tg.derive(recorded, wrt=wrt, convention="calculus")
+        assert_lines_say_what_the_sweep_says(case, derivation, (recorded, other))
+
+
+@pytest.mark.slow
+@every_operation
+def test_the_derived_lines_of_all_that_has_a_name_say_what_the_sweep_says(name):
+    pairs = itertools.chain(of_the_table(name), of_all_shapes(name))
+    for case, recorded, other in costs(pairs, "z"):
+        derivation = tg.derive(recorded, every=True, convention="calculus")
+        assert_lines_say_what_the_sweep_says(case, derivation, (recorded, other))
 
 
 #: What a formula cannot hold, and says so: it is made of names and of numbers that are fractions.

@@ -752,6 +752,7 @@ def test_training_steps_leave_nothing_behind():
         gc.enable()
 
 
+@pytest.mark.slow
 def test_a_million_operations_are_built_swept_and_released():
     x, w = Value(1.0), Value(1.0 - 1e-7)
     gc.disable()
