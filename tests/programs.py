@@ -66,7 +66,7 @@ def naive_gradients(
     what it would be if no two contributions could cancel. `needs`: of each step, which inputs it
     counts for, all if not given. `wide`: in longer floats."""
     real, whole = (np.longdouble, np.clongdouble) if wide else (np.float64, np.complex128)
-    h = real("1e-1000") if wide else 1e-100
+    h = np.sqrt(np.finfo(real).tiny)
     flat = [np.zeros(np.size(z), real) for z in nodes]
     most = [np.zeros(np.size(z), real) for z in nodes]
     flat[-1] += np.ravel(seed)
@@ -252,8 +252,9 @@ def _options(x: Any, rng: np.random.Generator) -> dict[str, Any]:
         "axis": _typed(axis, rng), "plain_axis": axis, "zero": _typed(0, rng),
         "axes": tuple(_typed(a, rng) for a in axes) if axes is several else _typed(axes, rng),
         "plain_axes": axes, "one": _typed(one, rng), "plain_one": one,
-        "keep": bool(rng.random() < 0.5), "whole": int(rng.integers(-1, 4)),
-        "exact": float(rng.choice(EXACT)), "labels": np.asarray(rng.integers(0, 2, x), float),
+        "keep": bool(rng.random() < 0.5), "switch": bool(rng.random() < 0.5),
+        "whole": int(rng.integers(-1, 4)), "exact": float(rng.choice(EXACT)),
+        "labels": np.asarray(rng.integers(0, 2, x), float),
         "limits": tuple(_typed_limit(limit, x, rng) for limit in limits), "plain_limits": limits,
         "mask": mask, "plain_mask": mask.copy(),
         "constant": constant, "plain_constant": np.copy(constant),

@@ -111,6 +111,13 @@ STEPS: dict[str, tuple[int, tuple[Callable[..., Any], ...], Callable[..., Any]]]
         ),
         lambda xp, x, y, o: xp.where(o["plain_mask"], x, y),
     ),
+    "switch": (
+        1, (
+            lambda x, o: tg.where(o["switch"], x, 0.5), lambda x, o: np.where(o["switch"], x, 0.5),
+            lambda x, o: tg.where(float(not o["switch"]), 0.5, x),
+        ),
+        lambda xp, x, o: x if o["switch"] else x * 0 + 0.5,
+    ),
     "matmul": (
         2, (lambda x, y, o: x @ y, lambda x, y, o: np.matmul(x, y)), lambda xp, x, y, o: x @ y,
     ),

@@ -194,11 +194,11 @@ def test_the_second_derivative_of_a_random_program_is_that_of_the_naive_engine(p
         return naive_gradients(nodes, program.steps, dz, wide=True)[0]
 
     found = second_derivatives(program, seed)
-    h = np.longdouble(1e-5)
+    h, scale = np.longdouble(1e-5), largest(gradients(0))
     near, far = ([a - b for a, b in zip(gradients(k * h), gradients(-k * h))] for k in (1, 2))
     for number, g in enumerate(found):
         expected = (8 * near[number] - far[number]) / (12 * h)
-        assert_close(g, expected.astype(float), 1e-8, f"x{number}")
+        assert_close(g, expected.astype(float), 1e-8, f"x{number}", scale)
 
 
 @pytest.fixture
@@ -230,8 +230,10 @@ def test_the_second_derivative_of_a_random_program_is_that_of_jax(program, seed)
 
     expected = jax.jit(jax.grad(slope, everything))(*map(np.asarray, program.leaves))
     found = second_derivatives(program, seed)
+    nodes = naive_values(program.leaves, program.steps)
+    scale = largest(naive_gradients(nodes, program.steps, dz)[0])
     for number, (g, theirs) in enumerate(zip(found, expected)):
-        assert_close(g, np.asarray(theirs), 1e-9, f"x{number}")
+        assert_close(g, np.asarray(theirs), 1e-9, f"x{number}", scale)
 
 
 @of_random_programs(share=3)
@@ -244,13 +246,11 @@ def test_a_derivative_compiled_has_the_second_derivative(program, seed):
     cost.backward()
     value, gradients = tg.compile(cost)()
     assert_close(value, cost.data, 1e-11, "the derivative")
-    for number, leaf in enumerate(leaves):
-        assert_close(
-            gradients.get(leaf.name),
-            np.zeros(leaf.shape) if leaf.grad is None else leaf.grad,
-            1e-10,
-            f"x{number}",
-        )
+    reached = [v for v in reachable(cost) if v.grad is not None]
+    scale = largest([v.grad for v in reached])
+    for v in leaves:
+        expected = v.grad if v in set(reached) else np.zeros(v.shape)
+        assert_close(gradients.get(v.name), expected, 1e-11, f"d{v.name}", scale)
 
 
 # --- the other readings: a compiled program, derived lines ---------------------------------------
@@ -304,11 +304,9 @@ def test_the_derived_lines_of_a_random_program_give_the_engines_gradients(progra
     names = [name for name, v in leaves.items() if v.requires_grad]
     if not cost.requires_grad:
         return
-    try:
-        function = function_of(tg.derive(cost, wrt=names, convention="calculus"))
-    except tg.GradError as error:  # limits of clip that are arrays have no name to be written by
-        assert "as an option of an operation has no formula" in str(error)
-        return
+    if any(np.ndim(limit) for s in program.steps for limit in s.options.get("limits", ())):
+        return  # an array among the options has no name to be written by
+    function = function_of(tg.derive(cost, wrt=names, convention="calculus"))
 
     def read(**numbers: Any) -> Any:
         value, found = function(numbers)
