@@ -97,7 +97,7 @@ TWO: tuple[tuple[Shape, ...], ...] = (
 ALIKE: tuple[tuple[Shape, ...], ...] = tuple((shape, shape) for (shape,) in ONE)
 THREE: tuple[tuple[Shape, ...], ...] = (
     ((), (), ()), ((2, 3), (2, 3), (2, 3)), ((3,), (2, 1), ()), ((), (4,), (2, 4)),
-    ((2, 1), (3,), (1, 3)),
+    ((2, 1), (3,), (1, 3)), ((), (3,), ()), ((), (), (2, 1)),
 )  # fmt: skip
 #: For the broadcasting of two inputs, every ordered pair of these that fits.
 SHAPES: tuple[Shape, ...] = (

@@ -219,7 +219,11 @@ class Primitive:
 
     def evaluate(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """The result on plain numbers: a Python float, a float32 scalar or an array."""
-        if self.scalar is not None and not options and type(args[0]) is float is type(args[-1]):
+        if (
+            self.scalar is not None
+            and not options  # and of one, two or three arguments all are floats
+            and type(args[0]) is type(args[len(args) // 2]) is type(args[-1]) is float
+        ):
             try:
                 return self.scalar(*args)
             except (ArithmeticError, ValueError):
