@@ -380,18 +380,21 @@ class Value(NumPyProtocol, Operators):
         if not isinstance(keep, str) or keep not in ("all", "leaves"):
             raise GradError(f"backward: keep is 'all' or 'leaves', not {keep!r}")
         gradients = sweeping.sweep(self, self._seed(seed), keep_all=keep == "all")
+        leaves = [v for v in gradients if v.op is None]
+        before: dict[Any, Any] = {}
+        # No comprehension below, and no loop that ends in an `if`: Python 3.13 jumps back in those
+        # outside of the `with`, and Ctrl-C at that moment would leave it locked.
         with _commit:
-            before = {v: v._grad for v in gradients if v._grad is not None and v.op is None}
-            for leaf, old in before.items():
-                g = gradients[leaf]
-                gradients[leaf] = old if g is None else arithmetic.add(old, g)
+            for leaf in leaves:
+                old, g = leaf._grad, gradients[leaf]
+                before[leaf] = old
+                gradients[leaf] = g if old is None else old if g is None else arithmetic.add(old, g)
             try:
                 for node, g in gradients.items():
                     node._grad = g
             except BaseException:  # Ctrl-C in the middle: a gradient counts once or not at all
-                for node in gradients:
-                    if node.op is None:
-                        node._grad = before.get(node)
+                for leaf, old in before.items():
+                    leaf._grad = old
                 raise
 
     def _seed(self, seed: Any) -> Any:
