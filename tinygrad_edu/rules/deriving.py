@@ -114,6 +114,8 @@ class Deriving:
         texts: dict[Any, str] = {}
         for node in self.nodes:
             text = given.get(node, node.name)
+            if node.op is arithmetic.positive and node.parents[0].name == text:
+                continue  # the copy that `tg.grad` differentiates by is the node itself
             if not text:
                 if node.op is None and node not in self.learning and node.shape:
                     text = next(

@@ -436,10 +436,10 @@ class Algebra:
                 lead = max(rest)
                 c, remainder = divmod(rest[lead], divisor[top])
                 step = tuple([x - y for x, y in zip(lead, top)])
-                # What is missing below or above could never come.
+                # What is missing below or above could never come; a mask divides nothing.
                 if remainder or any(
-                    s < a - b or s > x - y
-                    for s, a, b, x, y in zip(step, lowest, low, highest, high)
+                    s < a - b or s > x - y or (s < 0 and atom.mask)
+                    for s, a, b, x, y, atom in zip(step, lowest, low, highest, high, atoms)
                 ):
                     return None
                 self.work -= len(divisor)

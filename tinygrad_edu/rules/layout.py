@@ -305,7 +305,9 @@ class Layout:
                 continue
             if 1 < len(with_x.terms) < len(p.terms) and without.terms:
                 shared = self._shared(with_x)
-                q = self._quotient(with_x, shared) if shared else with_x
+                if any(a.mask for a in shared):
+                    shared = {}  # a mask divides nothing
+                q = self._quotient(with_x, shared)
                 rest = self.algebra.divide(without, q)
                 if rest is not None and len(rest.terms) < len(p.terms) - 1:
                     forms.append(self._of_two(q, self._multiple(shared, atom) + rest))
@@ -348,8 +350,6 @@ class Layout:
         inverse = self.algebra.poly(
             {tuple((a, -e) for a, e in sorted(shared.items(), key=lambda f: f[0].id)): 1}
         )
-        if any(a.mask for a in shared):
-            return p
         return self.algebra.expanded(p, inverse)
 
     def _split(self, p: Poly, atom: Atom, e: Number) -> tuple[Poly, Poly | None]:

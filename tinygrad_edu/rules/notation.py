@@ -81,11 +81,18 @@ class Notation:
     def add(self, tree: Tree) -> tuple[str, int]:
         text = ""
         for sign, part in zip(tree.value, tree.parts):
-            mark = "+" if sign > 0 else self.minus
-            alone = not text and (sign < 0 or all(map(is_boolean, tree.parts[:2])))
-            shown = (self.counted if alone else self)(part, SUM if sign > 0 else PRODUCT)
-            text = f"{text} {mark} {shown}" if text else shown if sign > 0 else f"{mark}{shown}"
+            if text:
+                mark = "+" if sign > 0 else self.minus
+                text += f" {mark} {self(part, SUM if sign > 0 else PRODUCT)}"
+            elif sign < 0:
+                text = self.negated(part)
+            else:
+                text = (self.counted if all(map(is_boolean, tree.parts[:2])) else self)(part)
         return text, SUM
+
+    def negated(self, tree: Tree) -> str:
+        """A product with a minus in front."""
+        return self.minus + self(tree, PRODUCT)
 
     def given_and_rest(self, top: Tree) -> tuple[list[Tree], str]:
         """A numerator with ``(1/m)`` in front: the numbers that go into that, the rest written."""
@@ -142,6 +149,15 @@ class NumPy(Notation):
             return self(tree, least)
         text = f"1.0 * {self(tree, POWER)}"
         return text if least <= PRODUCT else self.bracket(text)
+
+    def negated(self, tree: Tree) -> str:
+        """The first factor takes the minus, and NumPy has none for True and False."""
+        first = tree
+        while first.kind in ("multiply", "divide"):
+            first = first.parts[0]
+        if self.booleans and is_boolean(first):
+            return f"-1.0 * {self(tree, PRODUCT)}"
+        return super().negated(tree)
 
     def number(self, tree: Tree) -> tuple[str, int]:
         c = Fraction(tree.value)

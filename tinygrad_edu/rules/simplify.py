@@ -387,6 +387,8 @@ def solutions(
         low, high = powers
         a, b = _coefficient(algebra, top, t, high), _coefficient(algebra, top, t, low)
         c, d = _coefficient(algebra, bottom, t, high), _coefficient(algebra, bottom, t, low)
+        if not (a * d - b * c).terms:
+            continue  # N does not depend on t: a softmax over an axis of length 1
         down = name * c - a
         if not down.terms or any(x.mask for x in down.atoms()):
             continue  # a mask may be zero
