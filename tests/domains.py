@@ -299,6 +299,12 @@ ROWS: dict[str, Row] = {
     "log2": elementwise(lambda x: np.log(x) / np.log(2), positive),
     "log10": elementwise(lambda x: np.log(x) / np.log(10), positive),
     "power": elementwise(lambda x, y: np.exp(y * np.log(x)), positive, real),
+    "power_log": elementwise(
+        lambda x, y, logs: np.exp(y * np.log(x)) * np.log(x) ** logs,
+        positive,
+        real,
+        options=({"logs": 1}, {"logs": 2}),
+    ),
     "power_term": elementwise(
         lambda c, x, y, logs=0: c * np.exp(y * np.log(x)) * np.log(x) ** logs,
         real,

@@ -107,7 +107,7 @@ def test_lines_keep_their_digits_at_other_scales(what, scale):
         return  # these hold a number of their own
     with np.errstate(all="ignore"):
         truth = readings.by_the_sweep(graph(f, numbers))
-    if all(np.any(g) for g in truth.values()):
+    if all(np.any(np.abs(g) > 1e-100) for g in truth.values()):  # a softmax of 1000 has no slope
         assert_source_follows(f, near(f, 0.3, 0.7), numbers)
 
 

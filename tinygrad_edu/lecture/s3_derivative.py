@@ -77,6 +77,7 @@ def run(report: Report) -> None:
 #: What an operation needs besides its inputs, which are arrays of shape (3, 4).
 OPTIONS: dict[str, dict[str, Any]] = {
     "power_constant": {"n": 3},
+    "power_log": {"logs": 1},
     "clip": {"min": -0.5, "max": 0.5},
     "reshape": {"shape": (2, 6)},
     "broadcast_to": {"shape": (2, 3, 4)},

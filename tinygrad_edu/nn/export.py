@@ -198,6 +198,7 @@ IN_JAX: dict[str, Callable[..., Any]] = {
     "xlogy": lambda jax, x, y: jax.scipy.special.xlogy(x, y),
     "xdivy": _xdivy,
     "divide_or_zero": _divide_or_zero,
+    "power_log": lambda jax, x, y, logs: _power_term(jax, 1.0, x, y, logs),
     "power_term": _power_term,
     "sum_to": _sum_to,
     "getitem": lambda jax, x, index: x[index],

@@ -256,7 +256,7 @@ ELEMENTWISE: set[Primitive] = {
     el.exp, el.expm1, el.log, el.log1p, el.log2, el.log10, el.power, el.sqrt, el.sign, el.absolute,
     el.sin, el.cos, el.tan, el.arctan, el.sinh, el.cosh, el.tanh, el.sigmoid, el.softplus, el.relu,
     el.leaky_relu, el.xlogy, el.xdivy, el.divide_or_zero, el.tanh_slope, el.power_term,
-    losses.logistic_residual,
+    el.power_log, losses.logistic_residual,
 }  # fmt: skip
 
 

@@ -109,6 +109,8 @@ LINEAR = {"transpose", "reshape", "getitem", "scatter", "joined", "cumsum", "mea
 COMPARISONS = {"greater", "greater_equal", "less", "less_equal", "equal", "not_equal"}
 #: Known by what they are rather than by their definition; the rest is expanded by it.
 KEPT_WHOLE = {"tanh"}
+#: What rules compute a formula with where its digits would be lost: read as that formula always.
+FORMULAS = {"tanh_slope", "centred", "deviation", "logistic_residual", "softmax_residual"}
 
 
 class Algebra:
@@ -700,7 +702,8 @@ class Formula(Operators):
             handle = None
         if handle is not None and TABLE.get(op.name) is op:
             return handle(algebra, xs, options)
-        if op.definition is not None and op.name not in KEPT_WHOLE and not algebra.careful:
+        opened = op.name in FORMULAS or (op.name not in KEPT_WHOLE and not algebra.careful)
+        if op.definition is not None and opened:
             return op.definition(*xs, **options)  # type: ignore[no-any-return]
         return _opaque(algebra, op, xs, options)
 

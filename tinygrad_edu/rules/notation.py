@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygrad_edu.core.ops import TABLE
 from tinygrad_edu.core.primitive import Primitive, Shape
-from tinygrad_edu.rules.expression import COMPARISONS, NOT_FINITE, Size, float_text
+from tinygrad_edu.rules.expression import COMPARISONS, FORMULAS, NOT_FINITE, Size, float_text
 from tinygrad_edu.rules.poly import Atom, Number
 from tinygrad_edu.rules.trees import Tree, Written
 
@@ -393,7 +393,8 @@ class Text(NumPy):
         if op.name in COMPARISONS:
             x, y = (self(part) for part in tree.parts)
             return f"({x} {'==' if op.name == 'equal' else op.symbol} {y})", WHOLE
-        if op.spelling is not None and len(tree.parts) == 2 and op.definition is not None:
+        guarded = op.spelling is not None and len(tree.parts) > 1
+        if op.definition is not None and (guarded or op.name in FORMULAS):
             return self.spelled(op.definition, tree)  # guards are for computers
         if op.name == "sigmoid":
             return f"σ({self(tree.parts[0])})", WHOLE

@@ -17,9 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.operators import Operators
+from tinygrad_edu.core.primitive import Primitive, Shape
 from tinygrad_edu.core.sweep import sweep
 from tinygrad_edu.rules.deriving import Deriving, Line
-from tinygrad_edu.rules.expression import ELEMENTWISE
+from tinygrad_edu.rules.expression import ELEMENTWISE, FORMULAS
 from tinygrad_edu.rules.forms import Forms
 from tinygrad_edu.rules.notation import NumPy, evaluate
 from tinygrad_edu.rules.samples import (
@@ -211,7 +213,8 @@ class Referee:
         """The graph on these numbers."""
         work = self.work
         data = run(work.nodes, numbers, changed)
-        truth = sweep(work.cost, 1.0, partial(_read, data))
+        found = sweep(work.cost, AsWritten(1.0), partial(_read, data))
+        truth = {node: None if g is None else g.numbers for node, g in found.items()}
         wanted = {line.name: self._wanted(line, truth[line.node]) for line in self.lines}
         named = {text: data[node] for text, node in work.node_of.items()} | work.lengths()
         return Sample(data, truth, wanted, named | wanted)
@@ -221,8 +224,32 @@ class Referee:
         return want * self.work.m if line.scaled else want
 
 
+class AsWritten(Operators):
+    """Numbers on which the sweep computes with formulas as they are written: ``1 − a²``.
+
+    On plain numbers it has more digits than that where a rounds to 1, and no line could follow.
+    """
+
+    __slots__ = ("numbers",)
+
+    def __init__(self, numbers: Any) -> None:
+        self.numbers = numbers
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of the numbers."""
+        return np.shape(self.numbers)
+
+    @classmethod
+    def _apply(cls, op: Primitive, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        if op.definition is not None and op.name in FORMULAS:
+            return op.definition(*args, **options)
+        given = tuple(x.numbers if isinstance(x, cls) else x for x in args)
+        return cls(op.evaluate(given, options))
+
+
 def _read(data: Numbers, node: Any) -> tuple[Any, tuple[Any, ...]]:
-    return data[node], tuple(data[p] for p in node.parents)
+    return AsWritten(data[node]), tuple(AsWritten(data[p]) for p in node.parents)
 
 
 def computed(line: Line, named: dict[str, Any]) -> Any:

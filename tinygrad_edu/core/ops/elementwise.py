@@ -101,7 +101,7 @@ def log10(x: Any) -> Any:
 
 @primitive(
     lambda dz, z, x, y: dz * power_term(y, x, y - 1.0),
-    lambda dz, z, x, y: dz * power_term(1.0, x, y, logs=1),
+    lambda dz, z, x, y: dz * power_log(x, y, logs=1),
     scalar=math.pow, symbol="xʸ", numpy="{0} ** {1}", latex="{0}^{{{1}}}",
 )  # fmt: skip
 def power(x: Any, y: Any) -> Any:
@@ -116,18 +116,41 @@ def power(x: Any, y: Any) -> Any:
     return np.power(x, y)
 
 
-def _d_power_term(dz: Any, z: Any, c: Any, x: Any, y: Any, *, logs: int = 0) -> Any:
+def _d_power_log(dz: Any, x: Any, y: Any, c: Any, logs: int) -> Any:
+    """Of ``c xʸ (log x)ⁿ`` by x: ``c y xʸ⁻¹ (log x)ⁿ + c n xʸ⁻¹ (log x)ⁿ⁻¹``."""
     slope = power_term(c * y, x, y - 1.0, logs=logs)
     return dz * (slope + power_term(c * logs, x, y - 1.0, logs=logs - 1) if logs else slope)
 
 
 @primitive(
-    lambda dz, z, c, x, y, *, logs=0: dz * power_term(1.0, x, y, logs=logs),
-    _d_power_term,
+    lambda dz, z, x, y, *, logs: _d_power_log(dz, x, y, 1.0, logs),
+    lambda dz, z, x, y, *, logs: dz * power_log(x, y, logs=logs + 1),
+    latex=r"{0}^{{{1}}} \log {0}",
+    definition=lambda x, y, *, logs: power(x, y) * log(x) ** logs,
+    spelling=lambda x, y, *, logs: power(x, y) * log(where(equal(x, 0.0), 1.0, x)) ** logs,
+)  # fmt: skip
+def power_log(x: Any, y: Any, *, logs: int) -> Any:
+    """``xʸ (log x)ⁿ``, n being `logs`; taken as 0 where x is 0 and y is not negative.
+
+    >>> power_log(0.0, 2.0, logs=1), power_log(1.0, 3.0, logs=2)
+    (0.0, 0.0)
+    """
+    return power_term.forward(1.0, x, y, logs)
+
+
+@primitive(
+    lambda dz, z, c, x, y, *, logs=0: (
+        dz * (power_log(x, y, logs=logs) if logs else power(x, y))
+    ),
+    lambda dz, z, c, x, y, *, logs=0: _d_power_log(dz, x, y, c, logs),
     lambda dz, z, c, x, y, *, logs=0: dz * power_term(c, x, y, logs=logs + 1),
     symbol="c xʸ", latex=r"{0} {1}^{{{2}}}",
     definition=lambda c, x, y, *, logs=0: (
         c * power(x, y) * log(x) ** logs if logs else c * power(x, y)
+    ),
+    spelling=lambda c, x, y, *, logs=0: (
+        c * power(where(equal(c, 0.0), 1.0, x), y)
+        * (log(where(equal(x * c, 0.0), 1.0, x)) ** logs if logs else 1.0)
     ),
 )  # fmt: skip
 def power_term(c: Any, x: Any, y: Any, logs: int = 0) -> Any:
@@ -480,6 +503,7 @@ def xdivy(x: Any, y: Any) -> Any:
     lambda dz, z, x, y: -dz * divide_or_zero(z, y),
     latex=r"\frac{{{0}}}{{{1}}}",
     definition=lambda x, y: x / y,
+    spelling=lambda x, y: where(equal(y, 0.0), 0.0, x / where(equal(y, 0.0), 1.0, y)),
 )  # fmt: skip
 def divide_or_zero(x: Any, y: Any) -> Any:
     """``x / y``, taken as 0 where y is 0, and so are its derivatives of every order.

@@ -190,7 +190,9 @@ def _softmax_residual(y: Any, e: Any, others: Any, axis: int) -> Any:
 
 
 @primitive(
-    lambda dz, r, z, y, *, axis=0: _d_softmax(dz * sum(y, axis=axis, keepdims=True), z, axis),
+    lambda dz, r, z, y, *, axis=0: (
+        _d_softmax(dz, z, axis) * sum(y, axis=axis, keepdims=True)
+    ),
     lambda dz, r, z, y, *, axis=0: (
         sum(dz * softmax(z, axis=axis), axis=axis, keepdims=True) - dz
     ),
