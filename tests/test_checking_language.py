@@ -113,7 +113,7 @@ def test_the_derivative_of_an_activation_goes_by_its_name(prime, derivative):
     ("x <<= 2", "no place in a sheet"),
     ("x[0][1] += 3", "one index after a name"),
     ("yy[0] = 1", "yy is not defined"),
-    ("np = 3", "np is NumPy's name"),
+    ("np = 3", "np is the name of a module"),
     ("np.add.at(x, 0)", "keeps it nowhere"),
     ("np.sum(x)", "keeps it nowhere"),
     ("import scipy", "nothing but numpy"),
@@ -128,12 +128,20 @@ def test_what_a_sheet_may_not_say_is_answered_in_words(line, says):
     ("x: (3,)\nJ = 1 + 1\n", "does not depend on anything given"),
     ("#" * 200_001, "at most 200000 characters"),
     ("a = 1\n" * 2001, "at most 2000 lines"),
-    ("w: (3,)\nJ = np.sum(w)\ndelta: dw\n", "delta is declared but not derived"),
-    ("w: (3,)\nJ = np.sum(w)\ndw = np.ones(3)\ndelta: dq = 2\n", "dq is not d"),
 ])  # fmt: skip
 def test_what_is_no_sheet_at_all_says_why(text, says):
     with pytest.raises(SheetError, match=says):
         Sheet(text)
+
+
+@pytest.mark.parametrize("below, says", [
+    ("delta: dw\n", "delta is declared but not derived"),
+    ("dw = np.ones(3)\ndelta: dq = 2\n", "dq is not d"),
+])  # fmt: skip
+def test_a_claim_under_a_name_of_ones_own_that_claims_nothing_says_why(below, says):
+    row = tg.check_text("w: (3,)\nJ = np.sum(w)\n" + below).rows[-1]
+    assert row.name == "delta"
+    assert says in row.error
 
 
 def test_a_given_may_be_a_vector_of_one_number_and_a_onehot_vector_needs_no_axis():

@@ -307,11 +307,11 @@ def test_an_unreadable_sheet_does_not_stop_the_others(tmp_path):
 def test_json_has_the_agreed_fields():
     claims = "dZ2 = A2 - Y\ndW2 = dZ2 @ A2.T / m\n"
     out = tg.check_sheet(Sheet(NET + claims), convention="lecture").to_json()
-    assert set(out) == {"sheet", "cost", "convention", "ok", "error", "rules"}
+    assert set(out) == {"sheet", "cost", "convention", "ok", "error", "rules", "remarks"}
     rule = out["rules"][1]
     assert set(rule) == {
-        "name", "of", "line", "formula", "verdict", "note", "shape", "expected_shape", "max_error",
-        "numerical_error", "diagnosis",
+        "name", "of", "line", "formula", "verdict", "note", "error", "shape", "expected_shape",
+        "max_error", "numerical_error", "diagnosis",
     }  # fmt: skip
     assert rule["formula"] == "dW2 = dZ2 @ A2.T / m"
     assert rule["diagnosis"]["correction"] == "dW2 = dZ2 @ A1.T / m"

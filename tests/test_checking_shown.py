@@ -26,7 +26,8 @@ def batch(tmp_path, *claims):
 
 
 def test_a_sheet_that_cannot_be_read_shows_why_in_text_html_and_pages(tmp_path):
-    (report,) = batch(tmp_path, "dZ = = <1>\n").reports
+    (tmp_path / "0.sheet").write_text(NET.replace("W @ X", "= <1>") + "dZ = 1 - A**2\n")
+    (report,) = tg.check_sheets([tmp_path / "0.sheet"]).reports
     why = "this is not written as Python writes formulas"
     assert report.title == f"{tmp_path / '0.sheet'}: cannot be read"
     for shown in (str(report), report._repr_html_(), report.to_html()):
@@ -45,7 +46,7 @@ def test_a_sheet_that_can_be_read_is_a_table_in_a_notebook(tmp_path):
 
 
 def test_a_batch_is_all_right_partly_wrong_or_partly_unreadable(tmp_path):
-    right, wrong, unread = "dZ = 1 - A**2\n", "dZ = 1 - Z**2\n", "dZ = (\n"
+    right, wrong, unread = "dZ = 1 - A**2\n", "dZ = 1 - Z**2\n", "J = (\n"
     assert (batch(tmp_path, right, right).ok, batch(tmp_path, right).exit_code) == (True, 0)
     assert (batch(tmp_path, right, wrong).ok, batch(tmp_path, right, wrong).exit_code) == (False, 1)
     assert batch(tmp_path, wrong, unread).exit_code == 2

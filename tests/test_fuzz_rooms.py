@@ -203,6 +203,14 @@ CALLS: dict[str, list[Callable[[], Call]]] = {
         lambda: (tg.check_sheet, ["a.sheet"], {"data": {"w": [[1.0, 2, 3]]}, "convention": "auto"}),
         lambda: (lambda w: tg.check_sheet("a.sheet", {"w": w}), [[[1.0, 2.0, 3.0]]], {}),
     ],
+    "check_text": [
+        lambda: (
+            tg.check_text,
+            ["w: (1, 3)\nJ = np.sum(w)\ndw = 1 + 0 * w\n"],
+            {"data": {"w": [[1.0, 2, 3]]}, "convention": "auto"},
+        ),
+        lambda: (lambda text: tg.check_text("w: ()\nJ = w**2\n" + text), ["dw = 2 w"], {}),
+    ],
     "check_sheets": [
         lambda: (tg.check_sheets, [["a.sheet"]], {"data": None, "convention": "auto"}),
         lambda: (lambda path: tg.check_sheets([path]), ["a.sheet"], {}),

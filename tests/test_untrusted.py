@@ -120,7 +120,9 @@ said = {}
 for path in json.loads(sys.stdin.read()):
     report = tg.check_sheets([path]).reports[0]
     report.to_json(), str(report), report.to_html()
-    said[path] = report.error if report.error is not None else [row.verdict for row in report.rows]
+    errors = [report.error, *(row.error for row in report.rows)]
+    verdicts = [row.verdict for row in report.rows]
+    said[path] = next((error for error in errors if error is not None), verdicts)
 print(json.dumps({"said": said, "seen": seen,
                   "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}))
 """

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     )  # fmt: skip
     from tinygrad_edu.checking import (
         Batch, Comparison, SheetError, SheetReport, assert_derivation, check_function,
-        check_sheet, check_sheets, compare, load_sheet,
+        check_sheet, check_sheets, check_text, compare, load_sheet,
     )  # fmt: skip
     from tinygrad_edu.drawing import (
         draw, render,
@@ -87,7 +87,7 @@ _ROOMS = {
     ),
     "tinygrad_edu.checking": (
         "Batch", "Comparison", "SheetError", "SheetReport", "assert_derivation",
-        "check_function", "check_sheet", "check_sheets", "compare", "load_sheet",
+        "check_function", "check_sheet", "check_sheets", "check_text", "compare", "load_sheet",
     ),
     "tinygrad_edu.drawing": (
         "draw", "render",
@@ -105,7 +105,8 @@ __all__ = [
     "Batch", "Collapsed", "Comparison", "Derivation", "GradError", "Program", "Rule",
     "SheetError", "SheetReport", "Value", "__version__", "abs", "absolute", "add", "arctan",
     "assert_derivation", "binary_cross_entropy", "broadcast_to", "check_function",
-    "check_gradients", "check_sheet", "check_sheets", "clip", "collapse", "compare", "compile",
+    "check_gradients", "check_sheet", "check_sheets", "check_text", "clip", "collapse", "compare",
+    "compile",
     "concatenate", "cos", "cosh", "cross_entropy", "cumsum", "debug_nans", "derive", "divide",
     "dot", "draw", "equal", "exp", "expand_dims", "expm1", "export", "grad", "greater",
     "greater_equal", "hessian", "hstack", "jacobian", "leaky_relu", "less", "less_equal",

@@ -1,7 +1,7 @@
 """The command line: argparse in, calls out.
 
-Exit codes: 0 all right, 1 something that should match does not, 2 the request cannot be carried
-out, 130 interrupted.
+Exit codes: 0 all right, 1 something that should match does not or nothing is claimed, 2 the request
+cannot be carried out, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def parser() -> argparse.ArgumentParser:
         description="Automatic differentiation that explains itself: the lecture's rules derived, "
         "checked and drawn. A sheet is a derivation as a text file (see `new`); - reads it from "
         "standard input.",
-        epilog="Exit codes: 0 all right; 1 something that should match does not; 2 the request "
-        "cannot be carried out; 130 interrupted.",
+        epilog="Exit codes: 0 all right; 1 something that should match does not, or nothing is "
+        "claimed; 2 the request cannot be carried out; 130 interrupted.",
     )
     top.add_argument("--version", action="version", version=f"tinygrad-edu {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)

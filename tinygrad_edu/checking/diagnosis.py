@@ -22,7 +22,13 @@ from tinygrad_edu.checking.words import Words, visible_keys
 
 def diagnose(judged: Judged) -> dict[str, Diagnosis]:
     """A diagnosis for every wrong claim of a judged sheet."""
-    wrong = [j for j in judged.judgements.values() if j.verdict == "wrong" and j.truth is not None]
+    wrong = [
+        judgement
+        for judgement in judged.judgements.values()
+        if judgement.verdict == "wrong"
+        and judgement.truth is not None
+        and judgement.claim.last.expr.op != "unread"
+    ]
     if not wrong:
         return {}
     with np.errstate(all="ignore"), warnings.catch_warnings():

@@ -68,8 +68,9 @@ class Expr:
     """A node of a formula: an operation (`op`), its arguments (`args`), constants (`extra`).
 
     `op` is an operator as written (``"+"``, ``"@"``, ``">"``), or one of ``"neg" "number" "name"
-    "call" "method" "attribute" "index" "slice" "tuple" "list" "setitem" "addat"``. The `extra` of a
-    name is the name and which of its assignments is meant.
+    "call" "method" "attribute" "index" "slice" "tuple" "list" "setitem" "addat" "unread"``. The
+    `extra` of a name is the name and which of its assignments is meant; that of a line that could
+    not be read, why.
     """
 
     __slots__ = ("args", "extra", "number", "op")
@@ -258,14 +259,15 @@ class Reader:
             return make("index", read(node.value), *(self._index(p, within, depth) for p in parts))
         if isinstance(node, ast.Call):
             return self._call(node, read)
-        what = {
-            ast.IfExp: "a conditional: use np.where(condition, a, b)",
-            ast.ListComp: "a comprehension: write the terms out",
-            ast.GeneratorExp: "a comprehension: write the terms out",
-            ast.Lambda: "a function: write its formula out",
-            ast.BoolOp: "and / or: use & and | on masks",
-        }.get(type(node), "this")
-        raise self.error(f"{what} cannot stand in a sheet's formula", node)
+        what, instead = {
+            ast.IfExp: ("a conditional", ": use np.where(condition, a, b)"),
+            ast.ListComp: ("a comprehension", ": write its terms out, [a, b, c]"),
+            ast.GeneratorExp: ("a comprehension", ": write its terms out, a + b + c"),
+            ast.Lambda: ("a function", ": write its formula out"),
+            ast.BoolOp: ("and / or", ": use & and | between masks in brackets"),
+            ast.Dict: ("a dictionary", ": write a line for each, dW1 = …"),
+        }.get(type(node), ("this", ""))
+        raise self.error(f"{what} cannot stand in a sheet's formula{instead}", node)
 
     def _constant(self, node: ast.Constant) -> Expr:
         value = node.value
@@ -285,7 +287,7 @@ class Reader:
             name = ".".join(dotted[1:])
             if name in vocabulary.CONSTANTS:
                 return self.formulas.number(vocabulary.CONSTANTS[name])
-            raise self.error(f"np.{name} is not among the functions of a sheet", node)
+            raise self.error(f"{'.'.join(dotted)} is not among the functions of a sheet", node)
         if node.attr not in vocabulary.ATTRIBUTES:
             raise self.error(
                 f".{node.attr} is not allowed in a sheet; there are "
@@ -308,7 +310,10 @@ class Reader:
         if dotted is None or (dotted[0] not in vocabulary.MODULES and len(dotted) > 1):
             assert isinstance(node.func, ast.Attribute) or dotted is None
             if not isinstance(node.func, ast.Attribute):
-                raise self.error("this cannot be called in a sheet", node)
+                raise self.error(
+                    "this cannot be called in a sheet; a product needs * or @ before the bracket",
+                    node,
+                )
             method = node.func.attr
             if method not in vocabulary.METHODS:
                 raise self.error(f".{method}() is not among the methods of a sheet", node.func)
@@ -326,7 +331,11 @@ class Reader:
         if name not in vocabulary.FUNCTIONS:
             raise self.error(
                 f"{'.'.join(dotted)}() is not among the functions of a sheet"
-                + vocabulary.suggestion(name),
+                + (
+                    vocabulary.suggestion(name)
+                    if self.resolve(name) < 0
+                    else f"; to multiply, write {name} * ( or {name} @ ("
+                ),
                 node.func,
             )
         return self.formulas.make("call", *values, extra=(name, names))
@@ -414,8 +423,8 @@ def _fresh(e: Expr, spelling: Mapping[Expr, str]) -> str:
     def sub(child: Expr, needed: int = 0) -> str:
         return _show(child, spelling, needed)
 
-    if op == "number":
-        return "..." if e.extra is Ellipsis else repr(e.extra)
+    if op in ("number", "unread"):
+        return "..." if e.extra is Ellipsis or op == "unread" else repr(e.extra)
     if op == "name":
         return str(e.extra[0])
     if op in ("neg", "pos", "~"):
@@ -536,6 +545,8 @@ class Evaluator:
         op = e.op
         if op == "number":
             return e.extra
+        if op == "unread":
+            raise Uncomputable(e.extra[0], e)
         if op == "name":
             if e.extra not in self.known:
                 names = {key[0] for key, value in self.known.items() if value is not None}
@@ -583,4 +594,6 @@ def _message(e: Expr, error: Exception) -> str:
     text = str(error).split("\n")[0][:200] or type(error).__name__
     if "core dimension" in text:  # NumPy's words for a matrix product that does not fit
         text = "these shapes do not chain in a matrix product; is a transpose (.T) missing?"
+    if "broadcast" in text and e.op == "*":
+        text += "; a matrix product is written @"
     return f"{show(e)[:60]}: {text}"

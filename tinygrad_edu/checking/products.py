@@ -170,7 +170,8 @@ class Products:
             key = arrays[0][0].extra
             if key in self.roles.parameters and np.ndim(self.lab.points[0].plain[key]) <= 2:
                 if key not in self.roles.matrices and (
-                    f"d{key[0]}" in self.sheet.claims or self.roles.scales(key)
+                    key[0] in {claim.of for claim in self.sheet.claims.values()}
+                    or self.roles.scales(key)
                 ):
                     return (
                         "batchnorm_missing_term",

@@ -12,14 +12,17 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.checking import rows as table
+from tinygrad_edu.checking.conventions import CONVENTIONS
 from tinygrad_edu.checking.diagnosis import derived_rules, diagnose, one_line
 from tinygrad_edu.checking.formula import SheetError, show
 from tinygrad_edu.checking.lab import Lab
 from tinygrad_edu.checking.rounding import SHARE, difference, numerical_error, relative_error
 from tinygrad_edu.checking.rows import STYLES, Row
-from tinygrad_edu.checking.sheet import Sheet, load_sheet
+from tinygrad_edu.checking.sheet import Sheet, load_sheet, sheet_of_text
 from tinygrad_edu.checking.truth import Replay
+from tinygrad_edu.checking.unread import with_unread
 from tinygrad_edu.checking.verdict import Judged, Judgement, judge
+from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.signature import checked
 from tinygrad_edu.core.value import Value
 
@@ -47,8 +50,8 @@ class SheetReport:
 
     @property
     def ok(self) -> bool:
-        """Was the sheet read, and is no line of it wrong or built on a wrong one?"""
-        return self.error is None and all(row.ok for row in self.rows)
+        """Was all of it read, is something claimed, and no line wrong or built on a wrong one?"""
+        return self.error is None and bool(self.rows) and all(row.ok for row in self.rows)
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain JSON values."""
@@ -59,6 +62,7 @@ class SheetReport:
             "ok": self.ok,
             "error": self.error,
             "rules": [row.to_json() for row in self.rows],
+            "remarks": self.remarks,
         }
 
     @property
@@ -90,7 +94,7 @@ class SheetReport:
     def _repr_html_(self) -> str:
         if self.error is not None:
             return f"<p>{html.escape(self.title)}<br>{html.escape(self.error)}</p>"
-        return table.html_table(self.title, self.rows)
+        return table.html_table(self.title, self.rows, self.remarks)
 
     def rules(self) -> dict[str, str]:
         """The derived rule for every claim that has one, in the learner's own names."""
@@ -199,6 +203,28 @@ def check_sheet(
     Raises SheetError for what is not a sheet, GradError where the convention does not exist.
     """
     sheet = path if isinstance(path, Sheet) else load_sheet(os.fspath(path), data)
+    return _judged(sheet, convention, m)
+
+
+@checked
+def check_text(
+    text: str,
+    data: str | Path | Mapping[str, Any] | None = None,
+    convention: str = "auto",
+    m: int | None = None,
+) -> SheetReport:
+    """`check_sheet` for a sheet that is not in a file.
+
+    Raises SheetError for what is not a sheet, GradError where the convention does not exist.
+
+    >>> report = check_text("x: ()\\nw: ()\\nJ = (w * x)**2\\ndw = 2 * w * x\\n")
+    >>> report.ok, [(row.name, row.verdict) for row in report.rows]
+    (False, [('dw', 'wrong')])
+    """
+    return _judged(sheet_of_text(text, data), convention, m)
+
+
+def _judged(sheet: Sheet, convention: str, m: int | None) -> SheetReport:
     judged, remarks = judge(sheet, convention, m)
     diagnoses = diagnose(judged)
     replay = Replay(judged.points[0].graph.cost)
@@ -206,11 +232,16 @@ def check_sheet(
         replace(_row(judged, judgement, replay), diagnosis=diagnoses.get(judgement.claim.name))
         for judgement in judged.judgements.values()
     ]
-    rows.sort(key=lambda row: row.line or 0)
     return SheetReport(
-        sheet.name, sheet.cost_name, judged.convention,
-        judged.examples.m if judged.examples else None, rows, None, remarks, sheet.source, judged,
-    )  # fmt: skip
+        sheet=sheet.name,
+        cost=sheet.cost_name,
+        convention=judged.convention,
+        m=judged.examples.m if judged.examples else None,
+        rows=with_unread(sheet, rows),
+        remarks=remarks,
+        source=sheet.source,
+        judged=judged,
+    )
 
 
 @checked
@@ -224,6 +255,8 @@ def check_sheets(
 
     Standard input, "-", can be read once: named again it is an error of its own.
     """
+    if convention not in CONVENTIONS:
+        raise GradError(f"convention is 'auto', 'lecture' or 'calculus', not {convention!r}")
     reports: list[SheetReport] = []
     named: set[str] = set()
     for path in paths:
@@ -232,8 +265,11 @@ def check_sheets(
                 raise SheetError("standard input can be read only once: name - once")
             named.add(str(path))
             reports.append(check_sheet(path, data, convention, m))
-        except (SheetError, OSError) as error:
+        except (GradError, OSError) as error:
             reports.append(SheetReport(str(path), error=str(error)))
+        except Exception as error:  # whatever goes wrong in one sheet, the others are judged
+            why = f"this sheet cannot be judged: {type(error).__name__}: {error}"
+            reports.append(SheetReport(str(path), error=why))
     return Batch(reports)
 
 
@@ -339,9 +375,9 @@ def _section(report: SheetReport, picture: str) -> str:
                 f'<td class="v" style="color:{colour}">{mark}</td></tr>'
             )
             for row in here:
-                if row.note:
+                for said in filter(None, (row.error, row.note)):
                     lines.append(
-                        f'<tr><td></td><td class="why" colspan="2">{escape(row.note)}</td></tr>'
+                        f'<tr><td></td><td class="why" colspan="2">{escape(said)}</td></tr>'
                     )
                 if row.diagnosis is not None:
                     d = row.diagnosis

@@ -32,7 +32,7 @@ class Diagnosis:
 
 @dataclass(frozen=True, repr=False)
 class Row:
-    """One claim judged.
+    """One claim judged; or a line that could not be read, with its `error`.
 
     `max_error` and `numerical_error` are the largest differences from the automatic gradient and
     from the central difference, entry by entry, as shares of the true number or, where it is small
@@ -40,7 +40,7 @@ class Row:
     """
 
     name: str
-    of: str
+    of: str | None
     verdict: str
     shape: Shape | None
     expected_shape: Shape | None
@@ -50,12 +50,13 @@ class Row:
     formula: str | None = None
     line: int | None = None
     diagnosis: Diagnosis | None = None
+    error: str | None = None
     other_scale: bool = False  # than its table's, as the note says
 
     @property
     def ok(self) -> bool:
         """Nothing about this line has to be changed."""
-        return self.verdict in ("correct", "kink", "unchecked")
+        return self.error is None and self.verdict in ("correct", "kink", "unchecked")
 
     def __repr__(self) -> str:
         where = f" (line {self.line})" if self.line else ""
@@ -72,6 +73,7 @@ class Row:
             "formula": self.formula,
             "verdict": self.verdict,
             "note": self.note,
+            "error": self.error,
             "shape": None if self.shape is None else list(self.shape),
             "expected_shape": None if self.expected_shape is None else list(self.expected_shape),
             "max_error": finite(self.max_error),
@@ -104,7 +106,7 @@ def cells(row: Row) -> tuple[str, ...]:
     """The texts of one row, in the order of `COLUMNS`."""
     return (
         STYLES[row.verdict][0],
-        row.name if row.name == f"d{row.of}" else f"{row.name} (d{row.of})",
+        row.name if row.of is None or row.name == f"d{row.of}" else f"{row.name} (d{row.of})",
         shape_text(row.expected_shape),
         shape_text(row.shape),
         error_text(row.max_error),
@@ -134,6 +136,9 @@ def remarks(rows: Sequence[Row]) -> list[str]:
     """What is to be said beside the table: notes, and for wrong lines reason and correction."""
     said: list[str] = []
     for row in rows:
+        if row.error:
+            said.append(f"{row.name} (line {row.line}) cannot be read: {row.error}")
+            said.append(f"    yours:   {row.formula}")
         if row.note:
             said.append(f"{row.name}: {row.note}")
         if row.diagnosis:
@@ -155,8 +160,8 @@ def text_of(renderable: Any, width: int = 100) -> str:
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
-def html_table(title: str, rows: Sequence[Row]) -> str:
-    """The same table in HTML, for a notebook; every text is escaped."""
+def html_table(title: str, rows: Sequence[Row], more: Sequence[str] = ()) -> str:
+    """The same table in HTML, for a notebook, `more` said below; every text is escaped."""
     head = "".join(f"<th>{html.escape(name)}</th>" for name in COLUMNS)
     body = []
     for row in rows:
@@ -166,7 +171,8 @@ def html_table(title: str, rows: Sequence[Row]) -> str:
             + "".join(f"<td>{html.escape(text)}</td>" for text in cells(row))
             + "</tr>"
         )
-    below = "".join(f"<p><code>{html.escape(text)}</code></p>" for text in remarks(rows))
+    said = [*remarks(rows), *more]
+    below = "".join(f"<p><code>{html.escape(text)}</code></p>" for text in said)
     return (
         f"<table><caption>{html.escape(title)}</caption><thead><tr>{head}</tr></thead>"
         f"<tbody>{''.join(body)}</tbody></table>{below}"

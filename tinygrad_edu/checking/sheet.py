@@ -21,6 +21,7 @@ import numpy as np
 
 from tinygrad_edu.calculus.axes import Origins
 from tinygrad_edu.checking import vocabulary
+from tinygrad_edu.checking.claims import COSTS, claimed
 from tinygrad_edu.checking.formula import (
     BINARY,
     Evaluator,
@@ -32,6 +33,7 @@ from tinygrad_edu.checking.formula import (
     nodes,
 )
 from tinygrad_edu.checking.origins import origins_of
+from tinygrad_edu.checking.paper import Unreadable, changed_by, read, target_of
 from tinygrad_edu.core.files import opened, read_npz
 from tinygrad_edu.core.primitive import GradError, asarray
 from tinygrad_edu.core.signature import checked
@@ -131,6 +133,15 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Unread:
+    """A line that cannot be read: why, its text, the name it would assign to if that is known."""
+
+    error: SheetError
+    text: str
+    name: str | None
+
+
+@dataclass(frozen=True)
 class Graph:
     """The forward lines computed on some numbers: every name's value, the cost, the numbers given,
     and the nodes that formulas of plain numbers have."""
@@ -158,8 +169,8 @@ class Sheet:
         self.forward: list[Statement] = []
         self.backward: list[Statement] = []
         self.claims: dict[str, Claim] = {}
+        self.unread: list[Unread] = []
         self.cost_name = "J"
-        self._versions: dict[str, int] = {}
         try:
             _Parser(self).parse()
         except SheetError as error:
@@ -332,8 +343,16 @@ class Sheet:
         try:
             return Evaluator(values, budget, constants).value(expr)
         except Uncomputable as error:
+            if any(statement is other for other in self.forward[len(self.above_cost) :]):
+                return None  # the cost does not need it
             column = statement.reader.columns.get(error.expr, 1)
             raise SheetError(str(error), statement.line, column, self.name) from None
+
+    @property
+    def above_cost(self) -> list[Statement]:
+        """The forward lines down to the cost itself."""
+        last = max(i for i, s in enumerate(self.forward) if s.name == self.cost_name)
+        return self.forward[: last + 1]
 
     @property
     def _cost_version(self) -> int:
@@ -365,38 +384,55 @@ class _Parser:
         sheet = self.sheet
         if len(sheet.source) > LONGEST_SHEET:
             raise SheetError(f"a sheet has at most {LONGEST_SHEET} characters")
-        try:
-            tree = ast.parse(sheet.source.replace("\ufeff", ""))
-        except SyntaxError as error:
-            raise SheetError(
-                f"this is not written as Python writes formulas: {error.msg}",
-                error.lineno or 1,
-                error.offset or 1,
-            ) from None
-        except (ValueError, RecursionError, MemoryError) as error:
-            raise SheetError(f"this text cannot be read: {type(error).__name__}", 1, 1) from None
-        if len(tree.body) > MOST_STATEMENTS:
+        self.source, statements = read(sheet.source)
+        if len(statements) > MOST_STATEMENTS:
             raise SheetError(f"a sheet has at most {MOST_STATEMENTS} lines", 1, 1)
-        self.cost_line = max(
-            (n.lineno for n in tree.body if isinstance(n, ast.Assign) and _plain_target(n) == "J"),
-            default=0,
-        )
-        if not self.cost_line:
-            sheet.cost_name = "L"
-        for node in tree.body:
+        self.cost_line = self._find_cost(statements)
+        for node in statements:
             try:
-                self.statement(node)
-            except RecursionError:
-                raise SheetError("this line is nested too deeply", node.lineno, 1) from None
+                self._line(node)
+            except SheetError as error:
+                if not self._below_cost(error.line):
+                    raise  # what is to be derived is not known
+                self._unread(error, node)
         if not any(s.name == sheet.cost_name for s in sheet.forward):
             raise SheetError(
-                "there is no cost: a forward line must define J (or L), before the first claim",
+                "there is no cost: a forward line must define J (or L, cost, loss, E), before the "
+                "first claim",
                 1,
                 1,
             )
+        quantities = list(self.claim_of.values())
         for name, of in self.claim_of.items():
             made = [s for s in sheet.backward if s.name == name]
+            if quantities.count(of) > 1 and all(s.expr.op == "number" for s in made):
+                continue  # W_grad = 0.0, to start from, where dW is derived
             sheet.claims[name] = Claim(name, of, tuple(made))
+
+    def _find_cost(self, statements: list[ast.stmt | Unreadable]) -> int:
+        """The line that defines the cost, by its name."""
+        assigned = {}
+        for node in statements:
+            if isinstance(node, Unreadable):
+                assigned[target_of(node.text)[0]] = node.line
+            elif isinstance(node, (ast.Assign, ast.AugAssign)):
+                if not isinstance(node.value, ast.Constant):
+                    assigned[_plain_target(node)] = node.lineno
+        self.sheet.cost_name = next((name for name in COSTS if name in assigned), "J")
+        return assigned.get(self.sheet.cost_name, 0)
+
+    def _below_cost(self, line: int) -> bool:
+        return line > self.cost_line and any(
+            s.name == self.sheet.cost_name for s in self.sheet.forward
+        )
+
+    def _line(self, node: ast.stmt | Unreadable) -> None:
+        if isinstance(node, Unreadable):
+            raise SheetError(node.message, node.line, node.column)
+        try:
+            self.statement(node)
+        except RecursionError:
+            raise SheetError("this line is nested too deeply", node.lineno, 1) from None
 
     # --- one statement -------------------------------------------------------------------------
 
@@ -427,7 +463,7 @@ class _Parser:
         names = (
             [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""]
         )
-        if any(name.split(".")[0] not in ("numpy", "__future__") for name in names):
+        if any(name.split(".")[0] not in ("numpy", "math", "__future__") for name in names):
             raise SheetError("a sheet imports nothing but numpy", node.lineno, node.col_offset + 1)
 
     def _expression(self, node: ast.Expr) -> None:
@@ -458,10 +494,11 @@ class _Parser:
         if not isinstance(node.target, ast.Name):
             raise SheetError("a name is needed before the colon", node.lineno, node.col_offset + 1)
         name, note = node.target.id, node.annotation
-        if isinstance(note, ast.Name) and note.id.startswith("d") and note.id[1:] in self.known:
+        of = claimed(note.id, self.known) if isinstance(note, ast.Name) else None
+        if of is not None:
             if node.value is None:
                 raise SheetError(f"{name} is declared but not derived", node.lineno, 1)
-            self.claim_of[name] = note.id[1:]
+            self.claim_of[name] = of
             self.in_backward = True
             reader = self._reader(node)
             value = self._shifted(node).value
@@ -642,11 +679,11 @@ class _Parser:
     ) -> None:
         sheet = self.sheet
         if name in vocabulary.MODULES:
-            raise SheetError(f"{name} is NumPy's name", node.lineno, node.col_offset + 1)
-        after_cost = any(s.name == sheet.cost_name for s in sheet.forward)
-        if after_cost and node.lineno > self.cost_line and name not in self.claim_of:
-            if name.startswith("d") and name[1:] in self.known and name not in self.known:
-                self.claim_of[name] = name[1:]
+            raise SheetError(f"{name} is the name of a module", node.lineno, 1)
+        if self._below_cost(node.lineno) and name not in self.claim_of:
+            of = claimed(name, self.known)
+            if of is not None and name not in self.known:
+                self.claim_of[name] = of
                 self.in_backward = True
         made = self.statements.setdefault(name, [])
         version = self.latest[name] + 1 if name in self.latest else 0
@@ -666,10 +703,28 @@ class _Parser:
         """Which assignment a name means here; -1 for a name not assigned yet."""
         return self.latest.get(name, -1)
 
+    def _unread(self, error: SheetError, node: ast.stmt | Unreadable) -> None:
+        """A line that cannot be read: its names have no value from here on, the rest is judged."""
+        sheet = self.sheet
+        if isinstance(node, Unreadable):
+            name, note = target_of(node.text)
+            text, names = node.text, [name] if name else []
+        else:
+            text = " ".join((ast.get_source_segment(self.source, node) or "").split())
+            names, note = changed_by(node)
+        sheet.unread.append(Unread(error, text, names[-1] if names else None))
+        reader = LineReader(sheet.formulas, text, self._version, ast.Pass(lineno=error.line))
+        expr = sheet.formulas.make("unread", extra=(error.message, error.line))
+        self.in_backward = True
+        of = claimed(note, self.known) if note else None
+        for name in names:
+            if of is not None:
+                self.claim_of[name] = of
+            if name not in vocabulary.MODULES:
+                self._add(ast.Pass(lineno=error.line), name, expr, reader, plain=False)
+
     def _reader(self, node: ast.stmt) -> LineReader:
-        text = _one_line(
-            ast.get_source_segment(self.sheet.source.replace("\ufeff", ""), node) or ""
-        )
+        text = _one_line(ast.get_source_segment(self.source, node) or "")
         self._parsed = self._reparsed(text, node)
         reader = LineReader(self.sheet.formulas, text, self._version, node)
         return reader
@@ -702,8 +757,8 @@ def _at_start(node: ast.expr, text: str, reader: Reader) -> ast.expr:
     return ast.parse(text, mode="eval").body
 
 
-def _plain_target(node: ast.Assign) -> str | None:
-    target = node.targets[0]
+def _plain_target(node: ast.Assign | ast.AugAssign) -> str | None:
+    target = node.targets[0] if isinstance(node, ast.Assign) else node.target
     return target.id if isinstance(target, ast.Name) else None
 
 
@@ -751,8 +806,15 @@ def load_sheet(path: str | Path, data: str | Path | Mapping[str, Any] | None = N
         beside = path.with_suffix(".npz")
     if data is None and beside is not None and beside.exists() and beside != path:
         data = beside
+    return sheet_of_text(source, data, name)
+
+
+def sheet_of_text(
+    text: str, data: str | Path | Mapping[str, Any] | None = None, name: str = "text"
+) -> Sheet:
+    """The sheet that a text is; see `load_sheet`."""
     numbers = _load_numbers(data) if isinstance(data, (str, Path)) else data
-    return Sheet(source, name, numbers)
+    return Sheet(text, name, numbers)
 
 
 def _load_numbers(path: str | Path) -> dict[str, Any]:

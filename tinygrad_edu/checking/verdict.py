@@ -15,6 +15,7 @@ from tinygrad_edu.checking.formula import (
 )
 from tinygrad_edu.checking.notes import by_size, joined, of_nothing
 from tinygrad_edu.checking.points import Point, points_of
+from tinygrad_edu.checking.remarks import remarks_on
 from tinygrad_edu.checking.rounding import RUNS, SHARE, agree
 from tinygrad_edu.checking.sheet import Claim, Key, Sheet, Statement
 from tinygrad_edu.checking.sides import seek
@@ -23,7 +24,7 @@ from tinygrad_edu.checking.truth import (
     largest_error,
     multiple_of,
 )
-from tinygrad_edu.checking.vocabulary import Budget, alike
+from tinygrad_edu.checking.vocabulary import Budget
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
 
@@ -385,35 +386,6 @@ class Judged:
         return constant
 
 
-def _too_early(sheet: Sheet) -> list[str]:
-    """Lines that look like claims but stand above the cost, where nothing is judged."""
-    used = set(reachable(sheet.cost, every=True))
-    known = {*sheet.givens, *(statement.name for statement in sheet.forward)}
-    return [
-        f"{s.name} (line {s.line}) stands above the cost {sheet.cost_name} and is not judged: "
-        "move it below"
-        for s in sheet.forward
-        if s.name[:1] == "d"
-        and s.name[1:] in known
-        and not any(sheet.main.values[s.key] is node for node in used)
-    ]
-
-
-def _misnamed(sheet: Sheet) -> list[str]:
-    """Lines that look like claims but for a letter: dZl where there is a Z1."""
-    known = {*sheet.givens, *(statement.name for statement in sheet.forward)}
-    found = {}
-    for s in sheet.backward:
-        if s.name[:1] == "d" and s.name not in sheet.claims and s.name[1:] not in known:
-            near = [n for n in alike(s.name[1:], sorted(known)) if f"d{n}" not in sheet.claims]
-            if near:
-                found[s.name] = (
-                    f"{s.name} (line {s.line}) is not judged: there is no {s.name[1:]}; "
-                    f"did you mean d{near[0]}?"
-                )
-    return list(found.values())
-
-
 def judge(sheet: Sheet, convention: str = "auto", m: int | None = None) -> tuple[Judged, list[str]]:
     """The sheet judged in the convention that fits it, and remarks on the numbers.
 
@@ -427,9 +399,7 @@ def judge(sheet: Sheet, convention: str = "auto", m: int | None = None) -> tuple
     points = points or [Point(sheet, sheet.main)]
     graph = points[0].graph
     examples = find_examples(graph.cost, m, sheet.origins(graph))
-    if not sheet.claims:
-        remarks.append("this sheet claims nothing: a claim is a line such as dW1 = …")
-    remarks += _too_early(sheet) + _misnamed(sheet)
+    remarks += remarks_on(sheet)
     tried = [
         Judged(sheet, points, examples, choice) for choice in check_convention(convention, examples)
     ]

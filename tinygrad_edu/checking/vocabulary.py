@@ -28,7 +28,7 @@ LARGEST_SEARCHED = 100_000
 #: Number of scalar operations a sheet may cost in one pass: about a second.
 MOST_WORK = 1_000_000_000
 
-MODULES = frozenset({"np", "numpy"})
+MODULES = frozenset({"np", "numpy", "math"})
 ATTRIBUTES = ("T", "shape", "ndim", "size")
 CONSTANTS: dict[str, Any] = {
     "newaxis": None, "pi": math.pi, "e": math.e, "inf": math.inf,
@@ -180,6 +180,24 @@ def _diagflat(x: Any, **_: Any) -> Any:
     return np.diagflat(x)
 
 
+def _pad(x: Any, width: Any, mode: str = "constant") -> Any:
+    widths = np.broadcast_to(np.asarray(width, int), (len(shape_of(x)), 2)).tolist()
+    _checked_shape(*(a + n + b for n, (a, b) in zip(shape_of(x), widths, strict=True)))
+    if mode != "constant" or min(map(min, widths), default=0) < 0:
+        raise TypeError("np.pad in a sheet adds zeros")
+    return np.pad(x, widths)
+
+
+def _scatter(x: Any, index: Any, shape: Any) -> Any:
+    """What `derive` writes for zeros of a shape with numbers added at an index."""
+    parts = list(index) if isinstance(index, tuple) else [index]
+    return _addat(np.zeros(_checked_shape(shape)), parts, x)
+
+
+def _slice(*limits: Any) -> slice:
+    return slice(*(None if n is None else operator.index(_plain(n)) for n in limits))
+
+
 def _outer(x: Any, y: Any) -> Any:
     _checked_shape(_size(shape_of(x)), _size(shape_of(y)))
     if isinstance(x, Value) or isinstance(y, Value):
@@ -317,9 +335,10 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "greater": _greater, "greater_equal": _greater_equal, "less": _less,
     "less_equal": _less_equal, "equal": _equal, "not_equal": _not_equal,
     "logical_not": _invert, "logical_and": _both, "logical_or": _either, "len": _len,
-    "shape": shape_of,
+    "shape": shape_of, "pad": _pad, "scatter": _scatter, "slice": _slice,
     "sigmoid": _sigmoid, "relu": _relu, "leaky_relu": _leaky_relu, "softmax": _softmax,
-    "softplus": elementwise.softplus, "log_softmax": reductions.log_softmax,
+    "softplus": elementwise.softplus, "tanh_slope": elementwise.tanh_slope,
+    "xlogy": elementwise.xlogy, "xdivy": elementwise.xdivy, "log_softmax": reductions.log_softmax,
     "logsumexp": reductions.logsumexp,
 }  # fmt: skip
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu", "softmax")
@@ -328,7 +347,9 @@ for _activation in ACTIVATIONS:
         FUNCTIONS[f"{_activation}_{_suffix}"] = _prime(_activation)
 #: Not NumPy's: these are written without ``np.``.
 OWN = frozenset(
-    name for name in FUNCTIONS if not hasattr(np, name.split(".")[0]) or name in ("len", "range")
+    name
+    for name in FUNCTIONS
+    if not hasattr(np, name.split(".")[0]) or name in ("len", "range", "slice")
 )
 
 METHODS: dict[str, Callable[..., Any]] = {
@@ -370,10 +391,11 @@ def suggestion(name: str, known: Iterable[str] | None = None) -> str:
 
 def alike(name: str, known: Iterable[str]) -> list[str]:
     """The known names that look like this one: Zl and Z1, AO and A0, W_1 and w1."""
-    return [other for other in known if other != name and _looks(other) == _looks(name)]
+    return [other for other in known if other != name and looks(other) == looks(name)]
 
 
-def _looks(name: str) -> str:
+def looks(name: str) -> str:
+    """What names that are easily taken for one another have in common."""
     return name.lower().replace("_", "").translate(str.maketrans("lio", "110"))
 
 

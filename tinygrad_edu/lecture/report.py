@@ -178,7 +178,7 @@ class Report:
         self.table(
             "the lecture's lines, and those derived from the graph",
             ("lecture", "derived"),
-            [(row.formula, derived[row.of].text) for row in result.rows],
+            [(row.formula, derived[str(row.of)].text) for row in result.rows],
         )
         if picture:
             sheet.cost.backward()
