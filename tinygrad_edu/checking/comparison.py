@@ -13,8 +13,11 @@ import numpy as np
 
 from tinygrad_edu.calculus.axes import Examples, find_examples
 from tinygrad_edu.checking import rows as table
+from tinygrad_edu.checking.claims import claimed
 from tinygrad_edu.checking.conventions import OF_SCALE, check_convention, moved, of_data, scales
+from tinygrad_edu.checking.flow import Entry, Flow, reads_others
 from tinygrad_edu.checking.formula import Evaluator, Formulas, Reader, names_in
+from tinygrad_edu.checking.paper import advice, one_formula
 from tinygrad_edu.checking.rounding import (
     SHARE,
     Rounding,
@@ -29,7 +32,6 @@ from tinygrad_edu.checking.truth import (
     Replay,
     gradient_of,
     gradients,
-    multiple_of,
 )
 from tinygrad_edu.checking.vocabulary import suggestion
 from tinygrad_edu.core.primitive import GradError
@@ -61,8 +63,8 @@ class Comparison:
 
     @property
     def ok(self) -> bool:
-        """Is every quantity right?"""
-        return all(row.ok for row in self.rows)
+        """Is something claimed, and every quantity right?"""
+        return bool(self.rows) and all(row.ok for row in self.rows)
 
     def to_json(self) -> dict[str, Any]:
         """The comparison as plain JSON values: dicts, lists, strings, numbers, None."""
@@ -72,6 +74,7 @@ class Comparison:
             "m": self.m,
             "ok": self.ok,
             "rules": [row.to_json() for row in self.rows],
+            "remarks": self.remarks,
         }
 
     @property
@@ -87,7 +90,8 @@ class Comparison:
         from rich.console import Group
         from rich.text import Text
 
-        return Group(table.rich_table(self.title, self.rows), *map(Text, table.remarks(self.rows)))
+        said = [*table.remarks(self.rows), *self.remarks]
+        return Group(table.rich_table(self.title, self.rows), *map(Text, said))
 
     def __repr__(self) -> str:
         return f"<Comparison in {OF_SCALE[self.convention]} scale: {table.counted(self.rows)}>"
@@ -96,7 +100,7 @@ class Comparison:
         return table.text_of(self)
 
     def _repr_html_(self) -> str:
-        return table.html_table(self.title, self.rows)
+        return table.html_table(self.title, self.rows, self.remarks)
 
 
 @checked
@@ -114,6 +118,10 @@ def compare(
     *correct*; *follows*: wrong only because an entry above is; *wrong*; *kink*: differs only where
     the derivative jumps; *unchecked*: the cost does not depend on it.
 
+    What is handed in as numbers follows where the derived rule gives it at the gradients handed in
+    for what comes after it in the forward pass. Another spelling of a key, ``"dJ_dZ2"``,
+    ``"grad_Z2"``, ``"Z2_grad"``, means the same. Nothing handed in is not `ok`.
+
     Raises GradError where no node has the name, or the lecture's convention finds no m.
 
     >>> z = Value(2.0, "z")
@@ -123,7 +131,7 @@ def compare(
     found = gradients(cost)
     named = names_of(cost)
     for name in manual:
-        if not isinstance(name, str) or not name.startswith("d") or name[1:] not in named:
+        if not isinstance(name, str) or claimed(name, named) is None:
             raise GradError(
                 f"{name!r} is not d + the name of a node of the graph"
                 f"{suggestion(str(name), {f'd{n}': '' for n in named})}. Named nodes: "
@@ -134,13 +142,13 @@ def compare(
         _judge(cost, manual, named, found, examples, choice)
         for choice in check_convention(convention, examples)
     ]
-    best, wrong, multiples = min(tried, key=lambda judged: table.score(judged[0].rows))
-    best = replace(best, rows=_forgiven(best.rows, multiples, manual, named, best.convention))
-    wrong = {row.name: wrong[row.name] for row in best.rows if row.verdict == "wrong"}
+    best, entries = min(tried, key=lambda judged: table.score(judged[0].rows))
+    best = replace(best, rows=_forgiven(best, entries, manual))
+    wrong = [row.name for row in best.rows if row.verdict == "wrong"]
     if wrong:
         from tinygrad_edu.checking.graphs import diagnosed  # which reads sheets: only when needed
 
-        said = diagnosed(cost, manual, wrong, examples, best.convention)
+        said = diagnosed(cost, manual, entries, wrong, examples, best.convention)
         rows = [replace(row, diagnosis=said.get(row.name)) for row in best.rows]
         best = replace(best, rows=rows)
     return best
@@ -150,12 +158,15 @@ def compare(
 def assert_derivation(
     cost: Value, manual: Mapping[str, Any], convention: str = "auto", m: Size | None = None
 ) -> None:
-    """`compare` for tests: an AssertionError, whose message is the table, where a line is wrong.
+    """`compare` for tests: an AssertionError, whose message is the table, where a line is wrong or
+    nothing is claimed.
 
     >>> z = Value(2.0, "z")
     >>> assert_derivation(z * z, {"dz": 4.0})
     """
     comparison = compare(cost, manual, convention, m)
+    if not comparison.rows:
+        raise AssertionError("nothing is claimed: hand in gradients, {'dW1': …}")
     if not comparison.ok:
         wrong = ", ".join(row.name for row in comparison.rows if not row.ok)
         raise AssertionError(f"{wrong} differ from the automatic gradients\n{comparison}")
@@ -212,11 +223,13 @@ def check_function(
         raise TypeError(
             f"{backward.__name__} returned a {type(found).__name__}; a dict {{'dW1': …}} is needed"
         )
-    manual = {k if k.startswith("d") and k[1:] in known else f"d{k}": v for k, v in found.items()}
+    manual = {k if claimed(str(k), known) else f"d{k}": v for k, v in found.items()}
     spoilt = [
         name for name in wanted if not np.array_equal(given[name], known[name], equal_nan=True)
     ]
     remarks = [f"{backward.__name__} writes into its input {name}" for name in spoilt]
+    if not manual:
+        remarks.append(f"{backward.__name__} returns no gradient, so nothing is shown")
     return replace(compare(cost, manual, convention, m), remarks=remarks)
 
 
@@ -236,20 +249,20 @@ def _judge(
     found: dict[Value, Any],
     examples: Examples | None,
     convention: str,
-) -> tuple[Comparison, dict[str, Any], dict[str, float]]:
-    """A table in one convention, what wrong entries make of the truth, those off by a constant."""
+) -> tuple[Comparison, dict[str, Entry]]:
+    """A table in one convention, and what every entry of it was found to be."""
     base: dict[str, Any] = {name: nodes[-1]._data for name, nodes in named.items()}
     if examples is not None:
         base.setdefault("m", examples.m)
     as_given, as_true = dict(base), dict(base)
-    kinks = Kinks(cost, [node for name in manual for node in named[name[1:]]], found)
+    claims = {name: str(claimed(name, named)) for name in manual}
+    kinks = Kinks(cost, [node for of in claims.values() for node in named[of]], found)
     replay, rounding = Replay(cost), Rounding(cost)
     learning = needed(replay.order)
+    entries: dict[str, Entry] = {}
     rows = []
-    wrong: dict[str, Any] = {}
-    multiples: dict[str, float] = {}
     for name, formula in manual.items():
-        nodes = named[name[1:]]
+        nodes = named[claims[name]]
         truths = [
             (node, factor, factor * gradient_of(node, found))
             for node in nodes
@@ -258,7 +271,7 @@ def _judge(
         given = from_truth = _evaluated(name, formula, as_given)
         (node, factor, truth), error = _closest(given, truths, kinks, rounding)
         error_from_truth = error
-        if not _right(error) and (callable(formula) or isinstance(formula, str)):
+        if not _right(error) and reads_others(formula):
             from_truth = _evaluated(name, formula, as_true)
             other, error_from_truth = _closest(from_truth, truths, kinks, rounding)
             node, factor, truth = other if _right(error_from_truth) else (node, factor, truth)
@@ -280,21 +293,14 @@ def _judge(
         ):
             verdict = "kink"
             note = note or f"{int(kinks.masks[node].sum())} of {node.size} numbers lie on a kink"
-        scale = of_data(name[1:], factor, scales(node, examples, convention))
+        scale = of_data(claims[name], factor, scales(node, examples, convention))
         if verdict == "correct" and scale is not None:
             note = f"{scale}; {note}" if note else scale
-        if verdict == "wrong":
-            wrong[name] = from_truth
-        if verdict in ("wrong", "follows") and node.op is not None:
-            constant = multiple_of(given, truth)
-            # m, or 1/m, is no slip made up for below: it is the other scale.
-            skip = (examples.m, 1 / examples.m) if examples and examples.m > 1 else (0.0,)
-            if constant is not None and not np.isclose(abs(constant), skip).any():
-                multiples[name] = constant
+        entries[name] = Entry(node, factor, given, from_truth, truth)
         rows.append(
             Row(
                 name=name,
-                of=name[1:],
+                of=claims[name],
                 verdict=verdict,
                 shape=None if given is None else tuple(np.shape(given)),
                 expected_shape=tuple(node.shape),
@@ -307,17 +313,22 @@ def _judge(
         )
         as_given[name] = given
         as_true[name] = truth
+    flow = Flow(cost, entries)
+    rows = [
+        replace(row, verdict="follows")
+        if row.verdict == "wrong"
+        and not reads_others(manual[row.name])
+        and flow.agrees(entries[row.name], kinks)
+        else row
+        for row in rows
+    ]
     m = examples.m if examples else None
     assumed = examples.assumed if examples else ""
-    return Comparison(rows, convention, m, cost.name or "J", [], assumed), wrong, multiples
+    return Comparison(rows, convention, m, cost.name or "J", [], assumed), entries
 
 
 def _forgiven(
-    rows: list[Row],
-    multiples: dict[str, float],
-    manual: Mapping[str, Any],
-    named: dict[str, list[Value]],
-    convention: str,
+    comparison: Comparison, entries: dict[str, Entry], manual: Mapping[str, Any]
 ) -> list[Row]:
     """The rows, a constant that the lines reading it make up for being no mistake.
 
@@ -326,17 +337,19 @@ def _forgiven(
     count as readers.
     """
     reads = {name: _reads(formula) for name, formula in manual.items()}
-    verdicts = {row.name: row.verdict for row in rows}
+    verdicts = {row.name: row.verdict for row in comparison.rows}
     result = []
-    for row in rows:
-        if row.name in multiples:
+    for row in comparison.rows:
+        accused = row.verdict in ("wrong", "follows")
+        constant = entries[row.name].multiple(comparison.m) if accused else None
+        if constant is not None:
             tainted = {row.name}
             for name in manual:  # entries read those above them only
                 if reads[name] & tainted:
                     tainted.add(name)
-            parameters = [n for n in tainted - {row.name} if named[n[1:]][-1].op is None]
+            parameters = [n for n in tainted - {row.name} if entries[n].node.op is None]
             if parameters and all(verdicts[name] == "correct" for name in parameters):
-                note = moved(multiples[row.name], row.of, convention)
+                note = moved(constant, str(row.of), comparison.convention)
                 row = replace(row, verdict="correct", note=note, other_scale=True)
         result.append(row)
     return result
@@ -346,7 +359,7 @@ def _reads(formula: Any) -> set[str]:
     """The names that a function or a formula as text reads; none for numbers."""
     if isinstance(formula, str):
         return set(re.findall(r"[A-Za-z_]\w*", formula))
-    return set(inspect.signature(formula).parameters) if callable(formula) else set()
+    return set(inspect.signature(formula).parameters) if reads_others(formula) else set()
 
 
 def _right(error: float | None) -> bool:
@@ -414,11 +427,15 @@ def _evaluated(name: str, formula: Any, known: dict[str, Any]) -> Any:
 def _computed(name: str, text: str, known: dict[str, Any]) -> Any:
     """The numbers of a formula given as text; None where its shapes do not fit."""
     text = text.split("=", 1)[1] if text.split("=", 1)[0].strip() == name else text
+    text = one_formula(text, lambda n: n in known and not np.shape(known[n])).strip()
     try:
-        tree = ast.parse(text.strip(), mode="eval")
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        tree = ast.parse(text, mode="eval")
+    except SyntaxError as error:
+        why = advice(text, error.msg)
+        raise GradError(f"{name}: {text!r:.60} is not a formula: {why}") from None
+    except (ValueError, RecursionError, MemoryError) as error:
         raise GradError(f"{name}: {text!r:.60} is not a formula: {error}") from None
-    e = Reader(Formulas(), text.strip(), lambda n: 0 if n in known else -1).read(tree.body)
+    e = Reader(Formulas(), text, lambda n: 0 if n in known else -1).read(tree.body)
     missing = sorted({key[0] for key in names_in(e) if key[0] not in known})
     if missing:
         raise GradError(

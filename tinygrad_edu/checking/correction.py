@@ -93,7 +93,7 @@ class Search:
             equal(self.lab.value(e, i), t) for i, t in zip(self.known_at, self.targets, strict=True)
         )
 
-    def run(self) -> Correction | None:
+    def run(self, pairs: bool = True) -> Correction | None:
         """The nearest correction: single edits, in stages, else pairs, else the derived rule."""
         if max(len(path) for path, _ in nodes(self.line)) > DEEPEST_SEARCHED:
             return self._by_rule()
@@ -112,7 +112,7 @@ class Search:
             if self.best[0] <= enough or budget < 0:
                 break
         best = self.best[1]
-        if (
+        if pairs and (
             best is None
             or self.best[0] > max(5.0, best.distance + 0.5)
             or (best.edit.kind == "graft" and best.distance > 8)

@@ -1,32 +1,25 @@
-"""What is wrong with hand-derived numbers: the derived rule made wrong until it gives the same.
-
-A graph is written down as a sheet. Then the rule for a quantity is mutated in every way the
-checker knows of (a factor left out, another layer's value, no transpose, …); where a mutation gives
-the learner's numbers, the difference between the two formulas is the mistake.
-"""
+"""A graph written down as a sheet, so that what is compared with it can be diagnosed as one."""
 
 from __future__ import annotations
 
 import keyword
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.calculus.axes import Examples, find_examples
+from tinygrad_edu.calculus.axes import Examples
 from tinygrad_edu.checking import vocabulary
-from tinygrad_edu.checking.correction import Search
-from tinygrad_edu.checking.diagnosis import derived_rules, diagnose
-from tinygrad_edu.checking.edits import Edit
+from tinygrad_edu.checking.diagnosis import diagnose
+from tinygrad_edu.checking.flow import Entry, own_gradients, reads_others
 from tinygrad_edu.checking.formula import Expr, Formulas, SheetError, show
+from tinygrad_edu.checking.handed_in import HandedIn
 from tinygrad_edu.checking.lab import Lab
-from tinygrad_edu.checking.naming import Namer
-from tinygrad_edu.checking.points import points_of
 from tinygrad_edu.checking.rows import Diagnosis
 from tinygrad_edu.checking.sheet import Sheet
 from tinygrad_edu.checking.symbolic import Line
-from tinygrad_edu.checking.verdict import Judged, judge
-from tinygrad_edu.checking.words import Words, visible_keys
+from tinygrad_edu.checking.verdict import judge
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
 
@@ -138,74 +131,49 @@ def _computed(node: Value, lines: dict[Value, Line]) -> Line | None:
 
 
 def diagnosed(
-    cost: Value, manual: Mapping[str, Any], wrong: Mapping[str, Any], examples: Examples | None,
+    cost: Value,
+    manual: Mapping[str, Any],
+    entries: Mapping[str, Entry],
+    wrong: Sequence[str],
+    examples: Examples | None,
     convention: str,
-) -> dict[str, Diagnosis]:  # fmt: skip
-    """Diagnoses for wrong entries of a comparison.
+) -> dict[str, Diagnosis]:
+    """Diagnoses for the wrong entries of a comparison, those for which one is found.
 
-    `manual` has the entries in order, `wrong` what each wrong one computes from true values above
-    it. Entries for which nothing is found are left out.
+    `manual` has the entries in order as they were handed in, `entries` as they were judged.
     """
     written = sheet_of(cost, examples)
     if written is None:
         return {}
     text, numbers = written
+    m = None if examples is None else examples.m
     found: dict[str, Diagnosis] = {}
     formulas = {k: v for k, v in manual.items() if isinstance(v, str)}
     with np.errstate(all="ignore"):
         if formulas:
-            claims = "".join(f"{k} = {_right_side(k, v)}\n" for k, v in formulas.items())
+            of = {name: entry.node.name for name, entry in entries.items()}
+            claims = "".join(f"{k}: d{of[k]} = {_right_side(k, v)}\n" for k, v in formulas.items())
             try:
-                m = None if examples is None else examples.m
                 judged, _ = judge(Sheet(text + claims, "graph", numbers), convention, m)
                 found |= {k: d for k, d in diagnose(judged).items() if k in wrong}
             except SheetError:
                 pass  # a formula that reads an entry given as numbers
-        arrays = {k: v for k, v in wrong.items() if k not in found and v is not None}
-        if arrays:
-            stand_ins = "".join(f"{name} = 0 * {name[1:]}\n" for name in manual)
-            try:
-                sheet = Sheet(text + stand_ins, "graph", numbers)
-            except SheetError:
-                return found
-            points, _ = points_of(sheet)
-            if not points:
-                return found
-            m = None if examples is None else examples.m
-            lab = Lab(Judged(sheet, points, find_examples(sheet.cost, m), convention))
-            for name, array in arrays.items():
-                diagnosis = _by_numbers(lab, name, array)
-                if diagnosis is not None:
-                    found[name] = diagnosis
+        # Functions were shown the truth of what they read; numbers come from numbers.
+        as_read = {name: replace(entry, given=entry.from_truth) for name, entry in entries.items()}
+        right = [name for name in entries if name not in wrong]
+        left = [n for n in wrong if n not in found and entries[n].from_truth is not None]
+        reading = [name for name in left if reads_others(manual[name])]
+        numbers_only = [name for name in left if name not in reading]
+        own = own_gradients(entries)
+        try:
+            found |= HandedIn(written, cost, as_read, {}, convention, m).explained(reading, right)
+            handed_in = HandedIn(written, cost, entries, own, convention, m)
+            found |= handed_in.explained(numbers_only, right)
+        except SheetError:
+            pass  # a graph that no sheet can say
     return found
 
 
 def _right_side(name: str, formula: str) -> str:
     left, equals, right = formula.partition("=")
     return " ".join((right if equals and left.strip() == name else formula).split())
-
-
-def _by_numbers(lab: Lab, name: str, array: Any) -> Diagnosis | None:
-    """The mutation of the rule for one quantity that gives these numbers."""
-    judgement = lab.judged.judgements.get(name)
-    if judgement is None or judgement.truth is None:
-        return None
-    statement = judgement.claim.last
-    derived = derived_rules(lab, statement).get(judgement.truth[0])
-    if derived is None:
-        return None
-    rule = derived.written(judgement.truth[1])
-    words = Words(lab, [rule], visible_keys(lab, statement), rule, [])
-    own = [lab.order.index(0)]
-    search = Search(lab, statement, rule, lambda i: array, words, [], own)
-    mutation = search.run()
-    if mutation is None or mutation.edit.expr is rule:
-        return None
-    wrong = mutation.edit.expr
-    back = Edit(rule, mutation.edit.kind, (wrong,), (rule,))
-    mistake, explanation = Namer(lab).name(judgement, wrong, back, statement)
-    return Diagnosis(
-        mistake,
-        f"The numbers are those of {name} = {show(wrong)}. {explanation}",
-        f"{name} = {show(rule)}",
-    )

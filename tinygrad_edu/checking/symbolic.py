@@ -162,6 +162,8 @@ def _written(
         if options.get("axes") is not None:
             return call("transpose", x[0], _axis(lab, tuple(options["axes"])))
         return _transposed(lab, x[0])
+    if name == "reshape" and x[0].op == "number":
+        return x[0]
     if name == "reshape":
         new_axes = _new_axes(lab, shape(args[0]), new)
         if new_axes:
