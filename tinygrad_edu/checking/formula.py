@@ -466,7 +466,13 @@ def _fresh(e: Expr, spelling: Mapping[Expr, str]) -> str:
 
 
 _UNKNOWN = object()
-_SCALING = frozenset({"multiply", "divide", "true_divide"})
+#: Where a number with names meets a Value these names are kept: in arithmetic and comparisons, …
+_OPERATORS = frozenset({"+", "-", "*", "/", ">", ">=", "<", "<=", "==", "!="})
+_FUNCTIONS = frozenset(
+    {"add", "subtract", "multiply", "divide", "true_divide", "maximum", "minimum", "where"}
+)
+#: … and in these, of numbers alone.
+_OF_NUMBERS = frozenset({"sqrt", "exp", "log", "square", "power", "abs", "absolute"})
 #: What leaves a whole number what it is.
 CASTS = frozenset({"float", "float64", "float32", "int", "int64", "int32"})
 
@@ -564,7 +570,7 @@ class Evaluator:
             if value is _UNKNOWN or type(value) is Uncomputable:
                 value = self.value(a)
             args.append(value)
-        if self.constants is not None and (op in ("+", "-", "*", "/") or e.function in _SCALING):
+        if self.constants is not None and (op in _OPERATORS or e.function in _FUNCTIONS):
             if any(isinstance(x, Value) for x in args):
                 args = [self._node(a, x) for a, x in zip(e.args, args, strict=True)]
         return vocabulary.apply(op, e.extra, args, self.budget)
@@ -582,7 +588,7 @@ class Evaluator:
             node = Value(float(x), requires_grad=False)
         elif e.function in CASTS and len(e.args) == 1:
             node = self._node(e.args[0], x)
-        elif e.op in ("+", "-", "*", "/", "neg", "pos"):
+        elif e.op in ("+", "-", "*", "/", "**", "neg", "pos") or e.function in _OF_NUMBERS:
             parts = [self._node(a, self.value(a)) for a in e.args]
             if any(isinstance(part, Value) for part in parts):
                 node = vocabulary.apply(e.op, e.extra, parts, self.budget)
