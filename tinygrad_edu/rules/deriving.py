@@ -13,7 +13,7 @@ from tinygrad_edu.core.identifiers import Identifiers
 from tinygrad_edu.core.ops import arithmetic, elementwise, linalg, reductions
 from tinygrad_edu.core.primitive import GradError, Shape
 from tinygrad_edu.core.sweep import needed, needing, reachable, sweep
-from tinygrad_edu.rules.expression import Algebra, Formula, Size, Spent
+from tinygrad_edu.rules.expression import EYE, Algebra, Formula, Size, Spent
 from tinygrad_edu.rules.layout import Layout
 from tinygrad_edu.rules.poly import Atom, Poly, rational, strip
 from tinygrad_edu.rules.simplify import Relation, Simplifier
@@ -88,8 +88,10 @@ class Deriving:
         self._choose_names(names)
         self.index_names = self._name_indices(names)
         self.facts = {self._node(key): fact for key, fact in facts.items()}
+        self.identities = {node for node in self.nodes if _is_identity(node)}
         for node in self.nodes:
-            axis = _seen_one_hot(node) if node not in self.facts else None
+            known = node in self.facts or node in self.identities
+            axis = None if known else _seen_one_hot(node)
             if axis is not None:
                 self.facts[node] = ("onehot", axis)
                 self.seen.add(node)
@@ -291,6 +293,11 @@ class Deriving:
             known = self._made_from_known(node)
             if known is not None:
                 return Formula(algebra, known, shape)
+        if node not in self.name_of and node in self.identities:
+            eye = algebra.call(EYE, (), {"n": shape[0]}, shape)
+            assert eye.atom is not None
+            self._declare(node, eye.atom, shape)
+            return Formula(algebra, eye, shape)
         if node not in self.name_of:
             self._name_array(node)
         constant = node not in self.learning and node.shape == ()
@@ -335,6 +342,10 @@ class Deriving:
             seen = ", as its numbers here show" if node in self.seen else ""
             reason = f"{atom.name} {what} along axis {axis}{seen}"
             self.simplifier.declare_sum(atom, shape, axis - len(shape), reason)
+        if node in self.identities:
+            for axis in (-2, -1):
+                reason = "rows and columns of the identity matrix sum to 1"
+                self.simplifier.declare_sum(atom, shape, axis, reason)
 
     def _inputs_of_nonlinear(self) -> set[Any]:
         bent = [node for node in self.nodes if node.op is not None and not _is_linear(node)]
@@ -577,6 +588,13 @@ def _several(wrt: Any) -> Iterable[Any]:
 
 def _same_numbers(x: Any, y: Any) -> bool:
     return np.shape(x._data) == np.shape(y._data) and bool(np.all(x._data == y._data))
+
+
+def _is_identity(node: Any) -> bool:
+    """Is a constant the identity matrix?"""
+    if node.op is not None or node.requires_grad or len(node.shape) != 2:
+        return False
+    return node.shape[0] > 1 and np.array_equal(node._data, np.eye(node.shape[0]))
 
 
 def _seen_one_hot(node: Any) -> int | None:

@@ -672,6 +672,27 @@ ONES = Primitive(
 ONES.name = "ones"
 
 
+def _eye(n: Any) -> Any:
+    return np.eye(n)
+
+
+#: The identity matrix.
+EYE = Primitive(_eye, (), shape=lambda *, n: (n, n), numpy="np.eye({n})", latex="I")
+EYE.name = "eye"
+
+
+def _clip(x: Any, low: Any, high: Any) -> Any:
+    return np.clip(x, low, high)
+
+
+#: What is cut off at two formulas; `TABLE`'s clip takes plain numbers.
+CLIP = Primitive(
+    _clip, (None,) * 3, numpy="np.clip({0}, {1}, {2})",
+    latex=r"\operatorname{{clip}}\left({0}, {1}, {2}\right)",
+)  # fmt: skip
+CLIP.name = "clip"
+
+
 class Formula(Operators):
     """What flows through the sweep: a polynomial, and the shape of what it stands for."""
 

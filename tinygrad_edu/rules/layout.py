@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Any
 
-from tinygrad_edu.core.ops import TABLE, linalg, reductions, shaping
+from tinygrad_edu.core.ops import TABLE, elementwise, linalg, reductions, shaping
 from tinygrad_edu.core.primitive import Shape
-from tinygrad_edu.rules.expression import ELEMENTWISE, Algebra, hashable
+from tinygrad_edu.rules.expression import CLIP, ELEMENTWISE, Algebra, hashable
 from tinygrad_edu.rules.poly import (
     Atom,
     Monomial,
@@ -405,14 +405,34 @@ class Layout:
                         rest = tuple(f for f in mono if f[0] is not atom)
                         one[rest] = one.get(rest, 0) + c
                 if zero:
-                    forms.append(
-                        where(
-                            self.atom(atom),
-                            self.arrange(self.algebra.poly(one)),
-                            self.arrange(self.algebra.poly(zero)),
-                        )
-                    )
+                    taken, other = self.algebra.poly(one), self.algebra.poly(zero)
+                    forms.append(where(self.atom(atom), self.arrange(taken), self.arrange(other)))
+                    forms += self._clipped(atom, taken, other)
         return forms
+
+    def _clipped(self, mask: Atom, one: Poly, zero: Poly) -> list[Tree]:
+        """``where(abs(x) <= c, k x, k c sign(x))`` is k times x, cut off at −c and c."""
+        if len(mask.args) != 2:
+            return []
+        large, small = mask.args
+        for c, size, inside, outside in ((large, small, one, zero), (small, large, zero, one)):
+            c_positive = all(
+                k > 0 and all(a.positive and a.is_single for a, _ in mono)
+                for mono, k in c.terms.items()
+            )
+            if size.atom is None or size.atom.op is not elementwise.absolute or not c_positive:
+                continue
+            x = size.atom.args[0]
+            sign = self.algebra.call(
+                elementwise.sign, (x,), {"shapes": (size.atom.shape,)}, x.shape
+            )
+            k = self.algebra.divide(inside, x)
+            if k is not None and outside is k * c * sign:
+                bounds = (self.arrange(c.scaled(-1)), self.arrange(c))
+                return [
+                    self.product([self.factor(k), call(CLIP, (self.arrange(x), *bounds), {})], [])
+                ]
+        return []
 
     def _joined(self, p: Poly) -> Poly | None:
         """Sums over the same axes, and products with a shared matrix, brought under one."""

@@ -398,7 +398,7 @@ class Text(NumPy):
             return self.spelled(op.definition, tree)  # guards are for computers
         if op.name == "sigmoid":
             return f"σ({self(tree.parts[0])})", WHOLE
-        if op.name in ("getitem", "scatter", "joined", "reshape", "clip", "ones") or (
+        if op.name in ("getitem", "scatter", "joined", "reshape", "clip", "ones", "eye") or (
             op.numpy is not None and "options" in op.numpy
         ):
             return super().call(tree)

@@ -68,6 +68,15 @@ class Simplifier:
             given = relation.atom.is_name and relation.atom not in self.definitions
             if not given or len(definition.terms) > 1:
                 self._by_atom.setdefault(relation.atom, []).append(relation)
+        for mask in self._masks(definition):  # E = M * (…): M * E is E
+            name = self.algebra.of(atom)
+            same = Relation(atom, 1, name, name, "definition", ((mask, 1),))
+            self._by_atom.setdefault(atom, []).append(same)
+
+    def _masks(self, definition: Poly) -> list[Atom]:
+        """The masks that are a factor of all terms."""
+        shared = [{atom for atom, _ in mono if atom.mask} for mono in definition.terms]
+        return sorted(set.intersection(*shared), key=lambda a: a.id) if shared else []
 
     def declare_sum(self, atom: Atom, shape: tuple[int, ...], axis: int, reason: str) -> None:
         """A declared fact: the sum of a name over an axis (counted from the right) is one."""
@@ -176,7 +185,9 @@ class Simplifier:
 
     def _relations(self, p: Poly) -> Iterator[Relation]:
         for atom in sorted(p.deep, key=lambda a: a.id):
-            yield from self._by_atom.get(atom, ())
+            for relation in self._by_atom.get(atom, ()):
+                if all(other in p.deep for other, _ in relation.along):
+                    yield relation
             if atom.op is reductions.sum:
                 if atom in self.facts:
                     yield self.facts[atom]
