@@ -158,10 +158,24 @@ def _derive(arguments: argparse.Namespace) -> int:
         "latex": tg.Derivation.to_latex,
         "numpy": tg.Derivation.to_numpy,
     }
-    scale = {"lecture": "lecture's scale: dZ is m ∂J/∂Z, dW is ∂J/∂W", "calculus": "all are ∂J/∂…"}
-    print(scale[rules.convention], file=sys.stderr)  # not among the lines, which may be piped on
+    # What is said of the lines is not among them, which may be piped on.
+    print(_scale(rules), file=sys.stderr)
+    if rules.left_out:
+        names = ", ".join(rules.left_out)
+        print(f"no lines for {names}, which are data or targets; --wrt asks", file=sys.stderr)
     print(forms[arguments.form](rules))
     return 0
+
+
+def _scale(rules: tg.Derivation) -> str:
+    """The scale of each line: m times the derivative, or the derivative itself."""
+    scaled = [rule for rule in rules if rule.scale]
+    if not scaled:
+        return "all are ∂J/∂…"
+    names = ", ".join(rule.name for rule in scaled)
+    verb = "is" if len(scaled) == 1 else "are"
+    others = "" if len(scaled) == len(rules) else "; the others are ∂J/∂…"
+    return f"lecture's scale: {names} {verb} {scaled[0].scale} ∂J/∂…{others}"
 
 
 def _draw(arguments: argparse.Namespace) -> int:

@@ -54,6 +54,10 @@ def same_axes(node: Any) -> Iterator[tuple[tuple[Any, int], tuple[Any, int]]]:
             yield (node, n - (1 if columns == 1 else 2)), (x, rows - 2)
         if columns > 1:
             yield (node, n - 1), (y, columns - 1)
+        for z in parents:
+            for i in range(3, len(z.shape) + 1):  # of several products each is for itself
+                if z.shape[-i] == shape[-i] != 1:
+                    yield (node, n - i), (z, len(z.shape) - i)
     elif op.name == "transpose":
         [x] = parents
         order = options.get("axes") or tuple(reversed(range(len(shape))))
@@ -98,8 +102,16 @@ def _reshaped(node: Any, x: Any) -> Iterator[tuple[tuple[Any, int], tuple[Any, i
 def _indexed(node: Any, x: Any) -> Iterator[tuple[tuple[Any, int], tuple[Any, int]]]:
     """What an index leaves whole."""
     index = node.options["index"]
+    parts = index if isinstance(index, tuple) else (index,)
+    arrays = [np.asarray(part) for part in parts if _picks(part)]
+    if any(array.dtype == bool or array.ndim == 0 for array in arrays):
+        return
+    apart = {i for i, part in enumerate(parts) if _picks(part)}
+    if apart and max(apart) - min(apart) >= len(arrays):
+        return  # arrays with something between them: their axes come first
+    picked = np.broadcast_shapes(*(array.shape for array in arrays))
     new = old = 0
-    for part in index if isinstance(index, tuple) else (index,):
+    for place, part in enumerate(parts):
         if part is None:
             new += 1
         elif isinstance(part, (int, np.integer)):
@@ -108,6 +120,18 @@ def _indexed(node: Any, x: Any) -> Iterator[tuple[tuple[Any, int], tuple[Any, in
             if node.shape[new] == x.shape[old]:
                 yield (node, new), (x, old)
             new, old = new + 1, old + 1
-        else:
+        elif part is Ellipsis:
             return
+        else:
+            if np.array_equal(part, np.arange(x.shape[old])) and len(picked) == 1:
+                yield (node, new), (x, old)  # each of these once, in order
+            old += 1
+            if place == max(apart):
+                new += len(picked)
     yield from (((node, new + i), (x, old + i)) for i in range(len(x.shape) - old))
+
+
+def _picks(part: Any) -> bool:
+    """Is a part of an index an array of places?"""
+    plain = part is None or part is Ellipsis or isinstance(part, (int, np.integer, slice))
+    return not plain

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from numbers import Real
 from typing import Any
@@ -53,11 +53,14 @@ class Origins:
     """Where the numbers of a graph come from, which their values do not tell.
 
     `lengths`: what constants are made of, as powers of lengths (``1/m``: m to the power −1);
-    `data`: the leaves that are data rather than parameters.
+    `data`: the leaves that are data rather than parameters; `called`: what lengths of nodes are
+    called, as formulas (``n``, ``h * d``) of names whose numbers are `sizes`.
     """
 
     lengths: Mapping[Value, list[tuple[Length, int]]]
     data: frozenset[Value]
+    called: Mapping[tuple[Value, int], str] = field(default_factory=dict)
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -131,8 +134,8 @@ class Axes:
                         key = self.find((node._created, axis))
                         self.repeated[key] = self.repeated.get(key, 0) + 1
             if node.op is linalg.matmul:
-                self.contracted |= self._at(node.parents[0], [-1])
-            self.mixed |= self._at(*normalised(node))
+                self.contracted |= self.at(node.parents[0], [-1])
+            self.mixed |= self.at(*normalised(node))
         self.members: dict[Axis, list[tuple[Any, int]]] = {}
         for node in nodes:
             for i, n in enumerate(node.shape):
@@ -151,7 +154,7 @@ class Axes:
         if x != y:
             self._leader[x] = y
 
-    def _at(self, node: Any, places: Any) -> set[Axis]:
+    def at(self, node: Any, places: Any) -> set[Axis]:
         """Some axes of a node, those of length 1 left out."""
         shape = node.shape
         return {self.find((node._created, i % len(shape))) for i in places if shape[i] != 1}
@@ -172,7 +175,7 @@ class Axes:
     def of_length(self, length: Length) -> set[Axis]:
         """The axes that a length is the length of; empty where that is not known."""
         known = [(node, i) for node, i in length.axes if node._created in self._node]
-        return set().union(*(self._at(node, [i]) for node, i in known))
+        return set().union(*(self.at(node, [i]) for node, i in known))
 
     def leaves(self, axis: Axis) -> list[Any]:
         """The leaves that have it."""
@@ -293,14 +296,14 @@ class Axes:
             elif op is arithmetic.multiply and self._is_number(parents[0]):
                 stack.append((parents[1], self._scaled(term, parents[0], False, origins)))
             elif op is linalg.matmul:  # a sum over examples written as a product, Y @ log(A).T
-                yield replace(term, summed=term.summed | self._at(parents[0], [-1]))
+                yield replace(term, summed=term.summed | self.at(parents[0], [-1]))
             else:
                 yield term
 
     def _summed(self, node: Any, term: Term) -> Term:
         """A term below one more sum or mean."""
         [x] = node.parents
-        gone = self._at(x, axes_of(len(x.shape), node.options.get("axis")))
+        gone = self.at(x, axes_of(len(x.shape), node.options.get("axis")))
         averaged = gone if node.op is reductions.mean else frozenset()
         return replace(term, summed=term.summed | gone, averaged=term.averaged | averaged)
 
@@ -349,6 +352,15 @@ def find_examples(
     return Examples(n, axis, carriers, search.parameters, told, assumed)
 
 
+def data_among(leaves: list[Value], origins: Origins | None) -> frozenset[Value]:
+    """The leaves that are data rather than parameters, by kind and name."""
+    if origins is not None:
+        return origins.data
+    return frozenset(
+        node for node in leaves if not node.requires_grad or DATA.fullmatch(node.name or "")
+    )
+
+
 class _Search:
     """Looks for the examples' axis of one cost."""
 
@@ -356,11 +368,7 @@ class _Search:
         order = reachable(cost, every=True)[::-1]
         self.axes, self.origins = Axes(order), origins
         leaves = [node for node in order if node.op is None and node.size > 1]
-        self.data = frozenset(
-            node
-            for node in leaves
-            if node not in self.axes.learning or DATA.fullmatch(node.name or "")
-        ) if origins is None else origins.data  # fmt: skip
+        self.data = data_among(leaves, origins)
         self.parameters = frozenset(node for node in leaves if node not in self.data)
         self.moving = [node for node in order if node.op is None and node in self.axes.learning]
         self.terms = list(self.axes.terms(cost, origins))

@@ -573,7 +573,10 @@ class Evaluator:
         if self.constants is not None and (op in _OPERATORS or e.function in _FUNCTIONS):
             if any(isinstance(x, Value) for x in args):
                 args = [self._node(a, x) for a, x in zip(e.args, args, strict=True)]
-        return vocabulary.apply(op, e.extra, args, self.budget)
+        result = vocabulary.apply(op, e.extra, args, self.budget)
+        if self.constants is not None and e.function == "reshape":
+            self.constants[e] = result  # its lengths may have names
+        return result
 
     def _node(self, e: Expr, x: Any) -> Any:
         """A plain number with names in its formula (``2 * m``) as nodes of these names."""

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.calculus.axes import DATA, Length, Origins
-from tinygrad_edu.checking.formula import CASTS, Expr, is_length
+from tinygrad_edu.checking.formula import CASTS, Expr, is_length, show
 from tinygrad_edu.core.value import Value
 
 #: What a number is called that counts examples, where shapes are written as numbers.
 COUNTS = re.compile(r"m|n|b|batch\w*|num\w*|n_\w+|samples|n\w", re.IGNORECASE)
+#: A length made of others: ``h * d``, ``n - k + 1``.
+FORMULA = re.compile(r"\w+( [-+*] \w+)*")
 #: A chain of names that stand for one another is followed no further than this.
 _LONGEST = 20
 
@@ -42,7 +44,8 @@ def origins_of(
         for name, given in givens.items()
         if isinstance(values[name, 0], Value) and (given.is_data or DATA.fullmatch(name))
     )
-    return Origins(lengths, data)
+    sizes = {name: x for (name, i), x in values.items() if i == 0 and isinstance(x, int)}
+    return Origins(lengths, data, search.called(constants), sizes)
 
 
 class _Search:
@@ -51,7 +54,7 @@ class _Search:
     def __init__(
         self, givens: Mapping[str, Any], made: Mapping[Key, Expr], values: Mapping[Key, Any]
     ) -> None:
-        self.made, self.values = made, values
+        self.givens, self.made, self.values = givens, made, values
         self.declared: dict[str, set[tuple[Value, int]]] = {}  # by the name of a size
         for name, given in givens.items():
             for axis, size in enumerate(given.sizes):
@@ -89,6 +92,29 @@ class _Search:
             counts = isinstance(made.extra, int) and COUNTS.fullmatch(name.extra[0])
             return [(Length(made.extra), 1)] if counts else []
         return self.powers(made, depth + 1)
+
+    def called(self, constants: Mapping[Expr, Any]) -> dict[tuple[Value, int], str]:
+        """What the lengths of given quantities, and those a reshape asks for, are called."""
+        found: dict[tuple[Value, int], str] = {}
+        for name, given in self.givens.items():
+            if isinstance(of := self.values[name, 0], Value):
+                found |= {(of, i): text for i, text in enumerate(given.sizes) if self._counts(text)}
+        for e, node in constants.items():
+            if e.function == "reshape" and isinstance(node, Value):
+                parts = e.positional[1:]
+                if len(parts) == 1 and parts[0].op in ("tuple", "list"):
+                    parts = parts[0].args
+                texts = [show(part) for part in parts]
+                found |= {(node, i): text for i, text in enumerate(texts) if self._counts(text)}
+        return found
+
+    def _counts(self, text: str | None) -> bool:
+        """Is this a formula of names that were given a whole number, and only one each?"""
+        if text is None or not FORMULA.fullmatch(text):
+            return False
+        names = set(re.findall(r"[^\W\d]\w*", text))
+        whole = (isinstance(self.values.get((name, 0)), int) for name in names)
+        return bool(names) and all(whole) and not any((name, 1) in self.made for name in names)
 
     def _of_shape(self, e: Expr) -> list[tuple[Length, int]]:
         """``X.shape[i]``, ``np.shape(X)[i]``, ``len(X)``."""

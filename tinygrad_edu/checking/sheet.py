@@ -66,7 +66,7 @@ class Given:
     kind: str
     options: tuple[float, ...]
     line: int
-    sizes: tuple[str | None, ...] = ()  # the names its lengths were declared by
+    sizes: tuple[str | None, ...] = ()  # what its lengths were declared by, where no number
 
     @property
     def is_data(self) -> bool:
@@ -535,7 +535,7 @@ class _Parser:
         self.latest[name] = 0
         note = node.annotation
         written = note.elts if isinstance(note, ast.Tuple) else [note]
-        sizes = tuple(n.id if isinstance(n, ast.Name) else None for n in written)
+        sizes = tuple(None if isinstance(n, ast.Constant) else ast.unparse(n) for n in written)
         self.sheet.givens[name] = Given(name, shape, kind, options, node.lineno, sizes)
 
     def _kind(self, node: ast.AnnAssign, shape: tuple[int, ...]) -> tuple[str, tuple[float, ...]]:

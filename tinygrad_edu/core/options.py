@@ -61,9 +61,14 @@ def whole(n: Any) -> Any:
     if isinstance(n, (bool, str, bytes)):
         raise TypeError
     try:
-        return int(operator.index(n))
+        return _integer(n)
     except TypeError:
-        return tuple([int(operator.index(part)) for part in n])
+        return tuple([_integer(part) for part in n])
+
+
+def _integer(n: Any) -> int:
+    """A Python integer; one of a kind of its own, a length that knows its name, stays that."""
+    return n if isinstance(n, int) and type(n) is not bool else int(operator.index(n))
 
 
 def own_index(index: Any) -> Any:

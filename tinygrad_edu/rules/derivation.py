@@ -47,7 +47,8 @@ class Rule:
 class Derivation:
     """The rules of a graph in backward order; ``print`` shows them as text.
 
-    `definitions` are the names that were given to unnamed quantities the rules mention.
+    `definitions` are the names that were given to unnamed quantities the rules mention; `left_out`
+    names the data, labels and targets that have a gradient but, as nobody asked for it, no rule.
     """
 
     rules: list[Rule]
@@ -55,6 +56,7 @@ class Derivation:
     cost: str
     definitions: list[str]
     source: str
+    left_out: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Rule]:
         return iter(self.rules)
@@ -151,5 +153,6 @@ def derive(
         of = work.text_of.get(line.node, work.name_of[line.node])
         rules.append(Rule(line.name, of, line.node.shape, text, latex, python, scale, explain))
     return Derivation(
-        rules, work.convention, work.name_of[cost], writer.definitions(), writer.source()
-    )
+        rules, work.convention, work.name_of[cost], writer.definitions(), writer.source(),
+        work.left_out(),
+    )  # fmt: skip

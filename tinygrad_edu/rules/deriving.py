@@ -10,14 +10,16 @@ import numpy as np
 
 from tinygrad_edu.calculus.axes import Axes, Origins, find_examples
 from tinygrad_edu.core.identifiers import Identifiers
-from tinygrad_edu.core.ops import arithmetic, elementwise, linalg, reductions
+from tinygrad_edu.core.ops import arithmetic, elementwise, linalg, reductions, shaping
 from tinygrad_edu.core.primitive import GradError, Shape
 from tinygrad_edu.core.sweep import needed, needing, reachable, sweep
-from tinygrad_edu.rules.expression import EYE, Algebra, Formula, Size, Spent
+from tinygrad_edu.rules.expression import EYE, Algebra, Formula, Named, Spent
+from tinygrad_edu.rules.given import Given
 from tinygrad_edu.rules.layout import Layout
+from tinygrad_edu.rules.lengths import Lengths
 from tinygrad_edu.rules.poly import Atom, Poly, rational, strip
 from tinygrad_edu.rules.simplify import Relation, Simplifier
-from tinygrad_edu.rules.trees import Tree, keeping, shaped
+from tinygrad_edu.rules.trees import Tree, in_shape_of, keeping, shaped
 
 #: A formula of more atoms than this is not written out inside another: it gets a name. So does a
 #: deeper nest of operations, and what goes into one function more where so many that are not linear
@@ -70,6 +72,8 @@ class Deriving:
         examples = find_examples(cost, n, origins)
         if examples is not None and examples.axis is None:
             raise GradError(f"derive: m={n}, but the cost sums over no axis of {n} entries")
+        self.examples = examples
+        self.roles = Given(self.nodes, origins)
         self.divisors = self.axes.divisors(examples, origins)
         self.example_axis = None if examples is None else examples.axis
         self.convention = convention if self.example_axis is not None else "calculus"
@@ -95,16 +99,24 @@ class Deriving:
             if axis is not None:
                 self.facts[node] = ("onehot", axis)
                 self.seen.add(node)
-        self.size_symbols: dict[Any, Poly] = {}
-        self.size_sources: dict[str, str] = {}  # "m": "X.shape[1]"
+        self.lengths = Lengths(self.algebra, self.axes, self.name_of)
         self.formula: dict[Any, Formula] = {}
         self.given: dict[Atom, Any] = {}
         self.auto_named: dict[Any, None] = {}
         self._lengths: dict[Poly, int] = {}
         self._written: dict[Any, int] = {}  # how long a node's forward line would be …
         self._nested: dict[Any, int] = {}  # … and how deep its brackets
-        self._name_sizes(m)
+        self._name_lengths(m, origins)
         self._lift()
+        self.averaged = {
+            axis
+            for node in self.nodes if node.op in (reductions.mean, reductions.var, reductions.std)
+            for axis in self.axes.at(
+                node.parents[0],
+                reductions.axes_of(len(node.parents[0].shape), node.options.get("axis")),
+            )
+            if node.requires_grad and node.shape
+        }  # fmt: skip
 
     # --- names ---------------------------------------------------------------------------------
 
@@ -182,47 +194,27 @@ class Deriving:
 
     # --- lengths -------------------------------------------------------------------------------
 
-    def _name_sizes(self, m: Any) -> None:
-        """What lengths are called: m or N where the graph divides by them, else ``X.shape[0]``."""
-        algebra = self.algebra
+    def _name_lengths(self, m: Any, origins: Origins | None) -> None:
+        """What lengths are called: m or N where the graph divides by them, or as declared."""
+        lengths = self.lengths
         for constant, (axis, factor, power) in self.divisors.items():
-            if constant in self.name_of and factor == power == 1 and axis not in self.size_symbols:
-                atom = algebra.name(self.name_of[constant], (), positive=True, constant=True)
-                self.size_symbols[axis] = algebra.of(atom)
-        if self.example_axis is not None and self.example_axis not in self.size_symbols:
-            text = self._free(getattr(m, "name", None) or "m")
-            self.size_symbols[self.example_axis] = algebra.of(
-                algebra.name(text, (), positive=True, constant=True)
-            )
-        for axis, symbol in self.size_symbols.items():
-            assert symbol.atom is not None
-            self.size_sources[symbol.atom.name] = self._length_of(axis) or str(
-                self.axes.length(axis)
-            )
-
-    def _length_of(self, axis: Any) -> str | None:
-        """``X.shape[1]``: the first named quantity with the axis, given ones first."""
-        members = [(node, i) for node, i in self.axes.members[axis] if node in self.name_of]
-        members.sort(key=lambda x: x[0].op is not None)
-        return f"{self.name_of[members[0][0]]}.shape[{members[0][1]}]" if members else None
-
-    def size(self, axis: Any) -> Any:
-        """The length of an axis, knowing what it is called."""
-        if axis is None:
-            return 1
-        if axis not in self.size_symbols:
-            text = self._length_of(axis)
-            n = self.axes.length(axis)
-            self.size_symbols[axis] = (
-                self.algebra.number(n) if text is None
-                else self.algebra.of(self.algebra.name(text, (), positive=True, constant=True))
-            )  # fmt: skip
-            if text is not None:
-                self.size_sources[text] = text
-        return Size(self.axes.length(axis), self.size_symbols[axis])
+            if constant in self.name_of and factor == power == 1 and axis not in lengths.symbols:
+                lengths.call(axis, self.name_of[constant])
+        if origins is not None:
+            lengths.declare(origins)
+        examples = self.example_axis
+        if examples is not None:
+            symbol = lengths.symbols.get(examples)
+            if symbol is None or symbol.atom is None:
+                lengths.call(examples, self._free(getattr(m, "name", None) or "m"))
 
     def shape(self, node: Any) -> Shape:
-        return tuple(self.size(axis) for axis in self.axes.of(node))
+        return tuple(map(self.lengths.of, self.axes.of(node)))
+
+    def options(self, node: Any) -> dict[str, Any]:
+        """The options of an operation, lengths by what they are called."""
+        shape = {"shape": self.shape(node)} if node.op is shaping.reshape else {}
+        return {**node.options, **shape}
 
     # --- the forward graph as formulas ---------------------------------------------------------
 
@@ -263,7 +255,7 @@ class Deriving:
                 self._written[node] = self._nested[node] = 1
                 continue
             inputs = tuple(self.formula[p] for p in node.parents)
-            formula = node.op(*inputs, **node.options)
+            formula = node.op(*inputs, **self.options(node))
             shape = self.shape(node)
             unnamed = [p for p in node.parents if p not in self.name_of]
             self._written[node] = 1 + sum(self._written[p] for p in unnamed)
@@ -285,7 +277,7 @@ class Deriving:
         divisor = self.divisors.get(node)
         if divisor is not None and (node not in self.name_of or divisor[1] == divisor[2] == 1):
             axis, factor, power = divisor
-            poly = (self.size(axis).symbol ** power).scaled(rational(factor))
+            poly = (self.lengths.of(axis).symbol ** power).scaled(rational(factor))
             return Formula(algebra, poly, shape)
         if node not in self.name_of and node not in self.learning:
             if not node.shape and np.isfinite(node._data):
@@ -379,7 +371,8 @@ class Deriving:
     @property
     def scale(self) -> str:
         """What m is called."""
-        symbol = self.size_symbols[self.example_axis].atom
+        assert self.example_axis is not None
+        symbol = self.lengths.symbols[self.example_axis].atom
         assert symbol is not None
         return symbol.name
 
@@ -388,14 +381,6 @@ class Deriving:
         """The number of examples."""
         assert self.example_axis is not None
         return self.axes.length(self.example_axis)
-
-    def lengths(self) -> dict[str, float]:
-        """The lengths that have names."""
-        return {
-            symbol.atom.name: float(self.axes.length(axis))
-            for axis, symbol in self.size_symbols.items()
-            if symbol.atom is not None
-        }
 
     def _too_long(self, poly: Poly) -> bool:
         """To be written out inside another formula."""
@@ -463,6 +448,7 @@ class Deriving:
         ):
             return dz
         scaled = self._is_scaled(node)
+        self.write_means(scaled)
         poly = dz.poly
         if node.op is None and not self._wants(node):
             return dz
@@ -470,10 +456,10 @@ class Deriving:
             return dz
         if scaled:
             assert self.example_axis is not None
-            poly = poly * self.size(self.example_axis).symbol
+            poly = poly * self.lengths.of(self.example_axis).symbol
         simple, used = self.simplifier.simplify(poly)
         if node.op is not None and not self._worth_a_line(node, simple):
-            back = simple * self.size(self.example_axis).symbol ** -1 if scaled else simple
+            back = simple * self.lengths.of(self.example_axis).symbol ** -1 if scaled else simple
             return Formula(self.algebra, back, dz.shape)
         text = self._gradient_name(node)
         self.found.append(self._line(node, text, simple, scaled, used))
@@ -481,8 +467,15 @@ class Deriving:
         self.gradients[atom] = node
         flows = self.algebra.of(atom)
         if scaled:
-            flows = flows * self.size(self.example_axis).symbol ** -1
+            flows = flows * self.lengths.of(self.example_axis).symbol ** -1
         return Formula(self.algebra, flows, dz.shape)
+
+    def write_means(self, scaled: bool) -> None:
+        """Means where the forward lines take them; the cost's 1/m stays that in its own lines."""
+        own = self.convention == "lecture" and not scaled and self.example_axis
+        self.layout.average_over(
+            frozenset(self.lengths.of(axis).symbol for axis in self.averaged if axis != own)
+        )
 
     def _gradient_name(self, node: Any) -> str:
         text = f"d{self.name_of[node]}"
@@ -491,26 +484,36 @@ class Deriving:
         return self.identifiers.of(text)
 
     def _is_scaled(self, node: Any) -> bool:
-        if self.convention != "lecture" or node.op is None:
+        if self.convention != "lecture" or self.examples is None:
             return False
-        return self.example_axis in self.axes.of(node)
+        is_parameter = node.op is None and node in self.examples.parameters
+        return self.example_axis in self.axes.of(node) and not is_parameter
 
     def _wants(self, leaf: Any) -> bool:
         """Does a leaf get a line? If asked for; else if it is a parameter."""
         if self.wanted is not None:
             return leaf in self.wanted
-        return self.every or (
-            not self._is_target(leaf) and (self._is_parameter(leaf) or not self.has_parameters)
-        )
+        if self.every or self._is_target(leaf):
+            return self.every
+        worked_on = self._is_parameter(leaf) or self.roles.is_worked_on(leaf)
+        return worked_on or not self.has_parameters
+
+    def left_out(self) -> tuple[str, ...]:
+        """Given quantities that have a gradient but, unasked, no line."""
+        leaves = [x for x in self.nodes if x.op is None and x in self.learning and x.size > 1]
+        if self.wanted is not None:
+            return ()
+        return tuple(self.text_of[x] for x in leaves if x in self.text_of and not self._wants(x))
 
     def _is_target(self, leaf: Any) -> bool:
-        """Given data of a declared kind, or what the lecture calls Y."""
-        return leaf in self.facts or self.name_of[leaf] in ("Y", "y")
+        """Given data of a declared kind, what the lecture calls Y, what is only compared with."""
+        called_so = leaf in self.facts or self.name_of[leaf] in ("Y", "y")
+        return called_so or self.roles.is_target(leaf)
 
     def _is_parameter(self, leaf: Any) -> bool:
         """Neither a target nor data along the examples' axis."""
-        is_data = self.example_axis is not None and self.example_axis in self.axes.of(leaf)
-        return not is_data and not self._is_target(leaf)
+        has_examples = self.example_axis is not None and self.example_axis in self.axes.of(leaf)
+        return not (has_examples or self._is_target(leaf) or self.roles.is_data(leaf))
 
     def _may_have_line(self, node: Any) -> bool:
         if self.wanted is not None:
@@ -546,6 +549,7 @@ class Deriving:
     def fit(self, line: Line) -> None:
         """Make the line's own shape the gradient's: keep summed axes, reshape or repeat."""
         want = line.node.shape
+        line.tree = in_shape_of(line.tree, Named(want, f"{self.name_of[line.node]}.shape"))
         for form in (line.tree, keeping(line.tree)):
             if tuple(form.shape) == want:
                 line.tree = form

@@ -180,5 +180,5 @@ class _Explanation:
         if relation.reason != "definition" or relation.source.atom is None:
             return relation.reason
         source = relation.source.atom.name
-        made = forward(self.work.node_of[source], self.writer.trees)
+        made = forward(self.work, self.work.node_of[source], self.writer.trees)
         return f"{source} = {self.text(made)}"

@@ -76,6 +76,17 @@ class Size(int):
         return Formula(self.symbol.algebra, self.symbol**n, ())
 
 
+class Named(tuple[int, ...]):
+    """The shape of a quantity that has a name: ``M.shape``."""
+
+    name: str
+
+    def __new__(cls, shape: Shape, name: str) -> Named:
+        named = super().__new__(cls, shape)
+        named.name = name
+        return named
+
+
 def hashable(x: Any) -> Any:
     """An option as something to look up by: arrays by their contents."""
     if isinstance(x, Size):
@@ -83,7 +94,7 @@ def hashable(x: Any) -> Any:
     if isinstance(x, np.ndarray):
         return (x.shape, x.dtype.str, x.tobytes())
     if isinstance(x, slice):
-        return ("slice", x.start, x.stop, x.step)
+        return ("slice", hashable(x.start), hashable(x.stop), hashable(x.step))
     if isinstance(x, dict):
         return tuple((key, hashable(value)) for key, value in x.items())
     if isinstance(x, (tuple, list)):
@@ -790,11 +801,9 @@ def _where(algebra: Algebra, xs: list[Formula], options: dict[str, Any]) -> Form
 
 
 def _reshape(algebra: Algebra, xs: list[Formula], options: dict[str, Any]) -> Formula:
-    # A length that stays keeps what it is called.
     given = lengths(options["shape"])
     shape = shaping._reshaped(xs[0].shape, shape=given)
-    called = {int(n): n for n in reversed(xs[0].shape) if isinstance(n, Size)}
-    shape = tuple(n if isinstance(n, Size) else called.get(s, s) for n, s in zip(given, shape))
+    shape = tuple(n if isinstance(n, Size) else s for n, s in zip(given, shape))
     return Formula(algebra, algebra.reshape(xs[0], shape), shape)
 
 

@@ -33,6 +33,7 @@ class Forms:
 
     def of(self, line: Line) -> Iterator[Line]:
         """The line in one form after the other."""
+        self.work.write_means(line.scaled)
         if line.tree.cost < LONG:
             yield line
         poly = self._careful[line.node].poly
@@ -70,7 +71,7 @@ class Forms:
                 if node.op is None:
                     formulas[node] = work.formula[node]
                     continue
-                made = node.op(*(formulas[p] for p in node.parents), **node.options).poly
+                made = node.op(*(formulas[p] for p in node.parents), **work.options(node)).poly
                 formulas[node] = Formula(algebra, made, work.shape(node))
                 if node in work.name_of and node is not work.cost:
                     formulas[node] = work.formula[node]
@@ -98,7 +99,7 @@ class Forms:
             if not line.scaled:
                 found[node] = dz
                 return made(symbol, work.shape(node))
-            m = made(work.size(work.example_axis).symbol)
+            m = made(work.lengths.of(work.example_axis).symbol)
             found[node] = dz * m
             return made(symbol, work.shape(node)) / m
 
@@ -118,10 +119,10 @@ def forward_trees(work: Deriving) -> dict[Any, Tree]:
         elif node in work.name_of and node is not work.cost:
             trees[node] = name(work.algebra.name(work.name_of[node], work.shape(node)))
         else:
-            trees[node] = forward(node, trees)
+            trees[node] = forward(work, node, trees)
     return trees
 
 
-def forward(node: Any, trees: dict[Any, Tree]) -> Tree:
+def forward(work: Deriving, node: Any, trees: dict[Any, Tree]) -> Tree:
     """The forward line of a node, its inputs as `trees` has them."""
-    return literal(node.op, tuple(trees[p] for p in node.parents), node.options)
+    return literal(node.op, tuple(trees[p] for p in node.parents), work.options(node))

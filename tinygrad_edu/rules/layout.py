@@ -65,6 +65,13 @@ class Layout:
         self.is_given = is_given
         self._known: dict[Poly, tuple[Tree, Tree]] = {}  # on its own; as a factor of a product
         self._atoms: dict[Atom, Tree] = {}
+        self._memories: dict[frozenset[Poly], Any] = {}
+        self.average_over(frozenset())
+
+    def average_over(self, lengths: frozenset[Poly]) -> None:
+        """From now on a sum over axes of these lengths, divided by them, is written as a mean."""
+        self.averaged = lengths
+        self._known, self._atoms = self._memories.setdefault(lengths, ({}, {}))
 
     def cost(self, poly: Poly) -> float:
         """What writing it costs."""
@@ -129,13 +136,13 @@ class Layout:
             given["index"] = _open_ended(given["index"], options["shapes"][0])
         return call(op, tuple(trees), given)
 
-    def _reduced(self, atom: Atom) -> Tree:
+    def _reduced(self, atom: Atom, kind: str = "sum") -> Tree:
         axes, full = atom.options["axes"], atom.args[0].full
         ndim = len(full)
         # Nothing but axes of length 1 before the last one summed: they need not stay.
         free = all(a in axes or full[a] == 1 for a in range(-ndim, max(axes)))
         places = tuple(sorted(axis + ndim for axis in axes))
-        return reduced(shaped(self.arrange(atom.args[0]), full), places, not free, free)
+        return reduced(shaped(self.arrange(atom.args[0]), full), places, not free, free, kind)
 
     # --- products ------------------------------------------------------------------------------
 
@@ -153,6 +160,8 @@ class Layout:
                 top.append(number(f.numerator))
             if f.denominator != 1:
                 bottom.append(number(f.denominator))
+        mono, means = self._means(mono)
+        top += means
         for atom, e in mono:
             if atom.op is TABLE["exp"]:  # eᶻ to a power is e to a multiple of z
                 top.append(call(TABLE["exp"], (self.arrange(atom.args[0].scaled(e)),), {}))
@@ -161,6 +170,25 @@ class Layout:
             else:
                 bottom.append(power(self.atom(atom), -e))
         return top, bottom
+
+    def _means(self, mono: Monomial) -> tuple[Monomial, list[Tree]]:
+        """The sums of a product that are means with its divisors, and what is left of it."""
+        powers, means = dict(mono), []
+        for atom, e in mono:
+            if atom.op is not reductions.sum or e != 1:
+                continue
+            lengths = [
+                getattr(atom.args[0].full[axis], "symbol", None) for axis in atom.options["axes"]
+            ]
+            down = [n.atom for n in lengths if n in self.averaged and n.atom is not None]
+            left = dict(powers)
+            for n in down:
+                left[n] = left.get(n, 0) + 1
+            if len(down) == len(lengths) and all(left[n] <= 0 and n in powers for n in down):
+                del left[atom]
+                powers = {a: k for a, k in left.items() if k}
+                means.append(self._reduced(atom, "mean"))
+        return tuple(powers.items()), means
 
     def product(self, top: Iterable[Tree], bottom: Iterable[Tree]) -> Tree:
         """Factors in the order one would write them, over their denominators."""
@@ -193,8 +221,9 @@ class Layout:
             if atom.mask or self.is_gradient(atom):
                 return 5 if atom.mask else 2
             return 3.2 if atom.constant else 3.4 if self.is_given(atom) else 3.5
-        if kind == "power":
-            return 3.6
+        if kind == "power":  # of a given number it goes with these: 2 lam² W
+            base = tree.parts[0]
+            return 3.2 if base.kind == "name" and base.value.constant else 3.6
         if kind == "add":
             constant = any(part.kind == "number" for part in tree.parts)
             return 4 if constant else 3

@@ -14,9 +14,16 @@ import numpy as np
 
 from tinygrad_edu.core.ops import TABLE
 from tinygrad_edu.core.primitive import Primitive, Shape
-from tinygrad_edu.rules.expression import COMPARISONS, FORMULAS, NOT_FINITE, Size, float_text
+from tinygrad_edu.rules.expression import (
+    COMPARISONS,
+    FORMULAS,
+    NOT_FINITE,
+    Named,
+    Size,
+    float_text,
+)
 from tinygrad_edu.rules.poly import Atom, Number
-from tinygrad_edu.rules.trees import Tree, Written
+from tinygrad_edu.rules.trees import REDUCED, Tree, Written, given_tree
 
 # How tightly things hold together.
 SUM, PRODUCT, MATMUL, POWER, WHOLE = range(1, 6)
@@ -107,8 +114,10 @@ class Notation:
 
     def value(self, x: Any) -> str:
         """An option: an axis, a shape, an index."""
-        if isinstance(x, Size) and self.sizes and x.symbol.atom is not None:
-            return x.symbol.atom.name
+        if isinstance(x, Size) and (self.sizes or is_declared(x)):
+            return self(given_tree(x))
+        if isinstance(x, Named):
+            return x.name
         if isinstance(x, slice):
             parts = ["" if n is None else self.value(n) for n in (x.start, x.stop)]
             return ":".join(parts) + (f":{self.value(x.step)}" if x.step is not None else "")
@@ -212,7 +221,9 @@ class NumPy(Notation):
     def sum(self, tree: Tree) -> tuple[str, int]:
         axis, stays = self.sum_options(tree)
         options = (f", axis={axis}" if axis else "") + (", keepdims=True" if stays else "")
-        return f"np.sum({self._alone(tree.parts[0])}{options})", WHOLE
+        return f"np.{tree.kind}({self._alone(tree.parts[0])}{options})", WHOLE
+
+    mean = sum
 
     def where(self, tree: Tree) -> tuple[str, int]:
         mask, x, y = tree.parts
@@ -303,6 +314,10 @@ def fill(
     least = WHOLE if re.search(r"{\d}", free) and op.name not in COMPARISONS else SUM
     shown = notation if op.name in COMPARISONS else notation.counted
     texts = [shown(part, least) for part in tree.parts]
+    if (
+        values.get("shape", "").startswith("(") and op.name == "reshape" and options["shape"][1:]
+    ):  # lengths need no brackets of their own
+        values["shape"] = values["shape"][1:-1]
     if op.name == "relu":
         given = []
     if template.startswith("{0}") and not tree.parts[0].shape:  # a float has no methods
@@ -329,6 +344,12 @@ def is_boolean(tree: Tree) -> bool:
     return (tree.kind == "call" and tree.value[0].name in COMPARISONS) or (
         tree.kind in ("multiply", "transpose", "where") and all(map(is_boolean, parts))
     )
+
+
+def is_declared(size: Size) -> bool:
+    """Has a length a name of its own, or is it made of such? ``X.shape[0]`` is none."""
+    atoms = size.symbol.atoms()
+    return bool(atoms) and not any("." in atom.name for atom in atoms)
 
 
 def is_given(tree: Tree) -> bool:
@@ -466,7 +487,10 @@ class LaTeX(Notation):
         options = (rf",\ \mathrm{{axis}}={axis}" if axis else "") + (
             r",\ \mathrm{keepdims}=\mathrm{True}" if stays else ""
         )
-        return rf"\operatorname{{np.sum}}\left({self(tree.parts[0])}{options}\right)", WHOLE
+        inner = self(tree.parts[0])
+        return rf"\operatorname{{np.{tree.kind}}}\left({inner}{options}\right)", WHOLE
+
+    mean = sum
 
     def where(self, tree: Tree) -> tuple[str, int]:
         mask, x, y = (self(part) for part in tree.parts)
@@ -552,9 +576,10 @@ def evaluate(tree: Tree, numbers: Callable[[Atom], Any]) -> Any:
         return np.matmul(*parts)
     if kind == "transpose":
         return np.transpose(parts[0], value)
-    if kind == "sum":
+    if kind in REDUCED:
         places, keepdims, _ = value
-        return np.sum(parts[0], axis=places if tree.shape else None, keepdims=keepdims)
+        reduce = np.sum if kind == "sum" else np.mean
+        return reduce(parts[0], axis=places if tree.shape else None, keepdims=keepdims)
     if kind == "where":
         return np.where(np.asarray(parts[0]) != 0, parts[1], parts[2])
     op, options = value

@@ -201,7 +201,7 @@ class Referee:
         """Leaves that are one quantity get one draw; what NumPy made of another follows it."""
         work = self.work
         named = {text: numbers[node] for text, node in work.node_of.items() if node in numbers}
-        named |= work.lengths()
+        named |= work.lengths.numbers
         result = {}
         for node in numbers:
             tree = work.layout.arrange(work.formula[node].poly)
@@ -216,7 +216,7 @@ class Referee:
         found = sweep(work.cost, AsWritten(1.0), partial(_read, data))
         truth = {node: None if g is None else g.numbers for node, g in found.items()}
         wanted = {line.name: self._wanted(line, truth[line.node]) for line in self.lines}
-        named = {text: data[node] for text, node in work.node_of.items()} | work.lengths()
+        named = {text: data[node] for text, node in work.node_of.items()} | work.lengths.numbers
         return Sample(data, truth, wanted, named | wanted)
 
     def _wanted(self, line: Line, truth: Any) -> Any:

@@ -245,15 +245,21 @@ class Simplifier:
     # --- what sums are -------------------------------------------------------------------------
 
     def _prove(self, total: Atom) -> Relation | None:
-        """Is this sum of a named quantity a plain number? Open definitions and see."""
+        """Is this sum of a named quantity, or of a difference, a plain number? Open definitions
+        and see."""
         if total in self._proved:
             return self._proved[total]
         self._proved[total] = None
         inner = total.args[0].atom
-        if inner is None or not (inner in self.definitions or inner.op is reductions.softmax):
+        if inner is None or not (
+            inner in self.definitions
+            or inner.op is reductions.softmax
+            or (inner.is_base and not self.definitions.keys().isdisjoint(inner.args[0].atoms()))
+        ):
             return None
         algebra = self.algebra
         before, algebra.work = algebra.work, WORK / 4
+        careful, algebra.careful = algebra.careful, False
         p = algebra.of(total)
         try:
             for _ in range(DEPTH_OF_PROOF):
@@ -276,7 +282,7 @@ class Simplifier:
         except Spent:
             pass
         finally:
-            algebra.work = before
+            algebra.work, algebra.careful = before, careful
         return self._proved[total]
 
     def _definition(self, atom: Atom) -> Poly | None:

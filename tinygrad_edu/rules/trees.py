@@ -12,8 +12,11 @@ from typing import Any
 from tinygrad_edu.core.operators import Operators
 from tinygrad_edu.core.ops import TABLE, linalg, reductions, shaping
 from tinygrad_edu.core.primitive import Primitive, Shape
-from tinygrad_edu.rules.expression import COMPARISONS, ELEMENTWISE, Size, lengths
+from tinygrad_edu.rules.expression import COMPARISONS, ELEMENTWISE, Named, Size, lengths
 from tinygrad_edu.rules.poly import Atom, Number, broadcast, rational, strip
+
+#: Kinds of trees that reduce axes.
+REDUCED = ("sum", "mean")
 
 
 class Tree:
@@ -33,7 +36,7 @@ class Tree:
         self.value = value
         self.cost: float = cost + sum(part.cost for part in parts)
         # Does its shape hang on whether summed axes are kept? See `keeping`.
-        self.loose: bool = value[2] if kind == "sum" else any(part.loose for part in parts)
+        self.loose: bool = value[2] if kind in REDUCED else any(part.loose for part in parts)
 
     @property
     def scalar(self) -> bool:
@@ -115,14 +118,16 @@ def transpose(x: Tree, axes: Any = None) -> Tree:
     return Tree("transpose", (x,), shape, axes, 2 + bracketed(x, *COMPOUND))
 
 
-def reduced(x: Tree, places: tuple[int, ...], keepdims: bool, free: bool = False) -> Tree:
-    """A sum over axes. `free`: whether these stay makes no difference but to the shape."""
+def reduced(
+    x: Tree, places: tuple[int, ...], keepdims: bool, free: bool = False, kind: str = "sum"
+) -> Tree:
+    """A sum or mean over axes. `free`: whether these stay makes no difference but to the shape."""
     scalar = all(n == 1 for i, n in enumerate(x.shape) if i not in places)
     shape = reductions.reduced_shape(x.shape, axis=places, keepdims=keepdims)
     if scalar and not keepdims:
         shape = ()
     cost = 4 + 4 * keepdims + 4 * (not scalar or keepdims)
-    return Tree("sum", (x,), shape, (places, keepdims, free), cost)
+    return Tree(kind, (x,), shape, (places, keepdims, free), cost)
 
 
 def where(mask: Tree, x: Tree, y: Tree) -> Tree:
@@ -141,8 +146,8 @@ def keeping(tree: Tree) -> Tree:
     """The same with the summed axes of its own sums kept."""
     if not tree.loose:
         return tree
-    if tree.kind == "sum":
-        return reduced(tree.parts[0], tree.value[0], keepdims=True)
+    if tree.kind in REDUCED:
+        return reduced(tree.parts[0], tree.value[0], keepdims=True, kind=tree.kind)
     element_wise = tree.kind in ("add", "multiply", "divide", "power", "where") or (
         tree.kind == "call" and tree.value[0].name in ELEMENTWISE
     )
@@ -165,6 +170,17 @@ def shaped(tree: Tree, shape: Shape) -> Tree:
     if len(tree.shape) > len(shape):
         tree = call(shaping.reshape, (tree,), {"shape": bare})
     return call(shaping.broadcast_to, (tree,), {"shape": shape})
+
+
+def in_shape_of(tree: Tree, shape: Named) -> Tree:
+    """A tree in which what is reshaped to this shape says whose it is."""
+    if tree.kind == "divide":
+        top, bottom = tree.parts
+        return divide(in_shape_of(top, shape), bottom)
+    reshapes = tree.kind == "call" and tree.value[0] is shaping.reshape
+    if not reshapes or tuple(tree.shape) != shape or sum(n != 1 for n in shape) < 2:
+        return tree
+    return call(shaping.reshape, tree.parts, {"shape": shape})
 
 
 class Written(Operators):

@@ -66,7 +66,7 @@ class Writer:
                     shown.add(node)
                     pending.append(node)
         return [
-            f"{names[node]} = {self.text(forward(node, self.trees))}"
+            f"{names[node]} = {self.text(forward(self.work, node, self.trees))}"
             for node in self.work.auto_named
             if node in shown
         ]
@@ -85,18 +85,30 @@ class Writer:
         """A module with one function: from the given quantities to the cost and all rules."""
         work = self.work
         body = [
-            f"{work.name_of[node]} = {self.sized.counted(forward(node, self.trees))}"
+            f"{work.name_of[node]} = {self.sized.counted(forward(self.work, node, self.trees))}"
             for node in work.nodes
             if node in work.name_of and node.op is not None
         ]
         body += [self._statement(line, self.sized) for line in self.lines]
-        for text, source in work.size_sources.items():
+        sources = work.lengths.sources
+        for text, source in sources.items():
+            if source.isdigit():
+                continue
             if text != source and any(_mentions(line, text) for line in body):
                 of = source.partition(".")[0]
                 computed = [i for i, line in enumerate(body) if line.startswith(f"{of} = ")]
                 body.insert(computed[0] + 1 if computed else 0, f"{text} = {source}")
         arrays = {atom.name: node for atom, node in work.given.items() if not atom.constant}
-        numbers = [f"{a.name}={float_text(n._data)}" for a, n in work.given.items() if a.constant]
+        numbers = [
+            f"{a.name}={float_text(n._data)}"
+            for a, n in work.given.items()
+            if a.constant and a.name not in sources
+        ]
+        numbers += [
+            f"{text}={source}"
+            for text, source in sources.items()
+            if source.isdigit() and any(_mentions(line, text) for line in body)
+        ]
         for text, node in work.arrays.items():  # nobody else knows what c1 is
             if text in arrays and not node.requires_grad and node.size <= SMALL:
                 numbers.append(f"{text}={array_text(node._data)}")
