@@ -35,7 +35,8 @@ INPUTS = {
     "scatter": ((X23,), {"index": (slice(None), np.array([0, 0, 2])), "shape": (2, 4)}),
     "joined": ((X23, Y23), {"axis": 1}), "matmul": ((X23, Y23.T), {}),
     "softmax": ((X23,), {"axis": 0}), "log_softmax": ((X23,), {"axis": 1}),
-    "power_log": ((X23, Y23), {"logs": 1}), "power_term": ((X23, Y23, X23[:1]), {"logs": 1}),
+    "prod_of_others": ((X23,), {"axis": 1}), "power_log": ((X23, Y23), {"logs": 1}),
+    "power_term": ((X23, Y23, X23[:1]), {"logs": 1}),
     "cumsum": ((X23,), {"axis": 1}), "std": ((X23,), {"axis": 1, "ddof": 1}),
 }  # fmt: skip
 

@@ -135,7 +135,7 @@ def power_log(x: Any, y: Any, *, logs: int) -> Any:
     >>> power_log(0.0, 2.0, logs=1), power_log(1.0, 3.0, logs=2)
     (0.0, 0.0)
     """
-    return power_term.forward(1.0, x, y, logs)
+    return power_term.forward(np.ones_like(x), x, y, logs)
 
 
 @primitive(
