@@ -201,15 +201,16 @@ HOSTILE = [
 
 @pytest.mark.parametrize("start", range(0, max(PROGRAMS // 8, 1), 5))
 def test_what_quantities_are_called_makes_no_difference(start):
+    # In calculus' scale; what X and Y are called tells that they are data, so what m is.
     for seed in range(start, start + 5):
         cost = program(seed)
         if not cost.requires_grad:
             continue
-        sources = [tg.derive(cost, every=True).to_numpy()]
+        sources = [tg.derive(cost, convention="calculus", every=True).to_numpy()]
         nodes = [v for v in readings.reachable(cost, every=True) if v.name is not None]
         for node, name in zip(nodes, np.random.default_rng(seed).permutation(HOSTILE)):
             node.name = str(name)
-        sources.append(tg.derive(cost, every=True).to_numpy())
+        sources.append(tg.derive(cost, convention="calculus", every=True).to_numpy())
         results = []
         for source in sources:
             scope = {}
