@@ -9,6 +9,7 @@ import pytest
 import readings
 
 import tinygrad_edu as tg
+from tinygrad_edu.rules.expression import Algebra
 
 rng = np.random.default_rng(7)
 
@@ -271,6 +272,73 @@ def test_the_larger_of_a_number_and_0_is_the_lectures_relu_to_every_reader(spell
         tg.grad(lambda z: tg.grad(lambda z: tg.sum(ZERO_AND[spelling](z)))(z)[0])(z.data).tolist()
         == [0.0] * 3
     )
+
+
+# --- masks, axes of length 1, indices -----------------------------------------------------------
+
+C, D, MASK = (
+    tg.Value(x, requires_grad=False) for x in ([0.5, 2.0, -1.0], [3.0, 0.25, 2.0], [1.0, 0.0, 1.0])
+)
+#: Functions of some of x, u and w, of shape (3,): their lines factor, divide or negate masks.
+COMPARED = {
+    "a branch, masked itself, times a polynomial": lambda x: tg.where(
+        MASK, tg.relu(x * (1 + 3 * C**2)), x * (1 + 3 * C**2) * (1 + 3 * D**2)
+    ),
+    "the same in names": lambda x, u, w: tg.where(
+        MASK, tg.relu(x * (1 + u)), x * (1 + u) * (1 + w)
+    ),
+    "a mask in both factors": lambda x, u: tg.relu(x) * (1 + u) + (1 - tg.greater(x, 0)) * x * u,
+    "less a ReLU over a name": lambda x, w: -tg.relu(x) / w,
+    "less the larger over a name": lambda x, u, w: -tg.maximum(x, u) / w,
+    "less a mask times a ReLU": lambda x, u: -tg.relu(x) * tg.relu(u),
+    "the larger of two fractions": lambda x, u, w: tg.maximum(-x / w, -u / w),
+    "an index of True": lambda x, u: x[True] * C * u[(True,)],
+    "an index of True beside others": lambda x, u: tg.sum(x[..., True] * u[True, :], axis=1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("weights", [1.0, np.array([1.0, -2.0, 0.5])], ids=["sum", "weighted"])
+@pytest.mark.parametrize("what", COMPARED)
+def test_lines_of_what_is_compared_or_indexed_by_true_follow_the_graph(what, weights):
+    used = COMPARED[what].__code__.co_varnames
+
+    def J(**values):
+        return tg.sum(COMPARED[what](**values) * weights)
+
+    one, other = ({k: 0.2 + np.abs(rng.standard_normal(3)) for k in used} for _ in range(2))
+    one["x"][0], other["x"][1] = -0.7, -1.3
+    for numbers in (one, other):
+        assert_source_follows(J, one, numbers)
+
+
+@pytest.mark.parametrize("joined", [tg.multiply, tg.minimum, tg.maximum, tg.add])
+@pytest.mark.parametrize("positive", [lambda x: x * x + 0.2, lambda x: 1 + 3 * abs(x)])
+def test_a_softmax_over_an_axis_of_length_1_says_nothing_of_what_is_in_it(joined, positive):
+    def J(x):
+        return tg.sum(joined(tg.softmax(tg.log(positive(x)), axis=1), x))
+
+    assert_source_follows(J, {"x": [[-1.0], [0.5]]}, {"x": [[3.0], [-0.4]]})
+
+
+def test_what_is_zero_somewhere_divides_nothing():
+    algebra = Algebra()
+    x, b = (algebra.of(algebra.name(text, ())) for text in "xb")
+    mask = algebra.compare(tg.greater, x, algebra.zero)
+    assert algebra.divide(b - b * mask, mask) is None
+    assert algebra.divide(b * x - b * mask, mask) is None
+    assert algebra.divide(b - b * mask, b) == algebra.one - mask
+
+
+@pytest.mark.parametrize("needs", [True, False])
+def test_a_leaf_that_is_differentiated_by_inside_keeps_its_name(needs):
+    x, w = tg.Value([1.0, 2.0], "x", requires_grad=needs), tg.Value([3.0, 4.0], "w")
+    J = tg.sum(w * tg.grad(lambda v: tg.sum(np.sin(v) * v))(x))
+    lines = tg.derive(J)
+    assert {rule.name for rule in lines} == ({"dx", "dw"} if needs else {"dw"})
+    cost, found = readings.function_of(lines)({"x": x.data, "w": w.data})
+    assert cost == pytest.approx(J.item(), rel=1e-14)
+    for name, g in found.items():
+        np.testing.assert_allclose(g, readings.by_the_sweep(J)[name], rtol=1e-14)
 
 
 # --- names --------------------------------------------------------------------------------------

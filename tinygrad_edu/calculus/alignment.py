@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import numpy as np
-
 from tinygrad_edu.core.ops import losses, reductions, shaping
 from tinygrad_edu.core.ops.elementwise import exp
 from tinygrad_edu.core.ops.reductions import axes_of
@@ -114,7 +112,7 @@ def _indexed(node: Any, x: Any) -> Iterator[tuple[tuple[Any, int], tuple[Any, in
     for place, part in enumerate(parts):
         if part is None:
             new += 1
-        elif isinstance(part, (int, np.integer)):
+        elif isinstance(part, int) and not isinstance(part, bool):
             old += 1
         elif isinstance(part, slice):
             if node.shape[new] == x.shape[old]:
