@@ -172,7 +172,7 @@ def _apart(x: Any, part: float) -> bool:
 
 def _spread(x: Any, axes: Any) -> Any:
     """The variance by the measure of the largest number."""
-    return variance(np, x / np.max(np.abs(x)), axes)
+    return variance(np, x / (np.max(np.abs(x)) or 1), axes)
 
 
 #: Steps whose formula is not good for all numbers: for which it is, with some room.
@@ -186,7 +186,8 @@ DEFINED: dict[str, Callable[[Any, Any, dict[str, Any]], bool]] = {
     "reciprocal": lambda x, y, o: _apart(x, 0.2),
     "whole_power": lambda x, y, o: o["whole"] >= 0 or _apart(x, 0.2),
     "norm": lambda x, y, o: np.min(np.max(np.abs(x), o["plain_axes"])) > 0,
-    "std": lambda x, y, o: np.any(x) and np.min(_spread(x, o["plain_axes"])) > 0.01,
+    "var": lambda x, y, o: np.min(_spread(x, o["plain_axes"])) > 1e-6,
+    "std": lambda x, y, o: np.min(_spread(x, o["plain_axes"])) > 0.01,
 }
 
 #: Steps with ties or kinks: between which numbers these are.

@@ -149,8 +149,8 @@ STEPS: dict[str, tuple[int, tuple[Callable[..., Any], ...], Callable[..., Any]]]
     ),
     "xlogy": (2, (lambda x, y, o: tg.xlogy(x, y),), lambda xp, x, y, o: x * xp.log(y)),
     "logistic_loss": (
-        1, (lambda x, o: tg.binary_cross_entropy(x, o["labels"], from_logits=True).sum(),),
-        lambda xp, x, o: xp.sum(xp.log(1 + xp.exp(x)) - o["labels"] * x),
+        1, (lambda x, o: tg.binary_cross_entropy(x - 0.1, o["labels"], from_logits=True).sum(),),
+        lambda xp, x, o: xp.sum(xp.log(1 + xp.exp(x - 0.1)) - o["labels"] * (x - 0.1)),
     ),
     "negative": (1, (lambda x, o: -x, lambda x, o: np.negative(x)), lambda xp, x, o: -x),
     "reflected": (1, (lambda x, o: 2.0 - x, lambda x, o: 2 - x), lambda xp, x, o: 2 - x),
