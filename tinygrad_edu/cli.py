@@ -170,12 +170,12 @@ def _derive(arguments: argparse.Namespace) -> int:
 def _scale(rules: tg.Derivation) -> str:
     """The scale of each line: m times the derivative, or the derivative itself."""
     scaled = [rule for rule in rules if rule.scale]
+    convention = "lecture's scale: " if rules.convention == "lecture" else ""
     if not scaled:
-        return "all are ∂J/∂…"
+        return f"{convention}all are ∂J/∂…"
     names = ", ".join(rule.name for rule in scaled)
-    verb = "is" if len(scaled) == 1 else "are"
     others = "" if len(scaled) == len(rules) else "; the others are ∂J/∂…"
-    return f"lecture's scale: {names} {verb} {scaled[0].scale} ∂J/∂…{others}"
+    return f"{convention}{scaled[0].scale} ∂J/∂… for {names}{others}"
 
 
 def _draw(arguments: argparse.Namespace) -> int:

@@ -347,18 +347,17 @@ def find_examples(
     axis, assumed = search.found() if m is None else (search.of_length(int(m)), "")
     if axis is None:
         return None if m is None else Examples(int(m), parameters=search.parameters, told=True)
-    carriers = frozenset(node for node, _ in search.axes.members[axis])
+    carriers = frozenset(node for a in search.paired(axis) for node, _ in search.axes.members[a])
     n, told = search.axes.length(axis), m is not None
     return Examples(n, axis, carriers, search.parameters, told, assumed)
 
 
 def data_among(leaves: list[Value], origins: Origins | None) -> frozenset[Value]:
     """The leaves that are data rather than parameters, by kind and name."""
+    constants = frozenset(node for node in leaves if not node.requires_grad)
     if origins is not None:
-        return origins.data
-    return frozenset(
-        node for node in leaves if not node.requires_grad or DATA.fullmatch(node.name or "")
-    )
+        return origins.data | constants
+    return constants.union(node for node in leaves if DATA.fullmatch(node.name or ""))
 
 
 class _Search:
@@ -394,6 +393,14 @@ class _Search:
         named = [leaf.name for leaf in self.axes.leaves(axis) if leaf.name]
         shared = f", the length that {' and '.join(named)} share" if len(named) > 1 else ""
         return axis, f"taken from the number {d:.6g} the cost is divided by{shared}"
+
+    def paired(self, axis: Axis) -> set[Axis]:
+        """The axis and those that only data have and that were declared by the same name: where
+        examples are compared with examples, both sides have an axis of their own."""
+        called = {} if self.origins is None else self.origins.called
+        found = {a: text for at, text in called.items() for a in self.axes.of_length(_one(*at))}
+        same = {a for a, text in found.items() if text == found.get(axis) and self._only_data(a)}
+        return {axis, *same}
 
     def of_length(self, m: int) -> Axis | None:
         """The axis of that length that the cost sums over and only data have, or the likeliest."""
@@ -442,6 +449,10 @@ class _Search:
             for d in term.numbers:
                 if d in (n, 2 * n, n * others, 2 * n * others):
                     yield axis, d
+
+
+def _one(node: Value, i: int) -> Length:
+    return Length(node.shape[i], frozenset({(node, i)}))
 
 
 def _powers(node: Value, origins: Origins, power: int) -> list[tuple[Length, int]]:

@@ -36,6 +36,8 @@ USED_IN_SOURCE = {"np", "scatter", "prod_of_others", "slice", "gradients"}
 #: An unnamed one of these, of something that had to be given a name, gets one too.
 #: What is looked at on both sides of a number is better read by a name.
 KINKED = (arithmetic.maximum, arithmetic.minimum, elementwise.relu)
+#: What moves entries about.
+MOVING = (shaping.reshape, shaping.transpose, shaping.getitem, shaping.joined)
 ACTIVATIONS = {"tanh", "sigmoid", "relu", "leaky_relu", "softmax", "softplus"}
 
 
@@ -412,6 +414,7 @@ class Deriving:
             for n in self.nodes
             if n in self.name_of
         )
+        self.sums: dict[Any, set[bool]] = {}  # does a gradient flow into lines through sums?
         self.targets = self._targets()
         self.found: list[Line] = []
         self.raw: dict[Any, Formula] = {}
@@ -425,9 +428,14 @@ class Deriving:
         targets: dict[Any, set[Any]] = {}
         for node in self.nodes:
             found: set[Any] = set()
+            sums: set[bool] = set()
             for p in needing(node):
-                found |= {p} if self._is_target_line(p, targets[p]) else targets[p]
+                has_line = self._is_target_line(p, targets[p])
+                found |= {p} if has_line else targets[p]
+                summed = {p.shape != node.shape and node.op is not linalg.matmul}
+                sums |= summed if has_line or True in summed else self.sums[p]
             targets[node] = found
+            self.sums[node] = sums
         return targets
 
     def _is_target_line(self, node: Any, targets: set[Any]) -> bool:
@@ -452,7 +460,8 @@ class Deriving:
         poly = dz.poly
         if node.op is None and not self._wants(node):
             return dz
-        if node.op is not None and not self._may_have_line(node) and not self._too_long(poly):
+        may_have = node.op is None or self._may_have_line(node, poly)
+        if not may_have and not self._too_long(poly):
             return dz
         if scaled:
             assert self.example_axis is not None
@@ -487,7 +496,7 @@ class Deriving:
         if self.convention != "lecture" or self.examples is None:
             return False
         is_parameter = node.op is None and node in self.examples.parameters
-        return self.example_axis in self.axes.of(node) and not is_parameter
+        return self.examples.has(node) and not is_parameter
 
     def _wants(self, leaf: Any) -> bool:
         """Does a leaf get a line? If asked for; else if it is a parameter."""
@@ -512,21 +521,35 @@ class Deriving:
 
     def _is_parameter(self, leaf: Any) -> bool:
         """Neither a target nor data along the examples' axis."""
-        has_examples = self.example_axis is not None and self.example_axis in self.axes.of(leaf)
+        has_examples = self.examples is not None and self.examples.has(leaf)
         return not (has_examples or self._is_target(leaf) or self.roles.is_data(leaf))
 
-    def _may_have_line(self, node: Any) -> bool:
+    def _may_have_line(self, node: Any, poly: Poly) -> bool:
         if self.wanted is not None:
             return node in self.wanted
         if self.every:
             return True
-        several = len(self.targets[node]) > 1 or node in self.cuts
-        return several or (self._holds_product(node) and node not in self.auto_named)
+        if len(self.targets[node]) > 1 or node in self.cuts:
+            return True
+        return node not in self.auto_named and (
+            self._holds_product(node) or self._is_read_again(node, poly)
+        )
+
+    def _is_read_again(self, node: Any, poly: Poly) -> bool:
+        """Would a gradient made of others be written in a line below both as it is and in a sum,
+        or a product be moved about there?"""
+        if not self.targets[node]:
+            return False
+        if node.op in MOVING and any(atom.op is linalg.matmul for atom in poly.deep):
+            return True
+        made_of_others = any(atom in self.gradients for atom in poly.deep)
+        statistic = any(atom.op is reductions.sum for atom in poly.atoms())  # of a normalisation
+        return len(self.sums[node]) > 1 and made_of_others and not statistic
 
     def _worth_a_line(self, node: Any, poly: Poly) -> bool:
         if self.every or (self.wanted is not None and node in self.wanted) or self._too_long(poly):
             return True
-        if not self._may_have_line(node):
+        if not self._may_have_line(node, poly):
             return False
         if poly.atom is not None and poly.atom.is_name:
             return False
