@@ -7,6 +7,7 @@ import pytest
 from test_checking_sheets import NET
 
 import tinygrad_edu as tg
+from tinygrad_edu.checking.account import DIAGNOSING, Account
 from tinygrad_edu.checking.formula import Expr, Reader, show
 from tinygrad_edu.checking.lab import Lab
 from tinygrad_edu.checking.natural import unnatural
@@ -20,7 +21,7 @@ LINE = "dZ1 = W2.T @ dZ2 * (1 - A1)\n"
 @pytest.fixture(scope="module")
 def lab() -> Lab:
     judged, _ = judge(Sheet(f"{NET}dZ2 = A2 - Y\n{LINE}"), "lecture")
-    return Lab(judged)
+    return Lab(judged, Account(DIAGNOSING))
 
 
 def read(lab: Lab, text: str) -> Expr:

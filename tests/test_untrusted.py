@@ -1,8 +1,9 @@
 """Sheets, numbers and checkpoints from strangers: read within bounds, nothing run, nothing written.
 
-Each batch is read in a process of its own with a limit on memory and time, in which an audit hook
-refuses whatever a sheet must never cause: running code, writing files, other programs, the network.
-``UNTRUSTED`` is the number of sheets made up at random.
+Each batch is read in a process of its own, in which an audit hook refuses whatever a sheet must
+never cause: running code, writing files, other programs, the network. The process has no limits;
+what each sheet took of time, and all of memory, is measured. ``UNTRUSTED`` is the number of sheets
+made up at random.
 """
 
 from __future__ import annotations
@@ -86,15 +87,13 @@ TRAPS = [
 
 #: Reads every sheet named on standard input, one path a line; prints what it said, as JSON.
 CHILD = """
-import ast, json, resource, sys
+import ast, json, resource, sys, time
 import numpy as np
 import tinygrad_edu as tg
 from tinygrad_edu.core.value import Value
-for report in tg.check_sheets(["good.sheet"] + sys.argv[2:]).reports:
+for report in tg.check_sheets(["good.sheet"] + sys.argv[1:]).reports:
     report.to_json(), str(report), report.to_html()  # imports all there is, before the hook
 
-resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
-resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[1]), int(sys.argv[1])))
 never = ("exec", "os.", "subprocess.", "socket.", "shutil.", "ctypes.", "pickle.", "pty.",
          "mmap.", "marshal.", "code.__new__", "builtins.input", "urllib.", "webbrowser.",
          "tempfile.")
@@ -116,20 +115,24 @@ def reading_formula():  # ast.parse is compile() to a tree, which runs nothing
     return frame.f_code is ast.parse.__code__
 
 sys.addaudithook(hook)
-said = {}
+said, seconds = {}, {}
 for path in json.loads(sys.stdin.read()):
+    started = time.process_time()
     report = tg.check_sheets([path]).reports[0]
     report.to_json(), str(report), report.to_html()
+    seconds[path] = time.process_time() - started
     errors = [report.error, *(row.error for row in report.rows)]
     verdicts = [row.verdict for row in report.rows]
     said[path] = next((error for error in errors if error is not None), verdicts)
-print(json.dumps({"said": said, "seen": seen,
+print(json.dumps({"said": said, "seen": seen, "seconds": seconds,
                   "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}))
 """
+#: Seconds of processor time for any sheet, and kB of memory.
+SECONDS, MEMORY = 10, 700_000
 
 
-def judged(desk: Path, texts: list[str | bytes], seconds: int) -> dict[str, object]:
-    """What is said of each sheet, by its place, in a process that can do no harm."""
+def judged(desk: Path, texts: list[str | bytes]) -> dict[str, object]:
+    """What is said of each sheet, by its place, in a process that can do no harm, within bounds."""
     (desk / "good.sheet").write_text(HEAD + "dZ = 2 * Z\n")
     for i, text in enumerate(texts):
         data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
@@ -137,13 +140,16 @@ def judged(desk: Path, texts: list[str | bytes], seconds: int) -> dict[str, obje
     before = {path.name for path in desk.iterdir()}
     names = [f"{i}.sheet" for i in range(len(texts))]
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", CHILD, str(seconds), *KNOWN],
+        [sys.executable, "-W", "ignore", "-c", CHILD, *KNOWN],
         input=json.dumps(names), capture_output=True, text=True, cwd=desk,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-1500:]
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["seen"] == []
+    assert found["peak"] < MEMORY
+    slow = {path: seconds for path, seconds in found["seconds"].items() if seconds > SECONDS}
+    assert not slow
     assert {path.name for path in desk.iterdir()} == before  # nothing was written
     assert set(found["said"]) == set(names)
     for said in found["said"].values():
@@ -154,9 +160,9 @@ def judged(desk: Path, texts: list[str | bytes], seconds: int) -> dict[str, obje
 def test_the_hook_sees_what_a_sheet_must_not_do(tmp_path):
     (tmp_path / "good.sheet").write_text(HEAD)
     for harm in ("open('caught', 'w')", "eval('1')", "__import__('os').system('true')"):
-        code = CHILD.replace("said = {}", f"said = {{}}; {harm}")
+        code = CHILD.replace("said, seconds = ", f"{harm}; said, seconds = ")
         done = subprocess.run(
-            [sys.executable, "-c", code, "60"], input="[]", capture_output=True, text=True,
+            [sys.executable, "-c", code], input="[]", capture_output=True, text=True,
             cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
         assert done.returncode == 1
@@ -171,7 +177,7 @@ def test_a_trap_in_a_sheet_catches_nobody(place, tmp_path):
         f"{head}q = {trap}\nJ{tail}dw = q\n" if place == "forward" else f"{HEAD}dw = {trap}\n"
         for trap in TRAPS
     ]
-    said = judged(tmp_path, texts, 240)
+    said = judged(tmp_path, texts)
     assert sum(isinstance(one, str) for one in said.values()) > len(TRAPS) // 2
     assert not any(one == ["correct"] for one in said.values())
 
@@ -209,13 +215,13 @@ def test_sheets_made_up_at_random_are_judged_or_refused(tmp_path):
         texts = [made_up(rng) for _ in range(min(400, UNTRUSTED - start))]
         folder = tmp_path / str(start)
         folder.mkdir()
-        judged(folder, texts, 600)
+        judged(folder, texts)
 
 
 def test_a_sheet_larger_than_anybody_writes_is_refused_unread(tmp_path):
     long_line = HEAD + "dw = " + "X + " * 2_500_000 + "X\n"
     many_lines = HEAD + "q = 1\n" * 1_700_000
-    said = judged(tmp_path, [long_line, many_lines, b"\x00" * 10_000_000], 60)
+    said = judged(tmp_path, [long_line, many_lines, b"\x00" * 10_000_000])
     assert all("at most" in str(one) for one in said.values())
 
 
@@ -333,15 +339,6 @@ def test_a_sheet_whose_name_looks_like_an_option_is_a_sheet(tmp_path, monkeypatc
 
 
 # --- writing --------------------------------------------------------------------------------------
-
-
-def test_a_link_is_replaced_and_what_it_points_to_stays(tmp_path):
-    (tmp_path / "target").write_text("old")
-    (tmp_path / "link").symlink_to("target")
-    write_whole(tmp_path / "link", lambda file: file.write(b"new"))
-    assert (tmp_path / "target").read_text() == "old"
-    assert (tmp_path / "link").read_text() == "new"
-    assert not (tmp_path / "link").is_symlink()
 
 
 FULL = """

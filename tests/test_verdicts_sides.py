@@ -4,6 +4,7 @@ import pytest
 from test_verdicts import judged, verdicts
 
 import tinygrad_edu as tg
+from tinygrad_edu.checking.account import JUDGING, Account
 from tinygrad_edu.checking.points import points_of
 from tinygrad_edu.checking.sheet import Sheet
 from tinygrad_edu.checking.sides import seek
@@ -122,10 +123,10 @@ def test_limits_for_safety_are_no_sides(guard):
 
 def test_nothing_is_sought_where_every_side_is_taken():
     sheet = Sheet(f"{NET}A = np.maximum(0, Z)\n{COST}dZ = dA * (Z > 0)\n")
-    points, _ = points_of(sheet)
+    points, _ = points_of(sheet, Account(JUDGING))
     assert seek(sheet, points) == ([], [])
     sheet = Sheet(f"{NET}A = np.maximum(9, Z)\n{COST}dZ = dA * (Z > 9)\n")
-    found, unreached = seek(sheet, points_of(sheet)[0])
+    found, unreached = seek(sheet, points_of(sheet, Account(JUDGING))[0], Account(JUDGING))
     assert unreached == []
     assert any((point.plain["Z", 0] > 9).any() for point in found)
 

@@ -7,6 +7,7 @@ cannot be carried out, 130 interrupted.
 from __future__ import annotations
 
 import argparse
+import codecs
 import json
 import os
 import sys
@@ -17,6 +18,8 @@ from typing import Any
 
 import tinygrad_edu as tg
 from tinygrad_edu import GradError, __version__
+from tinygrad_edu.core.files import check_apart, is_stream
+from tinygrad_edu.core.plain import in_ascii
 
 CONVENTIONS = ("auto", "lecture", "calculus")
 SECTIONS = tuple(f"S{i}" for i in range(1, 10))
@@ -87,25 +90,45 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
+    if sys.stdout is None:  # `>&-`
+        _tell("standard output is closed")
+        return 2
+    codecs.register_error("in_ascii", in_ascii)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            # A terminal without ∂ shows ? for it; a file or a pipe is read back as UTF-8.
-            encoding = stream.encoding if stream.isatty() else "utf-8"
-            stream.reconfigure(encoding=encoding, errors="replace")
+            # A file or a pipe is read back as UTF-8; where there is no ∂, d is written for it.
+            known = stream.isatty() or codecs.lookup(stream.encoding).name == "ascii"
+            encoding = stream.encoding if known else "utf-8"
+            stream.reconfigure(encoding=encoding, errors="in_ascii")
     try:
         arguments = parser().parse_args(argv)
         code: int = arguments.run(arguments)
         sys.stdout.flush()
         return code
+    except BrokenPipeError:  # `… | head`: nobody reads on
+        _drop_output()
+        return 141
     except (GradError, OSError, ImportError, UnicodeDecodeError) as error:
-        if isinstance(error, BrokenPipeError):  # `… | head`: nobody reads on
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 141
-        print(f"tinygrad-edu: {_said(error)}", file=sys.stderr)
+        _tell(_said(error))
+        try:
+            sys.stdout.flush()
+        except OSError:  # a full disk: Python would try again at its end, and say so its own way
+            _drop_output()
         return 2
     except KeyboardInterrupt:
-        print("tinygrad-edu: interrupted", file=sys.stderr)
+        _tell("interrupted")
         return 130
+
+
+def _tell(what: str) -> None:
+    """A sentence on standard error, if there is one: `print` would take standard output."""
+    if sys.stderr is not None:
+        print(f"tinygrad-edu: {what}", file=sys.stderr)
+
+
+def _drop_output() -> None:
+    """Let what is still to be written to standard output go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _said(error: Exception) -> str:
@@ -127,9 +150,12 @@ def _lecture(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
+    beside = [Path(sheet).with_suffix(".npz") for sheet in arguments.sheets if Path(sheet).name]
+    check_apart(arguments.html, *arguments.sheets, *beside, arguments.data)
     batch = tg.check_sheets(arguments.sheets, arguments.data, arguments.convention, arguments.m)
     if arguments.json:
-        print(json.dumps(batch.to_json(), indent=1, ensure_ascii=False))
+        letters = (sys.stdout.encoding or "utf-8").lower() == "utf-8"
+        print(json.dumps(batch.to_json(), indent=1, ensure_ascii=not letters))
     else:
         _print(*batch.reports, *([batch] if len(batch.reports) > 1 else []))
     if arguments.html:
@@ -158,11 +184,11 @@ def _derive(arguments: argparse.Namespace) -> int:
         "latex": tg.Derivation.to_latex,
         "numpy": tg.Derivation.to_numpy,
     }
-    # What is said of the lines is not among them, which may be piped on.
-    print(_scale(rules), file=sys.stderr)
-    if rules.left_out:
-        names = ", ".join(rules.left_out)
-        print(f"no lines for {names}, which are data or targets; --wrt asks", file=sys.stderr)
+    if sys.stderr is not None:  # what is said of the lines is not among them: these may be piped on
+        print(_scale(rules), file=sys.stderr)
+        if rules.left_out:
+            names = ", ".join(rules.left_out)
+            print(f"no lines for {names}, which are data or targets; --wrt asks", file=sys.stderr)
     print(forms[arguments.form](rules))
     return 0
 
@@ -179,10 +205,13 @@ def _scale(rules: tg.Derivation) -> str:
 
 
 def _draw(arguments: argparse.Namespace) -> int:
+    check_apart(arguments.out, arguments.sheet, Path(arguments.sheet).with_suffix(".npz"))
     sheet = tg.load_sheet(arguments.sheet)
     wrong = _wrong(tg.check_sheet(sheet))
     sheet.cost.backward()
-    print(tg.render(sheet.cost, arguments.out, show=arguments.show, verdicts=wrong))
+    written = tg.render(sheet.cost, arguments.out, show=arguments.show, verdicts=wrong)
+    if not is_stream(written):  # which may be this very output
+        print(written)
     return 0
 
 

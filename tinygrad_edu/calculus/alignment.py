@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import numpy as np
+
 from tinygrad_edu.core.ops import losses, reductions, shaping
 from tinygrad_edu.core.ops.elementwise import exp
 from tinygrad_edu.core.ops.reductions import axes_of

@@ -13,6 +13,7 @@ import numpy as np
 
 from tinygrad_edu.calculus.axes import Examples, find_examples
 from tinygrad_edu.checking import rows as table
+from tinygrad_edu.checking.account import TooMuch
 from tinygrad_edu.checking.claims import claimed
 from tinygrad_edu.checking.conventions import OF_SCALE, check_convention, moved, of_data, scales
 from tinygrad_edu.checking.flow import Entry, Flow, reads_others
@@ -442,8 +443,11 @@ def _computed(name: str, text: str, known: dict[str, Any]) -> Any:
             f"{name}: its formula reads {', '.join(missing)}{suggestion(missing[0], known)}; "
             f"there are {', '.join(sorted(known))}"
         )
-    with np.errstate(all="ignore"):
-        value = Evaluator({(k, 0): v for k, v in known.items()}).get(e)
+    try:
+        with np.errstate(all="ignore"):
+            value = Evaluator({(k, 0): v for k, v in known.items()}).get(e)
+    except TooMuch:
+        raise GradError(f"{name}: this formula asks for more work than a formula may") from None
     return None if value is None else np.asarray(value, float)
 
 

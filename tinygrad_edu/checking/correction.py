@@ -22,13 +22,15 @@ from tinygrad_edu.checking.natural import cost_of, distance, tokens
 from tinygrad_edu.checking.parts import product, spine
 from tinygrad_edu.checking.sheet import Statement
 from tinygrad_edu.checking.truth import equal
-from tinygrad_edu.checking.words import Words, unique
+from tinygrad_edu.checking.words import LONGEST_SEARCHED, Words, unique
 
 #: Formulas tried per line: single edits, and pairs where no single edit does it.
 MOST_SINGLE = 12_000
 MOST_PAIRS = 10_000
-#: A line nested deeper than this is not searched: each trial costs as much as it is deep.
+#: A line nested deeper is not searched: each trial costs as much as it is deep.
 DEEPEST_SEARCHED = 40
+#: What a trial costs, a token of a correction, and the comparison of two tokens.
+_TRIED, _WRITTEN, _TOKENS = 5_000, 20_000, 150
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class Search:
         """Has this formula the true value at every point?"""
         known = self.tried.get(e)
         if known is None:
+            self.lab.account.spend(_TRIED)
             known = self.tried[e] = self._right(e)
         return known
 
@@ -95,7 +98,7 @@ class Search:
 
     def run(self, pairs: bool = True) -> Correction | None:
         """The nearest correction: single edits, in stages, else pairs, else the derived rule."""
-        if max(len(path) for path, _ in nodes(self.line)) > DEEPEST_SEARCHED:
+        if self.line.depth > DEEPEST_SEARCHED or self.line.length > LONGEST_SEARCHED:
             return self._by_rule()
         budget = MOST_SINGLE
         for enough, edits in self._stages():
@@ -138,6 +141,8 @@ class Search:
         yield 4.0, self.edits.inserted(self.line, places)
 
     def _hit(self, edit: Edit) -> None:
+        account = self.lab.account
+        account.spend(_WRITTEN * edit.expr.length + _TOKENS * edit.expr.length * len(self.was))
         text = show(edit.expr, self.spelling)
         d = distance(self.was, tokens(text))
         cost = cost_of(edit, d, self.line, self.words)

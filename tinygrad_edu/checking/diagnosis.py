@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import warnings
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.checking import symbolic
+from tinygrad_edu.checking.account import DIAGNOSING, LARGEST_SEARCHED, Account, TooMuch
 from tinygrad_edu.checking.correction import Correction, Search
 from tinygrad_edu.checking.formula import Expr, assigns, names_in, nodes, show
 from tinygrad_edu.checking.lab import Lab, size
@@ -19,9 +21,18 @@ from tinygrad_edu.checking.truth import equal
 from tinygrad_edu.checking.verdict import Judged, Judgement
 from tinygrad_edu.checking.words import Words, visible_keys
 
+#: What is said of a wrong line when nothing more may be sought.
+NOT_SOUGHT = (
+    "What is wrong here was not sought: the lines above took all the work that the diagnosis of "
+    "one sheet may take. Mend those first."
+)
+
 
 def diagnose(judged: Judged) -> dict[str, Diagnosis]:
-    """A diagnosis for every wrong claim of a judged sheet."""
+    """A diagnosis for every wrong claim of a judged sheet, the first ones first.
+
+    All share one account: where it is used up, the rest is not sought, and says so.
+    """
     wrong = [
         judgement
         for judgement in judged.judgements.values()
@@ -31,11 +42,20 @@ def diagnose(judged: Judged) -> dict[str, Diagnosis]:
     ]
     if not wrong:
         return {}
-    with np.errstate(all="ignore"), warnings.catch_warnings():
+    wrong.sort(key=lambda judgement: judgement.claim.last.line)
+    found: dict[str, Diagnosis] = {}
+    with (
+        np.errstate(all="ignore"),
+        warnings.catch_warnings(),
+        contextlib.suppress(TooMuch),
+    ):
         warnings.simplefilter("ignore")  # a mean of nothing, in some trial
-        lab = Lab(judged)
+        lab = Lab(judged, Account(DIAGNOSING, LARGEST_SEARCHED))
         namer = Namer(lab)
-        return {j.claim.name: _at_least_something(lab, namer, j) for j in wrong}
+        for judgement in wrong:
+            found[judgement.claim.name] = _at_least_something(lab, namer, judgement)
+    rest = Diagnosis("other", NOT_SOUGHT, None)
+    return {j.claim.name: found.get(j.claim.name, rest) for j in wrong}
 
 
 def _at_least_something(lab: Lab, namer: Namer, judgement: Judgement) -> Diagnosis:

@@ -11,16 +11,16 @@ import ast
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from tinygrad_edu.checking import vocabulary
+from tinygrad_edu.checking.account import OBJECT, READING, Account, entries_of
+from tinygrad_edu.core.plain import printable
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.value import Value
 
 #: Deeper than anybody writes by hand; far from Python's own limit.
 DEEPEST = 150
-#: Numbers that one evaluator remembers the results of formulas in: 128 MB.
-MOST_KEPT = 16_000_000
+#: Numbers that one evaluator remembers the results of formulas in: 16 MB.
+MOST_REMEMBERED = 2_000_000
 
 BINARY: dict[type[ast.operator], str] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.Pow: "**",
@@ -53,7 +53,7 @@ class SheetError(GradError):
 
     def __str__(self) -> str:
         where = f"line {self.line}, column {self.column}: " if self.line else ""
-        return f"{self.sheet + ': ' if self.sheet else ''}{where}{self.message}"
+        return printable(f"{self.sheet + ': ' if self.sheet else ''}{where}{self.message}")
 
 
 class Uncomputable(Exception):
@@ -70,13 +70,17 @@ class Expr:
     `op` is an operator as written (``"+"``, ``"@"``, ``">"``), or one of ``"neg" "number" "name"
     "call" "method" "attribute" "index" "slice" "tuple" "list" "setitem" "addat" "unread"``. The
     `extra` of a name is the name and which of its assignments is meant; that of a line that could
-    not be read, why.
+    not be read, why. `length` is about its tokens, written out, and `depth` how deep its operations
+    are nested: shared parts make a formula that is small in memory long.
     """
 
-    __slots__ = ("args", "extra", "number", "op")
+    __slots__ = ("args", "depth", "extra", "length", "number", "op")
 
     def __init__(self, op: str, args: tuple[Expr, ...], extra: Any, number: int) -> None:
         self.op, self.args, self.extra, self.number = op, args, extra, number
+        own = 4 + 2 * len(args) if op in ("call", "method") else 2 if op == "attribute" else 1
+        self.length = own + sum([a.length for a in args])
+        self.depth = 1 + max([a.depth for a in args], default=0)
 
     def __repr__(self) -> str:
         return f"<{show(self)}>"
@@ -168,23 +172,32 @@ def nodes(root: Expr) -> list[tuple[tuple[int, ...], Expr]]:
     while stack:
         path, e = stack.pop()
         found.append((path, e))
-        stack.extend(((*path, i), a) for i, a in reversed(list(enumerate(e.args))))
+        if e.args:
+            stack.extend(((*path, i), a) for i, a in reversed(list(enumerate(e.args))))
+    return found
+
+
+def parts(*roots: Expr) -> list[Expr]:
+    """Every formula that is a part of these, themselves included, each once, in no order."""
+    found = list(dict.fromkeys(roots))
+    seen = set(found)
+    for e in found:  # which grows
+        for a in e.args:
+            if a not in seen:
+                seen.add(a)
+                found.append(a)
     return found
 
 
 def names_in(e: Expr) -> set[tuple[str, int]]:
     """The names a formula reads."""
-    found: set[tuple[str, int]] = set()
-    stack = [e]
-    while stack:
-        top = stack.pop()
-        if top.op == "name":
-            found.add(top.extra)
-        stack.extend(top.args)
-    return found
+    return {part.extra for part in parts(e) if part.op == "name"}
 
 
 # --- reading ----------------------------------------------------------------------------------
+
+
+_OPEN, _CLOSE, _SPACE = ord("("), ord(")"), frozenset(b" \t\n\r\f\v")
 
 
 class Reader:
@@ -210,12 +223,16 @@ class Reader:
         e = self._read(node, depth + 1)
         start, end = node.col_offset, node.end_col_offset or node.col_offset
         low, high = bounds or (0, len(self.source))
+        source = self.source
         while True:
-            before, after = self.source[low:start].rstrip(), self.source[end:high]
-            skipped = len(after) - len(after.lstrip())
-            if not (before.endswith(b"(") and after.lstrip().startswith(b")")):
+            left, right = start - 1, end
+            while left >= low and source[left] in _SPACE:
+                left -= 1
+            while right < high and source[right] in _SPACE:
+                right += 1
+            if left < low or right >= high or source[left] != _OPEN or source[right] != _CLOSE:
                 break
-            start, end = low + len(before) - 1, end + skipped + 1
+            start, end = left, right + 1
         self.spelling[e] = self.source[start:end].decode()
         self.columns[e] = node.col_offset + 1
         return e
@@ -496,14 +513,14 @@ class Evaluator:
     def __init__(
         self,
         known: Mapping[tuple[str, int], Any],
-        budget: vocabulary.Budget | None = None,
+        account: Account | None = None,
         constants: dict[Expr, Any] | None = None,
     ) -> None:
         self.known = known
         self.constants = constants
-        self.budget = budget or vocabulary.Budget()
+        self.account = account or Account(READING)
         self.values: dict[Expr, Any] = {}
-        self.kept = 0  # how many numbers those are, about
+        self.remembered = 0  # how many numbers those are, about
 
     def value(self, e: Expr) -> Any:
         """The value of a formula."""
@@ -518,17 +535,18 @@ class Evaluator:
             self.values[e] = error
             raise
         except (ValueError, TypeError, IndexError, KeyError, ArithmeticError, MemoryError) as error:
+            self.account.spend(2_000 * e.length)  # it is written out
             self.values[e] = failure = Uncomputable(_message(e, error), e)
             raise failure from None
         self.values[e] = result
-        self._keep(result)
+        self._remember(result)
         return result
 
-    def _keep(self, result: Any) -> None:
+    def _remember(self, result: Any) -> None:
         """Forget all results when they fill too much memory: what is needed is computed again."""
-        self.kept += result.size if isinstance(result, (np.ndarray, Value)) else 1
-        if self.kept > MOST_KEPT:
-            self.kept = 0
+        self.remembered += OBJECT + entries_of(result)
+        if self.remembered > MOST_REMEMBERED:
+            self.remembered = 0
             for e in [e for e, v in self.values.items() if not isinstance(v, Uncomputable)]:
                 del self.values[e]
 
@@ -536,7 +554,9 @@ class Evaluator:
         """The value of a formula, or None where it has none."""
         try:
             return self.value(e)
-        except Uncomputable:
+        except Uncomputable as error:
+            # It is remembered, and with its traceback every array that was in use would be.
+            error.__traceback__ = error.__context__ = None
             return None
 
     def array(self, e: Expr) -> Any:
@@ -557,7 +577,8 @@ class Evaluator:
             if e.extra not in self.known:
                 names = {key[0] for key, value in self.known.items() if value is not None}
                 name = e.extra[0]
-                similar = vocabulary.suggestion(name, sorted(names))
+                self.account.spend(10_000 * len(names))
+                similar = vocabulary.suggestion(name, sorted(names)) if self.account.ample else ""
                 raise Uncomputable(f"{name} is not defined{similar}", e)
             value = self.known[e.extra]
             if value is None:
@@ -573,7 +594,7 @@ class Evaluator:
         if self.constants is not None and (op in _OPERATORS or e.function in _FUNCTIONS):
             if any(isinstance(x, Value) for x in args):
                 args = [self._node(a, x) for a, x in zip(e.args, args, strict=True)]
-        result = vocabulary.apply(op, e.extra, args, self.budget)
+        result = vocabulary.apply(op, e.extra, args, self.account)
         if self.constants is not None and e.function == "reshape":
             self.constants[e] = result  # its lengths may have names
         return result
@@ -594,7 +615,7 @@ class Evaluator:
         elif e.op in ("+", "-", "*", "/", "**", "neg", "pos") or e.function in _OF_NUMBERS:
             parts = [self._node(a, self.value(a)) for a in e.args]
             if any(isinstance(part, Value) for part in parts):
-                node = vocabulary.apply(e.op, e.extra, parts, self.budget)
+                node = vocabulary.apply(e.op, e.extra, parts, self.account)
         self.constants[e] = node
         return node
 

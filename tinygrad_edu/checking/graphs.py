@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import keyword
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,6 +12,7 @@ import numpy as np
 
 from tinygrad_edu.calculus.axes import Examples
 from tinygrad_edu.checking import vocabulary
+from tinygrad_edu.checking.account import DIAGNOSING, Account, TooMuch
 from tinygrad_edu.checking.diagnosis import diagnose
 from tinygrad_edu.checking.flow import Entry, own_gradients, reads_others
 from tinygrad_edu.checking.formula import Expr, Formulas, SheetError, show
@@ -33,6 +35,7 @@ class _Writer(Lab):
 
     def __init__(self) -> None:
         self.formulas = Formulas()
+        self.account = Account(DIAGNOSING)
         self.constants = {}
 
     def simplest(self, e: Expr) -> tuple[float, Expr]:
@@ -149,7 +152,7 @@ def diagnosed(
     m = None if examples is None else examples.m
     found: dict[str, Diagnosis] = {}
     formulas = {k: v for k, v in manual.items() if isinstance(v, str)}
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), contextlib.suppress(TooMuch):
         if formulas:
             of = {name: entry.node.name for name, entry in entries.items()}
             claims = "".join(f"{k}: d{of[k]} = {_right_side(k, v)}\n" for k, v in formulas.items())

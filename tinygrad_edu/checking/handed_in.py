@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.calculus.axes import find_examples
+from tinygrad_edu.checking.account import DIAGNOSING, JUDGING, LARGEST_SEARCHED, Account
 from tinygrad_edu.checking.correction import Search
 from tinygrad_edu.checking.diagnosis import derived_rules
 from tinygrad_edu.checking.edits import Edit
@@ -54,9 +55,10 @@ class StandIns:
         forward, data = graph
         lines = [f"{name}: d{node.name} = 0 * {node.name}\n" for name, node in nodes.items()]
         sheet = Sheet(forward + "".join(lines), "graph", data)
-        points = points_of(sheet)[0] or [Point(sheet, sheet.main)]
+        account = Account(JUDGING)
+        points = points_of(sheet, account)[0] or [Point(sheet, sheet.main, account)]
         self.judged = Judged(sheet, points, find_examples(sheet.cost, m), convention)
-        self.lab = Lab(self.judged)
+        self.lab = Lab(self.judged, Account(DIAGNOSING, LARGEST_SEARCHED))
         self.at = self.lab.order.index(0)
         self.rules = {name: self._rule(name) for name in wanted}
 

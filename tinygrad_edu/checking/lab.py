@@ -8,6 +8,7 @@ names.
 
 from __future__ import annotations
 
+import bisect
 import itertools
 from collections.abc import Iterable
 from fractions import Fraction
@@ -15,28 +16,31 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.checking.formula import Evaluator, Expr, nodes
+from tinygrad_edu.checking.account import Account
+from tinygrad_edu.checking.formula import Evaluator, Expr, nodes, parts
 from tinygrad_edu.checking.links import Link, Links
 from tinygrad_edu.checking.sheet import Key, Statement
 from tinygrad_edu.checking.truth import TOLERANCE, equal, is_scalar
 from tinygrad_edu.checking.verdict import Judged
-from tinygrad_edu.checking.vocabulary import LARGEST_SEARCHED, MOST_WORK, Budget
 from tinygrad_edu.core.value import Value
+
+#: What it costs to compare two small arrays.
+_COMPARED = 15_000
 
 
 class Lab:
     """Formulas, their values at the points of a judged sheet, and what is known about the sheet."""
 
-    def __init__(self, judged: Judged) -> None:
+    def __init__(self, judged: Judged, account: Account) -> None:
         self.judged = judged
+        self.account = account
         self.sheet = judged.sheet
         self.formulas = judged.sheet.formulas
         # A fresh point first: there no two numbers are equal by accident.
         order = sorted(range(len(judged.points)), key=lambda i: i == 0)
         self.points = [judged.points[i] for i in order]
         self.order = order
-        work = Budget(5 * MOST_WORK, LARGEST_SEARCHED)  # some seconds
-        self.at = [Evaluator(judged.worlds[i], work) for i in order]
+        self.at = [Evaluator(judged.worlds[i], account) for i in order]
         self.forward_keys = list(judged.points[0].plain)
         #: Arrays that have a name: how one without is called, if it holds the same numbers.
         self.constants = {
@@ -47,27 +51,30 @@ class Lab:
             key for key, v in judged.points[0].graph.values.items() if isinstance(v, Value)
         }
         self.by_value: dict[Any, list[Expr]] = {}
+        self.registered: set[Expr] = set()
         #: Names of backward lines that the line being looked at cannot read.
         self.out_of_sight: set[Expr] = set()
         self.scalars = self._scalars()
         #: ``sigmoid_prime`` and its like, where the learner writes derivatives so.
         self.primes = sorted({
             e.function
-            for s in self.sheet.backward
-            for _, e in nodes(s.expr)
+            for e in parts(*(s.expr for s in self.sheet.backward))
             if e.op == "call" and e.function is not None and e.function.endswith("_prime")
         })  # fmt: skip
         self.links = Links(self).found()
         self._by_after = {link.after: link for link in self.links if link.after is not None}
         self._register_forward()
         #: Every formula of the forward lines.
-        self.written = {e for s in self.sheet.forward for _, e in nodes(s.expr)}
+        self.written = set(parts(*(s.expr for s in self.sheet.forward)))
 
     # --- values --------------------------------------------------------------------------------
 
     def value(self, e: Expr, point: int = 0) -> Any:
         """The value of a formula at a point of this lab; None where it has none."""
-        return self.at[point].array(e)
+        value = self.at[point].array(e)
+        # Whoever asks does something with it: compares it, most of the time.
+        self.account.spend(_COMPARED + 10 * (value.size if isinstance(value, np.ndarray) else 0))
+        return value
 
     def name(self, key: Key) -> Expr:
         """A quantity as a formula."""
@@ -188,7 +195,7 @@ class Lab:
             isinstance(known[sub.extra], (Value, np.ndarray))
             if sub.extra in known
             else self._varies(sub)
-            for _, sub in nodes(e)
+            for sub in parts(e)
             if sub.op == "name"
         )
 
@@ -233,13 +240,13 @@ class Lab:
 
     def register(self, e: Expr) -> None:
         """Remember a formula by its value, to find it again when another has the same."""
+        if e in self.registered:
+            return
+        self.registered.add(e)
         value = self._vector(e)
         key = None if value is None else _fingerprint(value)
         if key is not None:
-            known = self.by_value.setdefault(key, [])
-            if e not in known:
-                known.append(e)
-                known.sort(key=size)
+            bisect.insort(self.by_value.setdefault(key, []), e, key=size)
 
     def use_names_above(self, before: Statement) -> None:
         """Let formulas speak of what the learner computed above a line, in its latest state."""
@@ -273,6 +280,7 @@ class Lab:
         for e in self.by_value.get(key, ()):
             if e in self.out_of_sight:
                 continue
+            self.account.spend(_COMPARED + 20 * value.size)
             other = self._vector(e)
             assert other is not None
             at = int(np.argmax(np.abs(other)))
@@ -347,18 +355,7 @@ class Lab:
 
 def size(e: Expr) -> int:
     """How long a formula is: about its tokens."""
-    total = 0
-    stack = [e]
-    while stack:
-        top = stack.pop()
-        if top.op in ("call", "method"):
-            total += 4 + 2 * len(top.args)
-        elif top.op == "attribute":
-            total += 2
-        else:
-            total += 1
-        stack.extend(top.args)
-    return total
+    return e.length
 
 
 def _key(value: float) -> float:

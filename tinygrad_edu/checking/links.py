@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu.checking.formula import Evaluator, Expr, Uncomputable, nodes, show
+from tinygrad_edu.checking.formula import Evaluator, Expr, Uncomputable, names_in, nodes, show
 from tinygrad_edu.checking.points import MASKING
 from tinygrad_edu.checking.sheet import Key
 from tinygrad_edu.checking.truth import equal
@@ -25,6 +25,8 @@ ELEMENTWISE = frozenset(
     if hasattr(op, "rules")
 )
 _TIGHT = 1e-7
+#: What it costs to look at a formula as a link, and to find its slopes or write them.
+_SOUGHT, _FITTED = 30_000, 500_000
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ class Links:
                 p, value = self.lab.value(u, i), None
                 if isinstance(p, np.ndarray):
                     p = Value(p)
-                    value = Evaluator({**point.plain, ("?", -1): p}).get(outer)
+                    value = Evaluator({**point.plain, ("?", -1): p}, self.lab.account).get(outer)
                 if not isinstance(value, Value) or value.shape != p.shape:
                     break
                 made = [node for node in reachable(value) if node is not p]
@@ -109,7 +111,8 @@ class Links:
     def _link(self, e: Expr, after: Key | None, within: Key) -> Link | None:
         """A formula as a link, if it is a function of one named quantity element by element."""
         values = self.lab.points[0].graph.values
-        names = {sub.extra for _, sub in nodes(e) if sub.op == "name"}
+        self.lab.account.spend(_SOUGHT)
+        names = names_in(e)
         read = [k for k in names if isinstance(values.get(k), Value) and values[k].requires_grad]
         computed = [k for k in read if values[k].op is not None]
         before = computed if after is not None and len(computed) == 1 else read
@@ -123,10 +126,11 @@ class Links:
         if after is None and np.shape(self.lab.points[0].plain[key]) != values[within].shape:
             return None  # the loss is no activation
         slopes, masking = [], False
+        self.lab.account.spend(_FITTED)
         for i, point in enumerate(self.lab.points):
             p = Value(point.plain[key])
             try:
-                n = Evaluator({**point.plain, key: p}).value(e)
+                n = Evaluator({**point.plain, key: p}, self.lab.account).value(e)
             except Uncomputable:
                 return None
             if not isinstance(n, Value) or n.shape != p.shape or not n.requires_grad:
@@ -147,6 +151,7 @@ class Links:
     def _derivative_forms(self, p: Expr, n: Expr, values: list[Any], masking: bool) -> list[Expr]:
         """Ways to write a derivative that is known by its values: by fitting it in N and P."""
         make, number = self.formulas.make, self.formulas.number
+        self.lab.account.spend(_FITTED + 500 * sum(np.size(v) for v in values))
         candidates: list[Expr] = []
         zero, one = number(0), number(1)
         d = np.concatenate([np.ravel(v) for v in values])

@@ -26,6 +26,7 @@ from tinygrad_edu.checking.slopes import Slopes
 from tinygrad_edu.checking.sums import Sums
 from tinygrad_edu.checking.verdict import Judgement
 from tinygrad_edu.checking.wholes import Wholes
+from tinygrad_edu.checking.words import LONGEST_SEARCHED
 
 
 class Namer:
@@ -66,7 +67,7 @@ class Namer:
         constant = self.wholes.constant(line, judgement) or self.wholes.mask(line, judgement)
         if constant is not None:
             return constant
-        if edit is None:
+        if edit is None or line.length > LONGEST_SEARCHED:
             return "other", self.wholes.shapes(line, judgement)
         found = self._difference(line, edit, of)
         if found is None:

@@ -10,7 +10,6 @@ import numpy as np
 from tinygrad_edu.checking.formula import Evaluator, nodes, show
 from tinygrad_edu.checking.points import Point
 from tinygrad_edu.checking.sheet import Claim, Key
-from tinygrad_edu.checking.vocabulary import Budget
 
 #: A number larger than this share of the terms it was added up from is known to some digits.
 KNOWN = 1e-6
@@ -54,7 +53,7 @@ def of_nothing(
 def by_size(point: Point, claim: Claim) -> str | None:
     """A note where a line is right only because an axis happens to have length one."""
     with np.errstate(all="ignore"):
-        evaluator = Evaluator(point.run, Budget())
+        evaluator = Evaluator(point.run, point.account)
         for _, e in nodes(claim.last.expr):
             if e.op != "*" and e.function != "multiply":
                 continue

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.calculus.alignment import repeated
+from tinygrad_edu.checking.account import JUDGING, Account, entries_of
 from tinygrad_edu.checking.formula import Evaluator, Uncomputable
 from tinygrad_edu.checking.rounding import SHARE, RoundingOfLines
 from tinygrad_edu.checking.sheet import Graph, Key, Sheet
 from tinygrad_edu.checking.truth import Kinks, gradient_of, gradients
-from tinygrad_edu.checking.vocabulary import Budget
 from tinygrad_edu.core.ops import arithmetic, elementwise
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
@@ -36,7 +36,8 @@ class Point:
     computes them.
     """
 
-    def __init__(self, sheet: Sheet, graph: Graph) -> None:
+    def __init__(self, sheet: Sheet, graph: Graph, account: Account | None = None) -> None:
+        self.account = account or Account(JUDGING)
         self.graph = graph
         self.gradients = gradients(graph.cost)
         self.reached = set(reachable(graph.cost))
@@ -52,14 +53,17 @@ class Point:
         ]
         self.kinks = Kinks(graph.cost, nodes, self.gradients)
         self._bare: Any = None
+        self.stays = False  # is this one of the points a sheet is judged on?
         self.run = dict(self.plain)
-        self.rounding = RoundingOfLines(graph, self.run, sheet.backward)
-        evaluator = Evaluator(self.run, Budget())
+        self.rounding = RoundingOfLines(graph, self.run, sheet.backward, self.account)
+        evaluator = Evaluator(self.run, self.account)
         with np.errstate(all="ignore"):
             for statement in sheet.backward:
                 claimed = statement.name in sheet.claims
                 get = evaluator.array if claimed else evaluator.get
-                self.run[statement.key] = get(statement.expr)
+                with sheet.line_of(statement.line):
+                    self.run[statement.key] = value = get(statement.expr)
+                    self.account.keep(entries_of(value))
         self.failures = {e: v for e, v in evaluator.values.items() if isinstance(v, Uncomputable)}
 
     def gradient(self, key: Key) -> Any:
@@ -89,10 +93,10 @@ class Point:
             self._bare = ()
             if sheet.adds_tiny:
                 try:
-                    graph = sheet.graph(self.graph.numbers, without_tiny=True)
+                    graph = sheet.graph(self.graph.numbers, self.account, without_tiny=True)
                     self._bare = (graph, gradients(graph.cost))
                 except (ValueError, ArithmeticError):
-                    pass  # without its ε the sheet cannot be computed
+                    pass  # without its ε the sheet cannot be computed, or it is too large
         if not self._bare:
             return None
         graph, found = self._bare
@@ -161,13 +165,14 @@ DOMAINS: tuple[Callable[[np.random.Generator, tuple[int, ...]], Any], ...] = (
 )
 
 
-def points_of(sheet: Sheet) -> tuple[list[Point], list[str]]:
+def points_of(sheet: Sheet, account: Account) -> tuple[list[Point], list[str]]:
     """The sheet's own numbers and fresh ones, and what is to be said about them.
 
     Fresh numbers are drawn by kind; where these give no finite cost, near the sheet's own, then in
-    other ranges. No points at all: the cost is finite for none of them.
+    other ranges. No points at all: the cost is finite for none of them. A large sheet has fewer
+    than others, as many as `account` allows; SheetError where even its own numbers are too many.
     """
-    own = Point(sheet, sheet.main)
+    own = Point(sheet, sheet.main, account)
     remarks: list[str] = []
     points: list[Point] = [own]
     if not own.finite:
@@ -183,19 +188,20 @@ def points_of(sheet: Sheet) -> tuple[list[Point], list[str]]:
         (_drawn, lambda point: point.finite),
     )
     for draw, acceptable in stages:
-        for point in _points(sheet, draw):
+        for point in _points(sheet, draw, account):
             if acceptable(point):
                 points.append(point)
+                point.stays = True
             if len(points) == wanted:
                 break
         if len(points) == wanted:
             break
     if not any(point.good for point in points):
         remarks.append("no numbers were found where cost and gradients are finite and smooth")
-    return points + (_points_off(sheet, points[-1]) if points else []), remarks
+    return points + (_points_off(sheet, points[-1], account) if points else []), remarks
 
 
-def _points_off(sheet: Sheet, live: Point) -> list[Point]:
+def _points_off(sheet: Sheet, live: Point, account: Account) -> list[Point]:
     """Points at which units of one number are off, as a ReLU of a scalar net is half the time.
 
     A layer of many units shows both sides of the kink at any point, a single unit only one.
@@ -204,10 +210,11 @@ def _points_off(sheet: Sheet, live: Point) -> list[Point]:
         return []
     found: list[Point] = []
     seen: set[str] = set()
-    for point in _points(sheet, _drawn):
+    for point in _points(sheet, _drawn, account):
         off = {claim.of for claim in sheet.claims.values() if point.off((claim.of, 0))}
         if point.good and off - seen:
             found.append(point)
+            point.stays = True
             seen |= off
         if len(found) == 2:
             break
@@ -239,15 +246,22 @@ def _elsewhere(sheet: Sheet, seed: int, rng: np.random.Generator) -> dict[str, A
     return numbers
 
 
-def _points(sheet: Sheet, draw: Draw) -> Iterator[Point]:
-    """The sheet on fresh numbers, where they can be computed."""
+def _points(sheet: Sheet, draw: Draw, account: Account) -> Iterator[Point]:
+    """The sheet on fresh numbers, where they can be computed, as long as there is enough left."""
     for seed in range(1, TRIES + 1):
+        if not account.ample:
+            return
+        kept = account.kept
         rng = np.random.default_rng([7, seed])
         numbers = draw(sheet, seed, rng)
         for (name, _), value in sheet.main.values.items():
             if isinstance(value, Value) and value.op is None and name not in sheet.givens:
                 numbers[name] = float(value._data) * rng.uniform(0.5, 1.5)
         try:
-            yield Point(sheet, sheet.graph(numbers))
+            point = Point(sheet, sheet.graph(numbers, account), account)
         except (ValueError, ArithmeticError):  # SheetError is a ValueError
+            account.kept = kept
             continue
+        yield point
+        if not point.stays:
+            account.kept = kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +13,14 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.checking import rows as table
+from tinygrad_edu.checking.account import (
+    COMPARING,
+    DIAGNOSING,
+    LARGEST_SEARCHED,
+    OPERATION,
+    Account,
+    TooMuch,
+)
 from tinygrad_edu.checking.conventions import CONVENTIONS
 from tinygrad_edu.checking.diagnosis import derived_rules, diagnose, one_line
 from tinygrad_edu.checking.formula import SheetError, show
@@ -26,7 +35,7 @@ from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.signature import checked
 from tinygrad_edu.core.value import Value
 
-#: How many entries of a claim the central difference is computed for.
+#: How many entries of a claim the central difference is computed for, if the sheet is not huge.
 CHECKED_ENTRIES = 8
 
 
@@ -97,12 +106,15 @@ class SheetReport:
         return table.html_table(self.title, self.rows, self.remarks)
 
     def rules(self) -> dict[str, str]:
-        """The derived rule for every claim that has one, in the learner's own names."""
+        """The derived rule for every claim that has one, in the learner's own names.
+
+        Of a very large sheet only the first ones, as many as there may be work for.
+        """
         if self.judged is None:
             return {}
-        with np.errstate(all="ignore"):
-            lab = Lab(self.judged)
-            found = {}
+        found: dict[str, str] = {}
+        with np.errstate(all="ignore"), contextlib.suppress(TooMuch):
+            lab = Lab(self.judged, Account(DIAGNOSING / 2, LARGEST_SEARCHED))
             for name, judgement in self.judged.judgements.items():
                 if judgement.truth is None:
                     continue
@@ -227,9 +239,9 @@ def check_text(
 def _judged(sheet: Sheet, convention: str, m: int | None) -> SheetReport:
     judged, remarks = judge(sheet, convention, m)
     diagnoses = diagnose(judged)
-    replay = Replay(judged.points[0].graph.cost)
+    differences = _Differences(judged)
     rows = [
-        replace(_row(judged, judgement, replay), diagnosis=diagnoses.get(judgement.claim.name))
+        replace(_row(judged, judgement, differences), diagnosis=diagnoses.get(judgement.claim.name))
         for judgement in judged.judgements.values()
     ]
     return SheetReport(
@@ -273,7 +285,24 @@ def check_sheets(
     return Batch(reports)
 
 
-def _row(judged: Judged, judgement: Judgement, replay: Replay) -> Row:
+class _Differences:
+    """Central differences of a judged sheet, of as many entries as there may be work for."""
+
+    def __init__(self, judged: Judged) -> None:
+        self.replay = Replay(judged.points[0].graph.cost)
+        self.each = 2 * sum(OPERATION + 4 * node.size for node in self.replay.order)
+        self.left = COMPARING
+        share = COMPARING // (self.each * max(len(judged.judgements), 1))
+        self.most = max(1, min(CHECKED_ENTRIES, share))
+
+    def entries(self, node: Value) -> list[int]:
+        """Which entries of a claim are compared; none where all the work is done."""
+        chosen = np.random.default_rng(0).permutation(node.size)[: self.most]
+        self.left -= self.each * len(chosen)
+        return sorted(int(i) for i in chosen) if self.left >= 0 else []
+
+
+def _row(judged: Judged, judgement: Judgement, differences: _Differences) -> Row:
     claim = judgement.claim
     statement = claim.last
     value = judged.points[0].run[statement.key]
@@ -299,8 +328,7 @@ def _row(judged: Judged, judgement: Judgement, replay: Replay) -> Row:
         if value is None and reason is not None and row.note is None:
             row = replace(row, note=str(reason))
         return row
-    chosen = np.random.default_rng(0).permutation(node.size)[:CHECKED_ENTRIES]
-    entries = sorted(int(i) for i in chosen)
+    entries = differences.entries(node)
     truth = judged.truth_at(0, (key, factor))
     rounding = judged.points[0].rounding
 
@@ -320,8 +348,10 @@ def _row(judged: Judged, judgement: Judgement, replay: Replay) -> Row:
         row,
         note=note,
         max_error=off,
-        numerical_error=numerical_error(
-            factor * replay.difference(node, entries),
+        numerical_error=None
+        if not entries
+        else numerical_error(
+            factor * differences.replay.difference(node, entries),
             np.ravel(value)[entries],
             np.ravel(truth)[entries],
             lambda: np.ravel(size())[entries],

@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.checking.account import Account
 from tinygrad_edu.checking.formula import Evaluator, Expr
 from tinygrad_edu.checking.sheet import Graph, Key, Statement
 from tinygrad_edu.checking.truth import KINKED, TOLERANCE, gradient_of
-from tinygrad_edu.checking.vocabulary import Budget, apply
+from tinygrad_edu.checking.vocabulary import apply
 from tinygrad_edu.core.sweep import reachable, sweep
 from tinygrad_edu.core.value import Value
 
@@ -93,10 +94,16 @@ def noisy_graph(cost: Value, noise: Noise) -> tuple[dict[Value, Any], dict[Value
 class NoisyEvaluator(Evaluator):
     """Computes formulas with every rounding made larger; `exactly` has the names as they are."""
 
-    def __init__(self, known: Mapping[Key, Any], noise: Noise, exactly: Mapping[Key, Any]) -> None:
-        super().__init__(known, Budget())
+    def __init__(
+        self,
+        known: Mapping[Key, Any],
+        noise: Noise,
+        exactly: Mapping[Key, Any],
+        account: Account,
+    ) -> None:
+        super().__init__(known, account)
         self.noise = noise
-        self.exact = Evaluator(exactly, Budget())
+        self.exact = Evaluator(exactly, account)
 
     def _compute(self, e: Expr) -> Any:
         if e.op == "number" and isinstance(e.extra, float):
@@ -109,7 +116,7 @@ class NoisyEvaluator(Evaluator):
         off = [self.noise(x) for x in args]
         if e.op == "**":
             off[1] = args[1]  # of a number below 0 only whole powers exist
-        return apply(e.op, e.extra, off, self.budget)
+        return apply(e.op, e.extra, off, self.account)
 
 
 def typed(number: float) -> float:
@@ -149,8 +156,15 @@ class Rounding:
 class RoundingOfLines(Rounding):
     """The same at one point of a sheet, of its lines too; `run` is what these give there."""
 
-    def __init__(self, graph: Graph, run: Mapping[Key, Any], backward: Iterable[Statement]) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        run: Mapping[Key, Any],
+        backward: Iterable[Statement],
+        account: Account,
+    ) -> None:
         super().__init__(graph.cost)
+        self.account = account
         self.values, self.run, self.backward = graph.values, run, list(backward)
         self._runs: list[dict[Key, Any]] = []
 
@@ -185,7 +199,7 @@ class RoundingOfLines(Rounding):
             key: now.get(v, v._data) if isinstance(v, Value) else v
             for key, v in self.values.items()
         }
-        evaluator = NoisyEvaluator(world, Noise(run + RUNS), exactly)
+        evaluator = NoisyEvaluator(world, Noise(run + RUNS), exactly, self.account)
         with np.errstate(all="ignore"):
             for statement in self.backward:
                 key = statement.key

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tinygrad_edu.core.plain import printable
+
 Shape = tuple[int, ...]
 
 #: How each verdict looks; those of the first three leave a derivation all right.
@@ -122,12 +124,14 @@ def rich_table(title: str, rows: Sequence[Row]) -> Any:
         from rich.text import Text
     except ImportError as error:
         raise ImportError("tables need the package rich: pip install rich") from error
-    table = Table(title=Text(title), title_justify="left", title_style="bold", expand=False)
+    table = Table(
+        title=Text(printable(title)), title_justify="left", title_style="bold", expand=False
+    )
     for name in COLUMNS:
         table.add_column(name, justify="right" if name in ("error", "numerical") else "left")
     for row in rows:
         style = STYLES[row.verdict][1]
-        *rest, verdict = cells(row)
+        *rest, verdict = map(printable, cells(row))
         table.add_row(Text(rest[0], style), *map(Text, rest[1:]), Text(verdict, style))
     return table
 
@@ -148,7 +152,7 @@ def remarks(rows: Sequence[Row]) -> list[str]:
                 said.append(f"    yours:   {row.formula}")
             if row.diagnosis.correction:
                 said.append(f"    correct: {row.diagnosis.correction}")
-    return said
+    return [printable(text) for text in said]
 
 
 def text_of(renderable: Any, width: int = 100) -> str:
@@ -157,7 +161,7 @@ def text_of(renderable: Any, width: int = 100) -> str:
 
     out = io.StringIO()
     Console(file=out, width=width, color_system=None, legacy_windows=False).print(renderable)
-    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+    return printable("\n".join(line.rstrip() for line in out.getvalue().splitlines()))
 
 
 def html_table(title: str, rows: Sequence[Row], more: Sequence[str] = ()) -> str:

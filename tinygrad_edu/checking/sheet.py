@@ -7,12 +7,14 @@ The forward lines can be computed again on other numbers (`Sheet.graph`): so ver
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import io
+import math
 import re
 import sys
 import tokenize
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,13 @@ import numpy as np
 
 from tinygrad_edu.calculus.axes import Origins
 from tinygrad_edu.checking import vocabulary
+from tinygrad_edu.checking.account import (
+    MOST_IN_GRAPH,
+    READING,
+    Account,
+    TooMuch,
+    entries_of,
+)
 from tinygrad_edu.checking.claims import COSTS, claimed
 from tinygrad_edu.checking.formula import (
     BINARY,
@@ -46,6 +55,9 @@ LONGEST_SHEET = 200_000
 #: Of the numbers beside a sheet, unpacked: those of a lecture's exercise are a thousandth of it.
 MOST_BYTES = 64_000_000
 MOST_STATEMENTS = 2_000
+#: What a character costs to be read, a number to be drawn; how much dearer an operation of a graph
+#: is than one that only computes: there and back, and on either side of a kink.
+_READ, _DRAWN, _RECORDED = 10_000, 30, 10
 #: The kinds of given numbers, with the arguments each takes.
 KINDS = {
     "normal": "", "binary": "", "onehot": "axis", "probabilities": "axis", "integers": "low, high",
@@ -171,13 +183,14 @@ class Sheet:
         self.claims: dict[str, Claim] = {}
         self.unread: list[Unread] = []
         self.cost_name = "J"
+        account = Account(READING)
         try:
-            _Parser(self).parse()
+            _Parser(self, account).parse()
         except SheetError as error:
             raise SheetError(error.message, error.line, error.column, name) from None
         self.data = self._checked_data(numbers or {})
-        self.numbers = self.draw(0) | self.data
-        main = self.graph(self.numbers)
+        self.numbers = self.draw(0, account) | self.data
+        main = self.graph(self.numbers, account)
         self.cost = main.cost
         self.main = main
         self.values = {key[0]: value for key, value in main.values.items()}
@@ -218,10 +231,28 @@ class Sheet:
 
     # --- numbers -------------------------------------------------------------------------------
 
-    def draw(self, seed: int) -> dict[str, Any]:
-        """Fresh numbers for all that is given, each of its kind; the same for the same seed."""
+    def draw(self, seed: int, account: Account | None = None) -> dict[str, Any]:
+        """Fresh numbers for all that is given, each of its kind; the same for the same seed.
+
+        Raises SheetError where they are more than `account` allows.
+        """
+        account = account or Account(READING)
         rng = np.random.default_rng([20240, seed])
-        return {name: given.draw(rng) for name, given in self.givens.items()}
+        found = {}
+        for name, given in self.givens.items():
+            with self.line_of(given.line):
+                account.charge(math.prod(given.shape), _DRAWN)
+                account.keep(math.prod(given.shape))
+            found[name] = given.draw(rng)
+        return found
+
+    @contextlib.contextmanager
+    def line_of(self, line: int) -> Iterator[None]:
+        """Where an account is used up inside, this line of the sheet was too much."""
+        try:
+            yield
+        except TooMuch as error:
+            raise SheetError(str(error), line, 1, self.name) from None
 
     def _checked_data(self, numbers: Mapping[str, Any]) -> dict[str, Any]:
         checked = {}
@@ -278,13 +309,19 @@ class Sheet:
         """Does a forward line add a number such as 1e-8, for safety only?"""
         return bool(self._bare)
 
-    def graph(self, numbers: Mapping[str, Any], without_tiny: bool = False) -> Graph:
+    def graph(
+        self,
+        numbers: Mapping[str, Any],
+        account: Account | None = None,
+        without_tiny: bool = False,
+    ) -> Graph:
         """The forward lines computed on `numbers`; every name's Value carries that name.
 
         With `without_tiny`, numbers such as the 1e-8 in ``log(A + 1e-8)`` are zero.
 
-        Raises SheetError where a line cannot be computed.
+        Raises SheetError where a line cannot be computed, or is more than `account` allows.
         """
+        account = account or Account(READING)
         claimed = {claim.of for claim in self.claims.values()}
         values: dict[Key, Any] = {}
         for name, given in self.givens.items():
@@ -293,13 +330,13 @@ class Sheet:
             else:
                 differentiable = given.kind not in _DISCRETE or name in claimed
                 values[name, 0] = Value(np.asarray(numbers[name], float), name, differentiable)
-        budget = vocabulary.Budget()
         constants: dict[Expr, Any] = {}
+        first = account.kept
         with np.errstate(all="ignore"):
             for statement in self.forward:
                 bare = self._bare.get(statement.key) if without_tiny else None
                 expr = bare or statement.expr
-                value = self._forward_value(statement, expr, values, budget, constants)
+                value = self._forward_value(statement, expr, values, account, constants)
                 if isinstance(value, (int, float)) and not isinstance(value, bool):
                     if statement.name in claimed:  # a number one wants the gradient of
                         at = numbers.get(statement.name, value)
@@ -309,8 +346,11 @@ class Sheet:
                         value = +value  # another name for it is a node of its own
                     value.name = statement.name
                 values[statement.key] = value
+                if account.kept - first > MOST_IN_GRAPH:
+                    raise SheetError(str(TooMuch()), statement.line, 1, self.name)
+        account.keep(account.kept - first)  # a gradient for each
         cost = values[self.cost_name, self._cost_version]
-        where = next(s for s in self.forward if s.key == (self.cost_name, self._cost_version))
+        where = next(s for s in reversed(self.forward) if s.name == self.cost_name)
         if not isinstance(cost, Value):
             raise SheetError(
                 f"the cost {self.cost_name} does not depend on anything given",
@@ -337,11 +377,19 @@ class Sheet:
         statement: Statement,
         expr: Expr,
         values: dict[Key, Any],
-        budget: vocabulary.Budget,
+        account: Account,
         constants: dict[Expr, Any],
     ) -> Any:
+        evaluator = Evaluator(values, account, constants)
+        before = account.left
         try:
-            return Evaluator(values, budget, constants).value(expr)
+            with self.line_of(statement.line):
+                value = evaluator.value(expr)
+                account.spend((before - account.left) * (_RECORDED - 1))
+                for part, made in evaluator.values.items():
+                    if part.op != "name":
+                        account.keep(entries_of(made))
+            return value
         except Uncomputable as error:
             if any(statement is other for other in self.forward[len(self.above_cost) :]):
                 return None  # the cost does not need it
@@ -369,24 +417,40 @@ def _is_tiny(e: Expr) -> bool:
     return e.op == "number" and isinstance(e.extra, float) and 0 < e.extra <= 1e-4
 
 
+#: Where Python ends a line; `str.splitlines` ends it at more.
+_NEWLINE = re.compile(r"\r\n|\r|\n")
+
+
+#: A text with formulas in it, and how long a sheet is that may not have any.
+_FORMATTED, _LONG = re.compile(r"""\b(?:f|fr|rf)['"]""", re.IGNORECASE), 20_000
+
+
 class _Parser:
     """Turns the text of a sheet into givens, statements and claims."""
 
-    def __init__(self, sheet: Sheet) -> None:
-        self.sheet = sheet
+    def __init__(self, sheet: Sheet, account: Account) -> None:
+        self.sheet, self.account = sheet, account
         self.known: set[str] = set()  # given and forward names
         self.claim_of: dict[str, str] = {}
         self.latest: dict[str, int] = {}
         self.statements: dict[str, list[Statement]] = {}
         self.in_backward = False
+        self.count = 0  # of statements
+        #: What the forward lines so far are where they are plain numbers: shapes are made of them.
+        self.plain: dict[Key, Any] = {}
+        self.computed = 0
+        self.source = sheet.source.replace("\ufeff", "")
+        #: The lines as Python counts them, as UTF-8, which is what it counts columns in.
+        self.lines = [line.encode("utf-8", "surrogatepass") for line in _NEWLINE.split(self.source)]
 
     def parse(self) -> None:
         sheet = self.sheet
         if len(sheet.source) > LONGEST_SHEET:
-            raise SheetError(f"a sheet has at most {LONGEST_SHEET} characters")
-        self.source, statements = read(sheet.source)
-        if len(statements) > MOST_STATEMENTS:
-            raise SheetError(f"a sheet has at most {MOST_STATEMENTS} lines", 1, 1)
+            line = sheet.source.count("\n", 0, LONGEST_SHEET) + 1
+            raise SheetError(f"a sheet has at most {LONGEST_SHEET} characters", line, 1)
+        self._refuse_texts()
+        self.source, statements = read(self.source)
+        self.lines = [line.encode("utf-8", "surrogatepass") for line in _NEWLINE.split(self.source)]
         self.cost_line = self._find_cost(statements)
         for node in statements:
             try:
@@ -430,9 +494,17 @@ class _Parser:
         if isinstance(node, Unreadable):
             raise SheetError(node.message, node.line, node.column)
         try:
-            self.statement(node)
+            with self.sheet.line_of(node.lineno):
+                self.statement(node)
         except RecursionError:
             raise SheetError("this line is nested too deeply", node.lineno, 1) from None
+
+    def _refuse_texts(self) -> None:
+        """Python takes quadratic time for ``f"{a}{b}…"``, which no formula has."""
+        if len(self.source) > _LONG:
+            for number, line in enumerate(self.source.split("\n"), 1):
+                if _FORMATTED.search(line.partition("#")[0]):
+                    raise SheetError("a text cannot stand in a sheet's formula", number, 1)
 
     # --- one statement -------------------------------------------------------------------------
 
@@ -444,8 +516,11 @@ class _Parser:
         elif isinstance(node, ast.AnnAssign):
             self._annotated(node)
         elif isinstance(node, ast.Assign):
-            for target in node.targets:
-                self._assign(node, target)
+            reader = self._reader(node)
+            again = self._shifted(node)
+            value = reader.read(again.value)
+            for target, shifted in zip(node.targets, again.targets, strict=True):
+                self._assign(node, target, shifted, value, reader)
         elif isinstance(node, ast.AugAssign):
             self._augmented(node)
         elif not isinstance(node, ast.Pass):
@@ -594,37 +669,38 @@ class _Parser:
         reader = Reader(self.sheet.formulas, self.sheet.source, self._version)
         try:
             e = Reader.read(reader, _at_start(node, ast.unparse(node), reader))
-            known = {s.key: s.expr for s in self.sheet.forward}
-            values: dict[Key, Any] = {}
-            for key, expr in known.items():
-                try:
-                    values[key] = Evaluator(values).value(expr)
-                except Uncomputable:
-                    continue  # computed from arrays, of no use for a shape
-            return Evaluator(values).value(e)
+            for statement in self.sheet.forward[self.computed :]:
+                value = Evaluator(self.plain, self.account).get(statement.expr)
+                if value is not None:  # else computed from arrays, of no use for a shape
+                    self.account.keep(entries_of(value))
+                    self.plain[statement.key] = value
+            self.computed = len(self.sheet.forward)
+            return Evaluator(self.plain, self.account).value(e)
         except (SheetError, Uncomputable) as error:
             message = error.message if isinstance(error, SheetError) else str(error)
             raise SheetError(f"{what}: {message}", node.lineno, node.col_offset + 1) from None
 
-    def _assign(self, node: ast.Assign, target: ast.expr) -> None:
-        reader = self._reader(node)
-        shifted = self._shifted(node)
-        value = shifted.value
+    def _assign(
+        self,
+        node: ast.Assign,
+        target: ast.expr,
+        shifted: ast.expr,
+        value: Expr,
+        reader: LineReader,
+    ) -> None:
         if isinstance(target, ast.Name):
-            self._add(node, target.id, reader.read(value), reader)
+            self._add(node, target.id, value, reader)
         elif isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
-            new = reader.read(value)
-            self._put(node, shifted.targets[node.targets.index(target)], new, reader)
+            self._put(node, shifted, value, reader)
         elif isinstance(target, (ast.Tuple, ast.List)):
             names = [t.id for t in target.elts if isinstance(t, ast.Name)]
             if len(names) != len(target.elts):
                 raise SheetError("names are needed on the left", node.lineno, node.col_offset + 1)
-            whole = reader.read(value)
             for i, name in enumerate(names):
-                if whole.op in ("tuple", "list") and len(whole.args) == len(names):
-                    part = whole.args[i]
+                if value.op in ("tuple", "list") and len(value.args) == len(names):
+                    part = value.args[i]
                 else:
-                    part = self.sheet.formulas.make("index", whole, self.sheet.formulas.number(i))
+                    part = self.sheet.formulas.make("index", value, self.sheet.formulas.number(i))
                 self._add(node, name, part, reader, advance=False)
             for name in names:
                 self.latest[name] = self.statements[name][-1].version
@@ -680,6 +756,11 @@ class _Parser:
         sheet = self.sheet
         if name in vocabulary.MODULES:
             raise SheetError(f"{name} is the name of a module", node.lineno, 1)
+        self.count += 1
+        if self.count > MOST_STATEMENTS:
+            raise SheetError(
+                f"a sheet has at most {MOST_STATEMENTS} lines that assign", node.lineno, 1
+            )
         if self._below_cost(node.lineno) and name not in self.claim_of:
             of = claimed(name, self.known)
             if of is not None and name not in self.known:
@@ -724,10 +805,19 @@ class _Parser:
                 self._add(ast.Pass(lineno=error.line), name, expr, reader, plain=False)
 
     def _reader(self, node: ast.stmt) -> LineReader:
-        text = _one_line(ast.get_source_segment(self.source, node) or "")
+        text = _one_line(self._text(node))
+        self.account.spend(_READ * len(text))
         self._parsed = self._reparsed(text, node)
         reader = LineReader(self.sheet.formulas, text, self._version, node)
         return reader
+
+    def _text(self, node: ast.stmt) -> str:
+        """The source of a statement: `ast.get_source_segment` splits all of it for each."""
+        first, last = node.lineno - 1, (node.end_lineno or node.lineno) - 1
+        lines = self.lines[first : last + 1]
+        lines[-1] = lines[-1][: node.end_col_offset]
+        lines[0] = lines[0][node.col_offset :]
+        return b"\n".join(lines).decode("utf-8", "surrogatepass")
 
     def _reparsed(self, text: str, node: ast.stmt) -> ast.stmt:
         try:
@@ -791,8 +881,8 @@ def load_sheet(path: str | Path, data: str | Path | Mapping[str, Any] | None = N
     that cannot be opened.
     """
     if str(path) == "-":
-        name, source = "standard input", sys.stdin.read(LONGEST_SHEET + 1)
-        beside = None
+        name, beside = "standard input", None
+        source = _standard_input()
     else:
         path = Path(path)
         name = str(path)
@@ -815,6 +905,18 @@ def sheet_of_text(
     """The sheet that a text is; see `load_sheet`."""
     numbers = _load_numbers(data) if isinstance(data, (str, Path)) else data
     return Sheet(text, name, numbers)
+
+
+def _standard_input() -> str:
+    if sys.stdin is None:  # `<&-`
+        raise SheetError("it is closed", sheet="standard input")
+    binary = getattr(sys.stdin, "buffer", None)
+    if binary is None:  # something that stands in for it
+        return sys.stdin.read(LONGEST_SHEET + 1)
+    try:
+        return str(binary.read(4 * LONGEST_SHEET + 1).decode())
+    except UnicodeDecodeError:
+        raise SheetError("this is not text in UTF-8", 1, 1, "standard input") from None
 
 
 def _load_numbers(path: str | Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.checking.account import Account
 from tinygrad_edu.checking.points import Point
 from tinygrad_edu.checking.sheet import Graph, Sheet
 from tinygrad_edu.core.ops import arithmetic, elementwise
@@ -50,8 +51,11 @@ class Side:
     sign: int
 
 
-def seek(sheet: Sheet, points: list[Point]) -> tuple[list[Point], list[tuple[Value, str]]]:
-    """Points at which sides are taken that the given ones do not take.
+def seek(
+    sheet: Sheet, points: list[Point], account: Account
+) -> tuple[list[Point], list[tuple[Value, str]]]:
+    """Points at which sides are taken that the given ones do not take, sought as long as `account`
+    has ample.
 
     Also the nodes of the first point that have a side for which no numbers were found, with what is
     to be said of it.
@@ -62,18 +66,18 @@ def seek(sheet: Sheet, points: list[Point]) -> tuple[list[Point], list[tuple[Val
 
     def use(graph: Graph) -> None:
         new = _taken(graph) & missing
-        if new and (point := Point(sheet, graph)).good and _safe(sheet, point):
+        if new and (point := Point(sheet, graph, account)).good and _safe(sheet, point):
             found.append(point)
             missing.difference_update(new)
 
     with np.errstate(all="ignore"):
-        for graph in _larger(sheet):
+        for graph in _larger(sheet, account):
             if not missing:
                 break
             use(graph)
         for side in sorted(missing)[:MOST_WALKS]:
             for start in range(STARTS):
-                walked = _walked(sheet, side, start) if side in missing else None
+                walked = _walked(sheet, side, start, account) if side in missing else None
                 if walked is not None:
                     use(walked)
     return found, [(wanted[side], _said(wanted[side], side)) for side in sorted(missing)]
@@ -135,14 +139,17 @@ def _safe(sheet: Sheet, point: Point) -> bool:
     return True
 
 
-def _graph(sheet: Sheet, numbers: dict[str, Any]) -> Graph | None:
+def _graph(sheet: Sheet, numbers: dict[str, Any], account: Account) -> Graph | None:
+    kept = account.kept
     try:
-        return sheet.graph(numbers)
+        return sheet.graph(numbers, account) if account.ample else None
     except (ValueError, ArithmeticError):  # SheetError is a ValueError
         return None
+    finally:
+        account.kept = kept  # few are of use, and only these stay
 
 
-def _larger(sheet: Sheet) -> Iterator[Graph]:
+def _larger(sheet: Sheet, account: Account) -> Iterator[Graph]:
     """The sheet on larger and larger numbers."""
     for scale in SCALES:
         for start in range(STARTS):
@@ -150,15 +157,15 @@ def _larger(sheet: Sheet) -> Iterator[Graph]:
             for name, given in sheet.givens.items():
                 if given.kind in ("normal", "positive"):
                     numbers[name] = scale * numbers[name]
-            if (graph := _graph(sheet, numbers)) is not None:
+            if (graph := _graph(sheet, numbers, account)) is not None:
                 yield graph
 
 
-def _walked(sheet: Sheet, side: Side, start: int) -> Graph | None:
+def _walked(sheet: Sheet, side: Side, start: int, account: Account) -> Graph | None:
     """The sheet on numbers that a side is taken for, by Newton steps of the entry nearest to it."""
     numbers = sheet.draw(600 + start)
     for _ in range(STEPS):
-        graph = _graph(sheet, numbers)
+        graph = _graph(sheet, numbers, account)
         if graph is None or side in _taken(graph):
             return graph
         apart, slope = _slope(sheet, _order(graph)[side.node], side)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.checking import vocabulary
-from tinygrad_edu.checking.formula import Expr
+from tinygrad_edu.checking.formula import DEEPEST, Expr
 from tinygrad_edu.checking.lab import Lab
 from tinygrad_edu.checking.rounding import agree
 from tinygrad_edu.checking.sheet import Key
@@ -36,6 +36,10 @@ _LINEAR = frozenset(
     {"sum", "mean", "transpose", "reshape", "broadcast_to", "sum_to", "getitem", "negative"}
 )
 _BILINEAR = frozenset({"multiply", "matmul"})
+#: A longer formula, shared parts written out, is no rule anybody could read.
+LONGEST_RULE = 1_000
+#: What a step of a derivation costs besides its formulas' values.
+_STEP = 50_000
 #: Whole numbers and masks that have no name are written out up to this many.
 _MOST_LISTED = 100
 
@@ -88,6 +92,9 @@ class Line(Operators):
         if constant == 0:
             return Line(lab, lab.formulas.number(1), new, 0.0)
         e = _written(lab, op, exprs, options, lines, new)
+        lab.account.spend(_STEP)
+        if e.length > LONGEST_RULE or e.depth > DEEPEST:
+            return Line(lab, _opaque(lab), new)
         factor, e = lab.simplest(e)
         return Line(lab, e, new, constant * factor)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.calculus.axes import Examples, find_examples
+from tinygrad_edu.checking.account import JUDGING, Account, entries_of
 from tinygrad_edu.checking.conventions import OF_SCALE, check_convention, moved, of_data, scales
 from tinygrad_edu.checking.formula import (
     Evaluator,
@@ -24,9 +25,11 @@ from tinygrad_edu.checking.truth import (
     largest_error,
     multiple_of,
 )
-from tinygrad_edu.checking.vocabulary import Budget
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
+
+#: What it costs to compare numbers with the truth, besides their number.
+_COMPARED = 40_000
 
 
 @dataclass
@@ -54,6 +57,7 @@ class Judged:
         self, sheet: Sheet, points: list[Point], examples: Examples | None, convention: str
     ) -> None:
         self.sheet, self.points = sheet, points
+        self.account = points[0].account
         self.examples, self.convention = examples, convention
         self.final = {claim.last.key: claim for claim in sheet.claims.values()}
         self.judgements: dict[str, Judgement] = {}
@@ -92,24 +96,29 @@ class Judged:
 
     def _judge(self, preferred: dict[str, tuple[Key, float]]) -> None:
         self.worlds = [dict(point.plain) for point in self.points]
-        evaluators = [Evaluator(world, Budget()) for world in self.worlds]
+        evaluators = [Evaluator(world, self.account) for world in self.worlds]
+        kept = self.account.kept
         self.judgements = {}
         with np.errstate(all="ignore"):
             for statement in self.sheet.backward:
                 claim = self.final.get(statement.key)
-                values = [
-                    e.get(statement.expr) if claim is None else e.array(statement.expr)
-                    for e in evaluators
-                ]
-                if claim is not None:
-                    judgement = self._judged(claim, values, preferred.get(claim.name))
-                    self.judgements[claim.name] = judgement
-                    if judgement.truth is not None:
-                        values = [
-                            self.truth_at(i, judgement.truth) for i in range(len(self.points))
-                        ]
+                with self.sheet.line_of(statement.line):
+                    values = [
+                        e.get(statement.expr) if claim is None else e.array(statement.expr)
+                        for e in evaluators
+                    ]
+                    if claim is not None:
+                        judgement = self._judged(claim, values, preferred.get(claim.name))
+                        self.judgements[claim.name] = judgement
+                        if judgement.truth is not None:
+                            values = [
+                                self.truth_at(i, judgement.truth) for i in range(len(self.points))
+                            ]
+                    self.account.keep(sum(map(entries_of, values)))
                 for world, value in zip(self.worlds, values, strict=True):
                     world[statement.key] = value
+        if preferred:
+            self.account.kept = kept  # these worlds take the place of those before
 
     def _judged(
         self, claim: Claim, given_truth: list[Any], preferred: tuple[Key, float] | None
@@ -189,6 +198,8 @@ class Judged:
 
         `key`: the line that gave them, as it runs or `given_truth` above it.
         """
+        for value in values:
+            self.account.spend(_COMPARED + 20 * entries_of(value))
         for i, value in enumerate(values):
             if value is None or np.shape(value) != np.shape(self.points[i].gradient(truth[0])):
                 return False
@@ -258,9 +269,13 @@ class Judged:
         for name, judgement in list(self.judgements.items()):
             if judgement.verdict != "wrong" or len(judgement.candidates) < 2:
                 continue
+            if not self.account.ample:
+                return
             best: tuple[int, dict[str, tuple[Key, float]]] | None = None
             fixed = {n: j.truth for n, j in self.judgements.items() if j.truth is not None}
             for truth in judgement.candidates:
+                if best is not None and not self.account.ample:
+                    break
                 chosen = {**fixed, name: truth}
                 self._judge(chosen)
                 if best is None or self.score < best[0]:
@@ -286,7 +301,7 @@ class Judged:
             return None
         expr = judgement.claim.last.expr
         with np.errstate(all="ignore"):
-            values = [Evaluator(world, Budget()).array(expr) for world in self.worlds]
+            values = [Evaluator(world, self.account).array(expr) for world in self.worlds]
         key = judgement.claim.last.key
         constant = self.multiple(values, judgement.truth, key, given_truth=True)
         m = self.examples.m
@@ -302,11 +317,11 @@ class Judged:
         tainted = {key}
         found = set()
         for statement in self.sheet.backward:
+            self.account.spend(2_000)
             if statement.key != key and any(name in tainted for name in names_in(statement.expr)):
                 tainted.add(statement.key)
-                for claim in self.sheet.claims.values():
-                    if statement in claim.statements:
-                        found.add(claim.name)
+                if statement.name in self.sheet.claims:
+                    found.add(statement.name)
         return found
 
     def is_parameter(self, claim: Claim) -> bool:
@@ -391,12 +406,19 @@ def judge(sheet: Sheet, convention: str = "auto", m: int | None = None) -> tuple
 
     `m`: the number of examples, where the sheet does not tell.
     """
-    points, remarks = points_of(sheet)
+    with sheet.line_of(max((s.line for s in sheet.backward), default=1)):
+        return _judged_within(sheet, convention, m, Account(JUDGING))
+
+
+def _judged_within(
+    sheet: Sheet, convention: str, m: int | None, account: Account
+) -> tuple[Judged, list[str]]:
+    points, remarks = points_of(sheet, account)
     unreached: list[tuple[Value, str]] = []
     if sheet.claims and any(point.good for point in points):
-        more, unreached = seek(sheet, points)
+        more, unreached = seek(sheet, points, account)
         points = points + more
-    points = points or [Point(sheet, sheet.main)]
+    points = points or [Point(sheet, sheet.main, account)]
     graph = points[0].graph
     examples = find_examples(graph.cost, m, sheet.origins(graph))
     remarks += remarks_on(sheet)

@@ -7,6 +7,7 @@ bounded in size before it is computed.
 from __future__ import annotations
 
 import difflib
+import functools
 import math
 import operator
 from collections.abc import Callable, Iterable
@@ -14,19 +15,22 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.checking import account as accounts
+from tinygrad_edu.checking.account import (
+    MOST_AXES,
+    MOST_ENTRIES,
+    Account,
+    entries_of,
+    shape_of,
+)
 from tinygrad_edu.core import ops as _ops  # noqa: F401  (loads the table of operations)
 from tinygrad_edu.core.ops import arithmetic, elementwise, reductions, shaping
 from tinygrad_edu.core.primitive import Primitive
 from tinygrad_edu.core.value import Value
 
-#: No array of a sheet has more entries or axes than this, no power of integers a larger exponent.
-MOST_ENTRIES = 2_000_000
-MOST_AXES = 8
+#: No power of whole numbers has a larger exponent; larger whole numbers become floats.
 LARGEST_EXPONENT = 64
-#: Corrections are sought by thousands of trials, so not among larger arrays than this.
-LARGEST_SEARCHED = 100_000
-#: Number of scalar operations a sheet may cost in one pass: about a second.
-MOST_WORK = 1_000_000_000
+LARGEST_WHOLE = 2**53
 
 MODULES = frozenset({"np", "numpy", "math"})
 ATTRIBUTES = ("T", "shape", "ndim", "size")
@@ -35,26 +39,6 @@ CONSTANTS: dict[str, Any] = {
     "float": "float64", "int": "int64", "bool": "bool", "float64": "float64",
     "float32": "float64", "int64": "int64", "int32": "int64", "bool_": "bool",
 }  # fmt: skip
-
-
-class Budget:
-    """The work a sheet may still cause; running out is an error, and the same on every machine."""
-
-    def __init__(self, work: int = MOST_WORK, most: int = MOST_ENTRIES) -> None:
-        self.left, self.most = work, most
-
-    def spend(self, entries: int, each: int = 1) -> None:
-        """Account for an operation that fills `entries` numbers at a cost of `each`."""
-        if entries > self.most:
-            raise ValueError(f"an array of {entries} entries is larger than a sheet may make")
-        self.left -= entries * each + 1
-        if self.left < 0:
-            raise ValueError("this sheet computes more than a sheet may")
-
-
-def shape_of(x: Any) -> tuple[int, ...]:
-    """The shape of a number, array, Value, or list of them."""
-    return x.shape if isinstance(x, Value) else np.shape(x)
 
 
 def _size(shape: tuple[int, ...]) -> int:
@@ -190,8 +174,10 @@ def _pad(x: Any, width: Any, mode: str = "constant") -> Any:
 
 def _scatter(x: Any, index: Any, shape: Any) -> Any:
     """What `derive` writes for zeros of a shape with numbers added at an index."""
-    parts = list(index) if isinstance(index, tuple) else [index]
-    return _addat(np.zeros(_checked_shape(shape)), parts, x)
+    at = _as_index(list(index) if isinstance(index, tuple) else [index])
+    zeros = np.zeros(_checked_shape(shape))
+    _checked_shape(accounts.indexed(zeros.shape, at))
+    return _added(zeros, at, x, zeros)
 
 
 def _slice(*limits: Any) -> slice:
@@ -209,6 +195,15 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
     if ord not in (None, "fro", 1, math.inf) and (axis is None) == (len(shape_of(x)) == 2):
         raise TypeError(f"a norm of matrices with ord={ord!r} has no place in a sheet")
     return np.linalg.norm(x, ord, axis, keepdims)
+
+
+def _spread(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A variance: of ddof= one number, which NumPy would broadcast."""
+
+    def spread(x: Any, axis: Any = None, ddof: Any = 0, **options: Any) -> Any:
+        return function(x, axis=axis, ddof=operator.index(_plain(ddof)), **options)
+
+    return spread
 
 
 def _sigmoid(x: Any) -> Any:
@@ -267,9 +262,9 @@ def _either(x: Any, y: Any) -> Any:
 
 def _power(x: Any, y: Any) -> Any:
     if isinstance(x, int) and isinstance(y, int):
-        if abs(y) > LARGEST_EXPONENT or abs(x) > 2**53:
+        if abs(y) > LARGEST_EXPONENT or abs(x) > LARGEST_WHOLE:
             raise ValueError(f"the exponent {y} is too large for whole numbers")
-        return float(x) ** y if y < 0 else x**y if abs(x) ** y < 2**53 else float(x) ** y
+        return float(x) ** y if y < 0 else x**y
     if not isinstance(x, Value) and not isinstance(y, Value):
         x = np.asarray(x)
         if x.dtype.kind in "iub":
@@ -314,14 +309,15 @@ def _numpy(*names: str) -> dict[str, Callable[..., Any]]:
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     **_numpy(
-        "sum", "mean", "prod", "max", "min", "amax", "amin", "argmax", "argmin", "var", "std",
-        "cumsum", "exp", "expm1", "log", "log1p", "log2", "log10", "sqrt", "tanh", "sin", "cos",
+        "sum", "mean", "prod", "max", "min", "amax", "amin", "argmax", "argmin", "cumsum",
+        "exp", "expm1", "log", "log1p", "log2", "log10", "sqrt", "tanh", "sin", "cos",
         "tan", "arctan", "sinh", "cosh", "abs", "absolute", "fabs", "sign", "square", "reciprocal",
         "maximum", "minimum", "where", "clip", "dot", "matmul", "multiply", "divide",
         "true_divide", "subtract", "add", "negative", "squeeze", "concatenate", "vstack", "hstack",
         "stack", "expand_dims", "swapaxes", "moveaxis", "ravel", "heaviside", "trace",
         "column_stack", "atleast_2d", "any", "all", "flip", "roll", "triu", "tril",
     ),
+    "var": _spread(np.var), "std": _spread(np.std),
     "transpose": _transpose, "reshape": _reshape, "outer": _outer, "power": _power, "pow": _power,
     "float_power": _power, "linalg.norm": _norm, "norm": _norm, "broadcast_to": _broadcast_to,
     "ones_like": _like(1.0), "zeros_like": _like(0.0), "empty_like": _like(0.0),
@@ -375,15 +371,32 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
 #: Arithmetic that arrays of floats need no care with while they are small.
 _PLAIN = {"+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide}
 _SMALL = 10_000
-_PRODUCTS = frozenset({"dot", "matmul"})
+_PRODUCTS = frozenset({"@", "dot", "matmul"})
 #: How much dearer than an addition.
-_DEAR = {"exp": 8, "log": 8, "tanh": 12, "**": 12, "power": 12, "softmax": 16, "sigmoid": 12}
+_DEAR = {
+    "exp": 8, "log": 8, "tanh": 12, "**": 12, "power": 12, "softmax": 16, "sigmoid": 12,
+    "cumsum": 4, "var": 4, "std": 4, "norm": 4, "linalg.norm": 4, "prod": 3_000, "repeat": 4,
+}  # fmt: skip
+#: Entry by entry: the result is as large as all arguments broadcast together. Of anything else it
+#: is no larger than the arguments, or than the function allows that makes it.
+_ENTRYWISE = frozenset(
+    name for name in FUNCTIONS if isinstance(getattr(np, name, None), np.ufunc)
+) - {"matmul"} | {"where", "clip", "leaky_relu"} | {
+    name for name in FUNCTIONS if name.startswith("leaky_relu_")
+}  # fmt: skip
+#: What a list costs for each number where it is made an array, and an index array for each entry.
+_LISTED, _PICKED = 1_000, 10
+
+
+#: Names are compared letter by letter up to this many, of this many letters.
+_MOST_COMPARED, _MOST_LETTERS = 300, 40
 
 
 def suggestion(name: str, known: Iterable[str] | None = None) -> str:
     """A known name similar to an unknown one, to put behind an error; by default a function's."""
     names = list(FUNCTIONS if known is None else known)
-    near = alike(name, names) or difflib.get_close_matches(name, names, n=1)
+    short = [other for other in names if len(other) <= _MOST_LETTERS][:_MOST_COMPARED]
+    near = alike(name, names) or difflib.get_close_matches(name[:_MOST_LETTERS], short, n=1)
     if not near:
         return ""
     return f"; did you mean {prefix(near[0]) if known is None else ''}{near[0]}?"
@@ -394,6 +407,7 @@ def alike(name: str, known: Iterable[str]) -> list[str]:
     return [other for other in known if other != name and looks(other) == looks(name)]
 
 
+@functools.lru_cache(4096)
 def looks(name: str) -> str:
     """What names that are easily taken for one another have in common."""
     return name.lower().replace("_", "").translate(str.maketrans("lio", "110"))
@@ -404,67 +418,92 @@ def prefix(name: str) -> str:
     return "" if name in OWN else "np."
 
 
-def apply(op: str, extra: Any, args: list[Any], budget: Budget) -> Any:
+def apply(op: str, extra: Any, args: list[Any], account: Account) -> Any:
     """The result of one operation of a formula; may raise what NumPy raises for misfits."""
     plain = _PLAIN.get(op)
     if plain is not None:
         x, y = args
         if type(x) is type(y) is np.ndarray and x.dtype == y.dtype == np.float64:
             if x.size * y.size <= _SMALL:
-                budget.left -= x.size * y.size
+                account.charge(x.size * y.size)
                 result = plain(x, y)
                 return result if result.ndim else result[()]
+    if op == "slice":
+        return slice(*(None if a is None else operator.index(_plain(a)) for a in args))
+    if op in ("tuple", "list"):
+        account.charge(entries_of(args), 0.0)  # what they hold is there already
+        account.spend(_LISTED * len(args))
+        return tuple(args) if op == "tuple" else list(args)
     if op in _OPERATORS:
-        result = _operate(op, args, budget)
+        result = _operate(op, args, account)
     elif op in ("call", "method"):
         name, options = extra
+        _charge(name, args, account)
         split = len(args) - len(options)
         given, named = args[:split], dict(zip(options, args[split:], strict=True))
-        function = (FUNCTIONS if op == "call" else METHODS)[name]
-        _account(name, given, budget)
-        result = function(*given, **named)
+        result = (FUNCTIONS if op == "call" else METHODS)[name](*given, **named)
     elif op == "attribute":
+        account.charge(entries_of(args[0]))
         result = (
             args[0].T if extra == "T" and isinstance(args[0], Value) else _about(args[0], extra)
         )
     elif op == "index":
-        result = _index(args[0], args[1:], budget)
-    elif op == "slice":
-        return slice(*(None if a is None else operator.index(_plain(a)) for a in args))
-    elif op == "tuple":
-        return tuple(args)
-    elif op == "list":
-        return list(args)
+        result = _index(args[0], args[1:], account)
     elif op == "setitem":
-        result = _setitem(args[0], args[1:-1], args[-1])
+        result = _setitem(args[0], args[1:-1], args[-1], account)
     else:  # "addat": a formula is made of nothing else
-        result = _addat(args[0], args[1:-1], args[-1])
-    result = _result(result)
-    if isinstance(result, np.ndarray):
-        budget.spend(result.size)
-    return result
+        result = _addat(args[0], args[1:-1], args[-1], account)
+    return _result(result, account)
 
 
-def _result(x: Any) -> Any:
+def _result(x: Any, account: Account) -> Any:
+    if isinstance(x, (np.ndarray, Value)) and x.ndim > MOST_AXES:
+        raise ValueError(f"{x.ndim} axes are more than a sheet may use")
     if isinstance(x, np.ndarray):
         if x.dtype.kind not in "fiub":
             raise TypeError("a formula of a sheet computes real numbers")
+        account.charge(x.size)
         return x if x.ndim else x[()]
+    if type(x) is int and abs(x) > LARGEST_WHOLE:
+        return float(x)
     return x
 
 
-def _operate(op: str, args: list[Any], budget: Budget) -> Any:
+def _charge(name: str, args: list[Any], account: Account) -> None:
+    """Account for an operation on all its arguments, named ones too, before it is computed."""
+    each = _DEAR.get(name, 1)
+    if len(args) == 2:  # what nearly every operation is
+        x, y = args
+        entries = (x.size if isinstance(x, (Value, np.ndarray)) else 1) * (
+            y.size if isinstance(y, (Value, np.ndarray)) else 1
+        )
+        if entries <= _SMALL and not isinstance(x, (list, tuple)) and type(y) not in (list, tuple):
+            account.charge(entries, each)
+            return
+    for a in args:
+        if isinstance(a, (list, tuple)):
+            account.charge(entries_of(a), _LISTED)
+    if name in _PRODUCTS and len(args) > 1:
+        account.charge(*accounts.product(*args[:2]))
+    elif name in _ENTRYWISE or name in _OPERATORS:
+        account.charge(accounts.broadcast(args), each)
+    else:
+        account.charge(sum(a.size for a in args if isinstance(a, (Value, np.ndarray))), each)
+
+
+def _operate(op: str, args: list[Any], account: Account) -> Any:
     for a in args:
         if a is None or isinstance(a, (str, slice)) or a is Ellipsis:
             raise TypeError(f"{a!r} is not a number")
     if isinstance(args[0], (tuple, list)) and not isinstance(args[0], np.ndarray):
         if op == "+" and len(args) == 2 and isinstance(args[1], (tuple, list)):
+            account.charge(entries_of(args), _LISTED)
             return type(args[0])([*args[0], *args[1]])  # shapes put together
+    if any(isinstance(a, (tuple, list)) for a in args):
+        account.charge(entries_of(args), _LISTED)
         args = [_array(list(a)) if isinstance(a, (tuple, list)) else a for a in args]
+    _charge(op, args, account)
     if len(args) == 2:
-        if isinstance(args[1], (tuple, list)):
-            args = [args[0], _array(list(args[1]))]
-        _account("matmul" if op == "@" else op, args, budget)
         args = [np.float64(a) if type(a) is bool else a for a in args]
         if op in "/":
             args = [np.float64(a) if isinstance(a, (int, float)) else a for a in args]
@@ -477,31 +516,6 @@ def _operate(op: str, args: list[Any], budget: Budget) -> Any:
 
 def _number_of_mask(a: Any) -> Any:
     return a.astype(float) if isinstance(a, (np.ndarray, np.bool_)) and a.dtype == bool else a
-
-
-def _account(name: str, args: list[Any], budget: Budget) -> None:
-    """Refuse what would be too large before it is computed."""
-    if name in ("matmul", *_PRODUCTS) and len(args) == 2:
-        a, b = shape_of(args[0]), shape_of(args[1])
-        inner = a[-1] if a else 1
-        outer = _size(a[:-1]) * (_size(b) // max(inner, 1) if b else 1)
-        budget.spend(outer, max(inner, 1))
-        return
-    if len(args) == 2:
-        x, y = args
-        entries = (x.size if isinstance(x, (Value, np.ndarray)) else 1) * (
-            y.size if isinstance(y, (Value, np.ndarray)) else 1
-        )
-        if entries <= _SMALL:
-            budget.left -= entries
-            return
-    shapes = [shape_of(a) for a in args if isinstance(a, (Value, np.ndarray))]
-    if len(shapes) > 1 and name not in ("concatenate", "vstack", "hstack", "stack"):
-        try:
-            shapes.append(np.broadcast_shapes(*shapes))
-        except ValueError:
-            pass  # the operation itself says so, in better words
-    budget.spend(max(map(_size, shapes), default=1), _DEAR.get(name, 1))
 
 
 def _about(x: Any, what: str) -> Any:
@@ -526,22 +540,29 @@ def _as_index(parts: list[Any]) -> Any:
     return made[0] if len(made) == 1 else made
 
 
-def _index(x: Any, parts: list[Any], budget: Budget) -> Any:
+def _index(x: Any, parts: list[Any], account: Account) -> Any:
+    account.charge(sum(map(entries_of, parts)), _PICKED)
     index = _as_index(parts)
     if isinstance(x, (tuple, list)):
         return x[index if isinstance(index, slice) else operator.index(index)]
     if not isinstance(x, Value):
         x = np.asarray(x)
-    shape = shaping._getitem_shape(shape_of(x), index=index)
-    budget.spend(_size(shape))
+    account.charge(accounts.indexed(shape_of(x), index), _PICKED)
     return x[index]
 
 
-def _setitem(x: Any, parts: list[Any], new: Any) -> Any:
-    """A copy of `x` with other numbers at an index."""
+def _changed(x: Any, parts: list[Any], new: Any, account: Account) -> tuple[Any, Any]:
+    """An index, and the array to change; both copies and what is put in are accounted for."""
+    account.charge(sum(map(entries_of, [x, *parts, new])), _PICKED)
     index = _as_index(parts)
+    account.charge(accounts.indexed(shape_of(x), index), 4 * _PICKED)
+    return index, x if isinstance(x, Value) else np.array(x, dtype=float)
+
+
+def _setitem(x: Any, parts: list[Any], new: Any, account: Account) -> Any:
+    """A copy of `x` with other numbers at an index."""
+    index, result = _changed(x, parts, new, account)
     if not isinstance(x, Value) and not isinstance(new, Value):
-        result = np.array(x, dtype=float)
         result[index] = new
         return result
     shape = shape_of(x)
@@ -554,11 +575,15 @@ def _setitem(x: Any, parts: list[Any], new: Any) -> Any:
     return arithmetic.where(keep, x, float(new))
 
 
-def _addat(x: Any, parts: list[Any], new: Any) -> Any:
+def _addat(x: Any, parts: list[Any], new: Any, account: Account) -> Any:
     """A copy of `x` with numbers added at an index, repeated ones as often as they occur."""
-    index = _as_index(parts)
+    index, result = _changed(x, parts, new, account)
+    return _added(x, index, new, result)
+
+
+def _added(x: Any, index: Any, new: Any, result: Any) -> Any:
+    """`x` with numbers added; in `result`, a copy of it, where these are plain."""
     if not isinstance(x, Value) and not isinstance(new, Value):
-        result = np.array(x, dtype=float)
         np.add.at(result, index, new)
         return result
     shape = shape_of(x)

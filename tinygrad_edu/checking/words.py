@@ -6,11 +6,14 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from tinygrad_edu.checking.formula import Expr, names_in, nodes
+from tinygrad_edu.checking.formula import Expr, names_in, nodes, parts
 from tinygrad_edu.checking.lab import Lab
 from tinygrad_edu.checking.parts import subproducts, summands
 from tinygrad_edu.checking.sheet import Key, Statement
 from tinygrad_edu.checking.truth import is_scalar
+
+#: A longer line is not searched: each trial costs as much as it is long.
+LONGEST_SEARCHED = 400
 
 
 class Words:
@@ -57,12 +60,12 @@ class Words:
             self.terms += summands(lab, rule)
         self.strong = [e for e in unique([*self.forms, *pieces]) if e.op != "name"]
         pieces += own
-        for _, e in nodes(line):
+        for _, e in nodes(line) if line.length <= LONGEST_SEARCHED else ():
             if isinstance(lab.value(e), np.ndarray) and e is not line:
                 pieces.append(e)
         self.factors = unique([*self.forms, *pieces, *self.arrays])
         #: Formulas the sheet itself contains, or that its rules are made of.
-        self.known = {sub for word in self.factors for _, sub in nodes(word)} | lab.written
+        self.known = {*parts(*self.factors), *lab.written}
 
     def _masks(self, visible: set[Key]) -> list[Expr]:
         """Where a forward line chooses: what is compared, its contrary, what a maximum passes."""

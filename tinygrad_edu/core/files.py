@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import math
 import os
 import secrets
 import stat
+import sys
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -21,12 +23,22 @@ from tinygrad_edu.core.primitive import GradError
 def write_whole(path: str | os.PathLike[str], write: Callable[[IO[bytes]], object]) -> None:
     """Let `write` fill a file at `path`: a reader finds the old or the new one, never half of one.
 
-    A symbolic link at `path` is replaced; what it points to stays as it is.
+    Where `path` is a symbolic link, the file that it points to is written. What is no regular file,
+    a device or a pipe, is written through, never replaced.
     Raises OSError where the folder is missing or full; the old file is then untouched.
     """
     path = Path(path)
     if not path.name:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if is_stream(path):
+        held = io.BytesIO()  # what is made may go back and forth in its file
+        write(held)
+        _write_through(path, held.getvalue())
+        return
+    if path.is_symlink():
+        path = Path(os.path.realpath(path))
+        if path.is_symlink():  # in a circle
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         with draft.open("xb") as file:
@@ -38,6 +50,56 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[IO[bytes]], objec
         with contextlib.suppress(OSError):
             draft.unlink()
         raise
+
+
+def is_stream(path: str | os.PathLike[str]) -> bool:
+    """Is this a device, a pipe, or another name of an open file (``/dev/stdout``)?"""
+    path = Path(path)
+    for _ in range(40):  # more links than that lead in a circle
+        if not path.is_symlink():
+            return path.exists() and not path.is_file() and not path.is_dir()
+        if path.parent.resolve().parts[1:2] == ("proc",):
+            return True
+        path = path.parent / path.readlink()
+    return False
+
+
+def _write_through(path: Path, content: bytes) -> None:
+    try:
+        if _is_standard_output(path):  # after what was printed before, and before what will be
+            sys.stdout.flush()
+            sys.stdout.buffer.write(content)
+            sys.stdout.flush()
+            return
+        with path.open("wb") as stream:
+            stream.write(content)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # an error of writing has none
+        raise
+
+
+def _is_standard_output(path: Path) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(sys.stdout.fileno()))
+    except (OSError, ValueError, AttributeError):  # closed, or something that stands in for it
+        return False
+
+
+def check_apart(
+    output: str | os.PathLike[str] | None, *inputs: str | os.PathLike[str] | None
+) -> None:
+    """Raises GradError where a file to be written is one of those to be read, by whatever name.
+
+    A device may be both: a terminal is.
+    """
+    if output is None or not os.path.isfile(output):
+        return
+    for read in inputs:
+        if read is not None and os.path.exists(read) and os.path.samefile(read, output):
+            raise GradError(
+                f"{os.fspath(output)} is read by this command and would be overwritten: "
+                "give the output another name"
+            )
 
 
 def write_npz(path: str | os.PathLike[str], numbers: Mapping[str, Any]) -> None:

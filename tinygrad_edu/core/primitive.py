@@ -19,6 +19,7 @@ from numpy import float64, ndarray
 
 from tinygrad_edu.core.habits import no_argument
 from tinygrad_edu.core.options import owned
+from tinygrad_edu.core.plain import printable
 
 Rule = Callable[..., Any]
 _FLOAT64 = np.dtype(float64)
@@ -27,6 +28,9 @@ Shape = tuple[int, ...]
 
 class GradError(ValueError):
     """Something about a graph or a gradient is wrong; the message says what and where."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class GradIndexError(GradError, IndexError):

@@ -23,6 +23,7 @@ from tinygrad_edu.core import habits
 from tinygrad_edu.core import sweep as sweeping
 from tinygrad_edu.core.operators import Operators, power
 from tinygrad_edu.core.ops import arithmetic, elementwise, linalg, reductions, shaping
+from tinygrad_edu.core.plain import printable
 from tinygrad_edu.core.primitive import GradError, Primitive, Shape, held_as, misfit, plain
 from tinygrad_edu.core.protocol import NumPyProtocol
 from tinygrad_edu.core.readonly import ReadOnly, frozen
@@ -571,7 +572,7 @@ class Value(NumPyProtocol, Operators):
     __hash__ = object.__hash__
 
     def __repr__(self) -> str:
-        name = f", name={self.name!r}" if self.name is not None else ""
+        name = printable(f", name={self.name!r}") if self.name is not None else ""
         if type(self._data) is not ndarray:
             return f"Value({self._data!s}{name})"
         text = np.array2string(self._data, prefix="Value(", separator=", ")

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 import tinygrad_edu as tg
+from tinygrad_edu.core.plain import printable
 from tinygrad_edu.drawing import draw, step_through
 from tinygrad_edu.drawing.renderer import write as write_file
 from tinygrad_edu.nn import decision_boundary, line_chart
@@ -178,7 +179,7 @@ class Report:
         self.table(
             "the lecture's lines, and those derived from the graph",
             ("lecture", "derived"),
-            [(row.formula, derived[str(row.of)].text) for row in result.rows],
+            [(row.formula, str(derived[str(row.of)])) for row in result.rows],
         )
         if picture:
             sheet.cost.backward()
@@ -258,7 +259,7 @@ def verdict(right: bool) -> str:
 
 def _cell(x: Any) -> str:
     if isinstance(x, (bool, str)):
-        return str(x)
+        return printable(str(x))
     if np.ndim(x):
         return f"array {np.shape(x)}"
     return f"{x:d}" if isinstance(x, (int, np.integer)) else f"{x:.6g}"

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.plain import printable
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.signature import Count, Natural, checked
 from tinygrad_edu.core.sweep import sweep
@@ -64,7 +65,7 @@ class Diagnosis(list[LayerDiagnosis]):
                 for d in self
             ),
         ]
-        return "\n".join(lines)
+        return printable("\n".join(lines))
 
     @checked
     def plot(self, path: str | os.PathLike[str], title: str = "gradients, layer by layer") -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.plain import printable
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.signature import checked
 from tinygrad_edu.core.sweep import reachable
@@ -31,7 +32,7 @@ class Collapsed:
     latex: list[str]
 
     def __str__(self) -> str:
-        return "\n".join(self.text)
+        return printable("\n".join(self.text))
 
     def _repr_latex_(self) -> str:
         return "$$\\begin{aligned}\n" + " \\\\\n".join(self.latex) + "\n\\end{aligned}$$"

@@ -8,6 +8,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from tinygrad_edu.calculus.axes import Origins
+from tinygrad_edu.core.plain import printable
 from tinygrad_edu.core.primitive import GradError, Shape
 from tinygrad_edu.core.signature import checked
 from tinygrad_edu.rules.deriving import Deriving
@@ -34,13 +35,17 @@ class Rule:
     scale: str = ""
     _explain: Callable[[], str] = field(default=str, repr=False, compare=False)
 
-    @cached_property
+    @property
     def why(self) -> str:
         """Where the line comes from: the chain rule by factors, shapes, sums, what was used."""
+        return printable(self._explained)
+
+    @cached_property
+    def _explained(self) -> str:
         return self._explain()
 
     def __str__(self) -> str:
-        return self.text
+        return printable(self.text)
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ class Derivation:
         raise KeyError(f"no rule for {name}; there are {', '.join(r.name for r in self.rules)}")
 
     def __str__(self) -> str:
-        return "\n".join([*self.definitions, *(rule.text for rule in self.rules)])
+        return printable("\n".join([*self.definitions, *(rule.text for rule in self.rules)]))
 
     def to_latex(self) -> str:
         """The rules as an aligned LaTeX block, each with its shape."""

@@ -22,6 +22,8 @@ from tinygrad_edu.rules.poly import Atom, Monomial, Number, Poly, rational, stri
 
 #: How many terms of polynomials one simplification may make before it gives up.
 WORK = 20_000
+#: … and for all lines of a derivation together: those after that are written as they come.
+ALL_WORK = 4 * WORK
 #: How deep definitions are opened to prove what a sum is.
 DEPTH_OF_PROOF = 4
 
@@ -54,6 +56,7 @@ class Simplifier:
     layout: Layout
     definitions: dict[Atom, Poly] = field(default_factory=dict)
     facts: dict[Atom, Relation] = field(default_factory=dict)
+    left: float = ALL_WORK
     _by_atom: dict[Atom, list[Relation]] = field(default_factory=dict)
     _proved: dict[Atom, Relation | None] = field(default_factory=dict)
     _products: dict[Atom, list[Relation]] = field(default_factory=dict)
@@ -96,7 +99,7 @@ class Simplifier:
 
     def simplify(self, p: Poly) -> tuple[Poly, list[Relation]]:
         """The shortest form found, and the relations used; `p` itself if the work runs out."""
-        self.algebra.work = WORK
+        work = self.algebra.work = min(WORK, self.left)
         used: list[Relation] = []
         try:
             best = self.normal(p)
@@ -121,6 +124,7 @@ class Simplifier:
         except Spent:
             return p, used[:0]
         finally:
+            self.left -= work - max(self.algebra.work, 0.0)
             self.algebra.work = float("inf")
 
     def _trials(self, p: Poly) -> Iterator[tuple[Relation, bool]]:
