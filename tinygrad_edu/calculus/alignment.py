@@ -114,7 +114,7 @@ def _indexed(node: Any, x: Any) -> Iterator[tuple[tuple[Any, int], tuple[Any, in
     for place, part in enumerate(parts):
         if part is None:
             new += 1
-        elif isinstance(part, int) and not isinstance(part, bool):
+        elif isinstance(part, int):
             old += 1
         elif isinstance(part, slice):
             if node.shape[new] == x.shape[old]:
@@ -132,6 +132,7 @@ def _indexed(node: Any, x: Any) -> Iterator[tuple[tuple[Any, int], tuple[Any, in
 
 
 def _picks(part: Any) -> bool:
-    """Is a part of an index an array of places?"""
-    plain = part is None or part is Ellipsis or isinstance(part, (int, np.integer, slice))
-    return not plain
+    """Is a part of an index an array of places, or a mask?"""
+    if isinstance(part, bool):
+        return True
+    return not (part is None or part is Ellipsis or isinstance(part, (int, slice)))
