@@ -155,7 +155,7 @@ def reduced(x: Any, rng: Rng) -> Any:
         rng, (tg.sum, tg.mean, tg.max, tg.min, tg.prod, tg.norm, tg.var, tg.std, tg.logsumexp),
     )  # fmt: skip
     if rng.random() < 0.3:
-        along = None if axis is None or isinstance(axis, tuple) else axis
+        along = -1 if axis is None or isinstance(axis, tuple) else axis
         return pick(rng, (tg.softmax, tg.log_softmax, tg.cumsum))(x, axis=along)
     return f(x, axis=axis, keepdims=keep)
 
@@ -390,15 +390,17 @@ FORMS = {
 
 @pytest.mark.parametrize("forms", FORMS.values(), ids=FORMS.keys())
 def test_all_forms_of_an_operation_meet_in_one_program(forms):
-    """Two by two and all together, on numbers apart and on numbers that tie and lie on kinks."""
+    """Two by two and all together, on numbers apart and on numbers that tie and lie on kinks.
+
+    The last term keeps every gradient away from 0, to which those of a softmax add up.
+    """
     apart = [{"x": np.random.default_rng(k).normal(size=(2, 3))} for k in range(2)]
     at_kinks = [{"x": np.full((2, 3), x)} for x in (0.0, 0.5)] + [{"x": np.round(apart[0]["x"])}]
     for several in [forms, *itertools.pairwise(forms), *zip(forms, forms[2:])]:
 
         def cost(x, several=several):
-            return sum(
-                tg.sum(tg.tanh(f(x)) * f(x) + f(x)) * (k + 1.0) for k, f in enumerate(several)
-            )
+            parts = [tg.sum(tg.tanh(f(x)) * f(x) + f(x)) for f in several]
+            return sum(z * (k + 1.0) for k, z in enumerate(parts)) + tg.sum(x * LIMITS)
 
         assert_program_is_right(cost, *apart, *at_kinks)
         assert_program_is_right(cost, *at_kinks, *apart)
@@ -457,3 +459,32 @@ def test_a_constant_of_zeros_keeps_their_signs(zeros):
         for i in np.ndindex(2, 2):
             sets = [[np.full((2, 2), x)] for x in (1.0, -2.0)]
             assert_program_follows(lambda xs, f=f, i=i: f(xs[0])[i], sets, 1e-14, scaled=False)
+
+
+LEFT_OUT = {
+    "a slice": lambda x: tg.sum(tg.sqrt(x)[1:]),
+    "one place": lambda x: tg.log(x)[2],
+    "where": lambda x: tg.sum(tg.where(tg.greater(x, 0.0), tg.sqrt(x), 0.0)),
+    "a mask": lambda x: tg.sum(tg.sqrt(x) * np.array([0.0, 1.0, 1.0])),
+    "a mask by index": lambda x: tg.sum((x**-0.5)[[False, True, True]]),
+    "a maximum": lambda x: tg.sum(tg.maximum(tg.sqrt(x), 0.5)),
+    "a clip": lambda x: tg.sum(tg.clip(x**0.5, 0.1, None) * x),
+    "a matrix of zeros": lambda x: tg.sum(np.array([[0.0, 1.0, 2.0]]) @ tg.sqrt(x)),
+    "single numbers": lambda x: tg.maximum(tg.sqrt(x[0]), 0.5) * x[1] + x[2],
+}
+
+
+@pytest.mark.parametrize("cost", LEFT_OUT.values(), ids=LEFT_OUT.keys())
+def test_what_a_branch_leaves_out_contributes_nothing_in_a_program_either(cost):
+    sets = [[np.array(x)] for x in ([1.0, 2.0, 3.0], [0.0, 2.0, 3.0], [0.0, 4.0, 0.25])]
+    assert_program_follows(lambda xs: cost(xs[0]), sets, 1e-13, scaled=False)
+    with np.errstate(all="ignore"):
+        assert np.isfinite(tg.compile(cost(tg.Value(sets[0][0], "x")))(x=sets[1][0])[1]["x"]).all()
+
+
+def test_the_square_of_a_root_at_0_has_no_gradient_in_a_program_either():
+    """There nothing is left out: nan is the honest answer."""
+    x = tg.Value(1.0, "x")
+    with np.errstate(all="ignore"):
+        _, gradients = tg.compile(tg.sqrt(x) ** 2)(x=0.0)
+    assert np.isnan(gradients["x"])

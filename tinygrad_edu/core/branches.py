@@ -9,6 +9,7 @@ every zero whether it is certain.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -38,12 +39,17 @@ _GENTLE = {
 }  # fmt: skip
 
 
+def gentle(nodes: Sequence[Any]) -> bool:
+    """Is every slope of a graph finite wherever its numbers are?"""
+    return _GENTLE.issuperset([v.op for v in nodes])
+
+
 def suspected(gradients: list[Any], order: list[Any]) -> bool:
     """Is there a nan in the gradients in which a sweep ended?"""
     arrays = [g for g in gradients if type(g) is not float and g is not None]
     if [g for g in gradients if type(g) is float and g != g]:
         return True
-    if not arrays or _GENTLE.issuperset([v.op for v in order]):
+    if not arrays or gentle(order):
         return False
     # The square of what has a nan in it is nan: there is no faster way to ask.
     return not all(np.vdot(g, g) >= 0 for g in arrays)

@@ -20,6 +20,7 @@ from tinygrad_edu.core.sweep import needed, reachable, sweep
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.program import floats, source
 from tinygrad_edu.program.arguments import Argument, Listed, Scalars
+from tinygrad_edu.program.careful import careful_where_steep
 from tinygrad_edu.program.lowering import lowered
 from tinygrad_edu.program.program import Program, lines
 from tinygrad_edu.program.rolling import can_roll, rolled
@@ -209,7 +210,10 @@ def _finished(
     code = compile(listing.source, "<program>", "exec")
     make = functools.partial(lines, code, listing.constants)
     told_so = "\n".join(told)
-    return Program([a for a, _ in arguments], listing.source, make, told_so, listing.constants)
+    careful = careful_where_steep(root, [(a.name, [s]) for a, s in arguments])
+    return Program(
+        [a for a, _ in arguments], listing.source, make, careful, told_so, listing.constants
+    )
 
 
 def _array_program(
@@ -307,7 +311,8 @@ def _float_program(
         "computed once, what depends on constants only was computed now, what no gradient needs "
         "is gone."
     )
-    return Program([a for a, _ in listed], text, make, story)
+    careful = careful_where_steep(root, [(a.name, symbols) for a, symbols in listed])
+    return Program([a for a, _ in listed], text, make, careful, story)
 
 
 def _bytes(n: int) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from tinygrad_edu.core.primitive import plain
 from tinygrad_edu.program.arguments import Argument, Scalars
+from tinygrad_edu.program.careful import Careful
 
 Run = Callable[..., tuple[Any, ...]]
 
@@ -41,12 +42,14 @@ class Program:
         arguments: Sequence[Argument | Scalars],
         source: str,
         make: Callable[[], Run],
+        careful: Careful | None,
         story: str,
         constants: Sequence[Any] = (),
     ) -> None:
         self.source = source
         self.constants = list(constants)
         self._make = make
+        self._careful = careful
         self._story = story
         self._arguments = arguments
         self._changed = [a for a in arguments if a.requires_grad and not a.handed_on]
@@ -79,6 +82,8 @@ class Program:
             found = run(*numbers)
         finally:
             self._idle.append(run)
+        if self._careful and self._careful.suspects(found[1]):
+            found = found[0], self._careful.gradients(numbers), *found[2:]
         for a in self._changed:
             a.hand_out(found[1])
         if len(found) == 2:
