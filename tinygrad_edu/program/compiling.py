@@ -177,6 +177,7 @@ def _backward(root: Symbol, wanted: Sequence[Symbol], table: Table) -> list[Symb
 
 def _finished(
     root: Symbol,
+    nodes: Sequence[Value],
     arguments: Sequence[tuple[Argument | Scalars, Symbol]],
     table: Table,
     story: Sequence[str],
@@ -210,7 +211,7 @@ def _finished(
     code = compile(listing.source, "<program>", "exec")
     make = functools.partial(lines, code, listing.constants)
     told_so = "\n".join(told)
-    careful = careful_where_steep(root, [(a.name, [s]) for a, s in arguments])
+    careful = careful_where_steep(root, [(a.name, [s]) for a, s in arguments], nodes)
     return Program(
         [a for a, _ in arguments], listing.source, make, careful, told_so, listing.constants
     )
@@ -237,7 +238,7 @@ def _array_program(
     symbols = _symbols(nodes, known, titles, table)
     story = [f"{sum(v.op is not None for v in nodes)} operations were recorded."]
     more = {key: symbols[value] for key, value in also.items()}
-    return _finished(symbols[cost], arguments, table, story, more)
+    return _finished(symbols[cost], nodes, arguments, table, story, more)
 
 
 def _rolled_program(cost: Value, nodes: Sequence[Value], slots: Sequence[Slot]) -> Program | None:
@@ -269,7 +270,7 @@ def _rolled_program(cost: Value, nodes: Sequence[Value], slots: Sequence[Slot]) 
         f"{recorded} operations on single numbers were recorded: {roller.groups} on arrays.",
         *roller.story,
     ]
-    return _finished(root, [(a, s) for a, s, _ in arguments], table, story, copied=True)
+    return _finished(root, nodes, [(a, s) for a, s, _ in arguments], table, story, copied=True)
 
 
 def _float_program(
@@ -311,7 +312,7 @@ def _float_program(
         "computed once, what depends on constants only was computed now, what no gradient needs "
         "is gone."
     )
-    careful = careful_where_steep(root, [(a.name, symbols) for a, symbols in listed])
+    careful = careful_where_steep(root, [(a.name, symbols) for a, symbols in listed], nodes)
     return Program([a for a, _ in listed], text, make, careful, story)
 
 

@@ -130,9 +130,7 @@ class _Writer:
         self.imports: list[str] = []
         self.constants: list[Any] = []
         self.text: dict[Symbol, str] = {}  # how a Symbol is read
-        # `part`: of a result that is handed out, while something is added to it.
-        own = ("np", "program", "constants", "float", "lost", "part", "TABLE")
-        self.names = Names([*own, *TABLE, *_USED])
+        self.names = Names(["np", "program", "constants", "float", "lost", "TABLE", *TABLE, *_USED])
         self.root: dict[Symbol, Symbol] = {}  # whose memory a Symbol looks at
         self.layouts: dict[Symbol, Any] = {}  # how looks lie in memory
         self.fixed: dict[Symbol, str] = {}  # memory that stays in place, by its name above
@@ -547,10 +545,7 @@ def _write_accumulate(
         look = memory
         for step, what in path:
             look += f"[{w.index(what)}]" if step == "at" else f".reshape({_dims(what)})"
-        if path and s in w.handed_out:
-            w.body.append(f"part = {look}")
-            look = "part"
-        elif path:
+        if path:
             look = w.view_above(look, f"{memory}_part")
         w.body.append(f"np.add({look}, {part}, out={look})")
 
@@ -589,8 +584,10 @@ CALLS: dict[Primitive, Callable[[_Writer, Symbol, str, list[str], Sequence[Symbo
 }  # fmt: skip
 
 
-#: Operations whose result is certain to be memory of their own.
+#: Operations whose result may be handed out as it is: certain to be memory of their own, and not
+#: made part by part, which goes faster where the parts stay in place.
 WRITTEN: set[Primitive | None] = {*UFUNCS, *REDUCTIONS, *CALLS}
+WRITTEN.remove(accumulate)
 
 
 def written(

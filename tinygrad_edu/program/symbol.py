@@ -296,7 +296,16 @@ def _multiply(x: Symbol, y: Symbol) -> Any:
         return -(x * y.parents[0])
     if x.op is ar.negative:
         return -(x.parents[0] * y)
+    if x.op is ar.multiply and _are_signs(y):
+        first = x.parents[1]
+        if first.constant and first.dtype == y.dtype and first._shape in ((), y._shape):
+            return x.parents[0] * (first * y)
     return None
+
+
+def _are_signs(x: Symbol) -> bool:
+    """Are all numbers of a constant 1 or -1? Only such may be multiplied with others first."""
+    return x.constant and bool(np.all(np.abs(x.value) == 1))
 
 
 def _divide(x: Symbol, y: Symbol) -> Any:
