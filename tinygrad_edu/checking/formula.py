@@ -506,8 +506,9 @@ class Evaluator:
     """Computes formulas, on arrays or on Values; each node once.
 
     `known` has the value of every name, by name and assignment. With `constants`, a dictionary to
-    keep them in, a number that has a name, or is a length, becomes a node where it meets a Value,
-    so that pictures and rules can show it and know where it comes from. Raises Uncomputable.
+    keep them in, the formulas make a graph: a number that has a name, or is a length, becomes a
+    node where it meets a Value, so that pictures and rules can show it and know where it comes
+    from. Raises Uncomputable, and TooMuch where `account` is used up.
     """
 
     def __init__(
@@ -539,11 +540,18 @@ class Evaluator:
             self.values[e] = failure = Uncomputable(_message(e, error), e)
             raise failure from None
         self.values[e] = result
-        self._remember(result)
+        if e.op != "name":  # which somebody else keeps
+            self._remember(result)
         return result
 
     def _remember(self, result: Any) -> None:
-        """Forget all results when they fill too much memory: what is needed is computed again."""
+        """Forget all results when they fill too much memory: what is needed is computed again.
+
+        Those of a graph stay in it, and are kept on the account.
+        """
+        if self.constants is not None:
+            self.account.keep(entries_of(result))
+            return
         self.remembered += OBJECT + entries_of(result)
         if self.remembered > MOST_REMEMBERED:
             self.remembered = 0

@@ -386,9 +386,6 @@ class Sheet:
             with self.line_of(statement.line):
                 value = evaluator.value(expr)
                 account.spend((before - account.left) * (_RECORDED - 1))
-                for part, made in evaluator.values.items():
-                    if part.op != "name":
-                        account.keep(entries_of(made))
             return value
         except Uncomputable as error:
             if any(statement is other for other in self.forward[len(self.above_cost) :]):
