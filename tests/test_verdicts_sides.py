@@ -124,7 +124,7 @@ def test_limits_for_safety_are_no_sides(guard):
 def test_nothing_is_sought_where_every_side_is_taken():
     sheet = Sheet(f"{NET}A = np.maximum(0, Z)\n{COST}dZ = dA * (Z > 0)\n")
     points, _ = points_of(sheet, Account(JUDGING))
-    assert seek(sheet, points) == ([], [])
+    assert seek(sheet, points, Account(JUDGING)) == ([], [])
     sheet = Sheet(f"{NET}A = np.maximum(9, Z)\n{COST}dZ = dA * (Z > 9)\n")
     found, unreached = seek(sheet, points_of(sheet, Account(JUDGING))[0], Account(JUDGING))
     assert unreached == []

@@ -54,10 +54,11 @@ def same_axes(node: Any) -> Iterator[tuple[tuple[Any, int], tuple[Any, int]]]:
             yield (node, n - (1 if columns == 1 else 2)), (x, rows - 2)
         if columns > 1:
             yield (node, n - 1), (y, columns - 1)
+        fewer = 1 if 1 in (rows, columns) else 0  # a vector leaves one axis of the two
         for z in parents:
             for i in range(3, len(z.shape) + 1):  # of several products each is for itself
-                if z.shape[-i] == shape[-i] != 1:
-                    yield (node, n - i), (z, len(z.shape) - i)
+                if z.shape[-i] == shape[fewer - i] != 1:
+                    yield (node, n - i + fewer), (z, len(z.shape) - i)
     elif op.name == "transpose":
         [x] = parents
         order = options.get("axes") or tuple(reversed(range(len(shape))))
