@@ -29,6 +29,8 @@ DELTA = 1e-9
 RUNS = 3
 #: Two numbers agree when they differ by less than this share of the terms they were added up from.
 SHARE = 1e-9
+#: A graph of more numbers than this is not run again and again.
+LARGEST = 1_000_000
 #: A difference quotient is off by about this share of the cost: rounding over its step of 1e-5.
 QUOTIENT = 1e-9
 #: An error of a difference quotient so small is shown as it is.
@@ -127,11 +129,17 @@ def typed(number: float) -> float:
     return 1.0 / int(digits)
 
 
+def _largest(x: Any) -> Any:
+    return np.full(np.shape(x), np.abs(x).max(initial=0.0))
+
+
 class Rounding:
     """What rounding can do to the gradients of a cost."""
 
     def __init__(self, cost: Value) -> None:
         self.cost = cost
+        #: Is there too much to run it all several times? Then the largest entry is the measure.
+        self.large = sum(node.size for node in reachable(cost, every=True)) > LARGEST
         self._graphs: dict[int, tuple[dict[Value, Any], dict[Value, Any]]] = {}
 
     def graph(self, run: int) -> tuple[dict[Value, Any], dict[Value, Any]]:
@@ -144,12 +152,16 @@ class Rounding:
     @functools.cached_property
     def of_cost(self) -> float:
         """The size of the terms that the cost was added up from."""
+        if self.large:
+            return float(np.abs(self.cost._data).max())
         return float(
             terms([self.graph(run)[0][self.cost] for run in range(RUNS)], self.cost._data).max()
         )
 
     def of_gradient(self, node: Value, true: Any, runs: int = RUNS) -> Any:
         """The size of the terms that a gradient was added up from, entry by entry."""
+        if self.large:
+            return _largest(true)
         return terms([gradient_of(node, self.graph(run)[1]) for run in range(runs)], true)
 
 
@@ -170,6 +182,8 @@ class RoundingOfLines(Rounding):
 
     def of_line(self, key: Key, value: Any, runs: int = RUNS) -> Any:
         """The size of the terms of a line as the sheet runs."""
+        if self.large:
+            return _largest(value)
         for run in range(len(self._runs), runs):
             self._runs.append(self._world(run, {}, self.run))
         return terms([world.get(key) for world in self._runs[:runs]], value)
@@ -183,6 +197,8 @@ class RoundingOfLines(Rounding):
         runs: int = RUNS,
     ) -> Any:
         """The same when each claim above it holds the gradient, times a factor, that it names."""
+        if self.large:
+            return _largest(value)
         worlds = [self._world(run, true, exactly, key) for run in range(runs)]
         return terms([world[key] for world in worlds], value)
 

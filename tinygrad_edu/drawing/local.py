@@ -28,6 +28,11 @@ _SIGNS = {
     "greater": (">", ">", _TEST), "greater_equal": ("≥", "≥", _TEST), "less": ("<", "<", _TEST),
     "less_equal": ("≤", "≤", _TEST), "equal": ("=", "=", _TEST), "not_equal": ("≠", "≠", _TEST),
 }  # fmt: skip
+#: Operations made for their last digits, which nobody writes: read by their definition.
+_OPENED = {
+    elementwise.tanh_slope, elementwise.power_term, elementwise.power_log,
+    elementwise.divide_or_zero,
+}  # fmt: skip
 _UNCHANGED = {"broadcast_to", "positive"}  # the shapes beside the formula say what they do
 
 
@@ -69,7 +74,7 @@ class Written(Operators):
 
     @classmethod
     def _apply(cls, op: Primitive, args: tuple[Any, ...], options: dict[str, Any]) -> Written:
-        if op is elementwise.tanh_slope:
+        if op in _OPENED:
             return op.definition(*args)  # type: ignore[misc, no-any-return]
         xs = [x if isinstance(x, Written) else cls.constant(x) for x in args]
         size = op.shape_rule(*(shape(x) for x in args), **options)
