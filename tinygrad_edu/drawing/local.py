@@ -75,7 +75,7 @@ class Written(Operators):
     @classmethod
     def _apply(cls, op: Primitive, args: tuple[Any, ...], options: dict[str, Any]) -> Written:
         if op in _OPENED:
-            return op.definition(*args)  # type: ignore[misc, no-any-return]
+            return op.definition(*args, **options)  # type: ignore[misc, no-any-return]
         xs = [x if isinstance(x, Written) else cls.constant(x) for x in args]
         size = op.shape_rule(*(shape(x) for x in args), **options)
         x = xs[0]
