@@ -25,8 +25,9 @@ ELEMENTWISE = frozenset(
     if hasattr(op, "rules")
 )
 _TIGHT = 1e-7
-#: What it costs to look at a formula as a link, and to find its slopes or write them.
-_SOUGHT, _FITTED = 30_000, 500_000
+#: What it costs to look at a formula as a link, and to find its slopes or write them; and for each
+#: of its tokens, to sweep it, twice where that meets a nan.
+_SOUGHT, _FITTED, _SWEPT = 30_000, 500_000, 60_000
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,7 @@ class Links:
         slopes, masking = [], False
         self.lab.account.spend(_FITTED)
         for i, point in enumerate(self.lab.points):
+            self.lab.account.spend(_SWEPT * e.length)
             p = Value(point.plain[key])
             try:
                 n = Evaluator({**point.plain, key: p}, self.lab.account).value(e)
