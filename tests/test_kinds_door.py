@@ -333,7 +333,7 @@ def test_a_keyword_that_is_not_honoured_is_refused_by_name(function, name, keywo
         lambda v: np.add(v, 1.0, where=True, casting="same_kind", order="K", subok=True),
         lambda v: np.concatenate([v, v], casting="same_kind"),
         lambda v: np.stack([v, v], out=None),
-        lambda v: np.dot(v, v, None),
+        lambda v: np.outer(v, v, None),
         lambda v: np.ravel(v, order="C"),
         lambda v: np.sum(a=v),
         lambda v: np.max(a=v, axis=0),
