@@ -107,8 +107,15 @@ GROWING = {
     "140 wrong lines": WRONG + numbered(140, "dA{j} = 3 * A{j} * X"),
     "60 layers with a mistake in each": layers(60, "Z"),
     "60 layers": layers(60, "A"),
-    "900 claims of one quantity": f"{HEAD}J = np.sum(X**2) / m\n"
-    + numbered(900, "c{i}: dX = 3 * X * X / m"),
+    "1,900 claims of one quantity": f"{HEAD}J = np.sum(X**2) / m\n"
+    + numbered(1900, "c{i}: dX = 3 * X * X / m"),
+    "1,900 right claims": f"{HEAD}J = np.sum(X**2) / m\n" + numbered(1900, "c{i}: dX = 2 * X / m"),
+    "lines that follow one another": f"{HEAD}J = np.sum(X**2) / m\nc0: dX = 3 * X * X / m\n"
+    + numbered(1900, "c{j}: dX = c{i} * 1"),
+    "many ties": "a: (50,) = binary\nb: (50,)\n" + "b = np.maximum(a, b)\n" * 1500
+    + "J = np.sum(b)\ndb = a\n",
+    "300 claims of one quantity": f"{HEAD}J = np.sum(X**2) / m\n"
+    + numbered(300, "c{i}: dX = 3 * X * X / m"),
     "300 states of one name": "a: (3,)\n" + "a = np.tanh(a)\n" * 300 + "J = np.sum(a)\n"
     + numbered(300, "c{i}: da = 3 * a"),
     "1,900 small lines": HEAD + numbered(1900, "c{i} = w * w * w * w * w * w") + END + "dw = w\n",

@@ -207,7 +207,9 @@ def _scale(rules: tg.Derivation) -> str:
 def _draw(arguments: argparse.Namespace) -> int:
     check_apart(arguments.out, arguments.sheet, Path(arguments.sheet).with_suffix(".npz"))
     sheet = tg.load_sheet(arguments.sheet)
-    wrong = _wrong(tg.check_sheet(sheet))
+    from tinygrad_edu.checking.report import wrong_lines
+
+    wrong = {of: f"wrong: {line}" for of, line in wrong_lines(sheet).items()}
     sheet.cost.backward()
     written = tg.render(sheet.cost, arguments.out, show=arguments.show, verdicts=wrong)
     if not is_stream(written):  # which may be this very output

@@ -67,6 +67,10 @@ class Account:
         if self.left < 0:
             raise TooMuch
 
+    def allow(self, work: float) -> None:
+        """A further task may cost so much."""
+        self.left += work
+
     def keep(self, entries: int) -> None:
         """Account for an object of so many numbers that stays."""
         self.kept += OBJECT + entries

@@ -69,6 +69,7 @@ def _at_least_something(lab: Lab, namer: Namer, judgement: Judgement) -> Diagnos
 def gradients_above(lab: Lab, before: Statement) -> dict[Key, tuple[Expr, float]]:
     """What is claimed above a statement: quantity, the learner's name, the factor of its scale."""
     above: dict[Key, tuple[Expr, float]] = {}
+    lab.account.spend(4_000 * len(lab.judged.final))
     for statement in itertools.takewhile(lambda s: s is not before, lab.sheet.backward):
         claim = lab.judged.final.get(statement.key)
         if claim is not None:

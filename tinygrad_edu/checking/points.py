@@ -23,6 +23,8 @@ FRESH = 3
 TRIES = 30
 #: A gradient below this share of the largest may be no more than rounding.
 TINY = 1e-6
+#: What it costs to sweep over a node twice more, besides its numbers.
+_SIDE = 80_000
 #: Operations that can switch a unit off.
 MASKING = frozenset({arithmetic.maximum, arithmetic.minimum, arithmetic.where, elementwise.relu})
 
@@ -52,6 +54,8 @@ class Point:
             if isinstance(value := graph.values[key], Value)
         ]
         self.kinks = Kinks(graph.cost, nodes, self.gradients)
+        if self.kinks.tied:  # the gradients to either side were computed too
+            self.account.spend(_SIDE * len(self.reached) + 20 * sum(v.size for v in self.reached))
         self._bare: Any = None
         self.stays = False  # is this one of the points a sheet is judged on?
         self.run = dict(self.plain)

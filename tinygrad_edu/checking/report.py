@@ -114,7 +114,7 @@ class SheetReport:
             return {}
         found: dict[str, str] = {}
         with np.errstate(all="ignore"), contextlib.suppress(TooMuch):
-            lab = Lab(self.judged, Account(DIAGNOSING / 2, LARGEST_SEARCHED))
+            lab = Lab(self.judged, Account(DIAGNOSING / 4, LARGEST_SEARCHED))
             for name, judgement in self.judged.judgements.items():
                 if judgement.truth is None:
                     continue
@@ -236,14 +236,24 @@ def check_text(
     return _judged(sheet_of_text(text, data), convention, m)
 
 
+def wrong_lines(sheet: Sheet) -> dict[str, str]:
+    """The quantities of which a sheet's line is wrong, with the line; not what is wrong with it."""
+    judged, _ = judge(sheet)
+    claims = [judged.judgements[name].claim for name in sorted(judged.wrong)]
+    return {claim.of: one_line(claim.last) for claim in claims}
+
+
 def _judged(sheet: Sheet, convention: str, m: int | None) -> SheetReport:
     judged, remarks = judge(sheet, convention, m)
     diagnoses = diagnose(judged)
     differences = _Differences(judged)
-    rows = [
-        replace(_row(judged, judgement, differences), diagnosis=diagnoses.get(judgement.claim.name))
-        for judgement in judged.judgements.values()
-    ]
+    judged.account.allow(COMPARING)
+    rows = []
+    for judgement in judged.judgements.values():
+        claim = judgement.claim
+        with sheet.line_of(claim.last.line):
+            row = _row(judged, judgement, differences)
+        rows.append(replace(row, diagnosis=diagnoses.get(claim.name)))
     return SheetReport(
         sheet=sheet.name,
         cost=sheet.cost_name,

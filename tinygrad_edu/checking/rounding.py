@@ -37,6 +37,8 @@ QUOTIENT = 1e-9
 SMALL = 1e-7
 #: A number typed with so many digits may stand for one that has more.
 DIGITS = 5
+#: What a named node costs to be computed and swept once more, and a name to be looked up.
+_NODE, _NAME = 200_000, 1_000
 #: Operators and functions of sheets whose results jump.
 _JUMPS = frozenset(
     {
@@ -210,7 +212,10 @@ class RoundingOfLines(Rounding):
         last: Key | None = None,
     ) -> dict[Key, Any]:
         """What every name is, up to the line `last`."""
+        if run not in self._graphs:
+            self.account.spend(_NODE * len(self.values))
         now, gradients = self.graph(run)
+        self.account.spend(_NAME * (len(self.values) + len(self.backward)))
         world = {
             key: now.get(v, v._data) if isinstance(v, Value) else v
             for key, v in self.values.items()
@@ -221,6 +226,7 @@ class RoundingOfLines(Rounding):
                 key = statement.key
                 if key in true and key != last:
                     node, factor = true[key]
+                    self.account.charge(node.size, 20)
                     world[key] = factor * gradient_of(node, gradients)
                 else:
                     world[key] = evaluator.get(statement.expr)

@@ -90,6 +90,11 @@ class Kinks:
             self._sides[node] = low, high
 
     @property
+    def tied(self) -> bool:
+        """Does any number of the graph sit on a kink?"""
+        return bool(self._sides)
+
+    @property
     def any(self) -> bool:
         """Does any of the gradients asked for depend on such a choice?"""
         return any(mask.any() for mask in self.masks.values())

@@ -29,7 +29,7 @@ from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
 
 #: What it costs to compare numbers with the truth, besides their number.
-_COMPARED = 40_000
+_COMPARED = 80_000
 
 
 @dataclass
@@ -258,6 +258,7 @@ class Judged:
         if not given_truth:
             return point.rounding.of_line(key, value, runs)
         true: dict[Key, tuple[Value, float]] = {}
+        self.account.spend(2_000 * len(self.judgements))
         for judgement in self.judgements.values():
             if judgement.truth is not None:
                 at, factor = judgement.truth
