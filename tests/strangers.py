@@ -8,6 +8,19 @@ from __future__ import annotations
 
 import random
 
+#: Begins a program that measures its own memory. (`ru_maxrss` starts from what the process that
+#: started it had held.)
+PEAK = """
+import resource
+
+def peak():
+    '''The most memory held so far, in kB.'''
+    try:
+        with open("/proc/self/status") as status:
+            return int(next(line.split()[1] for line in status if line.startswith("VmHWM")))
+    except FileNotFoundError:  # no Linux
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+"""
 HEAD = "m = 5\nX: (3, m)\nw: (1, 3)\n"
 END = "Z = w @ X\nJ = np.sum(Z**2) / m\ndZ = 2 * Z\n"
 

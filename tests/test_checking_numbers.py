@@ -69,10 +69,23 @@ SLIPS = {
     "its square": lambda dZ, n: dZ**2,
 }
 
+SLIPPED = ["the sign", "another scale of each row", "a term too many"]
+LAYOUTS = [{}, {"rows": True}, {"bias": False}]
 
-@pytest.mark.parametrize("slip", ["the sign", "another scale of each row", "a term too many"])
-@pytest.mark.parametrize("line", ["dZ3", "dZ2", "dZ1"])
-@pytest.mark.parametrize("layout", [{}, {"rows": True}, {"bias": False}], ids=str)
+
+def every_third(*choices):
+    """All combinations; but for one in three, with each choice among them, they are slow."""
+    return [
+        pytest.param(*chosen, marks=pytest.mark.slow if sum(places) % 3 else ())
+        for places, chosen in zip(
+            itertools.product(*(range(len(choice)) for choice in choices)),
+            itertools.product(*choices),
+            strict=True,
+        )
+    ]
+
+
+@pytest.mark.parametrize("layout, line, slip", every_third(LAYOUTS, ["dZ3", "dZ2", "dZ1"], SLIPPED))
 def test_numbers_computed_rightly_from_a_wrong_gradient_follow(layout, line, slip):
     v = deep(**layout)
     judged = tg.compare(v["J"], backward(v, {line: SLIPS[slip]}, **layout), convention="lecture")
@@ -166,9 +179,9 @@ HIDDEN = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("layout", [{}, {"rows": True}, {"bias": False}], ids=str)
-@pytest.mark.parametrize("line, slip, mistake", HIDDEN.values(), ids=HIDDEN)
-def test_a_mistake_in_a_line_nobody_handed_in_is_found(line, slip, mistake, layout):
+@pytest.mark.parametrize("layout, hidden", every_third(LAYOUTS, HIDDEN))
+def test_a_mistake_in_a_line_nobody_handed_in_is_found(layout, hidden):
+    line, slip, mistake = HIDDEN[hidden]
     v = deep(**layout)
     found = parameters_only(backward(v, {line: slip}, **layout))
     judged = tg.compare(v["J"], found, convention="lecture")

@@ -343,7 +343,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(PIECES, max_size=14).map(" ".join))
 def test_any_text_gives_a_verdict_or_a_sheet_error(text):
     try:
@@ -353,7 +353,7 @@ def test_any_text_gives_a_verdict_or_a_sheet_error(text):
     json.dumps(tg.check_sheet(sheet).to_json(), allow_nan=False)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.text(max_size=60))
 def test_any_characters_give_a_sheet_error_or_a_sheet(text):
     try:

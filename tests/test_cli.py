@@ -47,8 +47,14 @@ def sheets(tmp_path):
 
 def test_version_and_help_exit_with_0():
     assert run("--version").stdout == f"tinygrad-edu {tg.__version__}\n"
-    for command in ((), ("lecture",), ("check",), ("derive",), ("draw",), ("new",)):
-        assert "usage: tinygrad-edu" in run(*command, "-h").stdout
+    assert "usage: tinygrad-edu" in run("-h").stdout
+
+
+@pytest.mark.parametrize("command", ["lecture", "check", "derive", "draw", "new"])
+def test_every_command_has_a_help_of_its_own(command, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        cli.main([command, "-h"])
+    assert f"usage: tinygrad-edu {command}" in capsys.readouterr().out
 
 
 def test_the_lecture_in_a_process_of_its_own_exits_with_0_and_writes_pictures(tmp_path):
@@ -171,15 +177,8 @@ def test_check_prints_json(sheets):
     assert broken["error"]
 
 
-def test_check_writes_a_page(sheets, tmp_path):
-    run("check", sheets[1], "--html", tmp_path / "report.html")
-    assert "dW" in (tmp_path / "report.html").read_text(encoding="utf-8")
-
-
-def test_derive_prints_the_lines_in_three_notations(sheets):
-    assert "dW = (1/m) dZ Xᵀ" in run("derive", sheets[0]).stdout
+def test_derive_prints_lines_and_source(sheets):
     assert run("derive", "-", "--wrt", " b", stdin=RIGHT).stdout.startswith("db = ")
-    assert r"\begin{aligned}" in run("derive", sheets[0], "--as", "latex").stdout
     source = run("derive", sheets[0], "--as", "numpy").stdout
     assert "import numpy as np" in source
     compile(source, "derived", "exec")

@@ -10,12 +10,22 @@ import pytest
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
 
+#: Those that train for many seconds.
+SLOW = ("09_digits", "12_boltzmann")
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=[example.stem for example in EXAMPLES])
+
+@pytest.mark.parametrize(
+    "example",
+    [
+        pytest.param(example, marks=pytest.mark.slow if example.stem in SLOW else ())
+        for example in EXAMPLES
+    ],
+    ids=lambda example: example.stem,
+)
 def test_example_runs(example, tmp_path):
     done = subprocess.run(
         [sys.executable, "-W", "error", example],
-        cwd=tmp_path, capture_output=True, text=True, encoding="utf-8", timeout=60,
+        cwd=tmp_path, capture_output=True, text=True, encoding="utf-8", timeout=120,
     )  # fmt: skip
     if "pip install" in done.stderr:
         pytest.skip(done.stderr.strip().splitlines()[-1])  # an extra that is not installed

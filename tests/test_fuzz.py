@@ -1,6 +1,6 @@
 """Bad input to every public function of the graph: a clear error, and never another exception.
 
-5,000 calls with wrong types, shapes, options and numbers. ``FUZZED=100000`` tries more.
+3,000 calls with wrong types, shapes, options and numbers. ``FUZZED=100000`` tries more.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import tinygrad_edu as tg
 from tinygrad_edu import GradError, Value
 from tinygrad_edu.core.primitive import Primitive
 
-FUZZED = int(os.environ.get("FUZZED", "5000"))
+FUZZED = int(os.environ.get("FUZZED", "3000"))
 
 #: What may escape: the package's own error (a ValueError) and TypeError; IndexError for an index.
 ALLOWED = (GradError, TypeError)

@@ -86,6 +86,7 @@ def test_adding_a_contribution_in_place_is_what_the_rule_says():
         assert np.array_equal(before, expected)
 
 
+@pytest.mark.slow
 def test_the_long_runs_leave_nothing_behind_in_a_short_one_either():
     assert life.large_graph(3000)["left"] == 0
     for step, times in ((life.steps_by_hand(), 100), (life.steps_of_fit(), 1)):

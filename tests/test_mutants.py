@@ -125,7 +125,10 @@ def survivors(name: str, monkeypatch: pytest.MonkeyPatch) -> tuple[int, list[str
     return tried, missed
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if i % 4 else ()) for i, name in enumerate(RULES)],
+)
 def test_every_mutant_of_every_rule_is_noticed(name, monkeypatch):
     tried, missed = survivors(name, monkeypatch)
     assert tried >= 5

@@ -101,7 +101,7 @@ def test_a_table_in_ascii_keeps_its_columns(monkeypatch):
 )  # fmt: skip
 @pytest.mark.parametrize(
     "settings",
-    [{"PYTHONIOENCODING": "ascii"},
+    [pytest.param({"PYTHONIOENCODING": "ascii"}, marks=pytest.mark.slow),
      {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C", "PYTHONIOENCODING": ""}],
     ids=["PYTHONIOENCODING", "LC_ALL"],
 )  # fmt: skip

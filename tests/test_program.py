@@ -235,7 +235,7 @@ def run_recipe(steps, leaves):
     return tg.sum(total)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(tensor_programs())
 def test_random_tensor_programs_equal_the_graph(case):
     steps, seed = case
@@ -264,7 +264,7 @@ PARTS = [
 ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, len(PARTS) - 1), st.integers(0, 99)), max_size=9),
     st.integers(0, 2**32 - 1),

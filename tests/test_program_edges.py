@@ -22,7 +22,7 @@ import tinygrad_edu as tg
 from tests.test_program import assert_program_is_right
 from tinygrad_edu.core.ops.elementwise import xdivy
 
-EDGES = int(os.environ.get("EDGES", "60"))
+EDGES = int(os.environ.get("EDGES", "30"))
 
 Rng = np.random.Generator
 

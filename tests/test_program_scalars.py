@@ -218,7 +218,7 @@ def run_block(steps, values):
     return values[-3:]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(scalar_graphs())
 def test_random_scalar_graphs_equal_the_graph(case):
     steps, repeats, seed, mixed = case

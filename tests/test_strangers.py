@@ -1,8 +1,7 @@
 """Small texts that ask for much are judged or refused, in words, within 10 s and 700 MB.
 
 Each is read by the command line in a process without limits of its own, of which processor time and
-peak memory are measured. ``STRANGERS`` is the number of texts made up at random; above 100 every
-text of `strangers.GROWING` is read by every command, else the quick ones.
+peak memory are measured. ``STRANGERS`` is the number of texts made up at random.
 """
 
 from __future__ import annotations
@@ -17,14 +16,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from strangers import END, GROWING, HEAD, grown, layers
+from strangers import END, GROWING, HEAD, PEAK, grown, layers
 
 import tinygrad_edu as tg
 from tinygrad_edu.checking.account import READING, Account, TooMuch, entries_of, indexed
 from tinygrad_edu.checking.formula import SheetError
 from tinygrad_edu.checking.sheet import Sheet
 
-STRANGERS = int(os.environ.get("STRANGERS", "20"))
+STRANGERS = int(os.environ.get("STRANGERS", "10"))
 SECONDS, MEMORY = 10, 700_000
 ROOT = Path(__file__).parent.parent
 #: Those that take longest: they are judged to the end.
@@ -33,7 +32,9 @@ SLOW = (
     "a product of many numbers", "a graph that just fits", "300 claims of one quantity",
     "1,900 small lines", "masks over masks", "shared matrix products",
 )  # fmt: skip
-CHILD = """
+CHILD = (
+    PEAK
+    + """
 import gc, json, sys, time, warnings
 import tinygrad_edu as tg
 from tinygrad_edu.cli import main
@@ -47,8 +48,9 @@ for path in json.load(sys.stdin):
     sys.stdout = said
     gc.collect()  # the next text has memory of its own, as in another process
     took[path] = code, time.process_time() - started
-print(json.dumps(took))
+print(json.dumps([took, peak()]))
 """
+)
 
 
 def read(desk: Path, texts: dict[str, str], *command: str) -> dict[str, str]:
@@ -56,34 +58,39 @@ def read(desk: Path, texts: dict[str, str], *command: str) -> dict[str, str]:
     paths = {name: str(desk / f"{i}.sheet") for i, name in enumerate(texts)}
     for name, path in paths.items():
         Path(path).write_text(texts[name])
-    child = subprocess.Popen(
+    done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", CHILD, *command],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        input=json.dumps([*paths.values()]), capture_output=True, text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"},
     )  # fmt: skip
-    child.stdin.write(json.dumps(list(paths.values())).encode())
-    child.stdin.close()
-    answer, errors = child.stdout.read(), child.stderr.read()
-    child.stdout.close(), child.stderr.close()
-    _, status, used = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    assert status == 0, errors.decode()[-1500:]
-    assert used.ru_maxrss < MEMORY
-    took = json.loads(answer)
+    assert done.returncode == 0, done.stderr[-1500:]
+    took, peak = json.loads(done.stdout)
+    assert peak < MEMORY
     slow = {name: took[path][1] for name, path in paths.items() if took[path][1] > SECONDS}
     assert not slow
     assert {took[path][0] for path in paths.values()} <= {0, 1, 2}
     return {name: Path(path + ".said").read_text("utf-8") for name, path in paths.items()}
 
 
-def test_texts_that_grow_are_judged_or_refused(tmp_path):
-    texts = {name: text for name, text in GROWING.items() if name not in SLOW or STRANGERS > 100}
+def some_and_all(some, everything):
+    """Two sets of names to test with: the other tests wait for the first alone."""
+    return pytest.mark.parametrize(
+        "names", [some, pytest.param(everything, marks=pytest.mark.slow)], ids=["some", "all"]
+    )
+
+
+@some_and_all([name for name in GROWING if name not in SLOW][::9], GROWING.keys() - SLOW)
+def test_texts_that_grow_are_judged_or_refused(names, tmp_path):
+    texts = {name: GROWING[name] for name in sorted(names)}
     for name, said in read(tmp_path, texts, "check", "--json").items():
         (report,) = json.loads(said)
         assert report["rules"] or re.search(r"line \d+, column \d+: ", report["error"]), name
 
 
-@pytest.mark.parametrize("name", SLOW if STRANGERS > 100 else SLOW[:2])
+@pytest.mark.parametrize(
+    "name",
+    [SLOW[3], *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW if name != SLOW[3])],
+)
 def test_a_text_that_grows_slowly_is_judged(name, tmp_path):
     said = read(tmp_path, {name: GROWING[name]}, "check", "--json")
     (report,) = json.loads(said[name])
@@ -92,10 +99,10 @@ def test_a_text_that_grows_slowly_is_judged(name, tmp_path):
 
 
 @pytest.mark.parametrize("command", [("derive",), ("draw", "-o", "x.dot")], ids=" ".join)
-def test_texts_that_grow_are_derived_and_drawn_within_bounds(command, tmp_path, monkeypatch):
+@some_and_all(["many numbers, many shapes"], GROWING.keys())
+def test_texts_that_grow_are_derived_and_drawn_within_bounds(names, command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    names = GROWING if STRANGERS > 100 else ("shared terms", "many numbers, many shapes")
-    said = read(tmp_path, {name: GROWING[name] for name in names}, *command)
+    said = read(tmp_path, {name: GROWING[name] for name in sorted(names)}, *command)
     assert all("Traceback" not in one for one in said.values())
 
 

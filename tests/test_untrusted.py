@@ -21,12 +21,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from strangers import PEAK
 
 import tinygrad_edu as tg
 from tinygrad_edu import GradError, nn
 from tinygrad_edu.core.files import read_npz, write_whole
 
-UNTRUSTED = int(os.environ.get("UNTRUSTED", "400"))
+UNTRUSTED = int(os.environ.get("UNTRUSTED", "100"))
 ROOT = Path(__file__).parent.parent
 SHEETS = [*Path(__file__).parent.glob("sheets/*.sheet")]
 SHEETS += (ROOT / "tinygrad_edu" / "lecture" / "sheets").glob("*.sheet")
@@ -86,8 +87,10 @@ TRAPS = [
 ]  # fmt: skip
 
 #: Reads every sheet named on standard input, one path a line; prints what it said, as JSON.
-CHILD = """
-import ast, json, resource, sys, time
+CHILD = (
+    PEAK
+    + """
+import ast, json, sys, time
 import numpy as np
 import tinygrad_edu as tg
 from tinygrad_edu.core.value import Value
@@ -125,8 +128,9 @@ for path in json.loads(sys.stdin.read()):
     verdicts = [row.verdict for row in report.rows]
     said[path] = next((error for error in errors if error is not None), verdicts)
 print(json.dumps({"said": said, "seen": seen, "seconds": seconds,
-                  "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}))
+                  "peak": peak()}))
 """
+)
 #: Seconds of processor time for any sheet, and kB of memory.
 SECONDS, MEMORY = 10, 700_000
 
@@ -171,14 +175,18 @@ def test_the_hook_sees_what_a_sheet_must_not_do(tmp_path):
 
 
 @pytest.mark.parametrize("place", ["forward", "claim"])
-def test_a_trap_in_a_sheet_catches_nobody(place, tmp_path):
+@pytest.mark.parametrize(
+    "start", [1, *(pytest.param(start, marks=pytest.mark.slow) for start in (0, 2, 3))]
+)
+def test_a_trap_in_a_sheet_catches_nobody(place, start, tmp_path):
+    traps = TRAPS[start::4]
     head, tail = HEAD.rsplit("J", 1)
     texts = [
         f"{head}q = {trap}\nJ{tail}dw = q\n" if place == "forward" else f"{HEAD}dw = {trap}\n"
-        for trap in TRAPS
+        for trap in traps
     ]
     said = judged(tmp_path, texts)
-    assert sum(isinstance(one, str) for one in said.values()) > len(TRAPS) // 2
+    assert sum(isinstance(one, str) for one in said.values()) > len(traps) // 2
     assert not any(one == ["correct"] for one in said.values())
 
 
@@ -388,6 +396,7 @@ net.save(sys.argv[1] + ".done")
 """
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_any_moment_goes_on_and_ends_the_same_to_the_bit(tmp_path):
     rng = random.Random(3)
     epochs = str(10 + 4 * KILLS)
