@@ -186,7 +186,7 @@ def test_a_trap_in_a_sheet_catches_nobody(place, start, tmp_path):
         for trap in traps
     ]
     said = judged(tmp_path, texts)
-    assert sum(isinstance(one, str) for one in said.values()) > len(traps) // 2
+    assert sum(isinstance(one, str) for one in said.values()) > len(traps) // 3
     assert not any(one == ["correct"] for one in said.values())
 
 
