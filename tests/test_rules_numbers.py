@@ -12,6 +12,12 @@ import tinygrad_edu as tg
 from tinygrad_edu.rules.expression import Algebra
 
 rng = np.random.default_rng(7)
+START = rng.bit_generator.state
+
+
+@pytest.fixture(autouse=True)
+def the_same_numbers_in_any_order_of_tests():
+    rng.bit_generator.state = START
 
 
 def graph(f, numbers):
@@ -108,7 +114,7 @@ def test_lines_keep_their_digits_at_other_scales(what, scale):
         return  # these hold a number of their own
     with np.errstate(all="ignore"):
         truth = readings.by_the_sweep(graph(f, numbers))
-    if all(np.any(np.abs(g) > 1e-100) for g in truth.values()):  # a softmax of 1000 has no slope
+    if all(np.any(np.abs(g) > 1e-9) for g in truth.values()):  # a softmax of 1000 has no slope
         assert_source_follows(f, near(f, 0.3, 0.7), numbers)
 
 
