@@ -13,8 +13,9 @@ from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.sweep import needed
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.drawing import folding, local, numbers
-from tinygrad_edu.drawing.text import layer_of, markup, quoted, superscripted, visible, wide
+from tinygrad_edu.drawing.text import markup, quoted, superscripted, visible, wide
 from tinygrad_edu.rules import derive
+from tinygrad_edu.rules.layers import layers
 
 #: A leaf used more often is drawn again, small, at each use: long edges tie a layout in knots.
 OFTEN = 8
@@ -101,6 +102,7 @@ class Drawing:
         self.grad = local.swept(self.root) if self.backward else {}
         self.number = {node: i for i, node in enumerate(nodes)}
         self.owner = folding.owners(nodes, names)
+        self.layers = layers(names)
         self.groups = (
             [folding.Group("", [node]) for node in nodes]
             if limit is None or len(nodes) <= limit
@@ -141,11 +143,11 @@ class Drawing:
         self.called: dict[Any, local.Written] = {}
         inputs = [parent for node in self.alone for parent in node.parents]
         for node in self.nodes if self.ids else dict.fromkeys([*self.alone, *inputs]):
-            name, layered = self.names.get(node), self._layer(node) is not None
+            name = self.names.get(node)
             if name is None and (node.op is not None or node.shape or node in self.needed):
                 name = f"v{self.number[node]}"
             if name is not None:
-                self.called[node] = local.Written.named(name, self._shape(node), layered)
+                self.called[node] = local.Written.named(name, self._shape(node), self._layer(node))
         self.gradient = {node: written.gradient() for node, written in self.called.items()}
         self.back: dict[Any, list[local.Contribution]] = {}
         self.arriving: dict[Any, list[Any]] = {}
@@ -186,8 +188,7 @@ class Drawing:
 
     def _layer(self, node: Any) -> tuple[str, int] | None:
         """The letters and the layer of a node whose name tells its layer."""
-        found = layer_of(self.names.get(node))
-        return found if found and self.owner.get(node) == f"layer {found[1]}" else None
+        return self.layers.get(node)
 
     def _shape(self, node: Any) -> Any:
         return np.shape(self.recorded[node])

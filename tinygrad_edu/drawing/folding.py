@@ -11,7 +11,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tinygrad_edu.drawing.text import layer_of
+from tinygrad_edu.rules.layers import layers
 
 #: Layers drawn one by one; of more, equal ones in a row become one box, but for ENDS at both ends.
 LAYERS = 12
@@ -36,17 +36,18 @@ def owners(nodes: Sequence[Any], names: dict[Any, str]) -> dict[Any, str]:
     A number is a layer where both something computed and something learned carry it; inputs such
     as ``x1`` and ``x2`` are in none. What has no name belongs where it is used.
     """
-    told = {node: layer_of(name) for node, name in names.items() if node.op or node.requires_grad}
-    learned = {found[1] for node, found in told.items() if found and node.op is None}
-    computed = {found[1] for node, found in told.items() if found and node.op is not None}
-    layers = learned & computed
+    told = {
+        node: layer
+        for node, (_, layer) in layers(names).items()
+        if node.op is not None or node.requires_grad
+    }
     prefixes = {node: _PREFIX.match(name) for node, name in names.items()}
     shared = Counter(found[1] for found in prefixes.values() if found)
     owner: dict[Any, str] = {}
     for node in reversed(nodes):  # uses before what they use
-        found, prefix = told.get(node), prefixes.get(node)
-        if found and found[1] in layers:
-            owner[node] = f"layer {found[1]}"
+        prefix = prefixes.get(node)
+        if node in told:
+            owner[node] = f"layer {told[node]}"
         elif prefix and shared[prefix[1]] > 1:
             owner[node] = prefix[1]
         if node in owner:

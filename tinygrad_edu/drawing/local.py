@@ -16,7 +16,7 @@ from tinygrad_edu.core.ops import arithmetic, elementwise
 from tinygrad_edu.core.ops.shaping import sum_to, summed_axes
 from tinygrad_edu.core.primitive import Primitive, Shape, shape
 from tinygrad_edu.core.sweep import fit, needs, sweep
-from tinygrad_edu.drawing.text import layer_of, visible
+from tinygrad_edu.drawing.text import visible
 
 _ELEMENTWISE = (arithmetic.__name__, elementwise.__name__)
 
@@ -52,9 +52,8 @@ class Written(Operators):
         return self._shape
 
     @classmethod
-    def named(cls, name: str, shape: Shape = (), layered: bool = False) -> Written:
-        """A name; `layered`: with the layer it tells as a superscript in MathML."""
-        found = layer_of(name) if layered else None
+    def named(cls, name: str, shape: Shape = (), found: tuple[str, int] | None = None) -> Written:
+        """A name; `found`: its letters and the layer it tells, a superscript in MathML."""
         math = f"<mi>{html.escape(visible(found[0] if found else name))}</mi>"
         if found:
             math = f"<msup>{math}<mn>{found[1]}</mn></msup>"

@@ -10,11 +10,6 @@ import unicodedata
 LONGEST = 40
 
 _SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
-_PLAIN_DIGIT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
-_SUBSCRIPT = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
-_LAYERED = re.compile(
-    r"([^\W\d_]+)(\d+)|([^\W\d_]+)\[(\d+)\]|([^\W\d_]+\d+)_(\d+)|([^\W\d_]+[₀-₉]*)([⁰¹²³⁴-⁹]+)"
-)
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefe][\\w\u200c\u200d]*")
 # Persian is written with joiners, `_isolated` puts in isolates; other invisible characters are
 # spelled out.
@@ -68,21 +63,6 @@ def quoted(text: str) -> str:
     """
     text = visible(text).replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;")
     return f'"{text}"'
-
-
-def layer_of(name: str | None) -> tuple[str, int] | None:
-    """The letters of a name and the layer it tells (``Z1``, ``Z[1]``, ``z₁¹``), if it tells one.
-
-    With two numbers, ``w21_3``, the first says which unit or weight of the layer.
-
-    >>> layer_of("W12"), layer_of("b[2]"), layer_of("z₂¹"), layer_of("w21_3"), layer_of("cost")
-    (('W', 12), ('b', 2), ('z₂', 1), ('w₂₁', 3), None)
-    """
-    found = _LAYERED.fullmatch(name) if name else None
-    if not found:
-        return None
-    letters, number = (part for part in found.groups() if part)
-    return letters.translate(_SUBSCRIPT), int(number.translate(_PLAIN_DIGIT))
 
 
 def superscripted(letters: str, layer: int) -> str:
