@@ -52,6 +52,8 @@ def test_a_page_shows_the_graph_of_every_sheet_that_can_be_read(sheets, tmp_path
     (["--wrt", "Z", "--convention", "calculus"], "dZ = (1/m) (1 − A²)\n"),
     (["--as", "latex"], r"\begin{aligned}"),
     (["--as", "numpy"], "import numpy as np"),
+    (["--as", "mathml"], '<math xmlns="http://www.w3.org/1998/Math/MathML" display="block">'),
+    (["--every"], "dA = broadcast(1, A.shape)\n"),
 ])  # fmt: skip
 def test_rules_are_printed_and_their_scale_is_said_beside_them(sheets, capsys, options, says):
     assert cli.main(["derive", sheets[0], *options]) == 0

@@ -27,7 +27,7 @@ def rng():
         ("gamma", r"\gamma"),
         ("lambd", r"\lambda"),
         ("xhat", r"\hat{x}"),
-        ("keep_prob", r"\mathit{keep\_prob}"),
+        ("keep_prob", r"\mathrm{keep\_prob}"),
         ("d", "d"),
     ],
 )

@@ -65,7 +65,11 @@ def parser() -> argparse.ArgumentParser:
     )
     derive.add_argument("sheet", metavar="SHEET", help="a sheet; - is standard input")
     derive.add_argument(
-        "--as", dest="form", choices=("text", "latex", "numpy"), default="text", help="the notation"
+        "--as", dest="form", choices=("text", "latex", "numpy", "mathml"), default="text",
+        help="the notation",
+    )  # fmt: skip
+    derive.add_argument(
+        "--every", action="store_true", help="a line for every named quantity, data among them"
     )
     derive.add_argument("--wrt", metavar="Z2,W2,b2", help="only these")
     derive.add_argument(
@@ -178,11 +182,12 @@ def _print(*tables: Any) -> None:
 def _derive(arguments: argparse.Namespace) -> int:
     sheet = tg.load_sheet(arguments.sheet)
     wrt = [name.strip() for name in arguments.wrt.split(",")] if arguments.wrt else None
-    rules = sheet.derive(wrt, arguments.convention, m=arguments.m)
+    rules = sheet.derive(wrt, arguments.convention, arguments.every, m=arguments.m)
     forms: dict[str, Callable[[Any], str]] = {
         "text": str,
         "latex": tg.Derivation.to_latex,
         "numpy": tg.Derivation.to_numpy,
+        "mathml": tg.Derivation.to_mathml,
     }
     if sys.stderr is not None:  # what is said of the lines is not among them: these may be piped on
         print(_scale(rules), file=sys.stderr)

@@ -13,6 +13,7 @@ from tinygrad_edu.core.primitive import GradError, Shape
 from tinygrad_edu.core.signature import checked
 from tinygrad_edu.rules.deriving import Deriving
 from tinygrad_edu.rules.explain import explained
+from tinygrad_edu.rules.notation.mathml import inside, math, operator, row
 from tinygrad_edu.rules.referee import Referee
 from tinygrad_edu.rules.writing import Writer
 
@@ -21,9 +22,9 @@ from tinygrad_edu.rules.writing import Writer
 class Rule:
     """One derived line: `name` is the gradient's (``dZ2``), `of` the quantity's (``Z2``).
 
-    `text` is for the terminal, `latex` for a page, `numpy` a Python statement; `scale` is what the
-    true gradient was multiplied by (``m``), or nothing. In lines a quantity's name is a Python
-    identifier: ``W1`` for ``W₁``.
+    `text` is for the terminal, `latex` for a document, `mathml` for a web page, `numpy` a Python
+    statement; `scale` is what the true gradient was multiplied by (``m``), or nothing. In lines a
+    quantity's name is a Python identifier: ``W1`` for ``W₁``.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Rule:
     latex: str
     numpy: str
     scale: str = ""
+    mathml: str = ""
     _explain: Callable[[], str] = field(default=str, repr=False, compare=False)
 
     @property
@@ -85,10 +87,19 @@ class Derivation:
         """The rules as an aligned LaTeX block, each with its shape."""
         lines = []
         for rule in self.rules:
-            left, right = rule.latex.split(" = ", 1)
+            left, _, right = rule.latex.partition(" = ")
             shape = r" \times ".join(map(str, rule.shape))
             lines.append(rf"{left} &= {right}" + (rf" && \left({shape}\right)" if shape else ""))
         return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
+
+    def to_mathml(self) -> str:
+        """The rules as one MathML formula for a web page, a row each."""
+        rows = []
+        for rule in self.rules:
+            shape = operator("×").join(f"<mn>{n}</mn>" for n in rule.shape)
+            cells = (inside(rule.mathml), row(operator("("), shape, operator(")")) if shape else "")
+            rows.append(f"<mtr>{''.join(f'<mtd>{cell}</mtd>' for cell in cells)}</mtr>\n")
+        return math(f'\n<mtable columnalign="left">\n{"".join(rows)}</mtable>\n', block=True)
 
     def to_numpy(self) -> str:
         """The source of a Python function that computes the cost and all rules with NumPy alone."""
@@ -152,11 +163,13 @@ def derive(
     writer = Writer(work, lines)
     rules = []
     for line in lines:
-        text, latex, python = writer.line(line)
+        text, latex, python, mathml = writer.line(line)
         scale = work.scale if line.scaled else ""
         explain = partial(explained, work, lines, line)
         of = work.text_of.get(line.node, work.name_of[line.node])
-        rules.append(Rule(line.name, of, line.node.shape, text, latex, python, scale, explain))
+        rules.append(
+            Rule(line.name, of, line.node.shape, text, latex, python, scale, math(mathml), explain)
+        )
     return Derivation(
         rules, work.convention, work.name_of[cost], writer.definitions(), writer.source(),
         work.left_out(),

@@ -1,4 +1,4 @@
-"""Writing down: lines in three notations, forward lines as computed, a function around all."""
+"""Writing down: lines in all notations, forward lines as computed, a function around all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,17 @@ from typing import Any
 from tinygrad_edu.rules.deriving import Deriving, Line
 from tinygrad_edu.rules.expression import float_text
 from tinygrad_edu.rules.forms import forward, forward_trees
-from tinygrad_edu.rules.notation import LaTeX, NumPy, OneLine, Text, array_text, latex_name
+from tinygrad_edu.rules.layers import layer_of, layers
+from tinygrad_edu.rules.notation import (
+    LaTeX,
+    MathML,
+    Names,
+    NumPy,
+    OneLine,
+    Text,
+    array_text,
+)
+from tinygrad_edu.rules.notation.typeset import Typeset
 from tinygrad_edu.rules.trees import Tree
 
 #: An unnamed array of at most so many numbers is written into the function.
@@ -25,18 +35,30 @@ class Writer:
         self.numpy = OneLine(work.array_name)
         self.sized = NumPy(work.array_name, sizes=True)  # for other sizes than these too
         self.text = Text(work.array_name)
-        self.latex = LaTeX(work.array_name)
+        names = names_of(work)
+        self.latex = LaTeX(work.array_name, names)
+        self.mathml = MathML(work.array_name, names)
 
     @cached_property
     def trees(self) -> dict[Any, Tree]:
         """The nodes as they were computed, written down."""
         return forward_trees(self.work)
 
-    def line(self, line: Line) -> tuple[str, str, str]:
-        """A line as text, as LaTeX, as a Python statement."""
+    def line(self, line: Line) -> tuple[str, str, str, str]:
+        """A line as text, as LaTeX, as a Python statement, as MathML."""
         text = self._fitted(line, self.text(line.tree), "reshape", "broadcast")
-        latex = f"{latex_name(line.name)} = {self.latex(line.tree)}"
-        return f"{line.name} = {text}", latex, self._statement(line, self.numpy)
+        latex = f"{self.latex.named(line.name)} = {self._typeset(line, self.latex)}"
+        equals = f"{self.mathml.named(line.name)}<mo>=</mo>{self._typeset(line, self.mathml)}"
+        return f"{line.name} = {text}", latex, self._statement(line, self.numpy), equals
+
+    def _typeset(self, line: Line, notation: Typeset) -> str:
+        """In the shape of the quantity, where the formula alone has another."""
+        right = notation(line.tree)
+        if not line.suffix:
+            return right
+        shape = f"{self.work.name_of[line.node]}.shape" if line.node.shape else "()"
+        function = "reshape" if line.suffix == "reshape" else "broadcast_to"
+        return notation.applied(function, [right], {"shape": notation.python(shape)})
 
     def _statement(self, line: Line, notation: NumPy) -> str:
         right = notation.counted(line.tree)
@@ -141,6 +163,21 @@ class Writer:
         ]
         text = f" {', '.join(dict.fromkeys(other))}." if other else ""
         return text.replace("\\", r"\\").replace('"', r"\"")
+
+
+def names_of(work: Deriving) -> Names:
+    """What the names of a derivation are made of: which are gradients, which numbers layers."""
+    own = {
+        node: work.text_of[node]
+        for node, name in work.name_of.items()
+        if node in work.text_of and node not in work.auto_named
+    }
+    layered = {
+        work.name_of[node]
+        for node, (_, layer) in layers(own).items()
+        if (layer_of(work.name_of[node]) or ("", None))[1] == layer
+    }
+    return Names(set(work.node_of), layered)
 
 
 #: What NumPy has no function for.
