@@ -53,6 +53,8 @@ def test_a_page_shows_the_graph_of_every_sheet_that_can_be_read(sheets, tmp_path
     (["--as", "latex"], r"\begin{aligned}"),
     (["--as", "numpy"], "import numpy as np"),
     (["--as", "mathml"], '<math xmlns="http://www.w3.org/1998/Math/MathML" display="block">'),
+    (["--why"], "dZ = 1 − A²\ndZ is m · ∂J/∂Z, of shape (2, m) = (2, 5)\nchain rule: "),
+    (["--why", "--as", "mathml"], '<section class="why">'),
     (["--every"], "dA = broadcast(1, A.shape)\n"),
 ])  # fmt: skip
 def test_rules_are_printed_and_their_scale_is_said_beside_them(sheets, capsys, options, says):
@@ -102,3 +104,8 @@ def test_a_stream_that_has_no_encoding_is_written_to_as_it_is(monkeypatch):
     monkeypatch.setattr(sys, "stdout", out)
     assert cli.main(["new"]) == 0
     assert out.getvalue().startswith("#")
+
+
+def test_why_is_not_written_as_a_program(sheets, capsys):
+    assert cli.main(["derive", sheets[0], "--why", "--as", "numpy"]) == 2
+    assert "--why is written as text or mathml, not as numpy" in capsys.readouterr().err

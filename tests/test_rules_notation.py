@@ -83,7 +83,8 @@ def test_why_tells_the_chain_the_shapes_the_sum_and_what_was_used(rng):
     assert "dZ2 is m · ∂J/∂Z2, of shape (2, m)" in why
     assert "chain rule: ∂J/∂A2 · ∂A2/∂Z2" in why
     assert "∂A2/∂Z2 = g'(Z2) = A2 ∗ (1 − A2)" in why
-    assert "exp(Z2) = A2 / (1 − A2), because A2 = 1 / (1 + exp(−Z2))" in why
+    assert "A2 = 1 / (1 + exp(−Z2))" in why
+    assert "exp(Z2) =" not in why
     assert "∂A1/∂Z1 = g'(Z1) = 1 − A1²" in d["dZ1"].why
     assert "W2ᵀ dZ2: (4, 2) @ (2, m) → (4, m)" in d["dZ1"].why
     assert "b1 (4, 1) was used m times" in d["db1"].why

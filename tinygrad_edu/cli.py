@@ -22,6 +22,12 @@ from tinygrad_edu.core.files import check_apart, is_stream
 from tinygrad_edu.core.plain import in_ascii
 
 CONVENTIONS = ("auto", "lecture", "calculus")
+WHY: dict[str, Callable[[tg.Derivation], str]] = {
+    "text": lambda rules: "\n\n".join(
+        [*rules.definitions, *(f"{rule}\n{rule.why}" for rule in rules)]
+    ),
+    "mathml": lambda rules: "\n".join(rule.explanation.to_html() for rule in rules),
+}
 SECTIONS = tuple(f"S{i}" for i in range(1, 10))
 
 
@@ -70,6 +76,9 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     derive.add_argument(
         "--every", action="store_true", help="a line for every named quantity, data among them"
+    )
+    derive.add_argument(
+        "--why", action="store_true", help="say of each line where it comes from (text, mathml)"
     )
     derive.add_argument("--wrt", metavar="Z2,W2,b2", help="only these")
     derive.add_argument(
@@ -180,6 +189,8 @@ def _print(*tables: Any) -> None:
 
 
 def _derive(arguments: argparse.Namespace) -> int:
+    if arguments.why and arguments.form not in WHY:
+        raise GradError(f"--why is written as {' or '.join(WHY)}, not as {arguments.form}")
     sheet = tg.load_sheet(arguments.sheet)
     wrt = [name.strip() for name in arguments.wrt.split(",")] if arguments.wrt else None
     rules = sheet.derive(wrt, arguments.convention, arguments.every, m=arguments.m)
@@ -194,7 +205,7 @@ def _derive(arguments: argparse.Namespace) -> int:
         if rules.left_out:
             names = ", ".join(rules.left_out)
             print(f"no lines for {names}, which are data or targets; --wrt asks", file=sys.stderr)
-    print(forms[arguments.form](rules))
+    print(WHY[arguments.form](rules) if arguments.why else forms[arguments.form](rules))
     return 0
 
 

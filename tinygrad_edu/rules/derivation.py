@@ -12,9 +12,9 @@ from tinygrad_edu.core.plain import printable
 from tinygrad_edu.core.primitive import GradError, Shape
 from tinygrad_edu.core.signature import checked
 from tinygrad_edu.rules.deriving import Deriving
-from tinygrad_edu.rules.explain import explained
 from tinygrad_edu.rules.notation.mathml import inside, math, operator, row
 from tinygrad_edu.rules.referee import Referee
+from tinygrad_edu.rules.why import Explainer, Why
 from tinygrad_edu.rules.writing import Writer
 
 
@@ -35,15 +35,19 @@ class Rule:
     numpy: str
     scale: str = ""
     mathml: str = ""
-    _explain: Callable[[], str] = field(default=str, repr=False, compare=False)
+    _explain: Callable[[], Why] | None = field(default=None, repr=False, compare=False)
 
     @property
     def why(self) -> str:
-        """Where the line comes from: the chain rule by factors, shapes, sums, what was used."""
-        return printable(self._explained)
+        """Where the line comes from: the roads of the chain rule, the factor of each step by its
+        name, the sums, the side of each matrix, the algebra. `explanation` has it as data."""
+        return printable(str(self.explanation))
 
     @cached_property
-    def _explained(self) -> str:
+    def explanation(self) -> Why:
+        """What `why` says, as data; with `to_html` and `to_mathml`."""
+        if self._explain is None:
+            raise GradError(f"{self.name} was not derived: there is nothing to explain it by")
         return self._explain()
 
     def __str__(self) -> str:
@@ -161,11 +165,12 @@ def derive(
     work = Deriving(cost, convention, m, names or {}, facts or {}, origins)
     lines = Referee(work, work.lines(wrt, every)).chosen()
     writer = Writer(work, lines)
+    explainer = Explainer(work, lines)
     rules = []
     for line in lines:
         text, latex, python, mathml = writer.line(line)
         scale = work.scale if line.scaled else ""
-        explain = partial(explained, work, lines, line)
+        explain = partial(explainer.of, line)
         of = work.text_of.get(line.node, work.name_of[line.node])
         rules.append(
             Rule(line.name, of, line.node.shape, text, latex, python, scale, math(mathml), explain)

@@ -455,7 +455,7 @@ class Deriving:
             node is self.cost and not (self.wanted and node in self.wanted)
         ):
             return dz
-        scaled = self._is_scaled(node)
+        scaled = self.is_scaled(node)
         self.write_means(scaled)
         poly = dz.poly
         if node.op is None and not self._wants(node):
@@ -492,7 +492,8 @@ class Deriving:
             text += "_"
         return self.identifiers.of(text)
 
-    def _is_scaled(self, node: Any) -> bool:
+    def is_scaled(self, node: Any) -> bool:
+        """Is a node's line m times its gradient?"""
         if self.convention != "lecture" or self.examples is None:
             return False
         is_parameter = node.op is None and node in self.examples.parameters

@@ -12,7 +12,7 @@ import math
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice
 from typing import Any
 
@@ -67,9 +67,17 @@ class Referee:
         self.work = work
         self.lines = lines
         self._wobbled: dict[int, tuple[Sample, ...]] = {}
+
+    @cached_property
+    def samples(self) -> list[Sample]:
+        """The graph on all draws."""
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an infinite loss here is no news to the user
-            self.samples = list(self._drawn())
+            return list(self._drawn())
+
+    def usual_samples(self) -> Iterator[Sample]:
+        """The graph on usual numbers only."""
+        return map(self._sample, self._usual())
 
     def chosen(self) -> list[Line]:
         """The lines, each in the first of its forms that is as right as the sweep on all samples;
@@ -145,8 +153,7 @@ class Referee:
     # --- samples -------------------------------------------------------------------------------
 
     def _drawn(self) -> Iterator[Sample]:
-        usual = (self._sample(numbers) for numbers in self._usual())
-        yield from islice(usual, 1)
+        yield from islice(self.usual_samples(), 1)
         large = sum(node.size for node in self.work.nodes) > LARGE
         yield from islice(map(self._sample, self._unusual()), 3 if large else None)
 

@@ -67,8 +67,11 @@ class Notation:
         written: str | tuple[str, int] = getattr(self, tree.kind)(tree)
         if isinstance(written, tuple):
             return written
-        kind = "negative" if tree.kind == "add" and len(tree.parts) == 1 else tree.kind
-        return written, self.holds(kind).whole
+        if tree.kind != "add" or len(tree.parts) > 1:
+            return written, self.holds(tree.kind).whole
+        [part] = tree.parts  # -(x / y) holds no tighter than x / y
+        holds = self.holds("negative").whole
+        return written, min(holds, self.holds("divide").whole) if part.kind == "divide" else holds
 
     def holds(self, kind: str) -> Holds:
         """The row of the table for a kind, in this notation."""
