@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -78,6 +78,23 @@ def asarray(x: Any) -> Any:
 _IMMUTABLE = frozenset({int, type(None)})
 
 
+#: What an operation may be, beside its derivative; readers of a graph ask this instead of keeping
+#: lists of names.
+TRAITS = {
+    "elementwise": "each entry of the result is made of the entries at its place, broadcast",
+    "linear": "of sums and multiples of all its inputs come sums and multiples",
+    "bilinear": "linear in each of its two inputs alone",
+    "axes": "works along axes: what stands along one is mixed",
+    "moves": "entries go to other places, unchanged",
+    "exact": "the numbers it gives are among those it was given, zero or one: nothing is rounded",
+    "cancels": "what it gives may be small beside what it is given",
+    "kinked": "its value or its slope jumps somewhere",
+    "compares": "answers yes or no, as 1 and 0",
+    "activation": "what a layer applies to its pre-activation",
+    "opened": "made for its last digits: always read by its definition",
+}
+
+
 class Each:
     """One rule for any number of inputs, which gives the contributions of all, one after another.
 
@@ -106,15 +123,15 @@ class Primitive:
     whose gradient is mostly zeros: ``add_into(array, dz, **options)`` adds only what is not),
     `with_slope` (where result and derivative share most of their work: the result of `forward` and
     what the first rule would compute again, or None; the sweep hands it to that rule as
-    ``slope=``), and the notation: `symbol` in pictures, `numpy` and `latex` as templates over the
-    inputs.
+    ``slope=``), `traits` (see `TRAITS`), and the notation: `symbol` in pictures, `numpy` and
+    `latex` as templates over the inputs.
     """
 
     # Slots are found faster than a dictionary's entries, and a graph asks for these at every node.
     __slots__ = (
         "__dict__", "add_into", "compact", "definition", "differentiable", "forward", "latex",
         "n_inputs", "name", "numpy", "options", "parameters", "rules", "scalar", "shape_rule",
-        "spelling", "symbol", "variadic", "with_slope",
+        "spelling", "symbol", "traits", "variadic", "with_slope",
     )  # fmt: skip
 
     def __init__(
@@ -131,6 +148,7 @@ class Primitive:
         symbol: str | None = None,
         numpy: str | None = None,
         latex: str | None = None,
+        traits: Iterable[str] = (),
     ) -> None:
         functools.update_wrapper(self, forward)
         self.name = forward.__name__
@@ -145,6 +163,10 @@ class Primitive:
         self.symbol = symbol or self.name
         self.numpy = numpy
         self.latex = latex or rf"\operatorname{{{self.name}}}".replace("_", r"\_") + "({0})"
+        self.traits = frozenset(traits)
+        if not self.traits <= TRAITS.keys():
+            unknown = min(self.traits - TRAITS.keys())
+            raise GradError(f"{self.name}: no trait {unknown!r}; there are {', '.join(TRAITS)}")
         self.variadic = isinstance(rules, Each)
         given = () if isinstance(rules, Each) else rules
         self.n_inputs = len(given)

@@ -27,18 +27,11 @@ from tinygrad_edu.rules.trees import Tree, in_shape_of, keeping, shaped
 LONGEST = 50
 DEEPEST = 16
 MOST_BENT = 3
-LINEAR = {
-    "add", "subtract", "negative", "positive", "matmul", "sum", "mean", "reshape", "transpose",
-    "getitem", "joined", "sum_to", "broadcast_to",
-}  # fmt: skip
 #: What the source of a derivation uses itself: no quantity is called so in it.
 USED_IN_SOURCE = {"np", "scatter", "prod_of_others", "slice", "gradients"}
 #: An unnamed one of these, of something that had to be given a name, gets one too.
 #: What is looked at on both sides of a number is better read by a name.
 KINKED = (arithmetic.maximum, arithmetic.minimum, elementwise.relu)
-#: What moves entries about.
-MOVING = (shaping.reshape, shaping.transpose, shaping.getitem, shaping.joined)
-ACTIVATIONS = {"tanh", "sigmoid", "relu", "leaky_relu", "softmax", "softplus"}
 
 
 @dataclass
@@ -357,7 +350,7 @@ class Deriving:
             return False
         if node.op.name in ("mean", "var", "std", "norm") and node.requires_grad:
             return True
-        if node.op.name in ACTIVATIONS and node.parents[0] in self.auto_named:
+        if "activation" in node.op.traits and node.parents[0] in self.auto_named:
             return True
         if node in self.searched and not (poly.atom is not None and poly.atom.is_name):
             return True
@@ -541,7 +534,7 @@ class Deriving:
         or a product be moved about there?"""
         if not self.targets[node]:
             return False
-        if node.op in MOVING and any(atom.op is linalg.matmul for atom in poly.deep):
+        if "moves" in node.op.traits and any(atom.op is linalg.matmul for atom in poly.deep):
             return True
         made_of_others = any(atom in self.gradients for atom in poly.deep)
         statistic = any(atom.op is reductions.sum for atom in poly.atoms())  # of a normalisation
@@ -603,9 +596,9 @@ class Deriving:
 
 def _is_linear(node: Any) -> bool:
     """In what needs a gradient."""
-    if node.op.name in ("multiply", "divide"):
+    if node.op in (arithmetic.multiply, arithmetic.divide):
         return len(needing(node)) < len(node.parents)
-    return node.op.name in LINEAR
+    return not node.op.traits.isdisjoint({"linear", "bilinear"})
 
 
 def _several(wrt: Any) -> Iterable[Any]:

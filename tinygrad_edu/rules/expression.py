@@ -115,13 +115,8 @@ def float_text(x: Any) -> str:
 #: What has no fraction is an atom, known by this name.
 NOT_FINITE = {float_text(x): x for x in (math.inf, -math.inf, math.nan)}
 
-#: Operations that multiply a constant factor straight through.
-LINEAR = {"transpose", "reshape", "getitem", "scatter", "joined", "cumsum", "mean"}
-COMPARISONS = {"greater", "greater_equal", "less", "less_equal", "equal", "not_equal"}
 #: Known by what they are rather than by their definition; the rest is expanded by it.
 KEPT_WHOLE = {"tanh"}
-#: What rules compute a formula with where its digits would be lost: read as that formula always.
-FORMULAS = {"tanh_slope", "centred", "deviation", "logistic_residual", "softmax_residual"}
 
 
 class Algebra:
@@ -168,7 +163,7 @@ class Algebra:
             atom.id = len(self._atoms)
             atom.op, atom.args, atom.options, atom.shape = op, args, options, shape
             atom.name = ""
-            atom.mask = op is not None and op.name in COMPARISONS
+            atom.mask = op is not None and "compares" in op.traits
             atom.positive = op is elementwise.exp or op in (elementwise.sigmoid, reductions.softmax)
             atom.constant = False
             atom.deep = frozenset({atom}).union(*(arg.deep for arg in args))
@@ -663,7 +658,7 @@ class Algebra:
             return self.transpose(Formula(self, args[0], options["shapes"][0]), options["axes"])
         if op is shaping.reshape:
             return self.reshape(Formula(self, args[0], options["shapes"][0]), options["shape"])
-        if op.name in COMPARISONS:
+        if "compares" in op.traits:
             return self.compare(op, *args)
         if "shapes" in options:
             formulas = tuple(Formula(self, p, s) for p, s in zip(args, options["shapes"]))
@@ -698,7 +693,7 @@ def _clip(x: Any, low: Any, high: Any) -> Any:
 
 #: What is cut off at two formulas; `TABLE`'s clip takes plain numbers.
 CLIP = Primitive(
-    _clip, (None,) * 3, numpy="np.clip({0}, {1}, {2})",
+    _clip, (None,) * 3, traits={"elementwise", "exact", "kinked"}, numpy="np.clip({0}, {1}, {2})",
     latex=r"\operatorname{{clip}}\left({0}, {1}, {2}\right)",
 )  # fmt: skip
 CLIP.name = "clip"
@@ -734,7 +729,7 @@ class Formula(Operators):
             handle = None
         if handle is not None and TABLE.get(op.name) is op:
             return handle(algebra, xs, options)
-        opened = op.name in FORMULAS or (op.name not in KEPT_WHOLE and not algebra.careful)
+        opened = "opened" in op.traits or (op.name not in KEPT_WHOLE and not algebra.careful)
         if op.definition is not None and opened:
             return op.definition(*xs, **options)  # type: ignore[no-any-return]
         return _opaque(algebra, op, xs, options)
@@ -745,12 +740,12 @@ def _opaque(algebra: Algebra, op: Primitive, xs: list[Formula], options: dict[st
     shapes = tuple(x.shape for x in xs)
     shape = op.shape_rule(*shapes, **options)
     c, polys = algebra.one, tuple(x.poly for x in xs)
-    if op.name in LINEAR and len(xs) == 1:
+    if "linear" in op.traits and len(xs) == 1:
         c, p = algebra.scalars(xs[0])
         if not p.terms:
             return Formula(algebra, p, shape)
         polys = (p,)
-    if op.name in ELEMENTWISE:
+    if "elementwise" in op.traits:
         own = broadcast([p.shape for p in polys])
     else:
         own, polys = shape, tuple(algebra.filled(p, s) for p, s in zip(polys, shapes))
@@ -831,10 +826,6 @@ def _comparison(op: Primitive) -> Callable[..., Formula]:
     )
 
 
-ELEMENTWISE = {
-    name for name, op in TABLE.items() if op.__module__.endswith(("arithmetic", "elementwise"))
-}
-
 _HANDLERS: dict[str, Callable[[Algebra, list[Formula], dict[str, Any]], Formula]] = {
     "add": _binary(lambda x, y: x + y),
     "subtract": _binary(lambda x, y: x - y),
@@ -864,5 +855,5 @@ _HANDLERS: dict[str, Callable[[Algebra, list[Formula], dict[str, Any]], Formula]
         algebra.matmul(*xs),
         linalg.matmul.shape_rule(xs[0].shape, xs[1].shape),
     ),
-    **{name: _comparison(TABLE[name]) for name in COMPARISONS},
+    **{name: _comparison(op) for name, op in TABLE.items() if "compares" in op.traits},
 }

@@ -12,7 +12,7 @@ from typing import Any
 
 from tinygrad_edu.core.ops import TABLE, elementwise, linalg, reductions, shaping
 from tinygrad_edu.core.primitive import Shape
-from tinygrad_edu.rules.expression import CLIP, ELEMENTWISE, Algebra, hashable
+from tinygrad_edu.rules.expression import CLIP, Algebra, hashable
 from tinygrad_edu.rules.poly import (
     Atom,
     Monomial,
@@ -123,7 +123,7 @@ class Layout:
                 if strip(gone.shape) == strip(options["shape"]):
                     return gone
         trees = [self.arrange(p) for p in atom.args]
-        if op.name not in ELEMENTWISE and trees:
+        if "elementwise" not in op.traits and trees:
             trees = [shaped(tree, s) for tree, s in zip(trees, options["shapes"])]
         if op is linalg.matmul:
             return matmul(*trees)
@@ -227,9 +227,8 @@ class Layout:
         if kind == "add":
             constant = any(part.kind == "number" for part in tree.parts)
             return 4 if constant else 3
-        return 5 if kind in ("where",) or (kind == "call" and "equal" in tree.value[0].name) or (
-            kind == "call" and tree.value[0].name in ("greater", "less")
-        ) else 3.8  # fmt: skip
+        chooses = kind == "where" or (kind == "call" and "compares" in tree.value[0].traits)
+        return 5 if chooses else 3.8
 
     def _term(self, mono: Monomial, c: Number) -> Tree:
         return self.product(*self._factors(mono, c))

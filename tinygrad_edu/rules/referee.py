@@ -22,11 +22,9 @@ from tinygrad_edu.core.operators import Operators
 from tinygrad_edu.core.primitive import Primitive, Shape
 from tinygrad_edu.core.sweep import sweep
 from tinygrad_edu.rules.deriving import Deriving, Line
-from tinygrad_edu.rules.expression import ELEMENTWISE, FORMULAS
 from tinygrad_edu.rules.forms import Forms
 from tinygrad_edu.rules.notation import NumPy, evaluate
 from tinygrad_edu.rules.samples import (
-    SHIFTED,
     Numbers,
     around,
     fresh_numbers,
@@ -140,8 +138,8 @@ class Referee:
         if i not in self._wobbled:
             leaves = {node: x for node, x in sample.data.items() if node.op is None}
             self._wobbled[i] = tuple(
-                self._sample(leaves, partial(wobble, np.random.default_rng(i), ops))
-                for ops in (None, ELEMENTWISE)
+                self._sample(leaves, partial(wobble, np.random.default_rng(i), trait))
+                for trait in (None, "elementwise")
             )
         # A sum that was rounded is no excuse for a line in which its digits cancel.
         everywhere, element_by_element = self._wobbled[i]
@@ -193,9 +191,12 @@ class Referee:
         """The leaves something is added to or subtracted from, or that are averaged: where these
         lie far out and others do not, differences are small."""
         return {
-            parent for node in self.work.nodes if node.op is not None and node.op.name in SHIFTED
-            for parent in node.parents if parent.op is None
-        }  # fmt: skip
+            parent
+            for node in self.work.nodes
+            if node.op is not None and "cancels" in node.op.traits
+            for parent in node.parents
+            if parent.op is None
+        }
 
     def _has_its_number(self, node: Any) -> bool:
         """Must a leaf keep its number even where others are drawn around one? A length must."""
@@ -263,7 +264,7 @@ class AsWritten(Operators):
 
     @classmethod
     def _apply(cls, op: Primitive, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        if op.definition is not None and op.name in FORMULAS:
+        if op.definition is not None and "opened" in op.traits:
             return op.definition(*args, **options)
         given = tuple(x.numbers if isinstance(x, cls) else x for x in args)
         return cls(op.evaluate(given, options))

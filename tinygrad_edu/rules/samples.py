@@ -7,32 +7,24 @@ from typing import Any
 
 import numpy as np
 
-#: These hand numbers on as they are, without rounding.
-EXACT = {
-    "positive", "negative", "absolute", "maximum", "minimum", "max", "min", "relu", "clip", "where",
-    "getitem", "scatter", "joined", "reshape", "transpose", "broadcast_to", "sign", "greater",
-    "greater_equal", "less", "less_equal", "equal", "not_equal",
-}  # fmt: skip
-
-#: What these are given may lie far from 0 while what they make of it is small.
-SHIFTED = {"add", "subtract", "mean", "sum", "var", "std"}
+from tinygrad_edu.core.primitive import Primitive
 
 Numbers = dict[Any, Any]
 
 
 def run(nodes: list[Any], numbers: Numbers, changed: Any = None) -> Numbers:
-    """The graph computed on new numbers; `changed` changes what each operation gives."""
+    """The graph computed on new numbers; `changed` (of the operation, the result) changes each."""
     data = dict(numbers)
     for node in nodes:
         if node.op is not None:
             z = node.op.evaluate(tuple(data[p] for p in node.parents), node.options)
-            data[node] = z if changed is None else changed(node.op.name, z)
+            data[node] = z if changed is None else changed(node.op, z)
     return data
 
 
-def wobble(rng: Any, ops: Any, name: str, z: Any) -> Any:
-    """The result of an operation (one of `ops`, or any) with other last digits."""
-    if name in EXACT or (ops is not None and name not in ops):
+def wobble(rng: Any, trait: str | None, op: Primitive, z: Any) -> Any:
+    """The result of an operation (one with this trait, or any) with other last digits."""
+    if "exact" in op.traits or (trait is not None and trait not in op.traits):
         return z
     return z * (1 + np.finfo(float).eps * rng.choice([-1.0, 1.0], np.shape(z)))
 

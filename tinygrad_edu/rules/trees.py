@@ -12,7 +12,7 @@ from typing import Any
 from tinygrad_edu.core.operators import Operators
 from tinygrad_edu.core.ops import TABLE, linalg, reductions, shaping
 from tinygrad_edu.core.primitive import Primitive, Shape
-from tinygrad_edu.rules.expression import COMPARISONS, ELEMENTWISE, Named, Size, lengths
+from tinygrad_edu.rules.expression import Named, Size, lengths
 from tinygrad_edu.rules.poly import Atom, Number, broadcast, rational, strip
 
 #: Kinds of trees that reduce axes.
@@ -137,7 +137,7 @@ def where(mask: Tree, x: Tree, y: Tree) -> Tree:
 
 def call(op: Primitive, parts: tuple[Tree, ...], options: dict[str, Any]) -> Tree:
     """Any other operation."""
-    cost = 3 if op.name in COMPARISONS else 3 + len(parts) + 4 * len(options)
+    cost = 3 if "compares" in op.traits else 3 + len(parts) + 4 * len(options)
     shape = op.shape_rule(*(part.shape for part in parts), **options)
     return Tree("call", parts, shape, (op, options), cost)
 
@@ -149,7 +149,7 @@ def keeping(tree: Tree) -> Tree:
     if tree.kind in REDUCED:
         return reduced(tree.parts[0], tree.value[0], keepdims=True, kind=tree.kind)
     element_wise = tree.kind in ("add", "multiply", "divide", "power", "where") or (
-        tree.kind == "call" and tree.value[0].name in ELEMENTWISE
+        tree.kind == "call" and "elementwise" in tree.value[0].traits
     )
     if not element_wise:
         return tree

@@ -15,6 +15,7 @@ from tinygrad_edu.core.primitive import Primitive, primitive
     lambda dz, z, x, y: dz,
     lambda dz, z, x, y: dz,
     scalar=operator.add, symbol="+", numpy="{0} + {1}", latex="{0} + {1}",
+    traits={"elementwise", "linear", "cancels"},
 )  # fmt: skip
 def add(x: Any, y: Any) -> Any:
     """``x + y``, broadcast. The gradient goes to both unchanged.
@@ -29,6 +30,7 @@ def add(x: Any, y: Any) -> Any:
     lambda dz, z, x, y: dz,
     lambda dz, z, x, y: -dz,
     scalar=operator.sub, symbol="−", numpy="{0} - {1}", latex="{0} - {1}",
+    traits={"elementwise", "linear", "cancels"},
 )  # fmt: skip
 def subtract(x: Any, y: Any) -> Any:
     """``x - y``, broadcast: ``dx = dz``, ``dy = -dz``.
@@ -43,6 +45,7 @@ def subtract(x: Any, y: Any) -> Any:
     lambda dz, z, x, y: dz * y,
     lambda dz, z, x, y: dz * x,
     scalar=operator.mul, symbol="∗", numpy="{0} * {1}", latex=r"{0} \odot {1}",
+    traits={"elementwise", "bilinear"},
 )  # fmt: skip
 def multiply(x: Any, y: Any) -> Any:
     """``x * y``, element by element, broadcast: ``dx = dz * y``, ``dy = dz * x``.
@@ -57,6 +60,7 @@ def multiply(x: Any, y: Any) -> Any:
     lambda dz, z, x, y: dz / y,
     lambda dz, z, x, y: -dz * z / y,
     scalar=operator.truediv, symbol="/", numpy="{0} / {1}", latex=r"\frac{{{0}}}{{{1}}}",
+    traits={"elementwise"},
 )  # fmt: skip
 def divide(x: Any, y: Any) -> Any:
     """``x / y``, broadcast: ``dx = dz / y``, ``dy = -dz * x / y²``.
@@ -70,6 +74,7 @@ def divide(x: Any, y: Any) -> Any:
 @primitive(
     lambda dz, z, x: -dz,
     scalar=operator.neg, symbol="−", numpy="-{0}", latex="-{0}",
+    traits={"elementwise", "linear", "exact"},
 )  # fmt: skip
 def negative(x: Any) -> Any:
     """``-x``.
@@ -84,6 +89,7 @@ def negative(x: Any) -> Any:
     lambda dz, z, x: dz,
     scalar=operator.pos, symbol="=", numpy="{0}", latex="{0}",
     definition=lambda x: x,
+    traits={"elementwise", "linear", "exact"},
 )  # fmt: skip
 def positive(x: Any) -> Any:
     """``+x``: the same numbers in a node of their own.
@@ -108,6 +114,7 @@ def _times_power(dz: Any, x: Any, n: float) -> Any:
 @primitive(
     lambda dz, z, x, *, n: _times_power(dz, x, n),
     symbol="xⁿ", numpy="{0}**{n}", latex=r"{0}^{{{n}}}",
+    traits={"elementwise"},
 )  # fmt: skip
 def power_constant(x: Any, *, n: float) -> Any:
     """``x**n`` for a plain number n: ``dx = dz * n * x**(n-1)``.
@@ -144,6 +151,7 @@ def _comparison(test: Any, on_floats: Any, symbol: str, latex: str, numpy: str) 
     return primitive(
         None, None, scalar=lambda x, y: float(on_floats(x, y)),
         symbol=symbol, numpy=f"({{0}} {numpy} {{1}})", latex=f"[{{0}} {latex} {{1}}]",
+        traits={"elementwise", "compares", "kinked", "exact"},
     )(forward)  # fmt: skip
 
 
@@ -159,6 +167,7 @@ not_equal = _comparison(np.not_equal, operator.ne, "≠", r"\ne", "!=")
     lambda dz, z, x, y: dz * (greater(x, y) + 0.5 * equal(x, y)),
     lambda dz, z, x, y: dz * (less(x, y) + 0.5 * equal(x, y)),
     symbol="max", numpy="np.maximum({0}, {1})", latex=r"\max({0}, {1})",
+    traits={"elementwise", "kinked", "exact"},
 )  # fmt: skip
 def maximum(x: Any, y: Any) -> Any:
     """The larger of two, element by element; a tie gives half the gradient to each.
@@ -173,6 +182,7 @@ def maximum(x: Any, y: Any) -> Any:
     lambda dz, z, x, y: dz * (less(x, y) + 0.5 * equal(x, y)),
     lambda dz, z, x, y: dz * (greater(x, y) + 0.5 * equal(x, y)),
     symbol="min", numpy="np.minimum({0}, {1})", latex=r"\min({0}, {1})",
+    traits={"elementwise", "kinked", "exact"},
 )  # fmt: skip
 def minimum(x: Any, y: Any) -> Any:
     """The smaller of two, element by element; a tie gives half the gradient to each.
@@ -190,6 +200,7 @@ def minimum(x: Any, y: Any) -> Any:
     scalar=lambda condition, x, y: x if condition else y, symbol="where",
     numpy="np.where({0}, {1}, {2})",
     latex=r"\begin{{cases}}{1} & {0}\\ {2} & \text{{otherwise}}\end{{cases}}",
+    traits={"elementwise", "exact"},
 )  # fmt: skip
 def where(condition: Any, x: Any, y: Any) -> Any:
     """``x`` where the condition holds, else ``y``; the gradient goes to the one that was taken.

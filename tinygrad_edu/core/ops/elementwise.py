@@ -20,6 +20,7 @@ from tinygrad_edu.core.primitive import primitive
 @primitive(
     lambda dz, z, x: dz * z,
     scalar=math.exp, numpy="np.exp({0})", latex="e^{{{0}}}",
+    traits={"elementwise"},
 )  # fmt: skip
 def exp(x: Any) -> Any:
     """``eˣ``, its own derivative.
@@ -34,6 +35,7 @@ def exp(x: Any) -> Any:
     lambda dz, z, x: dz * exp(x),  # z + 1 has no digits left where z rounds to -1
     scalar=math.expm1, numpy="np.expm1({0})", latex="e^{{{0}}} - 1",
     definition=lambda x: exp(x) - 1.0,
+    traits={"elementwise"},
 )  # fmt: skip
 def expm1(x: Any) -> Any:
     """``eˣ − 1``, exact near 0.
@@ -47,6 +49,7 @@ def expm1(x: Any) -> Any:
 @primitive(
     lambda dz, z, x: dz / x,
     scalar=math.log, numpy="np.log({0})", latex=r"\log {0}",
+    traits={"elementwise"},
 )  # fmt: skip
 def log(x: Any) -> Any:
     """The natural logarithm: ``dx = dz / x``.
@@ -61,6 +64,7 @@ def log(x: Any) -> Any:
     lambda dz, z, x: dz / (1.0 + x),
     scalar=math.log1p, numpy="np.log1p({0})", latex=r"\log(1 + {0})",
     definition=lambda x: log(1.0 + x),
+    traits={"elementwise"},
 )  # fmt: skip
 def log1p(x: Any) -> Any:
     """``log(1 + x)``, exact near 0.
@@ -75,6 +79,7 @@ def log1p(x: Any) -> Any:
     lambda dz, z, x: dz / (x * math.log(2.0)),
     scalar=math.log2, numpy="np.log2({0})", latex=r"\log_2 {0}",
     definition=lambda x: log(x) / math.log(2.0),
+    traits={"elementwise"},
 )  # fmt: skip
 def log2(x: Any) -> Any:
     """The logarithm to base 2.
@@ -89,6 +94,7 @@ def log2(x: Any) -> Any:
     lambda dz, z, x: dz / (x * math.log(10.0)),
     scalar=math.log10, numpy="np.log10({0})", latex=r"\log_{{10}} {0}",
     definition=lambda x: log(x) / math.log(10.0),
+    traits={"elementwise"},
 )  # fmt: skip
 def log10(x: Any) -> Any:
     """The logarithm to base 10.
@@ -103,6 +109,7 @@ def log10(x: Any) -> Any:
     lambda dz, z, x, y: dz * power_term(y, x, y - 1.0),
     lambda dz, z, x, y: dz * power_log(x, y, logs=1),
     scalar=math.pow, symbol="xʸ", numpy="{0} ** {1}", latex="{0}^{{{1}}}",
+    traits={"elementwise"},
 )  # fmt: skip
 def power(x: Any, y: Any) -> Any:
     """``x ** y`` where the exponent is a Value or an array, broadcast.
@@ -128,6 +135,7 @@ def _d_power_log(dz: Any, x: Any, y: Any, c: Any, logs: int) -> Any:
     latex=r"{0}^{{{1}}} \log {0}",
     definition=lambda x, y, *, logs: power(x, y) * log(x) ** logs,
     spelling=lambda x, y, *, logs: power(x, y) * log(where(equal(x, 0.0), 1.0, x)) ** logs,
+    traits={"elementwise"},
 )  # fmt: skip
 def power_log(x: Any, y: Any, *, logs: int) -> Any:
     """``xʸ (log x)ⁿ``, n being `logs`; taken as 0 where x is 0 and y is not negative.
@@ -152,6 +160,7 @@ def power_log(x: Any, y: Any, *, logs: int) -> Any:
         c * power(where(equal(c, 0.0), 1.0, x), y)
         * (log(where(equal(x * c, 0.0), 1.0, x)) ** logs if logs else 1.0)
     ),
+    traits={"elementwise"},
 )  # fmt: skip
 def power_term(c: Any, x: Any, y: Any, logs: int = 0) -> Any:
     """``c xʸ (log x)ⁿ``, n being `logs`; 0 where c is 0, and of logarithms where x is 0 ≤ y.
@@ -174,6 +183,7 @@ def power_term(c: Any, x: Any, y: Any, logs: int = 0) -> Any:
 @primitive(
     lambda dz, z, x: dz / (2.0 * z),
     scalar=math.sqrt, symbol="√", numpy="np.sqrt({0})", latex=r"\sqrt{{{0}}}",
+    traits={"elementwise"},
 )  # fmt: skip
 def sqrt(x: Any) -> Any:
     """The square root: ``dx = dz / (2 √x)``, infinite at 0.
@@ -187,6 +197,7 @@ def sqrt(x: Any) -> Any:
 @primitive(
     None,
     numpy="np.sign({0})", latex=r"\operatorname{{sign}}({0})",
+    traits={"elementwise", "kinked", "exact"},
 )  # fmt: skip
 def sign(x: Any) -> Any:
     """−1, 0 or 1; its derivative is zero everywhere.
@@ -200,6 +211,7 @@ def sign(x: Any) -> Any:
 @primitive(
     lambda dz, z, x: dz * sign(x),
     scalar=math.fabs, numpy="np.abs({0})", latex=r"\left|{0}\right|",
+    traits={"elementwise", "kinked", "exact"},
 )  # fmt: skip
 def absolute(x: Any) -> Any:
     """``|x|``; its derivative at 0 is taken as 0.
@@ -213,6 +225,7 @@ def absolute(x: Any) -> Any:
 @primitive(
     lambda dz, z, x: dz * cos(x),
     scalar=math.sin, numpy="np.sin({0})", latex=r"\sin {0}",
+    traits={"elementwise"},
 )  # fmt: skip
 def sin(x: Any) -> Any:
     """The sine of an angle in radians.
@@ -226,6 +239,7 @@ def sin(x: Any) -> Any:
 @primitive(
     lambda dz, z, x: -dz * sin(x),
     scalar=math.cos, numpy="np.cos({0})", latex=r"\cos {0}",
+    traits={"elementwise"},
 )  # fmt: skip
 def cos(x: Any) -> Any:
     """The cosine of an angle in radians.
@@ -239,6 +253,7 @@ def cos(x: Any) -> Any:
 @primitive(
     lambda dz, z, x: dz * (1.0 + z * z),
     scalar=math.tan, numpy="np.tan({0})", latex=r"\tan {0}",
+    traits={"elementwise"},
 )  # fmt: skip
 def tan(x: Any) -> Any:
     """The tangent of an angle in radians.
@@ -252,6 +267,7 @@ def tan(x: Any) -> Any:
 @primitive(
     lambda dz, z, x: dz / (1.0 + x * x),
     scalar=math.atan, numpy="np.arctan({0})", latex=r"\arctan {0}",
+    traits={"elementwise"},
 )  # fmt: skip
 def arctan(x: Any) -> Any:
     """The angle, in radians, whose tangent is x.
@@ -265,6 +281,7 @@ def arctan(x: Any) -> Any:
 @primitive(
     lambda dz, z, x: dz * cosh(x),
     scalar=math.sinh, numpy="np.sinh({0})", latex=r"\sinh {0}",
+    traits={"elementwise"},
 )  # fmt: skip
 def sinh(x: Any) -> Any:
     """The hyperbolic sine.
@@ -278,6 +295,7 @@ def sinh(x: Any) -> Any:
 @primitive(
     lambda dz, z, x: dz * sinh(x),
     scalar=math.cosh, numpy="np.cosh({0})", latex=r"\cosh {0}",
+    traits={"elementwise"},
 )  # fmt: skip
 def cosh(x: Any) -> Any:
     """The hyperbolic cosine.
@@ -311,6 +329,7 @@ def _tanh_slope_of_float(z: float, x: float) -> float:
     None,
     scalar=_tanh_slope_of_float, symbol="tanh'", latex=r"\left(1 - {0}^2\right)",
     definition=lambda z, x: 1.0 - z * z,
+    traits={"elementwise", "opened"},
 )  # fmt: skip
 def tanh_slope(z: Any, x: Any) -> Any:
     """``1 − z²`` of ``z = tanh(x)``, right also where z rounds to ±1: from x there.
@@ -340,6 +359,7 @@ def _d_tanh(dz: Any, z: Any, x: Any) -> Any:
     _d_tanh,
     scalar=math.tanh, numpy="np.tanh({0})", latex=r"\tanh({0})",
     definition=lambda x: 1.0 - 2.0 / (exp(2.0 * x) + 1.0),
+    traits={"elementwise", "activation"},
 )  # fmt: skip
 def tanh(x: Any) -> Any:
     """``(eˣ − e⁻ˣ)/(eˣ + e⁻ˣ)``, with derivative ``1 − z²`` (lecture, S2).
@@ -360,6 +380,7 @@ def _sigmoid_of_float(x: float) -> float:
     lambda dz, z, x: dz * z * sigmoid(-x),
     scalar=_sigmoid_of_float, symbol="σ", latex=r"\sigma({0})",
     definition=lambda x: 1.0 / (1.0 + exp(-x)),
+    traits={"elementwise", "activation"},
 )  # fmt: skip
 def sigmoid(x: Any) -> Any:
     """``1 / (1 + e⁻ˣ)``, with derivative ``z(1 − z)`` (lecture, S2); exact and silent at ±1000.
@@ -378,6 +399,7 @@ def sigmoid(x: Any) -> Any:
     scalar=lambda x: max(x, 0.0) + math.log1p(math.exp(-abs(x))) if x == x else x,
     latex=r"\operatorname{{softplus}}({0})", numpy="np.logaddexp(0, {0})",
     definition=lambda x: log(1.0 + exp(x)),
+    traits={"elementwise", "activation"},
 )  # fmt: skip
 def softplus(x: Any) -> Any:
     """``log(1 + eˣ)``, the integral of the sigmoid; exact and silent at ±1000.
@@ -401,6 +423,7 @@ def _passes(x: Any, at_zero: float) -> Any:
     lambda dz, z, x, *, at_zero=1: dz * _passes(x, at_zero),
     scalar=lambda x: x if x > 0.0 or x != x else 0.0,
     latex=r"\operatorname{{ReLU}}({0})", numpy="np.maximum({0}, 0)",
+    traits={"elementwise", "kinked", "exact", "activation"},
 )  # fmt: skip
 def relu(x: Any, at_zero: float = 1) -> Any:
     """``max(0, x)`` (lecture, S2).
@@ -420,6 +443,7 @@ def relu(x: Any, at_zero: float = 1) -> Any:
     ),
     latex=r"\operatorname{{LReLU}}({0})", numpy="np.where({0} >= 0, {0}, {slope} * {0})",
     definition=lambda x, *, slope=0.01, at_zero=1: where(greater_equal(x, 0.0), x, slope * x),
+    traits={"elementwise", "kinked", "activation"},
 )  # fmt: skip
 def leaky_relu(x: Any, slope: float = 0.01, at_zero: float = 1) -> Any:
     """``max(x, slope · x)`` with a slope between 0 and 1 (lecture, S2: 0.01).
@@ -438,6 +462,7 @@ def leaky_relu(x: Any, slope: float = 0.01, at_zero: float = 1) -> Any:
 @primitive(
     lambda dz, z, x, *, min=None, max=None: dz * _inside(x, min, max),
     latex=r"\operatorname{{clip}}({0})", numpy="np.clip({0}, {min}, {max})",
+    traits={"elementwise", "kinked", "exact"},
 )  # fmt: skip
 def clip(x: Any, min: Any = None, max: Any = None) -> Any:
     """``x`` limited to ``[min, max]``; the gradient passes inside and on the limits, not outside.
@@ -470,6 +495,7 @@ def _inside(x: Any, low: Any, high: Any) -> Any:
     latex=r"{0} \log {1}",
     definition=lambda x, y: x * log(y),
     spelling=lambda x, y: x * log(where(equal(x, 0.0), 1.0, y)),
+    traits={"elementwise"},
 )  # fmt: skip
 def xlogy(x: Any, y: Any) -> Any:
     """``x log y``, where ``0 · log 0 = 0``; nan where y is.
@@ -487,6 +513,7 @@ def xlogy(x: Any, y: Any) -> Any:
     latex=r"\frac{{{0}}}{{{1}}}",
     definition=lambda x, y: x / y,
     spelling=lambda x, y: x / where(equal(x, 0.0), 1.0, y),
+    traits={"elementwise"},
 )  # fmt: skip
 def xdivy(x: Any, y: Any) -> Any:
     """``x / y``, where ``0 / 0 = 0``.
@@ -504,6 +531,7 @@ def xdivy(x: Any, y: Any) -> Any:
     latex=r"\frac{{{0}}}{{{1}}}",
     definition=lambda x, y: x / y,
     spelling=lambda x, y: where(equal(y, 0.0), 0.0, x / where(equal(y, 0.0), 1.0, y)),
+    traits={"elementwise"},
 )  # fmt: skip
 def divide_or_zero(x: Any, y: Any) -> Any:
     """``x / y``, taken as 0 where y is 0, and so are its derivatives of every order.

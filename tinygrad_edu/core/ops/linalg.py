@@ -46,6 +46,7 @@ def _matmul_shape(x: Shape, y: Shape) -> Shape:
 @primitive(
     _dx, _dy,
     shape=_matmul_shape, symbol="@", numpy="{0} @ {1}", latex="{0} {1}",
+    traits={"bilinear"},
 )  # fmt: skip
 def matmul(x: Any, y: Any) -> Any:
     """The matrix product ``x @ y`` for every NumPy rank: vectors, matrices, batches of matrices.

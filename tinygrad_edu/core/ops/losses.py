@@ -81,6 +81,7 @@ def _without(default: int | None = None) -> Any:
         -(y * log(a) + (1.0 - y) * log(1.0 - a)), axis
     ),
     spelling=lambda a, y, *, axis=None: _summed(-(xlogy(y, a) + xlogy(1.0 - y, 1.0 - a)), axis),
+    traits={"axes"},
 )  # fmt: skip
 def bernoulli_loss(a: Any, y: Any, axis: int | None = None) -> Any:
     """``−(y log a + (1−y) log(1−a))``, where ``0 · log 0 = 0`` (lecture, S4); summed over an axis.
@@ -138,6 +139,7 @@ def _residual(z: Any, w: Any, e: Any) -> Any:
     lambda dz, r, z, y: -dz,
     latex=r"\left(\sigma({0}) - {1}\right)",
     definition=lambda z, y: sigmoid(z) - y,
+    traits={"elementwise", "opened"},
 )  # fmt: skip
 def logistic_residual(z: Any, y: Any) -> Any:
     """``sigmoid(z) − y``, to the last digit also where sigmoid(z) rounds to y.
@@ -157,6 +159,7 @@ def logistic_residual(z: Any, y: Any) -> Any:
     shape=_without(), with_slope=_logistic_slope,
     symbol="cross-entropy", latex=r"\mathcal{{L}}(\sigma({0}), {1})",
     definition=lambda z, y, *, axis=None: _summed(softplus(z) - y * z, axis),
+    traits={"axes"},
 )  # fmt: skip
 def logistic_loss(z: Any, y: Any, axis: int | None = None) -> Any:
     """`bernoulli_loss` of ``a = sigmoid(z)`` from z itself: ``log(1 + eᶻ) − y z``, exact at ±1000.
@@ -201,6 +204,7 @@ def _softmax_residual(y: Any, e: Any, others: Any, axis: int) -> Any:
     definition=lambda z, y, *, axis=0: (
         softmax(z, axis=axis) * sum(y, axis=axis, keepdims=True) - y
     ),
+    traits={"axes", "opened"},
 )  # fmt: skip
 def softmax_residual(z: Any, y: Any, axis: int = 0) -> Any:
     """``softmax(z) Σy − y`` along `axis`, to the last digit also where the softmax rounds to y.
@@ -228,6 +232,7 @@ def _d_softmax(dz: Any, z: Any, axis: int) -> Any:
     definition=lambda z, y, *, axis=0: sum(
         y * (logsumexp(z, axis=axis, keepdims=True) - z), axis=axis
     ),
+    traits={"axes"},
 )  # fmt: skip
 def softmax_loss(z: Any, y: Any, axis: int = 0) -> Any:
     """``−Σ y log softmax(z)`` along `axis`, from z itself; exact at ±1000.

@@ -53,6 +53,7 @@ def count(x: Any, axis: Any) -> int:
 @primitive(
     lambda dz, z, x, *, axis=None, keepdims=False: spread(dz, x, axis, keepdims),
     shape=reduced_shape, symbol="Σ", numpy="np.sum({0}{options})", latex=r"\sum {0}",
+    traits={"linear", "axes", "cancels"},
 )  # fmt: skip
 def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The sum over all axes, or those in `axis`: every number summed gets the gradient of the sum.
@@ -71,6 +72,7 @@ def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     definition=lambda x, *, axis=None, keepdims=False: (
         sum(x, axis=axis, keepdims=keepdims) / count(x, axis)
     ),
+    traits={"linear", "axes", "cancels"},
 )  # fmt: skip
 def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The sum divided by how many numbers were summed; nan for none.
@@ -92,6 +94,7 @@ def _ties(dz: Any, z: Any, x: Any, *, axis: Any = None, keepdims: bool = False) 
 
 @primitive(
     _ties, shape=reduced_shape, numpy="np.max({0}{options})", latex=r"\max {0}",
+    traits={"kinked", "exact", "axes"},
 )  # fmt: skip
 def max(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The largest number; ties share the gradient evenly.
@@ -104,6 +107,7 @@ def max(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 @primitive(
     _ties, shape=reduced_shape, numpy="np.min({0}{options})", latex=r"\min {0}",
+    traits={"kinked", "exact", "axes"},
 )  # fmt: skip
 def min(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The smallest number; ties share the gradient evenly.
@@ -142,6 +146,7 @@ def _d_others(dz: Any, x: Any, axis: int) -> Any:
         / where(equal(x, 0.0), 1.0, x)
         * equal(sum(equal(x, 0.0), axis=axis, keepdims=True), equal(x, 0.0))
     ),
+    traits={"axes"},
 )  # fmt: skip
 def prod_of_others(x: Any, *, axis: int) -> Any:
     """At each place along `axis` the product of all other places, right with zeros at every order.
@@ -182,6 +187,7 @@ def _d_prod(dz: Any, z: Any, x: Any, *, axis: Any = None, keepdims: bool = False
 
 @primitive(
     _d_prod, shape=reduced_shape, symbol="Π", numpy="np.prod({0}{options})", latex=r"\prod {0}",
+    traits={"axes"},
 )  # fmt: skip
 def prod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The product; the gradient of each factor is the product of the others, zeros included.
@@ -198,6 +204,7 @@ def prod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     definition=lambda x, *, axis=None: (
         x - (mean(x) if axis is None else mean(x, axis=axis, keepdims=True))
     ),
+    traits={"linear", "axes", "opened"},
 )  # fmt: skip
 def centred(x: Any, axis: Any = None) -> Any:
     """``x`` less its mean along `axis`: exactly 0 where all numbers are equal.
@@ -222,6 +229,7 @@ def centred(x: Any, axis: Any = None) -> Any:
     definition=lambda x, *, axis=None, keepdims=False, ddof=0: (
         sum(centred(x, axis=axis) ** 2, axis=axis, keepdims=keepdims) / (count(x, axis) - ddof)
     ),
+    traits={"axes", "cancels"},
 )  # fmt: skip
 def var(x: Any, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Any:
     """The mean squared distance from the mean; divided by n − ddof, n of them.
@@ -244,6 +252,7 @@ def var(x: Any, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Any:
     definition=lambda x, *, axis=None, keepdims=False, ddof=0: sqrt(
         var(x, axis=axis, keepdims=keepdims, ddof=ddof)
     ),
+    traits={"axes", "cancels"},
 )  # fmt: skip
 def std(x: Any, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Any:
     """The square root of `var`, also where that has left the range of floats.
@@ -268,6 +277,7 @@ def std(x: Any, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Any:
     definition=lambda x, *, axis=None, keepdims=False: sqrt(
         sum(x**2, axis=axis, keepdims=keepdims)
     ),
+    traits={"axes"},
 )  # fmt: skip
 def norm(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The Euclidean length ``√Σx²``, also where squares leave the range of floats.
@@ -300,6 +310,7 @@ def norm(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     definition=lambda x, *, axis=None, keepdims=False: log(
         sum(exp(x), axis=axis, keepdims=keepdims)
     ),
+    traits={"axes"},
 )  # fmt: skip
 def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """``log Σ eˣ``, exact and silent at ±1000; its gradient is the softmax.
@@ -349,6 +360,7 @@ def exponentials(x: Any, axis: Any) -> tuple[Any, Any, Any, Any]:
     shape=lambda old, *, axis=None: old, latex=r"\operatorname{{softmax}}({0})",
     definition=lambda x, *, axis=None: exp(x) / sum(exp(x), axis=axis, keepdims=axis is not None),
     spelling=lambda x, *, axis=None: exp(log_softmax(x, axis=axis)),
+    traits={"axes", "activation"},
 )  # fmt: skip
 def softmax(x: Any, axis: Any = None) -> Any:
     """``eˣ / Σ eˣ`` along `axis`: positive and summing to one; exact at ±1000.
@@ -371,6 +383,7 @@ def softmax(x: Any, axis: Any = None) -> Any:
     definition=lambda x, p, *, axis=None: (
         x - sum(x * p, axis=axis, keepdims=axis is not None)
     ),
+    traits={"axes", "opened"},
 )  # fmt: skip
 def deviation(x: Any, p: Any, axis: Any = None) -> Any:
     """``x − Σ x p`` for probabilities p: how far x is from its expectation along `axis`.
@@ -402,6 +415,7 @@ def deviation(x: Any, p: Any, axis: Any = None) -> Any:
         x - log(sum(exp(x), axis=axis, keepdims=axis is not None))
     ),
     spelling=lambda x, *, axis=None: x - logsumexp(x, axis=axis, keepdims=axis is not None),
+    traits={"axes"},
 )  # fmt: skip
 def log_softmax(x: Any, axis: Any = None) -> Any:
     """The logarithm of `softmax`, without computing it first; exact at ±1000.
@@ -419,6 +433,7 @@ def log_softmax(x: Any, axis: Any = None) -> Any:
     lambda dz, z, x, *, axis=None: _cumulated_back(dz, x, axis),
     shape=lambda old, *, axis=None: old if axis is not None else (math.prod(old),),
     numpy="np.cumsum({0}{options})", latex=r"\operatorname{{cumsum}}({0})",
+    traits={"linear", "axes"},
 )  # fmt: skip
 def cumsum(x: Any, axis: Any = None) -> Any:
     """Running totals along `axis`: an early number reaches every later total.

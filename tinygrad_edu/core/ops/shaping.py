@@ -30,6 +30,7 @@ def _reshaped(old: Shape, *, shape: Any) -> Shape:
     lambda dz, z, x, *, shape: reshape(dz, shape=_shape(x)),
     shape=_reshaped, numpy="{0}.reshape({shape})",
     latex=r"\operatorname{{reshape}}({0})",
+    traits={"linear", "exact", "moves"},
 )  # fmt: skip
 def reshape(x: Any, shape: Any) -> Any:
     """The same numbers in another shape; one entry of it may be −1.
@@ -56,6 +57,7 @@ def _inverse(axes: Any) -> Any:
 @primitive(
     lambda dz, z, x, *, axes=None: transpose(dz, axes=_inverse(axes)),
     shape=_permuted, symbol="ᵀ", numpy="{0}.T", latex=r"{0}^{{\top}}",
+    traits={"linear", "exact", "moves"},
 )  # fmt: skip
 def transpose(x: Any, axes: Any = None) -> Any:
     """Axes reversed, or in the order of `axes`.
@@ -142,6 +144,7 @@ def ravel(x: Any) -> Any:
     lambda dz, z, x, *, shape: sum_to(dz, shape=_shape(x)),
     shape=lambda old, *, shape: tuple(shape), symbol="broadcast",
     numpy="np.broadcast_to({0}, {shape})", latex="{0}",
+    traits={"linear", "exact", "moves"},
 )  # fmt: skip
 def broadcast_to(x: Any, shape: Any) -> Any:
     """``x`` repeated to a larger shape, as NumPy broadcasts.
@@ -159,6 +162,7 @@ def broadcast_to(x: Any, shape: Any) -> Any:
     lambda dz, z, x, *, shape: broadcast_to(dz, shape=_shape(x)),
     shape=lambda old, *, shape: tuple(shape), symbol="Σ",
     numpy="np.sum({0}, axis={axis}, keepdims=True)", latex=r"\sum {0}",
+    traits={"linear"},
 )  # fmt: skip
 def sum_to(x: Any, shape: Any) -> Any:
     """Broadcasting undone: ``x`` summed over the axes along which `shape` had been repeated.
@@ -208,6 +212,7 @@ def _add_at(z: Any, x: Any, *, index: Any) -> None:
     lambda dz, z, x, *, index: scatter(dz, index=index, shape=shape(x)),
     shape=_getitem_shape, add_into=_add_at,
     symbol="[ ]", numpy="{0}[{index}]", latex="{0}_{{[{index}]}}",
+    traits={"linear", "exact", "moves"},
 )  # fmt: skip
 def getitem(x: Any, index: Any) -> Any:
     """``x[index]``: slices, integers, integer arrays (repeated indices accumulate), boolean masks.
@@ -222,6 +227,7 @@ def getitem(x: Any, index: Any) -> Any:
     lambda dz, z, x, *, index, shape: getitem(dz, index=index),
     shape=lambda old, *, index, shape: tuple(shape), symbol="scatter",
     latex=r"\operatorname{{scatter}}({0})",
+    traits={"linear", "exact", "moves"},
 )  # fmt: skip
 def scatter(x: Any, index: Any, shape: Any) -> Any:
     """Zeros of `shape` with ``x`` added in at `index`: what indexing does, the other way round.
@@ -254,6 +260,7 @@ def _concatenated(*shapes: Shape, axis: Any = 0) -> Shape:
 
 @primitive(
     Each(_parts), shape=_concatenated, symbol="concat", latex=r"\operatorname{{concat}}({0})",
+    traits={"linear", "exact", "moves"},
 )  # fmt: skip
 def joined(*xs: Any, axis: Any = 0) -> Any:
     """The inputs one after another along an axis: see `concatenate`.

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.primitive import Primitive
-from tinygrad_edu.rules.expression import COMPARISONS, FORMULAS, Named, Size, float_text
+from tinygrad_edu.rules.expression import Named, Size, float_text
 from tinygrad_edu.rules.notation.precedence import MATMUL, PRECEDENCE, QUOTIENT, SUM, Holds
 from tinygrad_edu.rules.poly import Number
 from tinygrad_edu.rules.trees import Tree, Written, given_tree
@@ -167,7 +167,7 @@ class Notation:
 def on_paper(op: Primitive, parts: tuple[Tree, ...]) -> Callable[..., Any] | None:
     """What a reader is told of an operation instead: its guards are for computers."""
     guarded = op.spelling is not None and len(parts) > 1
-    return op.definition if guarded or op.name in FORMULAS else None
+    return op.definition if guarded or "opened" in op.traits else None
 
 
 @cache
@@ -182,7 +182,7 @@ def defaults(op: Primitive) -> dict[str, Any]:
 
 def is_comparison(tree: Tree) -> bool:
     """Is it ``x > y`` or the like?"""
-    return tree.kind == "call" and tree.value[0].name in COMPARISONS
+    return tree.kind == "call" and "compares" in tree.value[0].traits
 
 
 def is_boolean(tree: Tree) -> bool:

@@ -8,7 +8,6 @@ from fractions import Fraction
 from typing import Any
 
 from tinygrad_edu.core.primitive import Primitive, Shape
-from tinygrad_edu.rules.expression import COMPARISONS
 from tinygrad_edu.rules.notation.base import (
     Notation,
     decimal,
@@ -194,8 +193,8 @@ def fill(
     ]
     # Between brackets and commas anything may stand, beside an operator only what holds together.
     free = re.sub(r"(?<=[(,]){\d}(?=[,)]|{options)|(?<=, ){\d}(?=[,)]|{options)", "", template)
-    least = WHOLE if re.search(r"{\d}", free) and op.name not in COMPARISONS else SUM
-    shown = notation if op.name in COMPARISONS else notation.counted
+    least = WHOLE if re.search(r"{\d}", free) and "compares" not in op.traits else SUM
+    shown = notation if "compares" in op.traits else notation.counted
     texts = [shown(part, least) for part in tree.parts]
     if (
         values.get("shape", "").startswith("(") and op.name == "reshape" and options["shape"][1:]

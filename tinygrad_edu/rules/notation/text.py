@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from tinygrad_edu.rules.expression import COMPARISONS
 from tinygrad_edu.rules.notation.base import in_front, on_paper, quotient
 from tinygrad_edu.rules.notation.precedence import POWER, TEXT, WHOLE
 from tinygrad_edu.rules.notation.python import NumPy
@@ -67,7 +66,7 @@ class Text(NumPy):
     def call(self, tree: Tree) -> str | tuple[str, int]:
         """Any other operation."""
         op, options = tree.value
-        if op.name in COMPARISONS:
+        if "compares" in op.traits:
             x, y = (self(part) for part in tree.parts)
             return f"({x} {'==' if op.name == 'equal' else op.symbol} {y})"
         definition = on_paper(op, tree.parts)

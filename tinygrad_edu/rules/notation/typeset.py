@@ -11,7 +11,6 @@ from fractions import Fraction
 from typing import Any
 
 from tinygrad_edu.core.primitive import Primitive
-from tinygrad_edu.rules.expression import COMPARISONS
 from tinygrad_edu.rules.notation.base import Notation, defaults, in_front, on_paper, quotient
 from tinygrad_edu.rules.notation.names import Names
 from tinygrad_edu.rules.notation.precedence import (
@@ -165,7 +164,7 @@ class Typeset(Notation):
     def call(self, tree: Tree) -> str | tuple[str, int]:
         """Any other operation: as declared, or as a call where it has options to tell."""
         op, options = tree.value
-        if op.name in COMPARISONS:
+        if "compares" in op.traits:
             return self.filled(op.latex, [self(part, PRODUCT) for part in tree.parts]), WHOLE
         if op.name == "getitem":
             index = self.python(self.index(options["index"]))

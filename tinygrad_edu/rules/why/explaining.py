@@ -297,7 +297,7 @@ class Explainer:
         """Where a small quantity met a large one, it was repeated, and its gradient is a sum."""
         small = self.work.shape(node)
         for user in self.roads.consumers.get(node, []):
-            if user.op.name in ("matmul", "sum", "mean", "reshape"):
+            if "elementwise" not in user.op.traits:
                 continue
             extra = len(user.shape) - len(node.shape)
             if extra < 0:

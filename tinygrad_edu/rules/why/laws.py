@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_edu.core.ops import TABLE, elementwise, reductions
 from tinygrad_edu.core.primitive import Primitive
-from tinygrad_edu.rules.expression import ELEMENTWISE, Algebra, Formula
+from tinygrad_edu.rules.expression import Algebra, Formula
 from tinygrad_edu.rules.layout import Layout
 from tinygrad_edu.rules.notation import Text
 from tinygrad_edu.rules.simplify import Simplifier
@@ -26,7 +26,7 @@ def _functions() -> tuple[Primitive, ...]:
     """The functions of one number that a graph may hold, those with a name of their own first."""
     found = [
         op for name, op in TABLE.items()
-        if name in ELEMENTWISE and op.n_inputs == 1 and op.differentiable and op.rules
+        if "elementwise" in op.traits and op.n_inputs == 1 and op.differentiable and op.rules
         and not set(op.parameters[1:]) - {"at_zero", "slope"}
         and name not in ("positive", "negative")
     ]  # fmt: skip
