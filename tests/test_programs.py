@@ -320,6 +320,12 @@ def test_the_derived_lines_of_a_random_program_give_the_engines_gradients(progra
         assert_read_alike(numbers, dz, read, 1e-9)
 
 
+def test_a_line_stands_after_the_gradients_it_is_written_with():
+    """Its simplified form read another one fewer, in this program."""
+    lines = test_the_derived_lines_of_a_random_program_give_the_engines_gradients
+    lines.raw(random_program(25148, **lines.kind), 25148)
+
+
 # --- what may happen to a program while it lives -------------------------------------------------
 
 

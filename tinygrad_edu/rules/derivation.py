@@ -163,7 +163,7 @@ def derive(
     if not cost.requires_grad:
         raise GradError("derive: the cost was computed from nothing that needs a gradient")
     work = Deriving(cost, convention, m, names or {}, facts or {}, origins)
-    lines = Referee(work, work.lines(wrt, every)).chosen()
+    lines = work.in_order(Referee(work, work.lines(wrt, every)).chosen())
     writer = Writer(work, lines)
     explainer = Explainer(work, lines)
     rules = []

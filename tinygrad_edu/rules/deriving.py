@@ -414,7 +414,7 @@ class Deriving:
         seed = Formula(self.algebra, self.algebra.one, ())
         read = lambda node: (self.formula[node], tuple(self.formula[p] for p in node.parents))  # noqa: E731
         sweep(self.cost, seed, read, arrived=self._arrived)
-        return self._in_order()
+        return self.in_order(self.found)
 
     def _targets(self) -> dict[Any, set[Any]]:
         """For each node the lines its gradient flows into; several make it worth its own."""
@@ -575,11 +575,9 @@ class Deriving:
         if line.suffix == "broadcast" and len(form.shape) > len(want):
             line.tree = shaped(line.tree, strip(form.shape))
 
-    def _in_order(self) -> list[Line]:
-        """Backward order, a parameter right after the last gradient it is computed from."""
-        place = {
-            line.name: i for i, line in enumerate(x for x in self.found if x.node.op is not None)
-        }
+    def in_order(self, lines: list[Line]) -> list[Line]:
+        """Backward order, a parameter right after the last gradient that it is written with."""
+        place = {line.name: i for i, line in enumerate(x for x in lines if x.node.op is not None)}
         first_use: dict[Any, tuple[int, int]] = {}
         for node in self.nodes:
             for i, parent in enumerate(node.parents):
@@ -588,10 +586,10 @@ class Deriving:
         def key(line: Line) -> Any:
             if line.node.op is not None:
                 return place[line.name], 0, (0, 0)
-            after = [place[a.name] for a in line.poly.deep if a.name in place]
+            after = [place[name] for name in line.tree.names() if name in place]
             return max(after, default=len(place)), 1, first_use.get(line.node, (0, 0))
 
-        return sorted(self.found, key=key)
+        return sorted(lines, key=key)
 
 
 def _is_linear(node: Any) -> bool:

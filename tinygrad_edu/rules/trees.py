@@ -43,6 +43,19 @@ class Tree:
         """Is it a single number, whatever brackets it may have?"""
         return not strip(self.shape)
 
+    def names(self) -> set[str]:
+        """All names in it."""
+        seen, found, left = {id(self)}, set(), [self]
+        while left:
+            tree = left.pop()
+            if tree.kind == "name":
+                found.add(tree.value.name)
+            for part in tree.parts:
+                if id(part) not in seen:
+                    seen.add(id(part))
+                    left.append(part)
+        return found
+
 
 def number(c: Number) -> Tree:
     """A plain number."""
