@@ -115,13 +115,8 @@ class Layout:
             return self.arrange(atom.args[0])
         if op is reductions.sum:
             return self._reduced(atom)
-        if op is shaping.reshape:
-            inner = atom.args[0].atom
-            if inner is not None and inner.op is reductions.sum:
-                tree = self._reduced(inner)
-                gone = reduced(tree.parts[0], tree.value[0], keepdims=False)
-                if strip(gone.shape) == strip(options["shape"]):
-                    return gone
+        if op is shaping.reshape and (total := self._without_axes(atom)) is not None:
+            return total
         trees = [self.arrange(p) for p in atom.args]
         if "elementwise" not in op.traits and trees:
             trees = [shaped(tree, s) for tree, s in zip(trees, options["shapes"])]
@@ -135,6 +130,15 @@ class Layout:
         if op is shaping.getitem:
             given["index"] = _open_ended(given["index"], options["shapes"][0])
         return call(op, tuple(trees), given)
+
+    def _without_axes(self, atom: Atom) -> Tree | None:
+        """A reshaped sum as one whose summed axes do not stay, where that is its shape."""
+        inner = atom.args[0].atom
+        if inner is None or inner.op is not reductions.sum:
+            return None
+        tree = self._reduced(inner)
+        gone = reduced(tree.parts[0], tree.value[0], keepdims=False)
+        return gone if strip(gone.shape) == strip(atom.options["shape"]) else None
 
     def _reduced(self, atom: Atom, kind: str = "sum") -> Tree:
         axes, full = atom.options["axes"], atom.args[0].full
@@ -325,34 +329,40 @@ class Layout:
         """``p = Q (x + R/Q)`` for an atom x in which p is linear; factors 1 − x and 1 + x."""
         if len(p.terms) < 3:
             return []
-        forms = []
-        one = self.algebra.one
-        for atom in sorted(p.atoms(), key=lambda a: a.id):
-            with_x, without = self._split(p, atom, 1)
-            if without is None or not with_x.terms:
-                continue
-            if 1 < len(with_x.terms) < len(p.terms) and without.terms:
-                shared = self._shared(with_x)
-                if any(a.mask for a in shared):
-                    shared = {}  # a mask divides nothing
-                q = self._quotient(with_x, shared)
-                rest = self.algebra.divide(without, q)
-                if rest is not None and len(rest.terms) < len(p.terms) - 1:
-                    forms.append(self._of_two(q, self._multiple(shared, atom) + rest))
-        for atom in sorted(p.atoms(), key=lambda a: a.id):
-            if atom.mask or any(e != int(e) for mono in p.terms for a, e in mono if a is atom):
-                continue
-            x = self.algebra.of(atom)
-            at_one, at_minus_one = _vanishes_at(p, atom, 1), _vanishes_at(p, atom, -1)
-            if not at_one and not at_minus_one:
-                continue
-            both = at_one and at_minus_one
-            for factor in (one - x * x,) if both else (one - x,) if at_one else (one + x,):
-                rest = self.algebra.divide(p, factor)
-                if rest is not None and len(rest.terms) < len(p.terms):
-                    forms.append(self._of_two(factor, rest))
-                    break
-        return forms
+        atoms = sorted(p.atoms(), key=lambda a: a.id)
+        forms = [self._linear_in(p, atom) for atom in atoms]
+        forms += [self._zero_at_one(p, atom) for atom in atoms]
+        return [form for form in forms if form is not None]
+
+    def _linear_in(self, p: Poly, atom: Atom) -> Tree | None:
+        """``Q (x + R/Q)``."""
+        with_x, without = self._split(p, atom, 1)
+        if without is None or not without.terms or not 1 < len(with_x.terms) < len(p.terms):
+            return None
+        shared = self._shared(with_x)
+        if any(a.mask for a in shared):
+            shared = {}  # a mask divides nothing
+        q = self._quotient(with_x, shared)
+        rest = self.algebra.divide(without, q)
+        if rest is None or len(rest.terms) >= len(p.terms) - 1:
+            return None
+        return self._of_two(q, self._multiple(shared, atom) + rest)
+
+    def _zero_at_one(self, p: Poly, atom: Atom) -> Tree | None:
+        """``(1 − x²) Q``, ``(1 − x) Q`` or ``(1 + x) Q``."""
+        if atom.mask or any(e != int(e) for mono in p.terms for a, e in mono if a is atom):
+            return None
+        one, x = self.algebra.one, self.algebra.of(atom)
+        at_one, at_minus_one = _vanishes_at(p, atom, 1), _vanishes_at(p, atom, -1)
+        if not at_one and not at_minus_one:
+            return None
+        factor = one + x
+        if at_one:
+            factor = one - x * x if at_minus_one else one - x
+        rest = self.algebra.divide(p, factor)
+        if rest is None or len(rest.terms) >= len(p.terms):
+            return None
+        return self._of_two(factor, rest)
 
     def _of_two(self, p: Poly, q: Poly) -> Tree:
         signs = [natural_sign(p), natural_sign(q)]
@@ -464,6 +474,29 @@ class Layout:
 
     def _joined(self, p: Poly) -> Poly | None:
         """Sums over the same axes, and products with a shared matrix, brought under one."""
+        used: set[tuple[Monomial, Atom]] = set()
+        result, changed = p, False
+        for key, all_members in self._groups(p).items():
+            rest, how = key[0], key[1]
+            members = [(atom, c) for atom, c in all_members if (rest, atom) not in used]
+            if len(members) < 2:
+                continue
+            changed = True
+            inside = self.algebra.zero
+            for atom, c in members:
+                used.add((rest, atom))
+                inside = inside + atom.args[0 if how == "sum" else 1 - how].scaled(c)
+                result = result - self.algebra.poly({rest: c}) * self.algebra.of(atom)
+            if not inside.terms:
+                continue
+            together = self._under_one(key, inside, members[0][0])
+            if together is None:
+                return None
+            result = result + self.algebra.poly({rest: 1}) * together
+        return result if changed else None
+
+    def _groups(self, p: Poly) -> dict[Any, list[tuple[Atom, Number]]]:
+        """The sums that are over the same axes, the products that share a matrix on one side."""
         groups: dict[Any, list[tuple[Atom, Number]]] = {}
         for mono, c in p.terms.items():
             for i, (atom, e) in enumerate(mono):
@@ -477,38 +510,23 @@ class Layout:
                     break
                 if atom.op is linalg.matmul:
                     for side in (0, 1):
-                        groups.setdefault(
-                            (rest, side, atom.args[side], atom.options["shapes"]), []
-                        ).append((atom, c))
-        used: set[tuple[Monomial, Atom]] = set()
-        result, changed = p, False
-        for key, members in groups.items():
-            rest, how = key[0], key[1]
-            members = [(atom, c) for atom, c in members if (rest, atom) not in used]
-            if len(members) < 2:
-                continue
-            changed = True
-            inside = self.algebra.zero
-            for atom, c in members:
-                used.add((rest, atom))
-                inside = inside + atom.args[0 if how == "sum" else 1 - how].scaled(c)
-                result = result - self.algebra.poly({rest: c}) * self.algebra.of(atom)
-            if not inside.terms:
-                continue
-            first = members[0][0]
-            if how == "sum":
-                # Not `Algebra.sum`, which would take it apart again.
-                if any(
-                    all(not varies(a.shape, axis) for axis in key[2] for a, _ in m)
-                    for m in inside.terms
-                ):
-                    return None
-                together = self.algebra.sum_whole(inside, key[2])
-            else:
-                args = (key[2], inside) if how == 0 else (inside, key[2])
-                together = self.algebra.call(linalg.matmul, args, first.options, first.shape)
-            result = result + self.algebra.poly({rest: 1}) * together
-        return result if changed else None
+                        key = (rest, side, atom.args[side], atom.options["shapes"])
+                        groups.setdefault(key, []).append((atom, c))
+        return groups
+
+    def _under_one(self, key: Any, inside: Poly, first: Atom) -> Poly | None:
+        """One sum, or one product, of what was inside several; None where it would come apart."""
+        how, shared = key[1:3]
+        if how != "sum":
+            args = (shared, inside) if how == 0 else (inside, shared)
+            return self.algebra.call(linalg.matmul, args, first.options, first.shape)
+        # Not `Algebra.sum`, which would take it apart again.
+        if any(
+            all(not varies(a.shape, axis) for axis in shared for a, _ in mono)
+            for mono in inside.terms
+        ):
+            return None
+        return self.algebra.sum_whole(inside, shared)
 
 
 def _vanishes_at(p: Poly, atom: Atom, sign: int) -> bool:

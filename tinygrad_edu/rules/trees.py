@@ -5,7 +5,7 @@ A tree's cost counts tokens, names a little more. Its shape is what NumPy makes 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Any
 
@@ -238,38 +238,30 @@ def number_tree(x: Any) -> Tree:
 
 def literal(op: Primitive, parts: tuple[Tree, ...], options: dict[str, Any]) -> Tree:
     """One operation as a tree."""
-    kind = op.name
-    if kind == "add":
-        return _signed([(1, parts[0]), (1, parts[1])])
-    if kind == "subtract":
-        return _signed([(1, parts[0]), (-1, parts[1])])
-    if kind == "negative":
-        return _signed([(-1, parts[0])])
-    if kind == "positive":
-        return parts[0]
-    if kind == "multiply":
-        left = parts[0].parts if parts[0].kind == "multiply" else (parts[0],)
-        return multiply([*left, parts[1]])
-    if kind == "divide":
-        return divide(*parts)
-    if kind == "power_constant":
-        n = rational(options["n"])
-        return (
-            power(parts[0], n)
-            if n != Fraction(1, 2)
-            else Tree("power", parts, parts[0].shape, n, 3)
-        )
-    if kind == "matmul":
-        return matmul(*parts)
-    if kind == "transpose":
-        return transpose(parts[0], options.get("axes")) if len(parts[0].shape) > 1 else parts[0]
-    if kind == "where":
-        return where(*parts)
-    if kind == "reshape":
+    write = _LITERAL.get(op.name)
+    if write is not None:
+        return write(parts, options)
+    if op.name == "reshape":
         options = {"shape": lengths(options["shape"])}
-    if kind == "sum_to":
-        return _summed_to(parts[0], options["shape"])
     return call(op, parts, options)
+
+
+def _product(parts: tuple[Tree, ...], options: dict[str, Any]) -> Tree:
+    """Factors on the left are taken in."""
+    left = parts[0].parts if parts[0].kind == "multiply" else (parts[0],)
+    return multiply([*left, parts[1]])
+
+
+def _constant_power(parts: tuple[Tree, ...], options: dict[str, Any]) -> Tree:
+    n = rational(options["n"])
+    if n == Fraction(1, 2):
+        return Tree("power", parts, parts[0].shape, n, 3)
+    return power(parts[0], n)
+
+
+def _transposed(parts: tuple[Tree, ...], options: dict[str, Any]) -> Tree:
+    [x] = parts
+    return transpose(x, options.get("axes")) if len(x.shape) > 1 else x
 
 
 def _summed_to(x: Tree, shape: Shape) -> Tree:
@@ -286,3 +278,18 @@ def _signed(parts: list[tuple[int, Tree]]) -> Tree:
         list(zip(first.value, first.parts)) if sign > 0 and first.kind == "add" else [(sign, first)]
     )
     return signed([*flat, *rest])
+
+
+_LITERAL: dict[str, Callable[[tuple[Tree, ...], dict[str, Any]], Tree]] = {
+    "add": lambda parts, options: _signed([(1, parts[0]), (1, parts[1])]),
+    "subtract": lambda parts, options: _signed([(1, parts[0]), (-1, parts[1])]),
+    "negative": lambda parts, options: _signed([(-1, parts[0])]),
+    "positive": lambda parts, options: parts[0],
+    "multiply": _product,
+    "divide": lambda parts, options: divide(*parts),
+    "power_constant": _constant_power,
+    "matmul": lambda parts, options: matmul(*parts),
+    "transpose": _transposed,
+    "where": lambda parts, options: where(*parts),
+    "sum_to": lambda parts, options: _summed_to(parts[0], options["shape"]),
+}
