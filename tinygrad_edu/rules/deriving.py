@@ -125,15 +125,10 @@ class Deriving:
             text = given.get(node, node.name)
             if node.op is arithmetic.positive and node.parents[0].name == text:
                 continue  # the copy that `tg.grad` differentiates by is the node itself
-            if not text:
-                if node.op is None and node not in self.learning and node.shape:
-                    text = next(
-                        (k for k, v in arrays.items() if np.array_equal(v, node._data)),
-                        None,
-                    )
-                if not text:
-                    continue
-            texts[node] = str(text)
+            if not text and node.op is None and node not in self.learning and node.shape:
+                text = next((k for k, v in arrays.items() if np.array_equal(v, node._data)), None)
+            if text:
+                texts[node] = str(text)
         identifier = self.identifiers.all(texts.values())
         for node, text in texts.items():
             name = identifier[text]

@@ -345,15 +345,11 @@ class Simplifier:
                 if along and (rest := _without(mono, relation)) is not None:
                     mono, term = rest, value
                 for atom, e in mono:
-                    if atom is atom_ and along:
-                        kept.append((atom, e))
-                    elif atom is atom_:
-                        n = Fraction(e) / k
-                        if n.denominator == 1:
-                            term = algebra.multiply(term, value ** int(n))
-                        else:
-                            kept.append((atom, e))
-                    elif atom in frozen or atom_ not in atom.deep or not (inside or atom.is_base):
+                    is_it = atom is atom_
+                    stays = atom in frozen or atom_ not in atom.deep or not (inside or atom.is_base)
+                    if is_it and not along and (n := Fraction(e) / k).denominator == 1:
+                        term = algebra.multiply(term, value ** int(n))
+                    elif is_it or stays:
                         kept.append((atom, e))
                     else:
                         args = tuple(map(go, atom.args))
@@ -382,26 +378,19 @@ def solutions(
     algebra: Algebra, name: Poly, definition: Poly, reason: str, only: Atom | None = None
 ) -> Iterator[Relation]:
     """``N = (a tᵏ + b)/(c tᵏ + d)`` solved for tᵏ, for every atom t that allows it."""
+    masked = _masked(name, definition, reason)
+    if masked is not None:
+        yield masked
+        return
     inside = set(definition.atoms())
-    if len(definition.terms) == 1:
-        [(mono, number)] = definition.terms.items()
-        masks = tuple(f for f in mono if f[0].mask)
-        rest = [f for f in mono if not f[0].mask]
-        if masks and len(rest) == 1 and strip(rest[0][0].shape) == strip(name.shape):
-            yield Relation(
-                *rest[0], name.scaled(rational(1 / Fraction(number))), name, reason, masks
-            )
-            return
     for atom in list(inside):
         if atom.is_base:
             inside |= atom.args[0].atoms()
     for t in sorted(inside, key=lambda a: a.id) if only is None else [only]:
         if t.mask or strip(t.shape) != strip(name.shape):
             continue  # replacing a small thing by a large one would change shapes
-        fraction = _fraction(algebra, definition, t)
-        if fraction is None:
-            continue
-        top, bottom = fraction
+        # Where it is no fraction in t there are no powers of t to tell apart.
+        top, bottom = _fraction(algebra, definition, t) or (algebra.zero, algebra.zero)
         powers = sorted({dict(mono).get(t, 0) for p in (top, bottom) for mono in p.terms})
         if len(powers) != 2:
             continue
@@ -423,6 +412,18 @@ def solutions(
             name,
             reason,
         )
+
+
+def _masked(name: Poly, definition: Poly, reason: str) -> Relation | None:
+    """``N = c M t`` with masks M: in products that hold M, t is N / c."""
+    if len(definition.terms) != 1:
+        return None
+    [(mono, number)] = definition.terms.items()
+    masks = tuple(f for f in mono if f[0].mask)
+    rest = [f for f in mono if not f[0].mask]
+    if not masks or len(rest) != 1 or strip(rest[0][0].shape) != strip(name.shape):
+        return None
+    return Relation(*rest[0], name.scaled(rational(1 / Fraction(number))), name, reason, masks)
 
 
 def _fraction(algebra: Algebra, p: Poly, t: Atom) -> tuple[Poly, Poly] | None:
