@@ -218,6 +218,24 @@ def test_a_softmax_inside_a_net_and_a_matrix_that_stood_transposed():
     says(why(ATTENTION, "dK"), "K stood transposed on the right of Q, so Q stands on the right")
 
 
+def test_a_vector_of_weights_has_its_matrix_transposed():
+    text = """
+m = 7
+X: (m, 3)
+y: (m,)
+w: (3,)
+z = X @ w
+J = np.sum((z - y)**2) / (2 * m)
+"""
+    says(
+        why(text, "dw"),
+        "(X w)[i] = Σ_j X[i, j] w[j], its derivative by w[j] is X[i, j]",
+        "Σ_i X[i, j] dz[i]",
+        "Xᵀ dz: (3, m) @ (m,) → (3,)",
+        "in long form, X being 2 × 3: w[1] gets X[0, 1] dz[0] + X[1, 1] dz[1]",
+    )
+
+
 def test_one_matrix_used_at_two_steps():
     told = why(RECURRENT, "dWh")
     says(

@@ -46,7 +46,8 @@ class Product:
 
     `entry` is the sum over `inner` of `terms`, two entries; its derivative by `by`, an entry of the
     quantity, is `derivative`. That entry is used once for each `summed`, so its gradient is the sum
-    over `summed` of `sent`, which is the matrix product `written`. `example` says it in long form.
+    over `summed` of `sent`, which is the matrix product `written`. `example` says it in long form,
+    the upstream gradient (of a vector, the matrix) being 2 × 3.
     """
 
     entry: Entry
@@ -62,6 +63,7 @@ class Product:
     other: Tree
     turned: bool  # did the quantity stand transposed?
     example: tuple[Entry, tuple[tuple[Entry, Entry], ...]]
+    vector: bool  # is the quantity a vector?
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,14 @@ ROWS, COLUMNS, INNER = 2, 3, 2
 
 
 def operands(node: Any, below: Any) -> tuple[int, bool] | None:
-    """At which side of a product of two matrices a quantity stands, and whether transposed."""
-    if node.op is not linalg.matmul or any(len(p.shape) != 2 for p in node.parents):
+    """At which side of a product of two matrices a quantity stands, and whether transposed; a
+    vector may stand on the right."""
+    if node.op is not linalg.matmul:
+        return None
+    sizes = [len(parent.shape) for parent in node.parents]
+    if sizes == [2, 1] and node.parents[1] is below:
+        return 1, False
+    if sizes != [2, 2]:
         return None
     for side, parent in enumerate(node.parents):
         turned = parent.op is shaping.transpose and parent.parents[0] is below
@@ -32,7 +38,7 @@ def _turned(tree: Tree) -> Tree:
     return transpose(tree)
 
 
-def _entry(of: str | Tree, indices: tuple[str, str]) -> Entry:
+def _entry(of: str | Tree, indices: tuple[str, ...]) -> Entry:
     """An entry; of a transpose the one at the indices exchanged."""
     if isinstance(of, Tree) and of.kind == "transpose" and of.value is None:
         return Entry(of.parts[0], (indices[1], indices[0]))
@@ -44,11 +50,13 @@ def explained(
 ) -> Product | None:
     """The product by indices. `dz`: the gradient of the product, as it is written."""
     whole, other = matmul(*trees), trees[1 - side]
-    places = (("i", "j"), ("j", "k"))
+    vector = len(trees[1].shape) == 1
+    places: tuple[tuple[str, ...], ...] = (("i", "j"), ("j",) if vector else ("j", "k"))
+    out = ("i",) if vector else ("i", "k")
     mine, others = places[side], places[1 - side]
     summed = "i" if side else "k"
-    own = (mine[1], mine[0]) if turned else mine
-    sent = (_entry(other, others), _entry(dz, ("i", "k")))
+    own = mine[::-1] if turned else mine
+    sent = (_entry(other, others), _entry(dz, out))
     if not side:
         sent = (sent[1], sent[0])
     # dX = dZ Yᵀ and dY = Xᵀ dZ; of a transposed one the transpose of that.
@@ -57,11 +65,14 @@ def explained(
     else:
         written = matmul(other, transpose(dz)) if turned else matmul(dz, _turned(other))
     x, y = written.parts
-    example = _example(side, turned, other, dz, below)
+    if vector:
+        example = _vector_example(other, dz, below)
+    else:
+        example = _example(side, turned, other, dz, below)
     if example is None:
         return None
     return Product(
-        entry=Entry(whole, ("i", "k")),
+        entry=Entry(whole, out),
         inner="j",
         terms=(_entry(trees[0], places[0]), _entry(trees[1], places[1])),
         by=Entry(below, own),
@@ -74,6 +85,7 @@ def explained(
         other=other,
         turned=turned,
         example=example,
+        vector=vector,
     )
 
 
@@ -101,5 +113,19 @@ def _example(
     return Entry(below, at), terms
 
 
-def _numbered(tree: Tree, place: tuple[int, int]) -> Entry:
-    return _entry(tree, (str(place[0]), str(place[1])))
+def _vector_example(
+    other: Tree, dz: Tree, below: str
+) -> tuple[Entry, tuple[tuple[Entry, Entry], ...]] | None:
+    """The same for a vector, the matrix being 2 × 3."""
+    column = 1
+    rng = np.random.default_rng(0)
+    given, upstream = rng.standard_normal((ROWS, COLUMNS)), rng.standard_normal(ROWS)
+    total = sum(given[i, column] * upstream[i] for i in range(ROWS))
+    if not np.isclose(total, (given.T @ upstream)[column], rtol=1e-12):
+        return None
+    terms = tuple((_numbered(other, (i, column)), _numbered(dz, (i,))) for i in range(ROWS))
+    return Entry(below, (str(column),)), terms
+
+
+def _numbered(tree: Tree, place: tuple[int, ...]) -> Entry:
+    return _entry(tree, tuple(map(str, place)))

@@ -241,7 +241,8 @@ def _by_indices(product: Product, example: bool) -> Iterator[Sentence]:
     yield replace(_shapes(product.written, *product.extents), depth=1)
     if example:
         at, terms = product.example
-        pieces: list[Piece] = ["in long form, the upstream gradient being 2 × 3: ", at, " gets "]
+        size: Piece = product.other if product.vector else "the upstream gradient"
+        pieces: list[Piece] = ["in long form, ", size, " being 2 × 3: ", at, " gets "]
         for i, (left, right) in enumerate(terms):
             pieces += [*([" + "] if i else []), left, " ", right]
         yield Sentence(tuple(pieces), 1)
