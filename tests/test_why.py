@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from test_rules import COST, lecture_net, named_nodes
+from test_rules_random import program
 
 import tinygrad_edu as tg
 from tinygrad_edu.checking.sheet import Sheet
@@ -402,3 +403,22 @@ def test_every_law_is_the_derivative(op):
     law, z, h = laws.law(op), np.array([0.3, 0.7]), 1e-6
     value = evaluate(law.derivative, lambda a: z if a.name == laws.ARGUMENT else op(z))
     np.testing.assert_allclose(value, (op(z + h) - op(z - h)) / (2 * h), rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", [12, 17, 81, 149])
+def test_random_programs_are_explained_or_not_but_never_raise(seed):
+    for rule in tg.derive(program(seed), convention="calculus").rules:
+        told = rule.explanation
+        assert str(told).startswith(f"{rule.name} is ∂J/∂{rule.of}")
+        ElementTree.fromstring(told.to_html())
+        ElementTree.fromstring(rule.mathml)
+
+
+@pytest.mark.slow
+def test_many_random_programs_are_explained():
+    for seed in range(300):
+        cost = program(seed)
+        if cost.requires_grad:
+            with np.errstate(all="ignore"):
+                for rule in tg.derive(cost, convention="calculus", every=seed % 3 == 1).rules:
+                    ElementTree.fromstring(rule.explanation.to_html())

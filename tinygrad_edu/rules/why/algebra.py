@@ -57,8 +57,9 @@ class Algebraist:
             if text not in texts and not too_long and self.numbers.same(line.name, tree):
                 found.append(Step(tree, reason))
                 texts.append(text)
-        if texts and self.text(line.tree) != texts[-1]:  # it was said before, on a detour
-            del found[texts.index(self.text(line.tree)) + 1 :]
+        if self.text(line.tree) not in texts:
+            return (), ()
+        del found[texts.index(self.text(line.tree)) + 1 :]  # what comes after is a detour
         return tuple(found), tuple(inside)
 
     def _tried(
