@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.rules.deriving import Deriving, Line
 from tinygrad_edu.rules.expression import Spent
 from tinygrad_edu.rules.notation import Text
@@ -75,11 +76,11 @@ class Algebraist:
         known = self._known(polys, last.name)
         trees: dict[str, Tree] = {}
         for arrival in before:
-            trees[arrival.name] = replaced(arrival.total, trees)
+            trees[arrival.name] = put_in(arrival.total, trees)
         total = polys[last.name]
         if self._factor(total, known) is None:
             inside.extend(self._inside(total, known))
-        yield replaced(last.total, trees), "put in"
+        yield put_in(last.total, trees), "put in"
         opened = list(self._multiplied_out(total, known, trees))
         yield from ((tree, "multiplied out") for tree in opened)
         if not opened:
@@ -209,6 +210,14 @@ def added(parts: list[tuple[int, Tree]]) -> Tree:
         else:
             flat.append((sign, tree))
     return flat[0][1] if len(flat) == 1 and flat[0][0] > 0 else signed(flat)
+
+
+def put_in(tree: Tree, by: dict[str, Tree]) -> Tree:
+    """A tree with formulas put in for names; as it is where one has too few axes for its place."""
+    try:
+        return replaced(tree, by)
+    except (GradError, IndexError, ValueError):
+        return tree
 
 
 def replaced(tree: Tree, by: dict[str, Tree]) -> Tree:
