@@ -61,6 +61,8 @@ def seek(
     to be said of it.
     """
     wanted = _sides(points[0].graph)
+    if not wanted:
+        return [], []
     missing = set(wanted).difference(*(_taken(point.graph) for point in points))
     found: list[Point] = []
 
@@ -71,10 +73,11 @@ def seek(
             missing.difference_update(new)
 
     with np.errstate(all="ignore"):
-        for graph in _larger(sheet, account):
+        for numbers in _larger(sheet):
             if not missing:
                 break
-            use(graph)
+            if (graph := _graph(sheet, numbers, account)) is not None:
+                use(graph)
         for side in sorted(missing)[:MOST_WALKS]:
             for start in range(STARTS):
                 walked = _walked(sheet, side, start, account) if side in missing else None
@@ -149,16 +152,15 @@ def _graph(sheet: Sheet, numbers: dict[str, Any], account: Account) -> Graph | N
         account.kept = kept  # few are of use, and only these stay
 
 
-def _larger(sheet: Sheet, account: Account) -> Iterator[Graph]:
-    """The sheet on larger and larger numbers."""
+def _larger(sheet: Sheet) -> Iterator[dict[str, Any]]:
+    """Larger and larger numbers for a sheet."""
     for scale in SCALES:
         for start in range(STARTS):
             numbers = sheet.draw(500 + start)
             for name, given in sheet.givens.items():
                 if given.kind in ("normal", "positive"):
                     numbers[name] = scale * numbers[name]
-            if (graph := _graph(sheet, numbers, account)) is not None:
-                yield graph
+            yield numbers
 
 
 def _walked(sheet: Sheet, side: Side, start: int, account: Account) -> Graph | None:
