@@ -59,7 +59,9 @@ class Account:
         """
         if entries > self.most:
             raise ValueError(f"an array of {entries} entries is larger than a sheet may make")
-        self.spend(OPERATION + entries * each)
+        self.left -= OPERATION + entries * each
+        if self.left < 0:
+            raise TooMuch
 
     def spend(self, work: float) -> None:
         """Account for work that makes no array."""
@@ -93,10 +95,8 @@ def entries_of(x: Any) -> int:
 
     Raises ValueError for lists in more lists than an array has axes.
     """
-    if isinstance(x, Value):
+    if isinstance(x, (np.ndarray, Value)):
         return x.size
-    if isinstance(x, np.ndarray):
-        return int(x.size)
     return _listed(x, {})[0] if isinstance(x, (list, tuple)) else 1
 
 

@@ -11,6 +11,8 @@ import ast
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from tinygrad_edu.checking import vocabulary
 from tinygrad_edu.checking.account import OBJECT, READING, Account, entries_of
 from tinygrad_edu.core.plain import printable
@@ -78,9 +80,13 @@ class Expr:
 
     def __init__(self, op: str, args: tuple[Expr, ...], extra: Any, number: int) -> None:
         self.op, self.args, self.extra, self.number = op, args, extra, number
-        own = 4 + 2 * len(args) if op in ("call", "method") else 2 if op == "attribute" else 1
-        self.length = own + sum([a.length for a in args])
-        self.depth = 1 + max([a.depth for a in args], default=0)
+        length = 4 + 2 * len(args) if op in ("call", "method") else 2 if op == "attribute" else 1
+        depth = 0
+        for a in args:
+            length += a.length
+            if a.depth > depth:
+                depth = a.depth
+        self.length, self.depth = length, depth + 1
 
     def __repr__(self) -> str:
         return f"<{show(self)}>"
@@ -570,6 +576,8 @@ class Evaluator:
     def array(self, e: Expr) -> Any:
         """`get` for what is meant to be a gradient: a list is the array it stands for, if any."""
         found = self.get(e)
+        if type(found) is np.ndarray:
+            return found
         try:
             return vocabulary._array(found)
         except (ValueError, TypeError):

@@ -251,4 +251,4 @@ def equal(a: Any, b: Any, tolerance: float = 1e-9) -> bool:
     with np.errstate(all="ignore"):
         size = np.abs(b)
         near = np.abs(a - b) <= tolerance * size + 1e-3 * tolerance * size.max() + 1e-300
-        return bool(np.all(near))
+        return bool(near.all())

@@ -369,8 +369,12 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
     "!=": _not_equal,
 }  # fmt: skip
 #: Arithmetic that arrays of floats need no care with while they are small.
-_PLAIN = {"+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide}
+_PLAIN = {
+    "+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "@": np.matmul,
+}  # fmt: skip
 _SMALL = 10_000
+#: What nearly all operators are given.
+_NUMBERS = frozenset({np.ndarray, np.float64, float, int, Value})
 _PRODUCTS = frozenset({"@", "dot", "matmul"})
 #: How much dearer than an addition.
 _DEAR = {
@@ -423,9 +427,10 @@ def apply(op: str, extra: Any, args: list[Any], account: Account) -> Any:
     plain = _PLAIN.get(op)
     if plain is not None:
         x, y = args
-        if type(x) is type(y) is np.ndarray and x.dtype == y.dtype == np.float64:
-            if x.size * y.size <= _SMALL:
-                account.charge(x.size * y.size)
+        if type(x) is np.ndarray or type(y) is np.ndarray:
+            entries = _plain_size(x) * _plain_size(y)
+            if 0 < entries <= _SMALL:
+                account.charge(entries)
                 result = plain(x, y)
                 return result if result.ndim else result[()]
     if op == "slice":
@@ -454,6 +459,13 @@ def apply(op: str, extra: Any, args: list[Any], account: Account) -> Any:
     else:  # "addat": a formula is made of nothing else
         result = _addat(args[0], args[1:-1], args[-1], account)
     return _result(result, account)
+
+
+def _plain_size(x: Any) -> int:
+    """How many numbers an array of floats has, or a Python number; 0 of anything else."""
+    if type(x) is np.ndarray:
+        return x.size if x.dtype == np.float64 else 0
+    return 1 if type(x) is float or type(x) is int else 0
 
 
 def _result(x: Any, account: Account) -> Any:
@@ -492,16 +504,15 @@ def _charge(name: str, args: list[Any], account: Account) -> None:
 
 
 def _operate(op: str, args: list[Any], account: Account) -> Any:
-    for a in args:
-        if a is None or isinstance(a, (str, slice)) or a is Ellipsis:
-            raise TypeError(f"{a!r} is not a number")
-    if isinstance(args[0], (tuple, list)) and not isinstance(args[0], np.ndarray):
-        if op == "+" and len(args) == 2 and isinstance(args[1], (tuple, list)):
+    if not _NUMBERS.issuperset(map(type, args)):
+        for a in args:
+            if a is None or isinstance(a, (str, slice)) or a is Ellipsis:
+                raise TypeError(f"{a!r} is not a number")
+        if any(isinstance(a, (tuple, list)) for a in args):
             account.charge(entries_of(args), _LISTED)
-            return type(args[0])([*args[0], *args[1]])  # shapes put together
-    if any(isinstance(a, (tuple, list)) for a in args):
-        account.charge(entries_of(args), _LISTED)
-        args = [_array(list(a)) if isinstance(a, (tuple, list)) else a for a in args]
+            if op == "+" and all(isinstance(a, (tuple, list)) for a in args):
+                return type(args[0])([*args[0], *args[1]])  # shapes put together
+            args = [_array(list(a)) if isinstance(a, (tuple, list)) else a for a in args]
     _charge(op, args, account)
     if len(args) == 2:
         args = [np.float64(a) if type(a) is bool else a for a in args]
