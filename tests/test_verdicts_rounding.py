@@ -242,7 +242,7 @@ def test_the_terms_of_a_sum_are_what_its_rounding_is_measured_by():
     size = Rounding(cost).of_gradient(w, 5.0)
     assert 1e-3 * 6e8 < float(size) < 4 * 6e8
     assert np.all(Rounding(cost).of_gradient(x, np.full(3, 2.0)) < 20)
-    assert Rounding(cost).of_cost > 1e6
+    assert Rounding(cost).of_cost() > 1e6
 
 
 def test_a_sheet_of_numbers_read_by_load_sheet_is_judged_alike(tmp_path):

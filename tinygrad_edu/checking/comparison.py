@@ -473,5 +473,5 @@ def _numerically(
         np.ravel(given)[entries],
         np.ravel(gradient)[entries],
         lambda: np.ravel(_terms(truth, rounding))[entries],
-        lambda: abs(factor) * rounding.of_cost,
+        lambda: abs(factor) * rounding.of_cost(),
     )

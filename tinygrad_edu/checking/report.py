@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import html
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +26,13 @@ from tinygrad_edu.checking.conventions import CONVENTIONS
 from tinygrad_edu.checking.diagnosis import derived_rules, diagnose, one_line
 from tinygrad_edu.checking.formula import SheetError, show
 from tinygrad_edu.checking.lab import Lab
-from tinygrad_edu.checking.rounding import SHARE, difference, numerical_error, relative_error
+from tinygrad_edu.checking.rounding import (
+    RUNS,
+    SHARE,
+    difference,
+    numerical_error,
+    relative_error,
+)
 from tinygrad_edu.checking.rows import STYLES, Row
 from tinygrad_edu.checking.sheet import Sheet, load_sheet, sheet_of_text
 from tinygrad_edu.checking.truth import Replay
@@ -341,9 +348,11 @@ def _row(judged: Judged, judgement: Judgement, differences: _Differences) -> Row
     entries = differences.entries(node)
     truth = judged.truth_at(0, (key, factor))
     rounding = judged.points[0].rounding
+    runs = RUNS if row.ok else 1  # how wrong a wrong number is, one run tells
 
+    @functools.cache
     def size() -> Any:
-        return judged.terms(0, (key, factor), statement.key, value)
+        return judged.terms(0, (key, factor), statement.key, value, runs=runs)
 
     note = row.note
     off = relative_error(difference(value, truth), truth, size)
@@ -365,7 +374,7 @@ def _row(judged: Judged, judgement: Judgement, differences: _Differences) -> Row
             np.ravel(value)[entries],
             np.ravel(truth)[entries],
             lambda: np.ravel(size())[entries],
-            lambda: abs(factor) * rounding.of_cost,
+            lambda: abs(factor) * rounding.of_cost(runs),
         ),
     )
 
