@@ -46,13 +46,15 @@ def gentle(nodes: Sequence[Any]) -> bool:
 
 def suspected(gradients: list[Any], order: list[Any]) -> bool:
     """Is there a nan in the gradients in which a sweep ended?"""
-    arrays = [g for g in gradients if type(g) is not float and g is not None]
-    if [g for g in gradients if type(g) is float and g != g]:
+    odd = [g for g in gradients if type(g) is not float or g != g]
+    if not odd:
+        return False
+    if any(type(g) is float for g in odd):
         return True
-    if not arrays or gentle(order):
+    if gentle(order):
         return False
     # The square of what has a nan in it is nan: there is no faster way to ask.
-    return not all(np.vdot(g, g) >= 0 for g in arrays)
+    return not all(np.vdot(g, g) >= 0 for g in odd if g is not None)
 
 
 class Certain(Operators):

@@ -86,7 +86,10 @@ def frozen(array: ndarray[Any, Any], label: str | None) -> ReadOnly:
 def _bare(x: Any) -> Any:
     if not isinstance(x, ReadOnly):
         return x
-    return x.whole if hasattr(x, "whole") else x.view(ndarray)
+    try:
+        return x.whole
+    except AttributeError:  # a part of one
+        return x.view(ndarray)
 
 
 def _writes(name: str) -> Callable[..., Any]:

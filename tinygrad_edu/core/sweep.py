@@ -59,9 +59,8 @@ def reachable(root: Any, every: bool = False) -> list[Any]:
                 add(y)
                 push(y)
         elif node._more is not None:
-            parents = node._more[0] if every else needing(node)
-            for parent in parents:
-                if parent not in seen:
+            for parent, needs_one in zip(node._more[0], node._more[4]):
+                if (needs_one or every) and parent not in seen:
                     add(parent)
                     push(parent)
     found.sort(key=_created, reverse=True)
@@ -274,11 +273,15 @@ def _flow(
     slope: Any = None,
 ) -> None:
     """Add what the rules of one node send to its parents, those in `gradients`."""
-    op, options = node.op, node.options
+    op = node.op
+    if node._more is None:
+        parents, options, flags = node.parents, {}, needs(node)
+    else:
+        parents, _, options, _, flags = node._more
     rules, each = op.rules, type(op.rules) is Each
     if each:
         rules = rules.rule(dz, z, *inputs, **options)
-    for rule, parent, x, needed in zip(rules, node.parents, inputs, needs(node)):
+    for rule, parent, x, needed in zip(rules, parents, inputs, flags):
         more, slope = options if slope is None else {**options, "slope": slope}, None
         if rule is None or not needed or parent not in gradients:
             continue

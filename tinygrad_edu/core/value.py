@@ -194,7 +194,9 @@ class Value(NumPyProtocol, Operators):
     op: Primitive | None
 
     def __init__(self, data: Any, name: str | None = None, requires_grad: bool = True) -> None:
-        self.name = name
+        self._name = None
+        if name is not None:
+            self.name = name
         self._data = data if type(data) is float else numbers(data)
         self._needs = 1 if requires_grad else 0
         self._grad = self.op = None
@@ -298,7 +300,7 @@ class Value(NumPyProtocol, Operators):
         data = self._data
         if type(data) is not ndarray:
             return data
-        return frozen(data, self.name)
+        return frozen(data, self._name)
 
     @data.setter
     def data(self, new: Any) -> None:

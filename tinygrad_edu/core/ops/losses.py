@@ -46,6 +46,8 @@ from tinygrad_edu.core.primitive import (
 
 def _put_back(dz: Any, z: Any, axis: int | None) -> Any:
     """The gradient of a loss per example, with the axis of the units back as length 1."""
+    if axis == 0 and type(dz) is np.ndarray:
+        return dz[None]
     return dz if axis is None else spread(dz, z, axis, keepdims=False)
 
 
@@ -253,12 +255,12 @@ _looked_at: list[Callable[[], Any]] = [lambda: None]
 
 def _check_targets(y: Any, what: str, instead: str) -> None:
     """`_check_probabilities`, once for a Value: its numbers do not change."""
-    known = isinstance(y, Traced) and type(y._data) is np.ndarray  # type: ignore[attr-defined]
-    if known and _looked_at[0]() is y._data:
-        return
-    _check_probabilities(y, what, instead)
-    if known:
-        _looked_at[0] = weakref.ref(y._data)
+    numbers = y._data if isinstance(y, Traced) else None  # type: ignore[attr-defined]
+    if type(numbers) is not np.ndarray:
+        _check_probabilities(y, what, instead)
+    elif _looked_at[0]() is not numbers:
+        _check_probabilities(numbers, what, instead)
+        _looked_at[0] = weakref.ref(numbers)
 
 
 def _check_probabilities(x: Any, what: str, instead: str) -> None:
@@ -271,9 +273,13 @@ def _check_probabilities(x: Any, what: str, instead: str) -> None:
         raise GradError(f"{what} must be from 0 to 1; found {least:g} … {most:g}. {instead}")
 
 
+#: What gives the same numbers in another shape.
+_MOVES = frozenset({reshape, transpose, getitem})
+
+
 def _made_by(x: Any, op: Primitive) -> bool:
     """Is a Value the result of an operation, in this shape or another?"""
-    while isinstance(x, Traced) and x.op in (reshape, transpose, getitem):  # type: ignore[attr-defined]
+    while isinstance(x, Traced) and x.op in _MOVES:  # type: ignore[attr-defined]
         [x] = x.parents  # type: ignore[attr-defined]
     return isinstance(x, Traced) and x.op is op  # type: ignore[attr-defined]
 
@@ -316,8 +322,9 @@ def binary_cross_entropy(a: Any, y: Any, from_logits: bool = False, axis: int = 
     y = _same_shape("binary_cross_entropy", a, y)
     if not isinstance(from_logits, (bool, np.bool_)):
         raise TypeError("binary_cross_entropy: from_logits is True or False")
-    name = "binary_cross_entropy: "
-    _check_targets(y, f"{name}targets", "Labels −1 and 1 become 0 and 1 by (y + 1) / 2")
+    _check_targets(
+        y, "binary_cross_entropy: targets", "Labels −1 and 1 become 0 and 1 by (y + 1) / 2"
+    )
     if from_logits:
         loss = logistic_loss
         if _made_by(a, sigmoid):
@@ -325,7 +332,9 @@ def binary_cross_entropy(a: Any, y: Any, from_logits: bool = False, axis: int = 
     else:
         loss = bernoulli_loss
         _check_probabilities(
-            a, f"{name}probabilities", "Pass a = tg.sigmoid(z), or z itself with from_logits=True"
+            a,
+            "binary_cross_entropy: probabilities",
+            "Pass a = tg.sigmoid(z), or z itself with from_logits=True",
         )
     return loss(a, y, axis=axis) if len(y.shape) == 2 else loss(a, y)
 
