@@ -111,24 +111,30 @@ def bernoulli_loss(a: Any, y: Any, axis: int | None = None) -> Any:
 _KEPT = 1 << 16
 
 
-def _logistic(z: Any, y: Any) -> tuple[Any, Any, Any]:
-    """``log(1 + eᶻ) − y z`` as ``w z + log(1 + e)``, with ``e = e^−|z|``; w and e.
+def _logistic(z: Any, y: Any) -> tuple[Any, Any]:
+    """Of ``log(1 + eᶻ) − y z = w z + log(1 + e)``, with ``e = e^−|z|``: w and e.
 
     Nothing overflows; and w, ``1 − y`` for z above 0 and ``−y`` below, is 0 for a right answer.
     """
     e = np.asarray(np.copysign(z, -1.0))
     np.exp(e, out=e)
-    w = np.copysign(0.5, z) + 0.5 - y
-    certain = e.size and not e.item(e.argmin())  # then z may be infinite: 0 of it is nothing
-    loss = np.asarray(np.multiply(np.where(w == 0, 0, z) if certain else z, w))
-    loss += np.log1p(e)
-    return loss, w, e
+    return np.asarray(np.copysign(0.5, z) + 0.5 - y), e
+
+
+def _logistic_total(z: Any, w: Any, e: Any, axis: int | None) -> Any:
+    """``w z + log(1 + e)``, in the memory of w and e."""
+    if e.size and not e.item(e.argmin()):  # then z may be infinite: 0 of it is nothing
+        z = np.where(w == 0, 0, z)
+    w *= z
+    w += np.log1p(e, out=e)
+    return _total(w, axis)
 
 
 def _logistic_slope(z: Any, y: Any, axis: int | None = None) -> tuple[Any, Any]:
     """The loss, and its derivative."""
-    loss, w, e = _logistic(z, y)
-    return _total(loss, axis), None if e.size > _KEPT else _residual(z, w, e)
+    w, e = _logistic(z, y)
+    slope = None if e.size > _KEPT else _residual(z, w, e)
+    return _logistic_total(z, w, e, axis), slope
 
 
 def _residual(z: Any, w: Any, e: Any) -> Any:
@@ -149,8 +155,7 @@ def logistic_residual(z: Any, y: Any) -> Any:
     >>> float(logistic_residual(50.0, 1.0) / np.exp(-50.0)), logistic_residual(0.0, 0.0)
     (-1.0, 0.5)
     """
-    _, w, e = _logistic(np.asarray(z), y)
-    return _residual(z, w, e)
+    return _residual(z, *_logistic(np.asarray(z), y))
 
 
 @primitive(
@@ -169,7 +174,7 @@ def logistic_loss(z: Any, y: Any, axis: int | None = None) -> Any:
     >>> logistic_loss(0.0, 1.0) == softplus(0.0)
     True
     """
-    return _total(_logistic(z, y)[0], axis)
+    return _logistic_total(z, *_logistic(z, y), axis)
 
 
 def _softmax(z: Any, y: Any, axis: int) -> tuple[Any, Any, Any]:
