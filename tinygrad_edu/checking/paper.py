@@ -29,24 +29,25 @@ _CHARACTERS = {
     ord("π"): "pi", ord("∞"): "inf", ord("√"): "np.sqrt", ord("∇"): "grad_", ord("∂"): "d",
 }  # fmt: skip
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+# Patterns are compiled where they are first needed: together they take longer than a sheet.
 #: What only paper, and `derive`, write: where it occurs, names side by side are a product.
-_OF_PAPER = re.compile("[ᵀ∗−²³⁻]")
+_OF_PAPER = "[ᵀ∗−²³⁻]"
 
 _N = "[^\\W⁰¹²³⁴-⁹]"  # a letter, a digit, an underscore
 _ASSIGNED = r"(?=[ \t]*(?:[-+*/@]?=(?!=)|:))"
-_POWER = re.compile(f"(?:(?<!{_N})({_N}+))?([⁻⁰¹²³⁴-⁹]+)")
-_NAMED = re.compile(rf"^[ \t]*({_N}+[⁰¹²³⁴-⁹]+){_ASSIGNED}", re.M)
-_FRACTION = re.compile(r"(?<![\w.])[d∂](\w+)[ \t]*/[ \t]*[d∂](\w+)")
-_DERIVED = re.compile(rf"^[ \t]*{_FRACTION.pattern}{_ASSIGNED}", re.M)
-_DECLARED = re.compile(r"^([ \t]*\w+[ \t]*:[ \t]*)([^=#\n]*[^=#\s])", re.M)
-_TRANSPOSED = re.compile(r"\^[ \t]*(\{[ \t]*T[ \t]*\}|T\b|\u22a4)")
-_DOTTED = re.compile(r"(?<![\w.])([A-Za-z_]\w*(?:\.T)?|(?<=[)\]]))[ \t]*\.(?=[*/^])")
+_POWER = f"(?:(?<!{_N})({_N}+))?([⁻⁰¹²³⁴-⁹]+)"
+_NAMED = rf"(?m)^[ \t]*({_N}+[⁰¹²³⁴-⁹]+){_ASSIGNED}"
+_FRACTION = r"(?<![\w.])[d∂](\w+)[ \t]*/[ \t]*[d∂](\w+)"
+_DERIVED = rf"(?m)^[ \t]*{_FRACTION}{_ASSIGNED}"
+_DECLARED = r"(?m)^([ \t]*\w+[ \t]*:[ \t]*)([^=#\n]*[^=#\s])"
+_TRANSPOSED = r"\^[ \t]*(\{[ \t]*T[ \t]*\}|T\b|\u22a4)"
+_DOTTED = r"(?<![\w.])([A-Za-z_]\w*(?:\.T)?|(?<=[)\]]))[ \t]*\.(?=[*/^])"
 
-_STRINGS_AND_REMARKS = re.compile(r"#.*|'[^'\n]*'|\"[^\"\n]*\"")
-_LONG_STRING = re.compile(r"'''.*?'''|\"\"\".*?\"\"\"", re.S)
-_TARGET = re.compile(r"^(\w+)[ \t]*(\[[^=]*\])?[ \t]*(?::[ \t]*(\w+)[ \t]*)?([-+*/@]?=(?!=)|:)")
-_NUMBER = re.compile(r"(?<![\w.])(?:\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+)")
-_SIZE = re.compile(r"(?<!\w)(?:\w+\.shape\[-?\d+\]|len\(\w+\)|\w+\.size\b)")
+_STRINGS_AND_REMARKS = r"#.*|'[^'\n]*'|\"[^\"\n]*\""
+_LONG_STRING = r"(?s)'''.*?'''|\"\"\".*?\"\"\""
+_TARGET = r"^(\w+)[ \t]*(\[[^=]*\])?[ \t]*(?::[ \t]*(\w+)[ \t]*)?([-+*/@]?=(?!=)|:)"
+_NUMBER = r"(?<![\w.])(?:\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+)"
+_SIZE = r"(?<!\w)(?:\w+\.shape\[-?\d+\]|len\(\w+\)|\w+\.size\b)"
 
 
 @dataclass(frozen=True)
@@ -61,14 +62,14 @@ class Unreadable:
 
 def read(source: str) -> tuple[str, list[ast.stmt | Unreadable]]:
     """A sheet's text as Python, and its statements; a line that is none spoils no other."""
-    text, of_paper = as_python(source), bool(_OF_PAPER.search(source))
+    text, of_paper = as_python(source), bool(re.search(_OF_PAPER, source))
     if not of_paper:
         try:
             return text, list(ast.parse(text).body)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             pass  # some line is the culprit
     scalars = _scalars(text)
-    text = _LONG_STRING.sub(lambda match: "\n" * match[0].count("\n"), text)
+    text = re.sub(_LONG_STRING, lambda match: "\n" * match[0].count("\n"), text)
     lines = re.split(r"\r\n|\r|\n", text)
     statements: list[ast.stmt | Unreadable] = []
     for start, stop in _logical(lines):
@@ -85,25 +86,31 @@ def one_formula(text: str, is_scalar: Callable[[str], bool]) -> str:
     """One formula as Python; `is_scalar` knows the names of single numbers."""
     python = as_python(text)
     scalars = {name for name in re.findall(r"\w+", python) if is_scalar(name)}
-    return _multiplied(python, scalars, bool(_OF_PAPER.search(text)))
+    return _multiplied(python, scalars, bool(re.search(_OF_PAPER, text)))
 
 
 def as_python(text: str) -> str:
     """The characters and forms of paper that mean one thing, in Python's."""
     if text.isascii() and not re.search(r"[\^/:]|\.\*", text):
         return text
-    text = _DECLARED.sub(lambda match: match[1] + _shape(match[2]), text)
-    derived = set(_DERIVED.findall(text))
-    text = _FRACTION.sub(
-        lambda f: f"d{f[1]}_d{f[2]}" if f[0][0] == "∂" or f.groups() in derived else f[0], text
+    text = re.sub(_DECLARED, lambda match: match[1] + _shape(match[2]), text)
+    derived = set(re.findall(_DERIVED, text))
+    text = re.sub(
+        _FRACTION,
+        lambda f: f"d{f[1]}_d{f[2]}" if f[0][0] == "∂" or f.groups() in derived else f[0],
+        text,
     )
-    named = set(_NAMED.findall(text))
-    text = _POWER.sub(
-        lambda p: (p[1] or "") + ("" if p[0] in named else "**") + p[2].translate(_RAISED), text
-    )
-    text = _DOTTED.sub(r"\1 ", text)
-    if not re.search(r"^[ \t]*T[ \t]*[=:]", text, re.M):
-        text = _TRANSPOSED.sub(".T", text)
+    if not text.isascii():
+        named = set(re.findall(_NAMED, text))
+        text = re.sub(
+            _POWER,
+            lambda p: (p[1] or "") + ("" if p[0] in named else "**") + p[2].translate(_RAISED),
+            text,
+        )
+    if re.search(r"\.[*/^]", text):
+        text = re.sub(_DOTTED, r"\1 ", text)
+    if "^" in text and not re.search(r"^[ \t]*T[ \t]*[=:]", text, re.M):
+        text = re.sub(_TRANSPOSED, ".T", text)
     text = re.sub(r"σ[ \t]*\(", "sigmoid(", text)
     text = re.sub(r"\bReLU\b", "relu", text)
     return text.translate(_CHARACTERS).replace("^", "**")
@@ -126,7 +133,7 @@ def _logical(lines: list[str]) -> Iterator[tuple[int, int]]:
     while start < len(lines):
         stop = _balanced(lines, start)
         if stop - start > 1 and not _parses("\n".join(lines[start:stop]).lstrip()):
-            cut = (i for i in range(start + 1, stop) if _TARGET.match(lines[i]))
+            cut = (i for i in range(start + 1, stop) if re.match(_TARGET, lines[i]))
             stop = next(cut, stop)  # a bracket never closed swallows no other line
         if _bare(lines[stop - 1]).endswith(":"):
             while stop < len(lines) and (lines[stop][:1] in (" ", "\t") or not lines[stop].strip()):
@@ -148,7 +155,7 @@ def _balanced(lines: list[str], start: int) -> int:
 
 def _bare(line: str) -> str:
     """A line without its remark, its strings emptied."""
-    return _STRINGS_AND_REMARKS.sub(lambda s: "" if s[0][0] == "#" else "''", line).rstrip()
+    return re.sub(_STRINGS_AND_REMARKS, lambda s: "" if s[0][0] == "#" else "''", line).rstrip()
 
 
 def _parses(text: str) -> bool:
@@ -193,7 +200,7 @@ def advice(text: str, said: str, scalars: set[str] | None = None) -> str:
 
 def target_of(text: str) -> tuple[str | None, str | None]:
     """The name that an unreadable line assigns to, and what is written behind its colon."""
-    match = _TARGET.match(text.strip())
+    match = re.match(_TARGET, text.strip())
     return (match[1], match[3]) if match else (None, None)
 
 
@@ -239,7 +246,7 @@ def _scalars(text: str) -> set[str]:
 
 def _is_number(text: str, scalars: set[str]) -> bool:
     """Is a formula made of single numbers only?"""
-    rest = _NUMBER.sub("1", _SIZE.sub("1", text))
+    rest = re.sub(_NUMBER, "1", re.sub(_SIZE, "1", text))
     names = re.findall(r"[^\W\d]\w*", rest)
     return bool(re.fullmatch(r"[\w\s()*/+.-]+", rest)) and all(name in scalars for name in names)
 
