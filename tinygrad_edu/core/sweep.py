@@ -51,13 +51,15 @@ def reachable(root: Any, every: bool = False) -> list[Any]:
         keep(node)
         x = node._x
         if x is not None:
-            y, which = node._y, 3 if every else node._needs
-            if (which == 1 or which == 3) and x not in seen:
+            which = 3 if every else node._needs
+            if which & 1 and x not in seen:
                 add(x)
                 push(x)
-            if y is not None and which > 1 and y not in seen:
-                add(y)
-                push(y)
+            if which > 1:
+                y = node._y
+                if y is not None and y not in seen:
+                    add(y)
+                    push(y)
         elif node._more is not None:
             for parent, needs_one in zip(node._more[0], node._more[4]):
                 if (needs_one or every) and parent not in seen:
