@@ -212,3 +212,14 @@ def test_an_operation_of_ones_own_is_typeset_as_it_is_declared():
     tree = call(log_abs, (named("P"),), {})
     assert shown(math(MathML()(tree))) == "ln|P|"
     assert LaTeX()(tree) == r"\ln\left|P\right|"
+
+
+def test_a_template_has_places_for_options_too():
+    @primitive(lambda dz, z, x, *, n: dz, latex=r"\sqrt{{{0}}}_{{{n}}} + 1")
+    def odd(x, *, n):
+        """Not meant to be useful."""
+        return x
+
+    tree = call(odd, (named("P"),), {"n": 7})
+    assert LaTeX()(tree) == r"\sqrt{P}_{7} + 1"
+    assert shown(math(MathML()(multiply([tree, named("Q")])))) == "(P7+1)∗Q"

@@ -78,9 +78,9 @@ class LaTeX(Typeset):
         """x where the mask is, else y."""
         return rf"\begin{{cases}}{x} & \text{{if }} {mask}\\ {y} & \text{{otherwise}}\end{{cases}}"
 
-    def filled(self, template: str, parts: Sequence[str]) -> str:
-        """An operation as it is declared, its parts put in."""
-        return template.format(*parts)
+    def filled(self, template: str, parts: Sequence[str], **options: str) -> str:
+        """An operation as it is declared, its parts and options put in."""
+        return template.format(*parts, **options)
 
 
 def escaped(text: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from tinygrad_edu.rules.notation.names import GREEK, Name
-from tinygrad_edu.rules.notation.typeset import Typeset
+from tinygrad_edu.rules.notation.typeset import Typeset, fields_of
 
 NAMESPACE = "http://www.w3.org/1998/Math/MathML"
 
@@ -114,9 +114,9 @@ class MathML(Typeset):
         cells = "".join(f"<mtr><mtd>{a}</mtd><mtd>{b}</mtd></mtr>" for a, b in rows)
         return row(operator("{"), f"<mtable>{cells}</mtable>")
 
-    def filled(self, template: str, parts: Sequence[str]) -> str:
-        """An operation as it is declared, its parts put in."""
-        return _translated(template).format(*parts)
+    def filled(self, template: str, parts: Sequence[str], **options: str) -> str:
+        """An operation as it is declared, its parts and options put in."""
+        return _translated(template).format(*parts, **options)
 
 
 def _letters(parts: Name) -> str:
@@ -155,10 +155,13 @@ def _translated(template: str) -> str:
 
     It reads the LaTeX that formulas are declared in; a command it does not know is set as a word.
     """
-    inputs = 1 + max(map(int, re.findall(r"{(\d+)", template)), default=0)
-    reader = _Reader(_TOKEN.findall(template.format(*(f"\0{i}\1" for i in range(inputs)))))
-    text = reader.until_end().replace("{", "{{").replace("}", "}}")
-    return re.sub("\0(\\d+)\1", r"{\1}", text)
+    fields = fields_of(template)
+    marks = [f"\0{i}\1" for i in range(len(fields))]
+    numbered = dict(zip(fields, marks))
+    inputs = [numbered.get(str(i), "") for i in range(len(fields))]
+    text = template.format(*inputs, **{k: v for k, v in numbered.items() if not k.isdigit()})
+    read = _Reader(_TOKEN.findall(text)).until_end().replace("{", "{{").replace("}", "}}")
+    return re.sub("\0(\\d+)\1", lambda mark: "{" + fields[int(mark[1])] + "}", read)
 
 
 class _Reader:

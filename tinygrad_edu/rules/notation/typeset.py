@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from string import Formatter
 from typing import Any
 
 from tinygrad_edu.core.primitive import Primitive
@@ -83,8 +84,8 @@ class Typeset(Notation):
         """x where the mask is, else y."""
         raise NotImplementedError
 
-    def filled(self, template: str, parts: Sequence[str]) -> str:
-        """An operation as it is declared, its parts put in."""
+    def filled(self, template: str, parts: Sequence[str], **options: str) -> str:
+        """An operation as it is declared, its parts and options put in."""
         raise NotImplementedError
 
     # --- kinds ---------------------------------------------------------------------------------
@@ -172,7 +173,9 @@ class Typeset(Notation):
         definition = on_paper(op, tree.parts)
         if definition is not None:
             return self.spelled(definition, tree)
-        told = {key: self.python(self.value(x)) for key, x in told_options(op, options).items()}
+        inside = {key: self.python(self._option(key, x)) for key, x in options.items()}
+        shown = {key: inside[key] for key in fields_of(op.latex) if key in inside}
+        told = {key: inside[key] for key in told_options(op, options) if key not in shown}
         if op.variadic or (told and tree.parts):
             return self.applied(op.symbol if op.variadic else op.name, [
                 self(part) for part in tree.parts
@@ -180,7 +183,19 @@ class Typeset(Notation):
         parts = [
             self(part, SUM if enclosed(op.latex, i) else WHOLE) for i, part in enumerate(tree.parts)
         ]
-        return self.filled(op.latex, parts), _template_holds(op.latex)
+        return self.filled(op.latex, parts, **shown), _template_holds(op.latex)
+
+    def _option(self, key: str, x: Any) -> str:
+        return self.index(x) if key == "index" else self.value(x)
+
+
+def fields_of(template: str) -> list[str]:
+    """What a template has places for: inputs by number, options by name.
+
+    >>> fields_of("{0}_{{[{index}]}}")
+    ['0', 'index']
+    """
+    return list(dict.fromkeys(field for _, field, _, _ in Formatter().parse(template) if field))
 
 
 def told_options(op: Primitive, options: dict[str, Any]) -> dict[str, Any]:
