@@ -30,8 +30,11 @@ Axis = tuple[int, int]
 
 #: What data are called, rather than parameters: X, Y, T, A0 and the like.
 DATA = re.compile(
-    r"(x|y|t|a_?0|inputs?|features?|images?|labels?|targets?|data)(_?\d+|_\w+)?|x\w", re.IGNORECASE
+    r"(x|y|t|a_?0|inputs?|features?|images?|labels?|targets?|data)(_?\d+|_\w+)?|x\w",
+    re.IGNORECASE,
 )
+#: The states that a recurrent net starts from: of each example its own, they are data.
+STATE = re.compile(r"[hcs]_?0", re.IGNORECASE)
 #: What a cost may still do to a sum of losses without becoming anything else than a sum of losses.
 _SHAPES_ONLY = frozenset(
     {shaping.reshape, shaping.transpose, shaping.broadcast_to, shaping.sum_to, arithmetic.positive}
@@ -55,12 +58,17 @@ class Origins:
     `lengths`: what constants are made of, as powers of lengths (``1/m``: m to the power −1);
     `data`: the leaves that are data rather than parameters; `called`: what lengths of nodes are
     called, as formulas (``n``, ``h * d``) of names whose numbers are `sizes`.
+    `indices`: how the parts of an index are written, a slice by its limits; `made`: the formulas
+    of whole numbers and plain arrays that have a name, `written` those of such that have none.
     """
 
     lengths: Mapping[Value, list[tuple[Length, int]]]
     data: frozenset[Value]
     called: Mapping[tuple[Value, int], str] = field(default_factory=dict)
     sizes: Mapping[str, int] = field(default_factory=dict)
+    indices: Mapping[Value, tuple[Any, ...]] = field(default_factory=dict)
+    made: Mapping[str, str] = field(default_factory=dict)
+    written: Mapping[Value, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -348,8 +356,9 @@ def find_examples(
     if axis is None:
         return None if m is None else Examples(int(m), parameters=search.parameters, told=True)
     carriers = frozenset(node for a in search.paired(axis) for node, _ in search.axes.members[a])
+    states = {node for node in search.parameters & carriers if STATE.fullmatch(node.name or "")}
     n, told = search.axes.length(axis), m is not None
-    return Examples(n, axis, carriers, search.parameters, told, assumed)
+    return Examples(n, axis, carriers, search.parameters - states, told, assumed)
 
 
 def data_among(leaves: list[Value], origins: Origins | None) -> frozenset[Value]:

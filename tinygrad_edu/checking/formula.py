@@ -490,7 +490,7 @@ def _fresh(e: Expr, spelling: Mapping[Expr, str]) -> str:
 
 _UNKNOWN = object()
 #: Where a number with names meets a Value these names are kept: in arithmetic and comparisons, …
-_OPERATORS = frozenset({"+", "-", "*", "/", ">", ">=", "<", "<=", "==", "!="})
+_OPERATORS = frozenset({"+", "-", "*", "/", "@", ">", ">=", "<", "<=", "==", "!="})
 _FUNCTIONS = frozenset(
     {"add", "subtract", "multiply", "divide", "true_divide", "maximum", "minimum", "where"}
 )
@@ -611,15 +611,28 @@ class Evaluator:
             if any(isinstance(x, Value) for x in args):
                 args = [self._node(a, x) for a, x in zip(e.args, args, strict=True)]
         result = vocabulary.apply(op, e.extra, args, self.account)
-        if self.constants is not None and e.function == "reshape":
-            self.constants[e] = result  # its lengths may have names
+        self._keep(e, result)
         return result
 
+    def _keep(self, e: Expr, result: Any) -> None:
+        """What is reshaped or picked goes into a graph's dictionary each time it is computed: its
+        lengths may have names, and so may an index."""
+        if self.constants is None:
+            return
+        if e.function == "reshape" or (e.op == "index" and isinstance(result, Value)):
+            key = e if e not in self.constants else Expr(e.op, e.args, e.extra, e.number)
+            self.constants[key] = result
+
     def _node(self, e: Expr, x: Any) -> Any:
-        """A plain number with names in its formula (``2 * m``) as nodes of these names."""
-        if self.constants is None or not isinstance(x, (int, float)):
+        """A plain number with names in its formula (``2 * m``) as nodes of these names; a plain
+        array as a node that is known by its formula."""
+        if self.constants is None or not isinstance(x, (int, float, np.ndarray)):
             return x
         if e in self.constants:
+            return self.constants[e]
+        if isinstance(x, np.ndarray):
+            name = e.extra[0] if e.op == "name" else None
+            self.constants[e] = Value(x, name, requires_grad=False) if x.ndim else x
             return self.constants[e]
         node: Any = x
         if e.op == "name":

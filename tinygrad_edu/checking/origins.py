@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.calculus.axes import DATA, Length, Origins
-from tinygrad_edu.checking.formula import CASTS, Expr, is_length, show
+from tinygrad_edu.checking.formula import CASTS, Expr, is_length, names_in, show
 from tinygrad_edu.core.value import Value
 
 #: What a number is called that counts examples, where shapes are written as numbers.
@@ -45,7 +46,21 @@ def origins_of(
         if isinstance(values[name, 0], Value) and (given.is_data or DATA.fullmatch(name))
     )
     sizes = {name: x for (name, i), x in values.items() if i == 0 and isinstance(x, int)}
-    return Origins(lengths, data, search.called(constants), sizes)
+    plain = {
+        name: show(e)
+        for (name, i), e in made.items()
+        if e.op != "number" and not i and search.is_plain(e) and search.is_plain_value((name, i))
+    }
+    indices, written = {}, {}
+    for e, node in constants.items():
+        if not isinstance(node, Value):
+            continue
+        if e.op == "index" and node.op is not None:
+            indices[node] = tuple(map(search.part, e.args[1:]))
+        elif node.ndim and node.op is None and e.op != "name" and search.is_plain(e):
+            written[node] = show(e)
+    called = search.called(constants)
+    return Origins(lengths, data, called, sizes, indices, plain, written)
 
 
 class _Search:
@@ -106,7 +121,60 @@ class _Search:
                     parts = parts[0].args
                 texts = [show(part) for part in parts]
                 found |= {(node, i): text for i, text in enumerate(texts) if self._counts(text)}
+            elif e.op == "index" and len(e.args) == 2 and isinstance(node, Value):
+                for i, length in enumerate(self._lengths_of(e.args[1])):
+                    if length is not None and self._counts(length):
+                        found[node, i] = length
         return found
+
+    def _lengths_of(self, e: Expr, depth: int = 0) -> list[str | None]:
+        """What the lengths of an array of whole numbers are called, as far as its formula tells."""
+        if depth > _LONGEST:
+            return []
+        if e.op == "name" and e.extra[0] in self.givens:
+            return list(self.givens[e.extra[0]].sizes)
+        if e.op == "name" and e.extra in self.made:
+            return self._lengths_of(self.made[e.extra], depth + 1)
+        if e.function == "arange" and len(e.args) == 1:
+            return [show(e.args[0])]
+        if e.op == "index":
+            return self._realigned(self._lengths_of(e.args[0], depth + 1), e.args[1:])
+        if e.op in ("+", "-", "*", "//", "%") and len(e.args) == 2:
+            x, y = (self._lengths_of(a, depth + 1) for a in e.args)
+            n = max(len(x), len(y))
+            longer = [[*itertools.repeat(None, n - len(z)), *z] for z in (x, y)]
+            return [b if a is None else a for a, b in zip(*longer, strict=True)]
+        return []
+
+    def _realigned(self, old: list[str | None], parts: tuple[Expr, ...]) -> list[str | None]:
+        """The lengths of an array with axes put in: ``i[:, None]``."""
+        rest, found = list(old), []
+        for part in parts:
+            whole = part.op == "slice" and all(
+                a.op == "number" and a.extra is None for a in part.args
+            )
+            if not whole and not (part.op == "number" and part.extra is None):
+                return []
+            found.append(rest.pop(0) if whole and rest else None)
+        return found + rest
+
+    def part(self, e: Expr) -> Any:
+        """How a part of an index is written; of a slice, how its limits are."""
+        if e.op == "slice":
+            return tuple(map(self.part, e.args))
+        known = e.op != "number" and all(not i and (n, 1) not in self.made for n, i in names_in(e))
+        return show(e) if known else None
+
+    def is_plain(self, e: Expr) -> bool:
+        """Is a formula made of what is in no graph, each name given once?"""
+        return all(
+            not key[1] and (key[0], 1) not in self.made and self.is_plain_value(key)
+            for key in names_in(e)
+        )
+
+    def is_plain_value(self, key: Key) -> bool:
+        """Is a name's value a number or an array that is in no graph?"""
+        return isinstance(self.values.get(key), (int, np.number, np.ndarray))
 
     def _counts(self, text: str | None) -> bool:
         """Is this a formula of names that were given a whole number, and only one each?"""

@@ -19,6 +19,12 @@ _WHOLE = frozenset({"axis", "axes", "shape"})
 _LIMITS = frozenset({"min", "max"})
 
 
+class Described:
+    """A whole number, or an array of them, that knows how it is written: an index stays that."""
+
+    __slots__ = ()
+
+
 def owned(op: str, key: str, option: Any) -> Any:
     """What stands for an option from here on.
 
@@ -74,6 +80,8 @@ def _integer(n: Any) -> int:
 def own_index(index: Any) -> Any:
     """An index: whole numbers, slices, None, ``...``, arrays, or a tuple of such."""
     if index is None or index is ... or type(index) in (bool, int):
+        return index
+    if isinstance(index, Described):
         return index
     if isinstance(index, tuple):
         return tuple([own_index(part) for part in index])

@@ -108,6 +108,7 @@ def sweep(
     wrt: frozenset[Any] | None = None,
     arrived: Callable[[Any, Any], Any] | None = None,
     keep_all: bool = True,
+    options: Callable[[Any], dict[str, Any]] | None = None,
 ) -> dict[Any, Any]:
     """Every node's gradient, given that `root`'s is `seed`; ``None`` where nothing arrives.
 
@@ -116,6 +117,7 @@ def sweep(
     `wrt`: go only where these nodes are reached, and not beyond them.
     `arrived` is shown each node's finished gradient and says what flows on in its place: a formula
     may be given a name there.
+    `options`: what a rule sees of a node's options, where that is not what was recorded.
     `keep_all`: without it, the gradients of nodes between `root` and the leaves are forgotten
     (None) as soon as they have flowed on, which saves their memory.
 
@@ -128,12 +130,12 @@ def sweep(
     """
     watch = watching.get()
     if watch is not None:
-        gradients = _swept(root, seed, read, wrt, arrived, keep_all=True)
+        gradients = _swept(root, seed, read, wrt, arrived, True, options)
         watch.swept(root, gradients)
         if keep_all:
             return gradients
         return {v: g if v.op is None or v is root else None for v, g in gradients.items()}
-    return _swept(root, seed, read, wrt, arrived, keep_all)
+    return _swept(root, seed, read, wrt, arrived, keep_all, options)
 
 
 def _swept(
@@ -143,12 +145,13 @@ def _swept(
     wrt: frozenset[Any] | None,
     arrived: Callable[[Any, Any], Any] | None,
     keep_all: bool,
+    options: Callable[[Any], dict[str, Any]] | None,
 ) -> dict[Any, Any]:
     order = reachable(root)
     if wrt is not None:
         order = leading_to(wrt, order)
     if read is not None or arrived is not None:
-        return _sweep_read(order, root, seed, read or _recorded, wrt, arrived)
+        return _sweep_read(order, root, seed, read or _recorded, wrt, arrived, options)
     if wrt is None:
         found, ends = _sweep_numbers(order, root, seed, keep_all)
     else:
@@ -181,6 +184,7 @@ def _sweep_read(
     read: Callable[[Any], tuple[Any, tuple[Any, ...]]],
     wrt: frozenset[Any] | None,
     arrived: Callable[[Any, Any], Any] | None,
+    options: Callable[[Any], dict[str, Any]] | None = None,
 ) -> dict[Any, Any]:
     """`sweep` on what `read` says."""
     gradients: dict[Any, Any] = dict.fromkeys(order)
@@ -192,7 +196,7 @@ def _sweep_read(
         if node.op is None or dz is None or (wrt is not None and node in wrt):
             continue
         slope = _slope(node) if read is _recorded else None
-        _flow(node, dz, *read(node), gradients, slope)
+        _flow(node, dz, *read(node), gradients, slope, options)
     return gradients
 
 
@@ -273,6 +277,7 @@ def _flow(
     inputs: tuple[Any, ...],
     gradients: dict[Any, Any],
     slope: Any = None,
+    seen: Callable[[Any], dict[str, Any]] | None = None,
 ) -> None:
     """Add what the rules of one node send to its parents, those in `gradients`."""
     op = node.op
@@ -280,6 +285,8 @@ def _flow(
         parents, options, flags = node.parents, {}, needs(node)
     else:
         parents, _, options, _, flags = node._more
+        if seen is not None:
+            options = seen(node)
     rules, each = op.rules, type(op.rules) is Each
     if each:
         rules = rules.rule(dz, z, *inputs, **options)

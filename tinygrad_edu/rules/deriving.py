@@ -13,13 +13,23 @@ from tinygrad_edu.core.identifiers import Identifiers
 from tinygrad_edu.core.ops import arithmetic, elementwise, linalg, reductions, shaping
 from tinygrad_edu.core.primitive import GradError, Shape
 from tinygrad_edu.core.sweep import needed, needing, reachable, sweep
-from tinygrad_edu.rules.expression import EYE, Algebra, Formula, Named, Spent
+from tinygrad_edu.rules.expression import EYE, Algebra, Formula, Named, Spent, hashable
 from tinygrad_edu.rules.given import Given
+from tinygrad_edu.rules.indices import (
+    OF_LABELS,
+    ONE_HOT,
+    WholeNumber,
+    described,
+    is_new_or_whole,
+    parts_of,
+    picked,
+    within,
+)
 from tinygrad_edu.rules.layout import Layout
 from tinygrad_edu.rules.lengths import Lengths
 from tinygrad_edu.rules.poly import Atom, Poly, rational, strip
 from tinygrad_edu.rules.simplify import Relation, Simplifier
-from tinygrad_edu.rules.trees import Tree, in_shape_of, keeping, shaped
+from tinygrad_edu.rules.trees import Tree, holds, in_shape_of, keeping, shaped
 
 #: A formula of more atoms than this is not written out inside another: it gets a name. So does a
 #: deeper nest of operations, and what goes into one function more where so many that are not linear
@@ -32,6 +42,17 @@ USED_IN_SOURCE = {"np", "scatter", "prod_of_others", "slice", "gradients"}
 #: An unnamed one of these, of something that had to be given a name, gets one too.
 #: What is looked at on both sides of a number is better read by a name.
 KINKED = (arithmetic.maximum, arithmetic.minimum, elementwise.relu)
+#: Kinds of trees that NumPy makes new arrays of, which may be written into.
+NEW = {"add", "multiply", "divide", "power", "matmul", "sum", "mean"}
+
+
+@dataclass(frozen=True)
+class Addition:
+    """What a line adds (or with sign −1 subtracts) at an index of its quantity."""
+
+    index: Any
+    amount: Tree
+    sign: int
 
 
 @dataclass
@@ -45,6 +66,9 @@ class Line:
     scaled: bool
     used: list[Relation]
     suffix: str = ""  # ".reshape(b.shape)" and the like, for the rare shape that needs it
+    #: What the tree scatters, as statements after a first that gives `start` (None: zeros).
+    added: tuple[Addition, ...] = ()
+    start: Tree | None = None
 
 
 class Deriving:
@@ -85,10 +109,16 @@ class Deriving:
         self.identifiers = Identifiers(USED_IN_SOURCE)
         self.text_of: dict[Any, str] = {}  # what the user calls a node: ``W₁``, not W1
         self._choose_names(names)
+        self.origins = Origins({}, frozenset()) if origins is None else origins
         self.index_names = self._name_indices(names)
+        self.indices: dict[Any, Any] = {}  # of nodes, as they are written
+        self.unnamed_indices: dict[str, Any] = {}
         self.facts = {self._node(key): fact for key, fact in facts.items()}
         self.identities = {node for node in self.nodes if _is_identity(node)}
         for node in self.nodes:
+            labels = self._labels(node)
+            if labels is not None:
+                self.facts[node] = ("onehot", labels[0])
             known = node in self.facts or node in self.identities
             axis = None if known else _seen_one_hot(node)
             if axis is not None:
@@ -98,6 +128,8 @@ class Deriving:
         self.formula: dict[Any, Formula] = {}
         self.given: dict[Atom, Any] = {}
         self.auto_named: dict[Any, None] = {}
+        #: Names for the entries that are the largest, with the node and the formula of each.
+        self.shares: dict[Atom, tuple[Any, Poly]] = {}
         self._lengths: dict[Poly, int] = {}
         self._written: dict[Any, int] = {}  # how long a node's forward line would be …
         self._nested: dict[Any, int] = {}  # … and how deep its brackets
@@ -196,15 +228,69 @@ class Deriving:
         if examples is not None:
             symbol = lengths.symbols.get(examples)
             if symbol is None or symbol.atom is None:
-                lengths.call(examples, self._free(getattr(m, "name", None) or "m"))
+                text = getattr(m, "name", None) or "m"
+                taken = text in self.origins.sizes  # by the length of another axis
+                lengths.call(examples, self.identifiers.fresh(text) if taken else self._free(text))
 
     def shape(self, node: Any) -> Shape:
         return tuple(map(self.lengths.of, self.axes.of(node)))
 
     def options(self, node: Any) -> dict[str, Any]:
-        """The options of an operation, lengths by what they are called."""
-        shape = {"shape": self.shape(node)} if node.op is shaping.reshape else {}
-        return {**node.options, **shape}
+        """The options of an operation, lengths and indices by what they are called."""
+        if node.op is shaping.reshape:
+            return {**node.options, "shape": self.shape(node)}
+        if "index" not in node.options:
+            return dict(node.options)
+        if node not in self.indices:
+            self.indices[node] = self._index(node)
+        return {**node.options, "index": self.indices[node]}
+
+    # --- indices -------------------------------------------------------------------------------
+
+    def _index(self, node: Any) -> Any:
+        """The index of a node as it is written."""
+        index = node.options["index"]
+        parts = parts_of(index)
+        texts = self.origins.indices.get(node, (None,) * len(parts))
+        of = self.shape(node.parents[0]) if node.op is shaping.getitem else ()
+        if len(texts) != len(parts):
+            texts = (None,) * len(parts)
+        sizes: list[Any] = [*of, *(None,) * len(parts)]
+        taken = -1
+        found = []
+        for part, text in zip(parts, texts):
+            taken += part is not None
+            found.append(self._index_part(part, text, sizes[taken]))
+        return tuple(found) if isinstance(index, tuple) else found[0]
+
+    def _index_part(self, part: Any, text: Any, size: Any) -> Any:
+        if isinstance(part, slice):
+            texts = text if isinstance(text, tuple) else (None,) * 3
+            limits = (part.start, part.stop, part.step)
+            return slice(*(self._limit(n, t) for n, t in zip(limits, texts)))
+        if text is not None and type(part) is int:
+            return WholeNumber(part, text)
+        if not isinstance(part, np.ndarray):
+            return part
+        if text is not None:
+            return described(part, text)
+        name = self.array_name(part)
+        if name is not None:
+            return described(part, name)
+        n = len(part) if part.ndim else 0
+        if n > 2 and n == size and np.array_equal(part, np.arange(n)):
+            return described(part, f"np.arange({n})", size_of=size)
+        name = next((k for k, v in self.unnamed_indices.items() if np.array_equal(v, part)), None)
+        if name is None:
+            name = self.identifiers.fresh("i")
+            self.unnamed_indices[name] = part
+        return described(part, name, named=False)
+
+    def _limit(self, n: Any, text: Any) -> Any:
+        """A limit of a slice, knowing what it is called."""
+        if n is None or text is None:
+            return n
+        return self.lengths.made(text, n, self.origins) or WholeNumber(n, text)
 
     # --- the forward graph as formulas ---------------------------------------------------------
 
@@ -260,7 +346,24 @@ class Deriving:
                 self.simplifier.define(atom, formula.poly)
                 self._declare(node, atom, shape)
                 formula = Formula(self.algebra, self.algebra.of(atom), shape)
+                self._name_share(node, formula, inputs)
             self.formula[node] = Formula(self.algebra, formula.poly, shape)
+
+    def _name_share(self, node: Any, formula: Formula, inputs: tuple[Formula, ...]) -> None:
+        """Which entry of a block is the largest, shared by those that tie: long, and read in a
+        product."""
+        if node.op not in (reductions.max, reductions.min) or node.parents[0] not in self.name_of:
+            return
+        axes = reductions.axes_of(len(inputs[0].shape), node.options.get("axis"))
+        if not 1 < len(axes) < len(inputs[0].shape):
+            return
+        [x] = inputs
+        one = Formula(self.algebra, self.algebra.one, formula.shape)
+        share = node.op.rules[0](one, formula, x, **node.options).poly
+        text = self.identifiers.fresh("share")
+        atom = self.algebra.name(text, x.shape)
+        if self.simplifier.abbreviate(atom, share):
+            self.shares[atom] = node, share
 
     def _leaf(self, node: Any) -> Formula:
         algebra, shape = self.algebra, self.shape(node)
@@ -275,6 +378,10 @@ class Deriving:
             known = self._made_from_known(node)
             if known is not None:
                 return Formula(algebra, known, shape)
+        labels = None if node in self.name_of else self._labels(node)
+        if labels is not None:
+            one_hot = algebra.call(ONE_HOT, (), {"n": shape[labels[0]], "index": labels[1]}, shape)
+            return Formula(algebra, one_hot, shape)
         if node not in self.name_of and node in self.identities:
             eye = algebra.call(EYE, (), {"n": shape[0]}, shape)
             assert eye.atom is not None
@@ -304,6 +411,24 @@ class Deriving:
                     if np.array_equal(numbers, node._data):
                         return poly
         return None
+
+    def _labels(self, node: Any) -> tuple[int, Any] | None:
+        """The axis along which a given array is one-hot by its formula, and the index of the
+        identity matrix that gives it."""
+        found = OF_LABELS.fullmatch(self._written_as(node) or "")
+        if found is None or node.shape[0 if found["columns"] else -1] < 2:
+            return None
+        axis = 0 if found["columns"] else len(node.shape) - 1
+        labels = described(np.argmax(node._data, axis=axis), found["labels"])
+        index = (slice(None), labels) if axis == 0 else labels
+        same = np.array_equal(np.eye(node.shape[axis])[index], node._data)
+        return (axis, index) if same else None
+
+    def _written_as(self, node: Any) -> str | None:
+        """The formula of a given array that is made of labels and lengths."""
+        if node.op is not None:
+            return None
+        return self.origins.written.get(node) or self.origins.made.get(self.name_of.get(node, ""))
 
     def _name_array(self, node: Any) -> None:
         """A name for an unnamed leaf; two constants of the same numbers share it."""
@@ -339,7 +464,7 @@ class Deriving:
             return False
         if self._too_long(poly) or self._written[node] > LONGEST or self._nested[node] > DEEPEST:
             return True
-        if node in self.cuts:
+        if node in self.cuts or self._is_taken_apart(node):
             return True
         if not node.shape:
             return False
@@ -353,6 +478,15 @@ class Deriving:
             return True
         holds_product = any(a.op is linalg.matmul for a in poly.atoms())
         return holds_product and node in nonlinear and bool(node.requires_grad)
+
+    def _is_taken_apart(self, node: Any) -> bool:
+        """Are entries picked from a node by an index that a gradient is put together at?"""
+        return node.requires_grad and any(
+            user.op is shaping.getitem
+            and not all(map(is_new_or_whole, parts_of(user.options["index"])))
+            and picked(self.options(user)["index"], node.shape) is None
+            for user in self.roles.users.get(node, ())
+        )
 
     def array_name(self, array: Any) -> str | None:
         """What an index array is called, if `names` told."""
@@ -408,7 +542,7 @@ class Deriving:
         self.raw: dict[Any, Formula] = {}
         seed = Formula(self.algebra, self.algebra.one, ())
         read = lambda node: (self.formula[node], tuple(self.formula[p] for p in node.parents))  # noqa: E731
-        sweep(self.cost, seed, read, arrived=self._arrived)
+        sweep(self.cost, seed, read, arrived=self._arrived, options=self.options)
         return self.in_order(self.found)
 
     def _targets(self) -> dict[Any, set[Any]]:
@@ -431,7 +565,14 @@ class Deriving:
             return False
         if node.op is None:
             return self._wants(node)
-        return self._holds_product(node) or len(targets) > 1
+        return self._holds_product(node) or len(targets) > 1 or self._is_part(node)
+
+    def _is_part(self, node: Any) -> bool:
+        """Is a named quantity picked from another, a gate or the rows of a table?"""
+        if node.op is not shaping.getitem:
+            return False
+        atom = self.simplifier.definitions[self.algebra.name(self.name_of[node], ())].atom
+        return atom is not None and atom.op is shaping.getitem
 
     def _holds_product(self, node: Any) -> bool:
         definition = self.simplifier.definitions.get(self.algebra.name(self.name_of[node], ()))
@@ -449,7 +590,7 @@ class Deriving:
         if node.op is None and not self._wants(node):
             return dz
         may_have = node.op is None or self._may_have_line(node, poly)
-        if not may_have and not self._too_long(poly):
+        if not (may_have or self._too_long(poly) or self._is_put_together(node, poly)):
             return dz
         if scaled:
             assert self.example_axis is not None
@@ -521,8 +662,14 @@ class Deriving:
         if len(self.targets[node]) > 1 or node in self.cuts:
             return True
         return node not in self.auto_named and (
-            self._holds_product(node) or self._is_read_again(node, poly)
+            self._holds_product(node) or self._is_part(node) or self._is_read_again(node, poly)
         )
+
+    def _is_put_together(self, node: Any, poly: Poly) -> bool:
+        """Is a gradient added up at indices, which takes statements of its own?"""
+        if not any(atom.op is shaping.scatter for atom in poly.deep):
+            return False
+        return any(user.op is shaping.getitem for user in self.roles.users.get(node, ()))
 
     def _is_read_again(self, node: Any, poly: Poly) -> bool:
         """Would a gradient made of others be written in a line below both as it is and in a sum,
@@ -531,6 +678,13 @@ class Deriving:
             return False
         if "moves" in node.op.traits and any(atom.op is linalg.matmul for atom in poly.deep):
             return True
+        if node.op in (shaping.reshape, shaping.transpose) and poly.atom is None:
+            return True
+        moved = [a for a in poly.atoms() if a.op in (shaping.reshape, shaping.transpose)]
+        if moved and all(atom.constant or atom in moved for atom in poly.atoms()):
+            return "moves" not in node.op.traits and any(
+                strip(a.args[0].shape) != strip(a.shape) for a in moved
+            )
         made_of_others = any(atom in self.gradients for atom in poly.deep)
         statistic = any(atom.op is reductions.sum for atom in poly.atoms())  # of a normalisation
         return len(self.sums[node]) > 1 and made_of_others and not statistic
@@ -538,6 +692,8 @@ class Deriving:
     def _worth_a_line(self, node: Any, poly: Poly) -> bool:
         if self.every or (self.wanted is not None and node in self.wanted) or self._too_long(poly):
             return True
+        if self._is_put_together(node, poly):
+            return holds(self.arranged(poly), shaping.scatter)
         if not self._may_have_line(node, poly):
             return False
         if poly.atom is not None and poly.atom.is_name:
@@ -549,7 +705,45 @@ class Deriving:
     def _line(self, node: Any, text: str, poly: Poly, scaled: bool, used: list[Relation]) -> Line:
         line = Line(node, text, poly, self.arranged(poly), scaled, used)
         self.fit(line)
+        self.take_apart(line)
         return line
+
+    def take_apart(self, line: Line) -> None:
+        """Give a line that adds up at indices a statement for each of them."""
+        line.added, line.start = (), None
+        if not holds(line.tree, shaping.scatter):
+            return
+        amounts: dict[Any, tuple[Any, Poly]] = {}
+        start = self.algebra.zero
+        for mono, c in line.poly.terms.items():
+            scattered = [atom for atom, e in mono if atom.op is shaping.scatter and e == 1]
+            others = tuple(f for f in mono if f[0] not in scattered)
+            term = self.algebra.poly({others: c})
+            if not scattered:
+                start = start + term
+                continue
+            if len(scattered) > 1 or not all(atom.is_single for atom, _ in others):
+                return
+            [atom] = scattered
+            index = within(atom.options["index"], atom.shape, line.node.shape)
+            if index is None:
+                return
+            _, before = amounts.get(hashable(index), (index, self.algebra.zero))
+            amounts[hashable(index)] = index, before + term * atom.args[0]
+        trees = [self._addition(*amount) for amount in amounts.values()]
+        begin = self.arranged(start) if start.terms else None
+        if any(
+            holds(tree, shaping.scatter) for tree in (*(a.amount for a in trees), begin) if tree
+        ):
+            return
+        if begin is not None and (tuple(begin.shape) != line.node.shape or begin.kind not in NEW):
+            trees.insert(0, Addition(Ellipsis, begin, 1))
+            begin = None
+        line.added, line.start = tuple(trees), begin
+
+    def _addition(self, index: Any, amount: Poly) -> Addition:
+        sign = -1 if all(c < 0 for c in amount.terms.values()) else 1
+        return Addition(index, self.arranged(amount.scaled(sign)), sign)
 
     def arranged(self, poly: Poly) -> Tree:
         """A formula written down; flat if there is no work left to look for better."""

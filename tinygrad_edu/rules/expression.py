@@ -18,6 +18,16 @@ from tinygrad_edu.core.operators import Operators
 from tinygrad_edu.core.ops import TABLE, arithmetic, elementwise, linalg, reductions, shaping
 from tinygrad_edu.core.primitive import Primitive, Shape
 from tinygrad_edu.core.primitive import shape as shape_of
+from tinygrad_edu.rules.indices import (
+    ONE_HOT,
+    WholeNumber,
+    WholeNumbers,
+    is_whole,
+    parts_of,
+    picked,
+    put_in,
+    without_new_axes,
+)
 from tinygrad_edu.rules.poly import (
     Atom,
     Monomial,
@@ -91,6 +101,10 @@ def hashable(x: Any) -> Any:
     """An option as something to look up by: arrays by their contents."""
     if isinstance(x, Size):
         return (int(x), x.symbol.id)
+    if isinstance(x, WholeNumber):
+        return (int(x), x.text)
+    if isinstance(x, WholeNumbers) and x.text:
+        return (x.shape, x.dtype.str, x.tobytes(), x.text)
     if isinstance(x, np.ndarray):
         return (x.shape, x.dtype.str, x.tobytes())
     if isinstance(x, slice):
@@ -163,7 +177,7 @@ class Algebra:
             atom.id = len(self._atoms)
             atom.op, atom.args, atom.options, atom.shape = op, args, options, shape
             atom.name = ""
-            atom.mask = op is not None and "compares" in op.traits
+            atom.mask = op is not None and ("compares" in op.traits or op is ONE_HOT)
             atom.positive = op is elementwise.exp or op in (elementwise.sigmoid, reductions.softmax)
             atom.constant = False
             atom.deep = frozenset({atom}).union(*(arg.deep for arg in args))
@@ -528,7 +542,65 @@ class Algebra:
         if len(inside) == 1 and inside[0][1] == 1 and inside[0][0].op is reductions.sum:
             inner = inside[0][0]
             return self.sum_whole(inner.args[0], tuple(sorted({*over, *inner.options["axes"]})))
-        return self.sum_whole(self.poly({inside: 1}), over)
+        if len(inside) == 1 and (whole := self._sum_of_sum(inside[0], over)) is not None:
+            return whole
+        product = (
+            None if over == (-1,) and len(shape) > 1 else self._contracted(inside, shape, over)
+        )
+        return self.sum_whole(self.poly({inside: 1}), over) if product is None else product
+
+    def _sum_of_sum(self, factor: tuple[Atom, Number], over: tuple[int, ...]) -> Poly | None:
+        """A sum of a sum whose axes did not stay, as one sum over both; None where it is none."""
+        atom, e = factor
+        inner = atom.args[0].atom if atom.op is shaping.reshape and e == 1 else None
+        if inner is None or inner.op is not reductions.sum:
+            return None
+        full = inner.args[0].full
+        gone = {axis % len(full) for axis in inner.options["axes"]}
+        kept = [i for i in range(len(full)) if i not in gone]
+        shape = atom.options["shape"]
+        if tuple(full[i] for i in kept) != tuple(shape):
+            return None
+        more = {kept[axis] for axis in over}
+        axes = tuple(sorted(i - len(full) for i in gone | more))
+        total = self.sum_whole(inner.args[0], axes)
+        old = tuple(1 if i in gone | more else n for i, n in enumerate(full))
+        new = tuple(1 if i - len(shape) in over else n for i, n in enumerate(shape))
+        return self.reshape(Formula(self, total, old), new)
+
+    def _contracted(self, inside: Monomial, shape: Shape, over: tuple[int, ...]) -> Poly | None:
+        """Where a vector multiplies what is summed along its own axis, the sum is a product:
+        ``Σ X ∗ w`` over rows is ``Xᵀ @ w``, of two vectors ``u @ v``; over columns ``X @ w``, which
+        is written so where the axis does not stay."""
+        [axis, *more] = over
+        n = shape[axis]
+        if more or axis < -2 or (axis == -2 and len(shape) != 2):
+            return None
+        vectors = {f: v for f in inside if (v := self._vector(f, axis, n)) is not None}
+        rest = tuple(f for f in inside if f not in vectors)
+        if len(shape) == 1:
+            if len(inside) != 2 or any(e != 1 for _, e in inside):
+                return None
+            x, y = (Formula(self, self.of(atom), (n,)) for atom, _ in inside)
+            return self.matmul(x, y)
+        matrix = self.poly({rest: 1})
+        if not vectors or matrix.shape != shape or any(e < 0 for _, e in inside):
+            return None
+        vector = self.one
+        for v in vectors.values():
+            vector = self.multiply(vector, v)
+        x = Formula(self, matrix, shape)
+        return self.matmul(x.T if axis == -2 else x, Formula(self, vector, (n,)))
+
+    def _vector(self, factor: tuple[Atom, Number], axis: int, n: int) -> Poly | None:
+        """A factor that varies along this axis alone, as a vector; None if it is none."""
+        atom, e = factor
+        if axis == -1 and strip(atom.shape) == (n,):
+            return self.of(atom, e)
+        if axis == -2 and strip(atom.shape) == (n, 1) and atom.op is shaping.reshape:
+            inner = atom.args[0]
+            return inner**e if inner.shape == (n,) else None
+        return None
 
     def sum_whole(self, p: Poly, over: tuple[int, ...]) -> Poly:
         """A sum not taken apart term by term: of one term, or where it reads better whole."""
@@ -576,26 +648,42 @@ class Algebra:
             return x.poly
         c, p = self.scalars(x)
         atom = p.atom
-        plain = axes is None or tuple(axes) == tuple(reversed(range(len(x.shape))))
-        if plain:
-            axes = None
-            if len(x.shape) < 2:
-                return x.poly
-        if atom is not None and plain and len(x.shape) == 2:
-            if atom.op is shaping.transpose and atom.options["axes"] is None:
-                return c * atom.args[0]
-            if atom.op is linalg.matmul and all(len(s) == 2 for s in atom.options["shapes"]):
-                a, b = (Formula(self, p, s) for p, s in zip(atom.args, atom.options["shapes"]))
-                return c * self.matmul(b.T, a.T)
+        n = len(x.shape)
+        if n < 2:
+            return x.poly
+        order = tuple(range(n))[::-1] if axes is None else tuple(int(a) % n for a in axes)
+        if atom is not None and atom.op is shaping.transpose:  # one after another is one
+            [before], inner = atom.options["shapes"], atom.options["axes"]
+            first = tuple(range(n))[::-1] if inner is None else tuple(int(a) % n for a in inner)
+            both = tuple(first[a] for a in order)
+            return c * self.transpose(Formula(self, atom.args[0], before), both)
+        if atom is not None and atom.op is linalg.matmul:
+            flipped = (*range(n - 2), n - 1, n - 2)
+            a, b = (Formula(self, p, s) for p, s in zip(atom.args, atom.options["shapes"]))
+            if order == flipped and len(a.shape) == len(b.shape) == n:
+                return c * self.matmul(self._flipped(b), self._flipped(a))
         if p.value is not None:
             return c * p
+        axes = None if order == tuple(range(n))[::-1] else order
         shape = shaping.transpose.shape_rule(x.shape, axes=axes)
+        if (
+            atom is not None
+            and atom.op is shaping.reshape
+            and sum(size != 1 for size in x.shape) == 1
+        ):
+            return c * self.reshape(Formula(self, p, x.shape), shape)
         return c * self.call(
             shaping.transpose,
             (self.filled(p, x.shape),),
             {"axes": axes, "shapes": (x.shape,)},
             shape,
         )
+
+    def _flipped(self, x: Formula) -> Formula:
+        """The transpose of each matrix of a batch."""
+        n = len(x.shape)
+        shape = (*x.shape[:-2], x.shape[-1], x.shape[-2])
+        return Formula(self, self.transpose(x, (*range(n - 2), n - 1, n - 2)), shape)
 
     def reshape(self, x: Formula, shape: Shape) -> Poly:
         """Another shape; leading ones make no difference, moved ones are moved atom by atom."""
@@ -631,6 +719,8 @@ class Algebra:
                         tuple(new)
                     ):
                         p = atom.args[0]
+                    elif (product := self._without_last(atom, tuple(new))) is not None:
+                        p = product
                     else:
                         p = self.call(
                             shaping.reshape,
@@ -641,6 +731,17 @@ class Algebra:
                 term = term * self.power(p, e)
             result = result + term
         return result
+
+    def _without_last(self, total: Atom, shape: Shape) -> Poly | None:
+        """A sum over the last axis as a product, where it is one and that axis does not stay."""
+        if total.op is not reductions.sum or tuple(total.options["axes"]) != (-1,):
+            return None
+        inner = total.args[0]
+        if len(inner.terms) != 1 or tuple(inner.shape[:-1]) != strip(shape):
+            return None
+        [(mono, c)] = inner.terms.items()
+        product = self._contracted(mono, inner.shape, (-1,))
+        return None if product is None else product.scaled(c)
 
     def rebuild(self, atom: Atom, args: tuple[Poly, ...]) -> Poly:
         """The same operation on other formulas of the same shapes, in normal form."""
@@ -806,18 +907,74 @@ def _indexing(op: Primitive) -> Callable[..., Formula]:
     """Indexing, or its inverse; of everything it is nothing."""
 
     def handle(algebra: Algebra, xs: list[Formula], options: dict[str, Any]) -> Formula:
-        shape = op.shape_rule(xs[0].shape, **options)
-        parts = options["index"] if isinstance(options["index"], tuple) else (options["index"],)
-        large = xs[0].shape if op is shaping.getitem else shape
-        if not large and math.prod(xs[0].shape) == math.prod(shape) == 1:  # a number has no parts
-            return Formula(algebra, algebra.reshape(xs[0], shape), shape)
+        [x], index = xs, options["index"]
+        shape = op.shape_rule(x.shape, **options)
+        parts = parts_of(index)
+        large, small = (x.shape, shape) if op is shaping.getitem else (shape, x.shape)
+        if not large and math.prod(small) == 1:  # a number has no parts
+            return Formula(algebra, algebra.reshape(x, shape), shape)
         if all(isinstance(p, slice) for p in parts) and all(
             p.indices(int(n)) == (0, n, 1) for p, n in zip(parts, large)
         ):
-            return Formula(algebra, xs[0].poly, large)
+            return Formula(algebra, x.poly, large)
+        bare = without_new_axes(index, len(large))
+        if bare is not None:
+            return _with_new_axes(algebra, op, x, options, bare)
+        label = picked(index, large)
+        if label is not None:
+            return _picking(algebra, op, x, large, *label)
         return _opaque(algebra, op, xs, options)
 
     return handle
+
+
+def _with_new_axes(
+    algebra: Algebra, op: Primitive, x: Formula, options: dict[str, Any], bare: tuple[Any, ...]
+) -> Formula:
+    """An index with ``None`` in it: one without, and a reshape; of ``:`` beside, a reshape only."""
+    large = x.shape if op is shaping.getitem else tuple(options["shape"])
+    if op is shaping.getitem:
+        inner = x
+        if not all(is_whole(part) or part is Ellipsis for part in bare):
+            inner = op(x, index=bare)
+        new = put_in(options["index"], _taken(large, bare))
+        return Formula(algebra, algebra.reshape(inner, new), new)
+    small = _taken(large, bare)
+    inner = Formula(algebra, algebra.reshape(x, small), small)
+    if all(is_whole(part) or part is Ellipsis for part in bare):
+        return Formula(algebra, inner.poly, large)
+    return op(inner, index=bare, shape=large)  # type: ignore[no-any-return]
+
+
+def _taken(shape: Shape, index: Any) -> Shape:
+    """The shape that an index gives, lengths of whole axes by what they are called."""
+    found = list(shaping.getitem.shape_rule(shape, index=index))
+    parts = parts_of(index)
+    front = parts[: parts.index(Ellipsis)] if Ellipsis in parts else parts
+    place = 0
+    for n, part in zip(shape, front):
+        if is_whole(part):
+            found[place] = n
+        place += isinstance(part, slice)
+    rest = 0 if Ellipsis in parts else len(shape) - len(parts)
+    if rest:
+        found[-rest:] = shape[-rest:]
+    return tuple(found)
+
+
+def _picking(
+    algebra: Algebra, op: Primitive, x: Formula, large: Shape, axis: int, labels: Any
+) -> Formula:
+    """One entry of each row: the sum of its products with the one-hot labels; the other way round
+    the entry times these."""
+    index = (slice(None), labels) if axis == 0 and len(large) > 1 else labels
+    one_hot = algebra.call(ONE_HOT, (), {"n": large[axis], "index": index}, large)
+    kept = tuple(1 if i == axis else n for i, n in enumerate(large))
+    small = tuple(n for i, n in enumerate(large) if i != axis)
+    if op is shaping.getitem:
+        total = algebra.sum(one_hot * x.poly, large, [axis - len(large)])
+        return Formula(algebra, algebra.reshape(Formula(algebra, total, kept), small), small)
+    return Formula(algebra, one_hot * algebra.reshape(x, kept), large)
 
 
 def _comparison(op: Primitive) -> Callable[..., Formula]:

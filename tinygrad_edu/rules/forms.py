@@ -51,6 +51,7 @@ class Forms:
     def _written(self, line: Line, tree: Tree, poly: Poly, used: list[Any]) -> Line:
         form = replace(line, tree=tree, poly=poly, used=used, suffix="")
         self.work.fit(form)
+        self.work.take_apart(form)
         return form
 
     def _simplified(self, poly: Poly) -> tuple[Poly, list[Any]]:
@@ -106,7 +107,7 @@ class Forms:
         def read(node: Any) -> Any:
             return forward[node], tuple(forward[p] for p in node.parents)
 
-        sweep(work.cost, made(work.algebra.one), read, arrived=arrived)
+        sweep(work.cost, made(work.algebra.one), read, arrived=arrived, options=work.options)
         return found
 
 

@@ -11,8 +11,9 @@ from fractions import Fraction
 from typing import Any
 
 from tinygrad_edu.core.ops import TABLE, elementwise, linalg, reductions, shaping
-from tinygrad_edu.core.primitive import Shape
+from tinygrad_edu.core.primitive import Primitive, Shape
 from tinygrad_edu.rules.expression import CLIP, Algebra, hashable
+from tinygrad_edu.rules.indices import slice_of
 from tinygrad_edu.rules.poly import (
     Atom,
     Monomial,
@@ -25,10 +26,13 @@ from tinygrad_edu.rules.poly import (
     varies,
 )
 from tinygrad_edu.rules.trees import (
+    OUTER,
     Tree,
     add,
+    as_column,
     bracketed,
     call,
+    column,
     divide,
     matmul,
     multiply,
@@ -36,6 +40,7 @@ from tinygrad_edu.rules.trees import (
     number,
     power,
     reduced,
+    reshape,
     shaped,
     transpose,
     where,
@@ -120,11 +125,17 @@ class Layout:
         trees = [self.arrange(p) for p in atom.args]
         if "elementwise" not in op.traits and trees:
             trees = [shaped(tree, s) for tree, s in zip(trees, options["shapes"])]
+        return self._operation(op, trees, options)
+
+    def _operation(self, op: Primitive, trees: list[Tree], options: dict[str, Any]) -> Tree:
+        """An operation on what is written down already."""
         if op is linalg.matmul:
             return matmul(*trees)
         if op is shaping.transpose:
             return transpose(trees[0], options["axes"])
         given = {key: value for key, value in options.items() if key != "shapes"}
+        if op is shaping.reshape:
+            return reshape(trees[0], given["shape"])
         if op.name in MIRRORED and trees[0].kind == "number":  # Z > 0, not 0 < Z
             return call(TABLE[MIRRORED[op.name]], (trees[1], trees[0]), given)
         if op is shaping.getitem:
@@ -211,8 +222,25 @@ class Layout:
         tops = [tree for tree in tops if tree.kind != "number" or tree.value != 1]
         tops.sort(key=self._rank)
         downs.sort(key=self._rank)
-        over = multiply(tops) if tops else number(1)
+        over = multiply(self._outer(tops)) if tops else number(1)
         return divide(over, multiply(downs)) if downs else over
+
+    def _outer(self, tops: list[Tree]) -> list[Tree]:
+        """Columns beside rows as one product of two vectors; several columns as one."""
+        vectors = {i: v for i, tree in enumerate(tops) if (v := column(tree)) is not None}
+        rows = [i for i, tree in enumerate(tops) if len(strip(tree.shape)) == 1 == len(tree.shape)]
+        matrices = any(
+            not tree.scalar and i not in vectors and i not in rows for i, tree in enumerate(tops)
+        )
+        if not vectors or matrices or (not rows and len(vectors) < 2):
+            return tops
+        product = multiply([vectors[i] for i in vectors])
+        if rows:
+            product = call(OUTER, (product, multiply([tops[i] for i in rows])), {})
+        else:
+            product = as_column(product)
+        others = [tree for i, tree in enumerate(tops) if i not in vectors and i not in rows]
+        return sorted([*others, product], key=self._rank)
 
     def _rank(self, tree: Tree) -> Any:
         kind = tree.kind
@@ -266,6 +294,8 @@ class Layout:
         if shared:
             c = number_content(p.terms.values())
             return [self._with_factor(p, shared, k) for k in ((c, 1) if c != 1 else (1,))]
+        if (tiled := self._tiled(p)) is not None:
+            return [tiled]
         forms: list[Tree] = []
         if (joined := self._joined(p)) is not None:
             forms.append(
@@ -286,6 +316,51 @@ class Layout:
             forms += self._collected(p)
         forms.append(self._flat(p))  # last: where it is no shorter, factors in front read better
         return forms
+
+    def _tiled(self, p: Poly) -> Tree | None:
+        """What is scattered to slices that cover an axis is these parts one after another."""
+        groups: dict[Any, dict[int, list[tuple[int, Atom, Poly]]]] = {}
+        for mono, c in p.terms.items():
+            cuts = [atom for atom, e in mono if atom.op is shaping.scatter and e == 1]
+            if len(cuts) != 1:
+                continue
+            [atom] = cuts
+            cut = slice_of(atom.options["index"], atom.shape)
+            if cut is not None:
+                axis, start, stop = cut
+                factor = self.algebra.poly({tuple(f for f in mono if f[0] is not atom): c})
+                at = groups.setdefault((axis, tuple(atom.shape)), {})
+                at.setdefault(start, []).append((stop, atom, factor))
+        for (axis, shape), pieces in groups.items():
+            inside = _covering(pieces, int(shape[axis]))
+            if inside is None:
+                continue
+            # What all have before them stays before all; else each has its own.
+            factors = {factor for piece in inside for _, factor in piece}
+            common = factors.pop() if len(factors) == 1 else self.algebra.one
+            if not factors or all(f.shape == () for f in factors):
+                return self._concatenated(p, axis, shape, inside, common)
+        return None
+
+    def _concatenated(
+        self, p: Poly, axis: int, shape: Shape, inside: list[list[tuple[Atom, Poly]]], common: Poly
+    ) -> Tree:
+        """`p` with the slices in it joined."""
+        parts, rest = [], p
+        for piece in inside:
+            total = self.algebra.zero
+            for atom, factor in piece:
+                own = self.algebra.one if factor is common else factor
+                total = total + own * atom.args[0]
+                rest = rest - factor * self.algebra.of(atom)
+            parts.append(shaped(self.arrange(total), piece[0][0].options["shapes"][0]))
+        options = {"axis": axis} if axis else {}
+        joined = call(shaping.joined, tuple(parts), options)
+        if common is not self.algebra.one:
+            [(mono, c)] = common.terms.items()
+            top, bottom = self._factors(mono, c)
+            joined = add([(1 if c > 0 else -1, self.product([*top, joined], bottom))])
+        return joined if not rest.terms else add([(1, joined), (1, self.arrange(rest))])
 
     def _shared(self, p: Poly) -> dict[Atom, Number]:
         """The powers that all terms have in common."""
@@ -435,7 +510,7 @@ class Layout:
         """``where(mask, p at 1, p at 0)`` for a comparison."""
         forms = []
         for atom in sorted(p.atoms(), key=lambda a: a.id):
-            if atom.mask and atom.op is not None:
+            if atom.op is not None and "compares" in atom.op.traits:
                 zero = {m: c for m, c in p.terms.items() if all(a is not atom for a, _ in m)}
                 one: dict[Monomial, Number] = dict(zero)
                 for mono, c in p.terms.items():
@@ -527,6 +602,20 @@ class Layout:
         ):
             return None
         return self.algebra.sum_whole(inside, shared)
+
+
+def _covering(
+    pieces: dict[int, list[tuple[int, Atom, Poly]]], n: int
+) -> list[list[tuple[Atom, Poly]]] | None:
+    """The slices that follow one another from 0 to n, each with what is scattered to it."""
+    found, start = [], 0
+    while start < n and start in pieces:
+        [stop, *others] = {stop for stop, _, _ in pieces[start]}
+        if others or stop <= start:
+            return None
+        found.append([(atom, factor) for _, atom, factor in pieces[start]])
+        start = stop
+    return found if start == n and len(found) == len(pieces) > 1 else None
 
 
 def _vanishes_at(p: Poly, atom: Atom, sign: int) -> bool:

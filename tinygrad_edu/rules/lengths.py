@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -38,6 +39,15 @@ class Lengths:
             for axis in sorted(called[text]):
                 if axis not in self.symbols:
                     self.symbols[axis] = self._formula(text, origins)
+
+    def made(self, text: str, n: int, origins: Origins) -> Size | None:
+        """A number by its formula, if that is made of names of lengths and whole numbers."""
+        names = re.findall(r"[^\W\d]\w*", text)
+        if not re.fullmatch(r"\w+( [-+*] \w+)*", text) or not names:
+            return None
+        if not all(name in origins.sizes for name in names):
+            return None
+        return Size(n, self._formula(text, origins))
 
     def of(self, axis: Axis | None) -> Any:
         """The length of an axis, knowing what it is called."""

@@ -42,6 +42,8 @@ ATTEMPTS = 6
 TOLERANCE = 1e-11
 #: … beside so many times what changes in the last digits make of it and of the sweep.
 MAGNIFIED = 32
+#: What is smaller than this, beside the gradients that a gradient is made of, are rounded zeros.
+CANCELLED = 1e-15
 #: Of a graph that holds more numbers fewer samples are taken: each takes as much memory.
 LARGE = 2_000_000
 #: How many constants of a graph numbers are drawn around.
@@ -128,9 +130,19 @@ class Referee:
         allowed = TOLERANCE * np.max(np.abs(want), initial=0, where=defined)
         if not wrong <= allowed:
             allowed += MAGNIFIED * self._rounding(i, line)
-        if wrong <= allowed:
+        if wrong <= allowed or self._cancels(line, sample, want, value):
             return 1.0
         return float(wrong / allowed) if wrong < math.inf and allowed else math.inf
+
+    def _cancels(self, line: Line, sample: Sample, want: Any, value: Any) -> bool:
+        """Is the gradient, and the line too, nothing but what rounding leaves of contributions that
+        cancel: no digit beside those of the gradients that it is made of?"""
+        above = [sample.truth.get(user) for user in self.work.roles.users.get(line.node, ())]
+        largest = max((np.max(np.abs(g), initial=0) for g in above if g is not None), default=0)
+        limit = CANCELLED * largest * (self.work.m if line.scaled else 1)
+        return bool(
+            limit < math.inf and np.all(np.abs(want) <= limit) and np.all(np.abs(value) <= limit)
+        )
 
     def _rounding(self, i: int, line: Line) -> Any:
         """What other last digits of the forward quantities make of a line and of the sweep."""
@@ -239,6 +251,10 @@ class Referee:
         truth = {node: None if g is None else g.numbers for node, g in found.items()}
         wanted = {line.name: self._wanted(line, truth[line.node]) for line in self.lines}
         named = {text: data[node] for text, node in work.node_of.items()} | work.lengths.numbers
+        named |= {
+            atom.name: evaluate(work.layout.arrange(share), lambda atom: named[atom.name])
+            for atom, (_, share) in work.shares.items()
+        }
         return Sample(data, truth, wanted, named | wanted)
 
     def _wanted(self, line: Line, truth: Any) -> Any:
@@ -276,6 +292,14 @@ def _read(data: Numbers, node: Any) -> tuple[Any, tuple[Any, ...]]:
 
 def computed(line: Line, named: dict[str, Any]) -> Any:
     """The line's value at numbers by name."""
+    if line.added:
+        shape = line.node.shape
+        start = 0.0 if line.start is None else evaluate(line.start, lambda atom: named[atom.name])
+        total = np.array(np.broadcast_to(start, shape), dtype=float)
+        for part in line.added:
+            amount = part.sign * evaluate(part.amount, lambda atom: named[atom.name])
+            np.add.at(total, part.index, amount)
+        return total
     value = evaluate(line.tree, lambda atom: named[atom.name])
     if line.suffix == "reshape":
         return np.reshape(value, line.node.shape)

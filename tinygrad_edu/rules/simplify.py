@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from tinygrad_edu.core.ops import elementwise, reductions
-from tinygrad_edu.rules.expression import MOST_TERMS, Algebra, Spent
+from tinygrad_edu.core.ops import elementwise, reductions, shaping
+from tinygrad_edu.rules.expression import MOST_TERMS, Algebra, Formula, Spent
+from tinygrad_edu.rules.indices import ONE_HOT
 from tinygrad_edu.rules.layout import Layout
 from tinygrad_edu.rules.poly import Atom, Monomial, Number, Poly, rational, strip
 
@@ -71,6 +72,11 @@ class Simplifier:
             given = relation.atom.is_name and relation.atom not in self.definitions
             if not given or len(definition.terms) > 1:
                 self._by_atom.setdefault(relation.atom, []).append(relation)
+        found = self._read_pick(atom)
+        if found is not None:
+            total, read, _ = found
+            picked = Relation(total, 1, self.algebra.of(read), self.algebra.of(atom), "definition")
+            self._by_atom.setdefault(total, []).append(picked)
         for mask in self._masks(definition):  # E = M * (…): M * E is E
             name = self.algebra.of(atom)
             same = Relation(atom, 1, name, name, "definition", ((mask, 1),))
@@ -88,6 +94,18 @@ class Simplifier:
             self.facts[total.atom] = Relation(
                 total.atom, 1, self.algebra.one, self.algebra.of(atom), reason
             )
+
+    def abbreviate(self, name: Atom, product: Poly) -> bool:
+        """Give ``mask / total`` a name; False where a formula is none of this kind."""
+        [(mono, c), *more] = product.terms.items()
+        masks = [a for a, e in mono if a.mask and e == 1]
+        totals = [a for a, e in mono if e == -1]
+        if more or c != 1 or len(masks) != 1 or len(totals) != 1 or len(mono) != 2:
+            return False
+        [mask], [total], value = masks, totals, self.algebra.of(name)
+        relation = Relation(total, -1, value, value, "definition", ((mask, 1),))
+        self._by_atom.setdefault(total, []).append(relation)
+        return True
 
     def rename(self, made: Poly, name: Poly) -> None:
         """An operation that a name stands for is called so."""
@@ -192,20 +210,61 @@ class Simplifier:
             for relation in self._by_atom.get(atom, ()):
                 if all(other in p.deep for other, _ in relation.along):
                     yield relation
+            yield from self._named_pick(atom)
             if atom.op is reductions.sum:
-                if atom in self.facts:
-                    yield self.facts[atom]
-                else:
-                    proved = self._prove(atom)
-                    if proved is not None:
-                        yield proved
-                inner = atom.args[0].atom
-                if inner is not None and inner.op is elementwise.exp:
-                    yield from self._virtual_softmax(atom, inner)
+                yield from self._about_a_sum(atom)
             if atom.op is elementwise.exp:
                 yield from self._virtual_sigmoid(atom)
             if atom.op is elementwise.sigmoid:
                 yield from self._products_with(atom)
+
+    def _about_a_sum(self, atom: Atom) -> Iterator[Relation]:
+        yield from self._picked(atom)
+        fact = self.facts[atom] if atom in self.facts else self._prove(atom)
+        if fact is not None:
+            yield fact
+        inner = atom.args[0].atom
+        if inner is not None and inner.op is elementwise.exp:
+            yield from self._virtual_softmax(atom, inner)
+
+    # --- what labels pick ----------------------------------------------------------------------
+
+    def _picked(self, total: Atom) -> Iterator[Relation]:
+        """One-hot labels add up to 1; where they are 1, what they pick is the entry itself."""
+        pick = _pick(total)
+        if pick is None:
+            return
+        labels, entries = pick
+        one_hot = self.algebra.of(labels)
+        if entries is self.algebra.one:
+            yield Relation(total, 1, entries, one_hot, "one-hot labels add up to 1")
+        else:
+            yield from self._entries(total, labels, entries)
+
+    def _named_pick(self, name: Atom) -> Iterator[Relation]:
+        """What is picked and has a name is the entry where the labels are 1."""
+        found = self._read_pick(name) if name in self.definitions else None
+        if found is not None:
+            yield from self._entries(found[1], *found[2])
+
+    def _read_pick(self, name: Atom) -> tuple[Atom, Atom, tuple[Atom, Poly]] | None:
+        """The sum that a name is defined as picking by, the name in that sum's shape, and what it
+        picks from; None where it is none of this kind."""
+        total = self.definitions[name].atom
+        if total is not None and total.op is shaping.reshape:
+            total = total.args[0].atom
+        pick = None if total is None else _pick(total)
+        if total is None or pick is None or pick[1] is self.algebra.one:
+            return None
+        formula = Formula(self.algebra, self.algebra.of(name), name.shape)
+        read = self.algebra.reshape(formula, total.shape).atom
+        return None if read is None else (total, read, pick)
+
+    def _entries(self, picked: Atom, labels: Atom, entries: Poly) -> Iterator[Relation]:
+        one_hot = self.algebra.of(labels)
+        for n in (1, -1):
+            value = one_hot * entries**n
+            yield Relation(picked, n, value, one_hot, "definition", ((labels, 1),))
 
     # --- virtual names -------------------------------------------------------------------------
 
@@ -359,6 +418,23 @@ class Simplifier:
             return result
 
         return go(p)
+
+
+def _pick(total: Atom) -> tuple[Atom, Poly] | None:
+    """The one-hot labels and the entries in a sum of their products; None if it is none."""
+    if total.op is not reductions.sum or len(total.args[0].terms) != 1:
+        return None
+    [(mono, c)] = total.args[0].terms.items()
+    labels = [a for a, e in mono if a.op is ONE_HOT]
+    if c != 1 or len(labels) != 1:
+        return None
+    [one_hot] = labels
+    first = isinstance(one_hot.options["index"], tuple)
+    axis = -len(one_hot.shape) if first else -1
+    if tuple(total.options["axes"]) != (axis,):
+        return None
+    algebra = total.args[0].algebra
+    return one_hot, algebra.poly({tuple(f for f in mono if f[0] is not one_hot): 1})
 
 
 def _without(mono: Monomial, relation: Relation) -> Monomial | None:

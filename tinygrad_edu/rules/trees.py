@@ -9,10 +9,13 @@ from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+
 from tinygrad_edu.core.operators import Operators
 from tinygrad_edu.core.ops import TABLE, linalg, reductions, shaping
 from tinygrad_edu.core.primitive import Primitive, Shape
 from tinygrad_edu.rules.expression import Named, Size, lengths
+from tinygrad_edu.rules.indices import is_whole, parts_of
 from tinygrad_edu.rules.poly import Atom, Number, broadcast, rational, strip
 
 #: Kinds of trees that reduce axes.
@@ -81,6 +84,10 @@ def add(parts: list[tuple[int, Tree]]) -> Tree:
     parts = sorted(parts, key=lambda part: part[0] < 0)
     if len(parts) == 1 and parts[0][0] > 0:
         return parts[0][1]
+    if len(parts) > 1:
+        vectors = [(sign, column(part)) for sign, part in parts]
+        if all(vector is not None for _, vector in vectors):
+            return as_column(signed([(sign, v) for sign, v in vectors if v is not None]))
     return signed(parts)
 
 
@@ -155,6 +162,79 @@ def call(op: Primitive, parts: tuple[Tree, ...], options: dict[str, Any]) -> Tre
     return Tree("call", parts, shape, (op, options), cost)
 
 
+def _outer(x: Any, y: Any) -> Any:
+    return np.outer(x, y)
+
+
+#: All products of the entries of two vectors; `linalg.outer` is no operation of its own.
+OUTER = Primitive(
+    _outer, (None, None), shape=lambda x, y: (*x, *y), numpy="np.outer({0}, {1})",
+    latex=r"{0} \otimes {1}",
+)  # fmt: skip
+OUTER.name = "outer"
+
+
+def reshape(tree: Tree, shape: Shape) -> Tree:
+    """Another shape; axes of length 1 that are put in are written as NumPy's ``[:, None]``."""
+    old, rest, parts = tree.shape, list(tree.shape), []
+    for n in shape:
+        takes = bool(rest) and n == rest[0] and (n != 1 or len(shape) == len(old))
+        parts.append(slice(None) if takes else None)
+        if takes:
+            rest.pop(0)
+    if (
+        not old
+        or rest
+        or isinstance(shape, Named)
+        or len(shape) <= len(old)
+        or any(part is None and n != 1 for part, n in zip(parts, shape))
+    ):
+        return call(shaping.reshape, (tree,), {"shape": shape})
+    while parts[-1] is not None:
+        parts.pop()
+    index = tuple(parts)
+    cost = 2 + len(index) + bracketed(tree, *COMPOUND)
+    return Tree("call", (tree,), shape, (shaping.getitem, {"index": index}), cost)
+
+
+def column(tree: Tree) -> Tree | None:
+    """The vector that a column is made of, by ``[:, None]`` or element by element of such."""
+    kind = tree.kind
+    if kind == "call" and tree.value[0] is shaping.getitem:
+        index, [inner] = parts_of(tree.value[1]["index"]), tree.parts
+        adds_axis = len(index) == 2 and is_whole(index[0]) and index[1] is None
+        return inner if adds_axis and len(inner.shape) == 1 else None
+    element_wise = kind in ("add", "multiply", "divide", "power") or (
+        kind == "call" and "elementwise" in tree.value[0].traits
+    )
+    if not element_wise:
+        return None
+    inside = [part if part.scalar else column(part) for part in tree.parts]
+    parts = tuple(part for part in inside if part is not None)
+    if len(parts) < len(inside) or all(part.scalar for part in parts):
+        return None
+    own = tree.cost - sum(part.cost for part in tree.parts)
+    return Tree(kind, parts, _element_wise(parts), tree.value, own)
+
+
+def _row(tree: Tree) -> Tree | None:
+    """The vector that a row is made of, by ``[None]``."""
+    if tree.kind != "call" or tree.value[0] is not shaping.getitem or len(tree.parts[0].shape) != 1:
+        return None
+    index = parts_of(tree.value[1]["index"])
+    return tree.parts[0] if index[0] is None and all(map(is_whole, index[1:])) else None
+
+
+def as_column(vector: Tree) -> Tree:
+    """A vector as a column."""
+    return reshape(vector, (*vector.shape, 1))
+
+
+def holds(tree: Tree, op: Primitive) -> bool:
+    """Is an operation called anywhere in a tree?"""
+    return (tree.kind == "call" and tree.value[0] is op) or any(holds(p, op) for p in tree.parts)
+
+
 def keeping(tree: Tree) -> Tree:
     """The same with the summed axes of its own sums kept."""
     if not tree.loose:
@@ -179,7 +259,7 @@ def shaped(tree: Tree, shape: Shape) -> Tree:
             return form
     bare = strip(tree.shape)
     if bare == strip(shape) and tree.shape:
-        return call(shaping.reshape, (tree,), {"shape": shape})
+        return reshape(tree, shape)
     if len(tree.shape) > len(shape):
         tree = call(shaping.reshape, (tree,), {"shape": bare})
     return call(shaping.broadcast_to, (tree,), {"shape": shape})
@@ -241,14 +321,15 @@ def literal(op: Primitive, parts: tuple[Tree, ...], options: dict[str, Any]) -> 
     write = _LITERAL.get(op.name)
     if write is not None:
         return write(parts, options)
-    if op.name == "reshape":
-        options = {"shape": lengths(options["shape"])}
     return call(op, parts, options)
 
 
 def _product(parts: tuple[Tree, ...], options: dict[str, Any]) -> Tree:
     """Factors on the left are taken in."""
     left = parts[0].parts if parts[0].kind == "multiply" else (parts[0],)
+    vector, row = column(parts[0]), _row(parts[1])
+    if vector is not None and row is not None:
+        return call(OUTER, (vector, row), {})
     return multiply([*left, parts[1]])
 
 
@@ -257,6 +338,13 @@ def _constant_power(parts: tuple[Tree, ...], options: dict[str, Any]) -> Tree:
     if n == Fraction(1, 2):
         return Tree("power", parts, parts[0].shape, n, 3)
     return power(parts[0], n)
+
+
+def _reshaped(parts: tuple[Tree, ...], options: dict[str, Any]) -> Tree:
+    [x], shape = parts, lengths(options["shape"])
+    if tuple(shaping.reshape.shape_rule(x.shape, shape=shape)) == tuple(x.shape):
+        return x
+    return reshape(x, shape)
 
 
 def _transposed(parts: tuple[Tree, ...], options: dict[str, Any]) -> Tree:
@@ -290,6 +378,7 @@ _LITERAL: dict[str, Callable[[tuple[Tree, ...], dict[str, Any]], Tree]] = {
     "power_constant": _constant_power,
     "matmul": lambda parts, options: matmul(*parts),
     "transpose": _transposed,
+    "reshape": _reshaped,
     "where": lambda parts, options: where(*parts),
     "sum_to": lambda parts, options: _summed_to(parts[0], options["shape"]),
 }

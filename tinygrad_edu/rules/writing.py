@@ -9,6 +9,7 @@ from typing import Any
 from tinygrad_edu.rules.deriving import Deriving, Line
 from tinygrad_edu.rules.expression import float_text
 from tinygrad_edu.rules.forms import forward, forward_trees
+from tinygrad_edu.rules.indices import picks_once
 from tinygrad_edu.rules.layers import layer_of, layers
 from tinygrad_edu.rules.notation import (
     LaTeX,
@@ -19,6 +20,7 @@ from tinygrad_edu.rules.notation import (
     Text,
     array_text,
 )
+from tinygrad_edu.rules.notation.precedence import PRODUCT, SUM
 from tinygrad_edu.rules.notation.typeset import Typeset
 from tinygrad_edu.rules.trees import Tree
 
@@ -46,9 +48,12 @@ class Writer:
 
     def line(self, line: Line) -> tuple[str, str, str, str]:
         """A line as text, as LaTeX, as a Python statement, as MathML."""
-        text = self._fitted(line, self.text(line.tree), "reshape", "broadcast")
         latex = f"{self.latex.named(line.name)} = {self._typeset(line, self.latex)}"
         equals = f"{self.mathml.named(line.name)}<mo>=</mo>{self._typeset(line, self.mathml)}"
+        if line.added:
+            text, python = ("; ".join(self._steps(line, n)) for n in (self.text, self.numpy))
+            return text, latex, python, equals
+        text = self._fitted(line, self.text(line.tree), "reshape", "broadcast")
         return f"{line.name} = {text}", latex, self._statement(line, self.numpy), equals
 
     def _typeset(self, line: Line, notation: Typeset) -> str:
@@ -60,7 +65,27 @@ class Writer:
         function = "reshape" if line.suffix == "reshape" else "broadcast_to"
         return notation.applied(function, [right], {"shape": notation.python(shape)})
 
+    def _steps(self, line: Line, notation: NumPy) -> list[str]:
+        """The statements of a line that adds up at indices; what repeats is added up so, the rest
+        is put there or added."""
+        zeros = f"np.zeros_like({self.work.name_of[line.node]})"
+        steps = [f"{line.name} = {notation.counted(line.start) if line.start else zeros}"]
+        for part in line.added:
+            amount = notation.counted(part.amount, SUM if part.sign > 0 else PRODUCT)
+            if not picks_once(part.index):
+                minus = notation.minus if part.sign < 0 else ""
+                at = notation.places(part.index)
+                steps.append(f"np.add.at({line.name}, {at}, {minus}{amount})")
+                continue
+            change = "+=" if part.sign > 0 else "-="
+            if len(steps) == 1 and line.start is None:
+                change, amount = "=", amount if part.sign > 0 else f"{notation.minus}{amount}"
+            steps.append(f"{line.name}[{notation.index(part.index)}] {change} {amount}")
+        return steps
+
     def _statement(self, line: Line, notation: NumPy) -> str:
+        if line.added:
+            return "\n".join(self._steps(line, notation))
         right = notation.counted(line.tree)
         return f"{line.name} = {self._fitted(line, right, 'np.reshape', 'np.broadcast_to')}"
 
@@ -87,11 +112,16 @@ class Writer:
                 if node in self.work.auto_named and node not in shown:
                     shown.add(node)
                     pending.append(node)
+        shares = [
+            f"{atom.name} = {self.text(self.work.layout.arrange(share))}"
+            for atom, (_, share) in self.work.shares.items()
+            if atom.name in used
+        ]
         return [
             f"{names[node]} = {self.text(forward(self.work, node, self.trees))}"
             for node in self.work.auto_named
             if node in shown
-        ]
+        ] + shares
 
     def named_inputs(self, node: Any) -> list[Any]:
         found, stack = [], list(node.parents)
@@ -111,40 +141,37 @@ class Writer:
             for node in work.nodes
             if node in work.name_of and node.op is not None
         ]
+        used = {atom for line in self.lines for atom in line.poly.deep}
+        body += [
+            f"{atom.name} = {self.sized.counted(work.layout.arrange(share))}"
+            for atom, (_, share) in work.shares.items() if atom in used
+        ]  # fmt: skip
         body += [self._statement(line, self.sized) for line in self.lines]
-        sources = work.lengths.sources
-        for text, source in sources.items():
-            if source.isdigit():
-                continue
-            if text != source and any(_mentions(line, text) for line in body):
-                of = source.partition(".")[0]
-                computed = [i for i, line in enumerate(body) if line.startswith(f"{of} = ")]
-                body.insert(computed[0] + 1 if computed else 0, f"{text} = {source}")
-        arrays = {atom.name: node for atom, node in work.given.items() if not atom.constant}
-        numbers = [
-            f"{a.name}={float_text(n._data)}"
-            for a, n in work.given.items()
-            if a.constant and a.name not in sources
-        ]
-        numbers += [
-            f"{text}={source}"
-            for text, source in sources.items()
-            if source.isdigit() and any(_mentions(line, text) for line in body)
-        ]
+        body[:0] = self._plain_lines(body)
+        numbers = self._size_lines(body)
+        computed_here = {line.partition(" = ")[0] for line in body}
+        arrays = {
+            atom.name: node for atom, node in work.given.items()
+            if not atom.constant and atom.name not in computed_here
+        }  # fmt: skip
         for text, node in work.arrays.items():  # nobody else knows what c1 is
-            if text in arrays and not node.requires_grad and node.size <= SMALL:
+            if node in work.origins.written:
+                arrays.pop(text, None)
+            elif text in arrays and not node.requires_grad and node.size <= SMALL:
                 numbers.append(f"{text}={array_text(node._data)}")
                 del arrays[text]
-        used = [
-            k for k in work.index_names if k not in arrays and any(_mentions(x, k) for x in body)
-        ]
+        called = [
+            k for k in work.index_names
+            if k not in arrays and k not in computed_here and any(_mentions(x, k) for x in body)
+        ]  # fmt: skip
+        numbers += self._index_numbers(body, {*arrays, *computed_here})
         shapes = ", ".join(f"{text} {node.shape}" for text, node in arrays.items())
         cost = work.name_of[work.cost]
         result = ", ".join(f'"{line.name}": {line.name}' for line in self.lines)
         function = [
-            f"def gradients({', '.join([*arrays, *used, *numbers])}):",
+            f"def gradients({', '.join([*arrays, *called, *numbers])}):",
             f'    """The cost {cost} and its derivatives; {shapes}.{self._called()}"""',
-            *(f"    {line}" for line in body),
+            *(f"    {step}" for line in body for step in line.split("\n")),
             f"    return {cost}, {{{result}}}",
         ]
         helpers = [
@@ -152,6 +179,58 @@ class Writer:
             if any(_mentions(line, name) for line in body)
         ]  # fmt: skip
         return "import numpy as np\n\n\n" + "".join(helpers) + "\n".join(function) + "\n"
+
+    def _size_lines(self, body: list[str]) -> list[str]:
+        """Put the lines of lengths into the body; the numbers that are given to the function: those
+        of constants, and of lengths that are needed before there is an array to have them."""
+        work, sources = self.work, self.work.lengths.sources
+        numbers = [
+            f"{a.name}={float_text(n._data)}"
+            for a, n in work.given.items() if a.constant and a.name not in sources
+        ]  # fmt: skip
+        for text, source in sources.items():
+            if text == source:
+                continue
+            readers = [i for i, line in enumerate(body) if _mentions(line, text)]
+            of = source.partition(".")[0]
+            made = [i for i, line in enumerate(body) if line.startswith(f"{of} = ")]
+            at = made[0] + 1 if made else 0
+            if readers and (source.isdigit() or readers[0] < at):
+                numbers.append(f"{text}={int(work.lengths.numbers[text])}")
+            elif readers:
+                body.insert(at, f"{text} = {source}")
+        return numbers
+
+    def _index_numbers(self, body: list[str], known: set[str]) -> list[str]:
+        """The lengths and the nameless indices that plain arrays and indices are written with."""
+        work = self.work
+        known = {*known, *work.lengths.sources, *(a.name for a in work.given)}
+        sizes = {text: str(n) for text, n in work.origins.sizes.items() if text not in known}
+        indices = {text: array_text(array) for text, array in work.unnamed_indices.items()}
+        return [
+            f"{text}={number}"
+            for text, number in (sizes | indices).items()
+            if any(_mentions(line, text) for line in body)
+        ]
+
+    def _plain_lines(self, body: list[str]) -> list[str]:
+        """The lines of plain arrays and numbers that the others read, in order."""
+        origins, sources = self.work.origins, self.work.lengths.sources
+        made = dict(origins.made)
+        made |= {
+            text: origins.written[node]
+            for text, node in self.work.arrays.items() if node in origins.written
+        }  # fmt: skip
+        found: list[str] = []
+        for text, formula in reversed(list(made.items())):
+            taken = text in self.work.node_of and self.work.node_of[text].op is not None
+            if (
+                not taken
+                and text not in sources
+                and any(_mentions(line, text) for line in [*found, *body])
+            ):
+                found.insert(0, f"{text} = {formula}")
+        return found
 
     def _called(self) -> str:
         """What the user calls those whose name is no identifier."""

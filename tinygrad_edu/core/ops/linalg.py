@@ -24,7 +24,7 @@ def _dx(dz: Any, z: Any, x: Any, y: Any) -> Any:
     if len(shape(y)) == 1:  # z = Σ x y over the last axis
         return (dz if len(shape(x)) == 1 else expand_dims(dz, -1)) * y
     if len(shape(x)) == 1:
-        return sum(y * expand_dims(dz, -2), axis=-1)
+        return matmul(y, dz) if y.ndim == 2 else sum(y * expand_dims(dz, -2), axis=-1)
     return matmul(dz, _flip(y))
 
 
@@ -34,7 +34,7 @@ def _dy(dz: Any, z: Any, x: Any, y: Any) -> Any:
     if len(shape(x)) == 1:
         return expand_dims(x, -1) * expand_dims(dz, -2) if len(shape(y)) > 1 else dz * x
     if len(shape(y)) == 1:
-        return sum(x * expand_dims(dz, -1), axis=-2)
+        return matmul(x.T, dz) if x.ndim == 2 else sum(x * expand_dims(dz, -1), axis=-2)
     return matmul(_flip(x), dz)
 
 

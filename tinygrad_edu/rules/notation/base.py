@@ -13,6 +13,7 @@ import numpy as np
 
 from tinygrad_edu.core.primitive import Primitive
 from tinygrad_edu.rules.expression import Named, Size, float_text
+from tinygrad_edu.rules.indices import WholeNumber, WholeNumbers
 from tinygrad_edu.rules.notation.precedence import MATMUL, PRECEDENCE, QUOTIENT, SUM, Holds
 from tinygrad_edu.rules.poly import Number
 from tinygrad_edu.rules.trees import Tree, Written, given_tree
@@ -135,9 +136,10 @@ class Notation:
             return self(given_tree(x))
         if isinstance(x, Named):
             return x.name
+        if isinstance(x, WholeNumber) and x.text:
+            return self.whole_numbers(x)
         if isinstance(x, slice):
-            parts = ["" if n is None else self.value(n) for n in (x.start, x.stop)]
-            return ":".join(parts) + (f":{self.value(x.step)}" if x.step is not None else "")
+            return self._slice(x)
         if x is Ellipsis:
             return "..."
         if isinstance(x, tuple):
@@ -146,7 +148,21 @@ class Notation:
             return self._array(x)
         return float_text(x) if isinstance(x, (float, np.floating)) else str(x)
 
+    def _slice(self, x: slice) -> str:
+        parts = ["" if n is None else self.value(n) for n in (x.start, x.stop)]
+        return ":".join(parts) + (f":{self.value(x.step)}" if x.step is not None else "")
+
+    def whole_numbers(self, x: WholeNumber | WholeNumbers) -> str:
+        """An index by its formula; an array without a name is a function's argument."""
+        if isinstance(x, WholeNumber):
+            return x.text
+        if x.size_of is not None:
+            return f"np.arange({self.value(x.size_of)})"
+        return x.text if x.named or self.sizes else array_text(x)
+
     def _array(self, x: np.ndarray[Any, Any]) -> str:
+        if isinstance(x, WholeNumbers) and x.text:
+            return self.whole_numbers(x)
         counting = x.ndim == 1 and x.size > 2 and np.array_equal(x, np.arange(x.size))
         return self.array_name(x) or (f"np.arange({x.size})" if counting else array_text(x))
 
@@ -154,6 +170,17 @@ class Notation:
         """What stands between the brackets of an index."""
         text = self.value(index)
         return text[1:-1].rstrip(",") if isinstance(index, tuple) and index else text
+
+    def places(self, index: Any) -> str:
+        """An index as np.add.at takes it: in a tuple, slices by name."""
+        if isinstance(index, tuple):
+            return f"({', '.join(map(self.places, index))}{',' if len(index) == 1 else ''})"
+        if isinstance(index, slice):
+            limits = [index.start, index.stop, index.step]
+            if limits[0] is limits[2] is None:
+                limits = limits[1:2]
+            return f"slice({', '.join(map(self.value, limits))})"
+        return self.value(index)
 
     def sum_options(self, tree: Tree) -> tuple[str, bool]:
         """``axis`` as written, and whether the axes stay."""

@@ -13,7 +13,9 @@ SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 #: What is shorter on paper than in NumPy.
 _SHORT = {"absolute": "abs", "maximum": "max", "minimum": "min", "relu": "ReLU", "sigmoid": "σ"}
 #: What is written with the options NumPy takes.
-_AS_IN_NUMPY = ("getitem", "scatter", "joined", "reshape", "clip", "ones", "eye")
+_AS_IN_NUMPY = {
+    "getitem", "scatter", "joined", "reshape", "clip", "ones", "eye", "one_hot", "outer",
+}  # fmt: skip
 
 
 class Text(NumPy):

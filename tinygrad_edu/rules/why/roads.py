@@ -116,7 +116,8 @@ class Roads:
             stops = node is not above and self.is_named(node) and node not in hidden
             return None if stops and node is not below else dz
 
-        found = sweep(above, Formula(algebra, seed, work.shape(above)), self._read, arrived=arrived)
+        start = Formula(algebra, seed, work.shape(above))
+        found = sweep(above, start, self._read, arrived=arrived, options=work.options)
         if found.get(below) is None:
             return None
         at = {node: g for node, g in found.items() if g is not None}
@@ -142,12 +143,12 @@ class Roads:
 
     def _uses(self, user: Any, below: Any, dz: Formula) -> Iterator[Formula]:
         """What each place at which a node is used sends back, by that input's rule."""
-        z, inputs = self._read(user)
+        (z, inputs), options = self._read(user), self.work.options(user)
         if isinstance(user.op.rules, Each):
-            parts = list(user.op.rules.rule(dz, z, *inputs, **user.options))
+            parts = list(user.op.rules.rule(dz, z, *inputs, **options))
             rules: list[Any] = [lambda *_, part=part, **__: part for part in parts]
         else:
             rules = list(user.op.rules)
         for rule, parent, x, needed in zip(rules, user.parents, inputs, needs(user)):
             if parent is below and needed and rule is not None:
-                yield fit(rule(dz, z, *inputs, **user.options), x, user.op, dz)
+                yield fit(rule(dz, z, *inputs, **options), x, user.op, dz)

@@ -1,0 +1,133 @@
+"""Random sheets of indices, reshapes and batched products: no derived line may be wrong.
+
+``RULES_SHAPES=5000 pytest tests/test_rules_shapes.py`` runs as many sheets as one likes.
+"""
+
+import os
+
+import numpy as np
+import pytest
+import shapes
+
+from tinygrad_edu.checking.sheet import Sheet
+
+SHEETS = int(os.environ.get("RULES_SHAPES", "40"))
+
+
+def numbers_of(sheet, seed):
+    """Other numbers, labels and places for all that is given; and the gradients there."""
+    numbers = sheet.draw(seed)
+    graph = sheet.graph(numbers)
+    graph.cost.backward()
+    values = {name: value for (name, _), value in graph.values.items()}
+    truth = {
+        name: np.zeros(v.shape) if v.grad is None else np.asarray(v.grad)
+        for name, v in values.items() if getattr(v, "requires_grad", False)
+    }  # fmt: skip
+    plain = {
+        name: getattr(v, "data", v) if hasattr(v, "parents") else v for name, v in values.items()
+    }
+    return plain, truth
+
+
+def assert_right(derived, truth, found, lengths):
+    for rule in derived:
+        if rule.of not in truth or rule.scale not in ("", *lengths):
+            continue
+        want = truth[rule.of] * (lengths[rule.scale] if rule.scale else 1)
+        got = np.asarray(found[rule.name])
+        assert got.shape == want.shape, rule.numpy
+        scale = max(float(np.max(np.abs(want), initial=0)), 1e-3)
+        assert np.all(np.abs(got - want) <= 1e-7 * scale), rule.numpy
+
+
+def check(seed):
+    here = Sheet(shapes.sheet(seed, shapes.LENGTHS[0]))
+    if not here.cost.requires_grad:
+        return
+    derived = here.derive(convention="lecture" if seed % 2 else "calculus", every=seed % 3 == 1)
+    scope = {}
+    exec(derived.to_numpy(), scope)
+    code = scope["gradients"].__code__
+    arguments = code.co_varnames[: code.co_argcount]
+    for lengths in shapes.LENGTHS:
+        values, truth = numbers_of(Sheet(shapes.sheet(seed, lengths)), 1)
+        _, found = scope["gradients"](
+            **{name: values[name] for name in arguments if name in values}
+        )
+        assert_right(derived, truth, found, lengths)
+    return derived
+
+
+@pytest.mark.parametrize("start", range(0, SHEETS, 10))
+def test_no_line_of_a_random_sheet_of_shapes_is_wrong(start):
+    for seed in range(start, min(start + 10, SHEETS)):
+        check(seed)
+
+
+# --- kinds of lines -------------------------------------------------------------------------------
+
+SIZES = "m = 7\nn = 3\nk = 4\nd = 2\nv = 6\n"
+LABELS = "X: (m, n)\nW: (n, k)\ny: (m,) = integers(0, k)\nZ = X @ W\nP = softmax(Z, axis=1)\n"
+HALF = "np.sum((Z - T)**2) / 2"
+
+
+def derived(text, **options):
+    return {r.of: r.numpy.split(" = ", 1)[1] for r in Sheet(SIZES + text).derive(**options)}
+
+
+def test_picking_one_entry_a_row_of_a_softmax_leaves_p_minus_the_one_hot_labels():
+    cost = "J = -np.sum(np.log(P[np.arange(m), y])) / m"
+    assert derived(LABELS + cost)["Z"] == "P - np.eye(k)[y]"
+    named = "p = P[np.arange(m), y]\nJ = -np.sum(np.log(p)) / m"
+    assert derived(LABELS + named)["Z"] == "P - np.eye(k)[y]"
+    assert derived(LABELS + "J = -np.sum(np.eye(k)[y] * np.log(P)) / m")["Z"] == "P - np.eye(k)[y]"
+
+
+def test_rows_of_a_table_are_added_up_in_two_statements():
+    text = "E: (v, d)\ni: (m,) = integers(0, v)\nT: (m, d)\nZ = E[i]\nJ = " + HALF
+    assert derived(text)["E"] == "np.zeros_like(E); np.add.at(dE, i, dZ)"
+    one = "E: (v, d)\ni: () = integers(0, v)\nT: (d,)\nZ = E[i]\nJ = " + HALF
+    assert derived(one)["E"] == "np.zeros_like(E); dE[i] = dZ"
+
+
+def test_labels_are_inputs_of_the_function_by_their_names():
+    source = (
+        Sheet(SIZES + LABELS + "J = -np.sum(np.log(P[np.arange(m), y])) / m").derive().to_numpy()
+    )
+    assert "def gradients(X, W, y):" in source
+    assert "array(" not in source
+
+
+def test_an_array_of_places_is_computed_where_its_formula_tells_how():
+    text = "x: (v, d)\nT: (v - 1, d)\nat = np.arange(v - 1)[:, None] + np.arange(2)\n"
+    text += "Z = np.sum(x[at], axis=1)\nJ = " + HALF
+    assert (
+        "    at = np.arange(v - 1)[:, None] + np.arange(2)\n"
+        in Sheet(SIZES + text).derive().to_numpy()
+    )
+
+
+def test_slices_that_cover_an_axis_are_joined():
+    text = "A: (m, 2 * k)\nT: (m, k)\na = np.tanh(A[:, :k])\nZ = a * A[:, k:]\nJ = " + HALF
+    assert derived(text)["A"].startswith("np.concatenate([")
+
+
+@pytest.mark.parametrize("text, of, line", [
+    ("u: (n,)\nX: (m, n)\nT: (m,)\nZ = X @ u\n", "u", "X.T @ dZ"),
+    ("u: (n,)\nX: (m, n)\nT: (m,)\nZ = np.sum(X * u, axis=1)\n", "u", "X.T @ dZ"),
+    ("u: (n,)\nq: (k,)\nT: (n, k)\nZ = np.outer(u, q)\n", "u", "dZ @ q"),
+    ("x: (n,)\nW: (k, n)\nT: (k,)\nZ = W @ x\n", "W", "np.outer(dZ, x)"),
+    ("b: (k,)\nC: (k, m)\nT: (k, m)\nZ = C + b[:, None]\n", "b", "np.sum(dZ, axis=1)"),
+    ("b: (k,)\nC: (m, k)\nT: (m, k)\nZ = C + b[None, :]\n", "b", "np.sum(dZ, axis=0)"),
+    ("Q: (m, n, d)\nB: (m, k, d)\nT: (m, n, k)\nZ = Q @ B.transpose(0, 2, 1)\n", "B",
+     "dZ.transpose(0, 2, 1) @ Q"),
+    ("Q: (m, n, d)\nB: (m, k, d)\nT: (m, n, k)\nZ = Q @ np.swapaxes(B, 1, 2)\n", "Q", "dZ @ B"),
+])  # fmt: skip
+def test_products_of_any_number_of_axes_are_written_as_products(text, of, line):
+    assert derived(f"{text}J = {HALF}", wrt=f"Z,{of}")[of] == line
+
+
+def test_an_initial_state_is_data_in_the_lectures_scale():
+    text = "h0: (d, m)\nU: (d, d)\nT: (d, m)\nZ = U @ h0\nJ = np.sum((Z - T)**2) / (2 * m)"
+    assert derived(text, wrt="Z,h0")["h0"] == "U.T @ dZ"
