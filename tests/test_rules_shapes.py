@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import shapes
 
+import tinygrad_edu as tg
 from tinygrad_edu.checking.sheet import Sheet
 
 SHEETS = int(os.environ.get("RULES_SHAPES", "40"))
@@ -131,3 +132,20 @@ def test_products_of_any_number_of_axes_are_written_as_products(text, of, line):
 def test_an_initial_state_is_data_in_the_lectures_scale():
     text = "h0: (d, m)\nU: (d, d)\nT: (d, m)\nZ = U @ h0\nJ = np.sum((Z - T)**2) / (2 * m)"
     assert derived(text, wrt="Z,h0")["h0"] == "U.T @ dZ"
+
+
+@pytest.mark.parametrize(
+    "insert",
+    [
+        lambda x: x[::-1][None], lambda x: x[::-1][:, None], lambda x: x[1:][None, :, None],
+        lambda x: x[None][:, [0, 0, 2]], lambda x: x.reshape(3, 1)[[True, False, True]],
+    ],
+)  # fmt: skip
+def test_an_axis_put_in_is_taken_off_before_something_is_added_in_at_an_index(insert):
+    data = np.array([0.3, -0.7, 1.1])
+    x = tg.Value(data, "x")
+    cost = tg.sum(insert(x) ** 3)
+    cost.backward()
+    scope = {}
+    exec(tg.derive(cost, convention="calculus").to_numpy(), scope)
+    np.testing.assert_allclose(scope["gradients"](data)[1]["dx"], x.grad, rtol=1e-12)

@@ -730,20 +730,21 @@ class Deriving:
                 return
             _, before = amounts.get(hashable(index), (index, self.algebra.zero))
             amounts[hashable(index)] = index, before + term * atom.args[0]
-        trees = [self._addition(*amount) for amount in amounts.values()]
+        trees = [self._addition(*amount, line.node.shape) for amount in amounts.values()]
         begin = self.arranged(start) if start.terms else None
         if any(
             holds(tree, shaping.scatter) for tree in (*(a.amount for a in trees), begin) if tree
         ):
             return
         if begin is not None and (tuple(begin.shape) != line.node.shape or begin.kind not in NEW):
-            trees.insert(0, Addition(Ellipsis, begin, 1))
+            trees.insert(0, Addition(Ellipsis, _of_rank(begin, line.node.shape), 1))
             begin = None
         line.added, line.start = tuple(trees), begin
 
-    def _addition(self, index: Any, amount: Poly) -> Addition:
+    def _addition(self, index: Any, amount: Poly, shape: Shape) -> Addition:
         sign = -1 if all(c < 0 for c in amount.terms.values()) else 1
-        return Addition(index, self.arranged(amount.scaled(sign)), sign)
+        room = shaping.getitem.shape_rule(shape, index=index)
+        return Addition(index, _of_rank(self.arranged(amount.scaled(sign)), room), sign)
 
     def arranged(self, poly: Poly) -> Tree:
         """A formula written down; flat if there is no work left to look for better."""
@@ -779,6 +780,12 @@ class Deriving:
             return max(after, default=len(place)), 1, first_use.get(line.node, (0, 0))
 
         return sorted(lines, key=key)
+
+
+def _of_rank(tree: Tree, shape: Shape) -> Tree:
+    """A tree that can be added into something of this shape: axes of length 1 in front, of which
+    the algebra knows nothing, are taken off."""
+    return shaped(tree, shape) if len(tree.shape) > len(shape) else tree
 
 
 def _is_linear(node: Any) -> bool:
