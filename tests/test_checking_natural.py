@@ -12,6 +12,7 @@ from tinygrad_edu.checking.formula import Expr, Reader, show
 from tinygrad_edu.checking.lab import Lab
 from tinygrad_edu.checking.natural import unnatural
 from tinygrad_edu.checking.sheet import Sheet
+from tinygrad_edu.checking.simplifying import simplified
 from tinygrad_edu.checking.verdict import judge
 from tinygrad_edu.checking.words import Words, visible_keys
 
@@ -101,3 +102,45 @@ def test_a_root_of_a_product_is_split_only_where_its_factors_are_positive():
         _, found = namespace["gradients"](u=u.data, v=v.data)
     assert np.allclose(found["du"], u.grad)
     assert np.allclose(found["dv"], v.grad)
+
+
+SIGMOID = "m = 5\nz: (1, m)\ny: (1, m)\nlam = 0.4\np = 1 / (1 + np.exp(-z))\nJ = np.sum(p * y)\n"
+BOTH = "m = 5\nz: (1, m)\ny: (1, m)\nr = np.tanh(z) + z\nJ = np.sum(r * y)\ndr = y\n"
+KERNEL = """
+x: (6,)
+w: (3,)
+z = np.array([x[0:3] @ w, x[1:4] @ w, x[2:5] @ w, x[3:6] @ w])
+J = np.sum(z**2) / 2
+"""
+
+
+@pytest.mark.parametrize("forward, wrong, right", [
+    (SIGMOID, "dz = y * np.exp(z) / (1 + np.exp(-z))**2",
+     "dz = y * np.exp(-z) / (1 + np.exp(-z))**2"),
+    (SIGMOID, "dz = y * z * (1 - z)", "dz = y * p * (1 - p)"),
+    (BOTH, "dz = dr * (1 + 1 - np.tanh(z))", "dz = dr * (1 + 1 - np.tanh(z)**2)"),
+    (BOTH, "dz = 0.5 * dr * (2 - np.tanh(z)**2)", "dz = dr * (2 - np.tanh(z)**2)"),
+    (KERNEL, "dw = np.array([np.sum(z * x[2:6]), np.sum(z * x[1:5]), np.sum(z * x[0:4])])",
+     "dw = np.array([np.sum(z * x[0:4]), np.sum(z * x[1:5]), np.sum(z * x[2:6])])"),
+])  # fmt: skip
+def test_a_slip_is_undone_where_it_was_made(forward, wrong, right):
+    row = tg.check_sheet(Sheet(forward + wrong)).rows[-1]
+    assert (row.verdict, row.diagnosis.correction) == ("wrong", right)
+
+
+@pytest.mark.parametrize("edited, left", [
+    ("A1 * m / m", "A1"),
+    ("A1 * 1 + -Z1", "A1 - Z1"),
+    ("A1 - -Z1 * m", "A1 + Z1 * m"),
+    ("--A1", "A1"),
+    ("0.3 * A1 * 2", "0.6 * A1"),
+    ("2 * A1 * 3", "2 * A1 * 3"),  # numbers a person may mean
+    ("A1 * Z1 / Z1", "A1 * Z1 / Z1"),  # Z1 may be 0
+])  # fmt: skip
+def test_what_an_edit_has_made_cancel_is_struck_out(lab, edited, left):
+    assert show(simplified(lab, read(lab, edited), read(lab, "A1 * X"))) == left
+
+
+def test_what_the_learner_wrote_is_left_as_it_is(lab):
+    own = read(lab, "1.0 * A1 * m / m")
+    assert simplified(lab, lab.formulas.make("neg", own), own).args[0] is own

@@ -21,6 +21,7 @@ from tinygrad_edu.checking.lab import Lab
 from tinygrad_edu.checking.natural import cost_of, distance, tokens
 from tinygrad_edu.checking.parts import product, spine
 from tinygrad_edu.checking.sheet import Statement
+from tinygrad_edu.checking.simplifying import simplified
 from tinygrad_edu.checking.truth import equal
 from tinygrad_edu.checking.words import LONGEST_SEARCHED, Words, unique
 
@@ -29,6 +30,8 @@ MOST_SINGLE = 12_000
 MOST_PAIRS = 10_000
 #: A line nested deeper is not searched: each trial costs as much as it is deep.
 DEEPEST_SEARCHED = 40
+#: Brackets and signs are tried together in lines of at most so many operators.
+MOST_BRACKETED = 12
 #: What a trial costs, a token of a correction, and the comparison of two tokens.
 _TRIED, _WRITTEN, _TOKENS = 5_000, 20_000, 150
 
@@ -136,11 +139,27 @@ class Search:
         No edit is nearer than one token, so what costs no more than three is near enough.
         """
         places = self.edits.places(self.line)
-        yield 3.0, self._small(self.line)
+        yield 3.0, itertools.chain(self._small(self.line), self.edits.everywhere(self.line))
+        yield 3.0, self._rebracketed()
         yield 2.5, self.edits.grafted(self.line, places)
         yield 4.0, self.edits.inserted(self.line, places)
 
+    def _rebracketed(self) -> Iterator[Edit]:
+        """A bracket that closes elsewhere, and a sign."""
+        if sum(e.op in ("*", "+", "-", "/", "@") for _, e in nodes(self.line)) > MOST_BRACKETED:
+            return
+        for first in self.edits.small(self.line, self.edits.places(self.line)):
+            if first.kind != "brackets":
+                continue
+            for second in self.edits.small(first.expr, self.edits.places(first.expr)):
+                if second.kind == "sign":
+                    second.first = first
+                    yield second
+
     def _hit(self, edit: Edit) -> None:
+        simple = simplified(self.lab, edit.expr, self.line)
+        if simple is not edit.expr and self.right(simple):
+            edit.expr = simple
         account = self.lab.account
         account.spend(_WRITTEN * edit.expr.length + _TOKENS * edit.expr.length * len(self.was))
         text = show(edit.expr, self.spelling)

@@ -73,6 +73,7 @@ class Edits:
             yield from self._at(root, path, self._reductions(e, root, path))
             yield from self._at(root, path, self._numbers(e))
             yield from self._at(root, path, self._indices(e))
+            yield from self._at(root, path, self._orders(e))
             yield from self._at(root, path, self._wraps(e))
         for path, e in places:
             yield from self._at(root, path, self._renamings(e))
@@ -196,6 +197,10 @@ class Edits:
                 else:
                     inner = make(e.op, e.args[0], child.args[0])
                     yield Edit(make(child.op, inner, child.args[1]), "brackets", (e,))
+        if e.op == "*" and e.args[1].op in ("+", "-"):
+            f, inside = e.args[0], e.args[1]
+            moved = make(inside.op, inside.args[0], make("*", f, inside.args[1]))
+            yield Edit(moved, "distribute", (e,))
         if e.op in ("neg",) and e.args[0].op in ("+", "-"):
             inside = e.args[0]
             yield Edit(
@@ -306,6 +311,41 @@ class Edits:
                     if other is not part:
                         changed = make("index", *e.args[:i], other, *e.args[i + 1 :])
                         yield Edit(changed, "index", (e,), (changed,))
+
+    def _orders(self, e: Expr) -> Iterator[Edit]:
+        """The members of a list in another order."""
+        if e.op == "list" and 2 <= len(e.args) <= 24:
+            orders = (
+                itertools.permutations(e.args) if len(e.args) <= 4
+                else iter((e.args[::-1],))
+            )  # fmt: skip
+            for order in orders:
+                if order != e.args:
+                    new = self.formulas.make("list", *order)
+                    yield Edit(new, "order", (e,), (new,))
+
+    def everywhere(self, root: Expr) -> Iterator[Edit]:
+        """One and the same edit of a part wherever the part occurs: a slip made several times."""
+        counts: dict[Expr, int] = {}
+        for path, e in nodes(root):
+            if e.op not in ("number", "slice", "tuple") and self._editable(root, path):
+                counts[e] = counts.get(e, 0) + 1
+        for e, n in counts.items():
+            if n < 2:
+                continue
+            for edit in itertools.chain(
+                self._renamings(e), self._deletions(e), self._operators(e), self._indices(e),
+                self._wraps(e), self._parts_renamed(e),
+            ):  # fmt: skip
+                new = self.formulas.substituted(root, {e: edit.expr})
+                if new is not root:
+                    yield Edit(new, f"{edit.kind} everywhere", (e,), (edit.expr,))
+
+    def _parts_renamed(self, e: Expr) -> Iterator[Edit]:
+        if e.op == "name":
+            for word in self.words.transposes():
+                if word is not e:
+                    yield Edit(word, "graft", (e,), (word,))
 
     def _wraps(self, e: Expr) -> Iterator[Edit]:
         make, number = self.formulas.make, self.formulas.number

@@ -13,7 +13,7 @@ import numpy as np
 from tinygrad_edu.checking.edits import Edit
 from tinygrad_edu.checking.formula import Expr, assigns, nodes
 from tinygrad_edu.checking.lab import Lab
-from tinygrad_edu.checking.parts import flat
+from tinygrad_edu.checking.parts import flat, spine
 from tinygrad_edu.checking.truth import is_scalar
 from tinygrad_edu.checking.words import Words
 
@@ -57,54 +57,125 @@ def cost_of(edit: Edit, d: int, line: Expr, words: Words) -> float:
 
 
 def unnatural(e: Expr, line: Expr, words: Words) -> float:
-    """How unlike anything a person would write a right formula is, in tokens."""
+    """How unlike anything a person would write a right formula is, in tokens.
+
+    Only what is new in it counts: neither parts of the learner's line nor of the sheet.
+    """
     lab = words.lab
-    penalty = 0.0
-    before = {sub for _, sub in nodes(line)} | words.known
-    for _, sub in nodes(e):
-        if sub.op in ("*", "/"):
-            penalty += _cancelling(lab, sub, before)
-        if assigns(sub) and sub is not e:
-            penalty += 20  # an assignment is no part of a formula
-        if sub in before:
-            continue
-        if sub.op in ("+", "-") and (
-            sub.args[0] is sub.args[1] or any(a.op == "number" and a.extra == 0 for a in sub.args)
-        ):
-            penalty += 3
-        if sub.op == "*" and any(
-            a.op == "number" and a.extra in (1, 0, -1) and not isinstance(a.extra, bool)
-            for a in sub.args
-        ):
-            penalty += 3
-        if sub.op == "/" and isinstance(lab.value(sub.args[1]), np.ndarray):
-            penalty += 8
-        if sub.function == "maximum" and any(a.op in (">", ">=", "<", "<=") for a in sub.args):
-            penalty += 6
-        if sub.op == "neg":
-            penalty += 1.5
-            if sub.args[0].op in ("neg", "number"):
-                penalty += 1.5
-        if sub.op == "number" and isinstance(sub.extra, float):
-            penalty += 1
-        if sub.op == "name" and sub.extra[0].startswith("?"):
-            penalty += 50
-        if sub.op == "@" and any(a.op == "number" for a in sub.args):
-            penalty += 5
-        if sub.op == "**" and is_scalar(lab.value(sub.args[0])) and not lab.depends(sub):
-            penalty += 1
-        if (
-            sub.op == "call"
-            and len(sub.args) == 1
-            and sub.function in ("exp", "log", "tanh", "sqrt")
-        ):
-            penalty += 4  # a function of something nobody mentioned
-        if sub.op in ("+", "-"):
-            terms = _terms(sub)
-            penalty += 3 * (len(terms) - len(set(terms)))
-            if any(s is not t and s in (f for f, _ in flat(t)) for s in terms for t in terms):
-                penalty += 2  # x * y + x
-    return penalty
+    own = {sub for _, sub in nodes(line)}
+    known = own | words.known
+    parts = [sub for _, sub in nodes(e)]
+    new = [sub for sub in parts if sub not in known]
+    cost = sum(_cancelling(lab, sub, known) for sub in parts if sub.op in ("*", "/"))
+    cost += 20.0 * sum(assigns(sub) for sub in parts if sub is not e)
+    cost += sum(rule(lab, sub) for sub in new for rule in _RULES)
+    # What the learner wrote himself may stay, changed inside.
+    ones = sum(map(_of_one, new)) - sum(_of_one(sub) for sub in own if sub not in words.known)
+    divided = sum(_by_array(lab, sub) for sub in new)
+    divided -= sum(_by_array(lab, sub) for sub in own.difference(parts))
+    shared = sum(map(_shares_factor, new)) - sum(map(_shares_factor, own))
+    cost += 3.0 * max(ones, 0) + 8.0 * max(divided, 0) + 2.0 * max(shared, 0)
+    cost += sum(_number_of_products(sub) for sub in new if sub not in own)
+    return cost + sum(4.0 for sub in new if _unmentioned(sub) and not _own_call(sub, own))
+
+
+def _of_one(e: Expr) -> bool:
+    """Is a formula a product with 1, 0 or -1?"""
+    return e.op == "*" and any(
+        a.op == "number" and a.extra in (1, 0, -1) and not isinstance(a.extra, bool) for a in e.args
+    )
+
+
+def _by_array(lab: Lab, e: Expr) -> bool:
+    return e.op == "/" and isinstance(lab.value(e.args[1]), np.ndarray)
+
+
+def _shares_factor(e: Expr) -> bool:
+    """Is a sum like ``x * y + x`` or ``x * y + 2 * x``, where x could be taken out?"""
+    if e.op not in ("+", "-"):
+        return False
+    factors = [{f for f, _ in flat(t) if f.op != "number"} for t in _terms(e)]
+    return any(a & b and 1 in (len(a), len(b)) for a, b in itertools.combinations(factors, 2))
+
+
+def _unmentioned(e: Expr) -> bool:
+    """Is this a function of something that nobody has mentioned?"""
+    return e.op == "call" and len(e.args) == 1 and e.function in ("exp", "log", "tanh", "sqrt")
+
+
+def _own_call(e: Expr, own: set[Expr]) -> bool:
+    """Did the learner write this call himself, with another sign inside?"""
+    inside = _unsigned(e.args[0])
+    return any(
+        call.op == "call" and call.function == e.function and _unsigned(call.args[0]) is inside
+        for call in own
+        if call.args
+    )
+
+
+def _unsigned(e: Expr) -> Expr:
+    return e.args[0] if e.op == "neg" else e
+
+
+def _number_of_products(e: Expr) -> float:
+    """Two numbers in one product: a person would have multiplied them."""
+    if e.op not in ("*", "/"):
+        return 0.0
+    factors = [f for f, _ in spine(e)]
+    factors += [g for f in factors if f.op == "@" for a in f.args for g, _ in spine(a)]
+    numbers = [f for f in factors if f.op == "number" and f.extra != 1]
+    return 2.0 * max(len(numbers) - 1, 0)
+
+
+def _sum_of_equals(lab: Lab, e: Expr) -> float:
+    """``a + a``, ``a + 0``, ``a + b + a``."""
+    if e.op not in ("+", "-"):
+        return 0.0
+    zero = any(a.op == "number" and a.extra == 0 for a in e.args)
+    terms = _terms(e)
+    return 3.0 * (zero or e.args[0] is e.args[1]) + 3.0 * (len(terms) - len(set(terms)))
+
+
+def _divided_again(lab: Lab, e: Expr) -> float:
+    """``k * (a / k + b)``."""
+    if e.op != "*" or e.args[1].op not in ("+", "-"):
+        return 0.0
+    outside = {f for f, power in spine(e.args[0]) if power > 0}
+    return 5.0 * any((f, -1) in spine(t) for t in _terms(e.args[1]) for f in outside)
+
+
+def _outer(lab: Lab, e: Expr) -> float:
+    """An outer product by broadcasting both factors."""
+    if e.op != "*":
+        return 0.0
+    one, other = (np.shape(lab.value(a)) for a in e.args)
+    both = np.shape(lab.value(e))
+    return 3.0 * (len(both) == 2 and bool(one) and bool(other) and both not in (one, other))
+
+
+def _signs(lab: Lab, e: Expr) -> float:
+    if e.op != "neg":
+        return 0.0
+    return 3.0 if e.args[0].op in ("neg", "number") else 1.5
+
+
+def _odd_numbers(lab: Lab, e: Expr) -> float:
+    """A decimal number, one that multiplies matrices, a power of a constant, what has no name."""
+    if e.op == "number":
+        return 1.0 * isinstance(e.extra, float)
+    if e.op == "name":
+        return 50.0 if e.extra[0].startswith("?") else 0.0
+    if e.op == "@":
+        return 5.0 * any(a.op == "number" for a in e.args)
+    power = e.op == "**" and is_scalar(lab.value(e.args[0])) and not lab.depends(e)
+    return 1.0 * power
+
+
+def _masks_compared(lab: Lab, e: Expr) -> float:
+    return 6.0 * (e.function == "maximum" and any(a.op in (">", ">=", "<", "<=") for a in e.args))
+
+
+_RULES = (_sum_of_equals, _divided_again, _outer, _signs, _odd_numbers, _masks_compared)
 
 
 def _cancelling(lab: Lab, e: Expr, before: set[Expr]) -> float:

@@ -1,0 +1,94 @@
+"""A correction as a person would leave it: what an edit has made cancel is struck out.
+
+Only what is new is touched: ``x * 2 / 2``, ``b / b``, ``1 * x``, ``--x``, ``x + -y``, and
+``0.3 * x * 2``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinygrad_edu.checking.formula import Expr, nodes
+from tinygrad_edu.checking.lab import Lab
+from tinygrad_edu.checking.parts import Factors, product, spine
+
+#: A number of a product is written as one if it has no more characters than this.
+_LONGEST_NUMBER = 6
+
+
+def simplified(lab: Lab, e: Expr, line: Expr) -> Expr:
+    """A formula without what cancels in it, parts of the learner's line left as they are."""
+    own = {sub for _, sub in nodes(line)}
+    done: dict[Expr, Expr] = {}
+
+    def walk(x: Expr) -> Expr:
+        if x in own or x.op in ("number", "name"):
+            return x
+        if x not in done:
+            args = tuple(walk(a) for a in x.args)
+            new = x if args == x.args else lab.formulas.make(x.op, *args, extra=x.extra)
+            done[x] = _product(lab, _signed(lab, new), own)
+        return done[x]
+
+    return walk(e)
+
+
+def _signed(lab: Lab, x: Expr) -> Expr:
+    """``--x`` as ``x``, ``x + -y`` as ``x - y``, also where -y is the first factor of a product."""
+    make = lab.formulas.make
+    if x.op == "neg" and x.args[0].op == "neg":
+        return x.args[0].args[0]
+    if x.op not in ("+", "-"):
+        return x
+    (first, power), *rest = spine(x.args[1])
+    if first.op != "neg" or power < 0:
+        return x
+    return make("-" if x.op == "+" else "+", x.args[0], product(lab, [(first.args[0], 1), *rest]))
+
+
+def _product(lab: Lab, x: Expr, own: set[Expr]) -> Expr:
+    """A product without factors that cancel, without a new 1, its numbers multiplied."""
+    if x.op not in ("*", "/"):
+        return x
+    factors = spine(x)
+    kept = _joined(lab, _uncancelled(lab, factors))
+    ones = [
+        (f, power)
+        for f, power in kept
+        if f.op == "number" and f.extra == 1 and (power < 0 or f not in own)
+    ]
+    rest = [f for f in kept if f not in ones]
+    if any(power > 0 for _, power in rest):
+        kept = rest
+    if kept == factors:
+        return x
+    return product(lab, kept) if kept else lab.formulas.number(1)
+
+
+def _uncancelled(lab: Lab, factors: Factors) -> Factors:
+    """Factors but for those that are divided by again; arrays may be 0 and are left."""
+    kept = list(factors)
+    for f, power in factors:
+        if power > 0 and (f, 1) in kept and (f, -1) in kept:
+            if f.op == "number" or not isinstance(lab.value(f), np.ndarray):
+                kept.remove((f, 1))
+                kept.remove((f, -1))
+    return kept
+
+
+def _joined(lab: Lab, factors: Factors) -> Factors:
+    """Factors, the decimal numbers among them multiplied: ``0.3 * x * 2`` as ``0.6 * x``."""
+    numbers = [
+        f for f in factors if f[0].op == "number" and f[1] > 0 and type(f[0].extra) in (int, float)
+    ]
+    if len(numbers) < 2 or not any(type(f.extra) is float for f, _ in numbers):
+        return factors
+    whole = float(np.prod([f.extra for f, _ in numbers]))
+    short = float(f"{whole:.12g}")
+    if len(f"{short:g}") > _LONGEST_NUMBER or float(f"{short:g}") != short:
+        return factors
+    at = factors.index(numbers[0])
+    number = lab.formulas.number(int(short) if short.is_integer() else short)
+    return [
+        (number, 1) if i == at else f for i, f in enumerate(factors) if i == at or f not in numbers
+    ]
