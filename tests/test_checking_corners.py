@@ -163,7 +163,7 @@ def last(text):
      "db = np.sum(dA, axis=0, keepdims=False)"),
     (ROWS, "db = dA", "bias_not_summed", "db = np.sum(dA, axis=0)"),
     # products
-    (NET + ALL, "dW1 = dZ2 * X.T / m", "elementwise_instead_of_matmul", "dW1 = dZ1 @ X.T / m"),
+    (NET + ALL, "dW1 = dZ2 * X.T / m", "wrong_layer_variable", "dW1 = dZ1 @ X.T / m"),
     (NET + ALL, "dW1 = dZ2 @ A1.T / m", "wrong_layer_variable", "dW1 = dZ1 @ X.T / m"),
     (NET + ALL, "dW1 = np.multiply(dZ1, X) / m", "elementwise_instead_of_matmul",
      "dW1 = np.dot(dZ1, X.T) / m"),
@@ -195,10 +195,10 @@ def last(text):
     (RIDGE + ALL, "dW1 = dZ1 @ X.T / m - 0.6 * W1", "reg_sign", "dW1 = dZ1 @ X.T / m + 0.6 * W1"),
     (RIDGE + ALL, "dW1 = dZ1 @ X.T / m + 0.3 * W1", "reg_factor",
      "dW1 = dZ1 @ X.T / m + 0.6 * W1"),
-    (RIDGE + ALL, "dW1 = dZ1 @ X.T / m + 0.6 * W2", "reg_term_wrong",
+    (RIDGE + ALL, "dW1 = dZ1 @ X.T / m + 0.6 * W2", "wrong_layer_variable",
      "dW1 = dZ1 @ X.T / m + 0.6 * W1"),
     (RIDGE + ALL, "dW1 = dZ1 @ X.T / m", "missing_reg_term",
-     "dW1 = 3 / 5 * W1 + dZ1 @ X.T / m"),
+     "dW1 = 0.6 * W1 + dZ1 @ X.T / m"),
     (RIDGE + TOP, "dW2 = dZ2 @ A1.T / m + 0.6 * W2", "reg_on_bias", "dW2 = dZ2 @ A1.T / m"),
     (RIDGE + ALL, "dW1 = dZ1 @ X.T / m / m + 0.6 * W1", "one_over_m_twice",
      "dW1 = dZ1 @ X.T / m + 0.6 * W1"),
@@ -206,11 +206,11 @@ def last(text):
      "dW1 = dZ1 @ X.T / m + 0.6 * W1"),
     (RIDGE + ALL, "dW1 = 0.5 * dZ1 @ X.T / m + 0.6 * W1", "constant_factor",
      "dW1 = dZ1 @ X.T / m + 0.6 * W1"),
-    (LASSO + TOP, "dW2 = dZ2 @ A1.T / m - 0.1 * np.sign(W2)", "reg_term_wrong",
+    (LASSO + TOP, "dW2 = dZ2 @ A1.T / m - 0.1 * np.sign(W2)", "reg_sign",
      "dW2 = dZ2 @ A1.T / m + 0.1 * np.sign(W2)"),
     # several paths
     (RESIDUAL, "dZ = dR", "missing_fan_out_term", "dZ = dR + dR * (1 - A**2)"),
-    (RESIDUAL, "dZ = dR * A", "missing_fan_out_term", "dZ = dR + dR * (1 - A**2)"),
+    (RESIDUAL, "dZ = dR * A", "wrong_derivative_formula", "dZ = dR + dR * (1 - A**2)"),
     (RESIDUAL, "dZ = dR * (1 - A**2) + dR + Z", "double_counted_path", "dZ = dR * (1 - A**2) + dR"),
     (RESIDUAL, "dZ = dR * (1 - A**2) + (T - R)", "sign", "dZ = dR * (1 - A**2) - (T - R)"),
     (RESIDUAL, "dZ = (T - R) * (1 - A**2) + dR", "sign", "dZ = (R - T) * (1 - A**2) + dR"),
@@ -222,13 +222,13 @@ def last(text):
     # softmax and normalisation
     (SOFTMAX, "dZ = dP * P * (1 - P)", "softmax_jacobian_diagonal_only",
      "dZ = P * (dP - np.sum(dP * P, axis=0, keepdims=True))"),
-    (SOFTMAX, "dZ = dP", "softmax_jacobian_diagonal_only",
+    (SOFTMAX, "dZ = dP", "missing_activation_derivative",
      "dZ = P * (dP - np.sum(dP * P, axis=0, keepdims=True))"),
     (SOFTMAX, "dZ = P * (dP - np.mean(dP * P, axis=0, keepdims=True))", "mean_instead_of_sum",
      "dZ = P * (dP - np.sum(dP * P, axis=0, keepdims=True))"),
     (SOFTMAX, "dZ = P * (dP - np.sum(dP * Y, axis=0))", "wrong_layer_variable",
      "dZ = P * (dP - np.sum(dP * P, axis=0))"),
-    (SOFTMAX, "dZ = P * (dP - np.sum(dP, axis=0, keepdims=True))", "missing_upstream_factor",
+    (SOFTMAX, "dZ = P * (dP - np.sum(dP, axis=0, keepdims=True))", "softmax_jacobian_diagonal_only",
      "dZ = P * (dP - np.sum(dP * P, axis=0, keepdims=True))"),
     (NORMALISED + "dN = dY * g\n", "dX = dN / np.sqrt(v + 1e-5)", "batchnorm_missing_term",
      "dX = (dN - np.mean(dN, axis=1, keepdims=True) - N * np.mean(dN * N, axis=1, keepdims=True))"
@@ -257,26 +257,27 @@ def last(text):
      "dZ1 = W2.T @ dZ2 * (1 - A1**2)"),
     (NET + TOP, "dZ1 = W2.T @ dZ2 * np.tanh(A1)", "g_instead_of_gprime",
      "dZ1 = W2.T @ dZ2 * (1 - A1**2)"),
-    (NET + TOP, "dZ1 = W2.T @ dZ2 - A1**2", "derivative_at_wrong_point",
+    (NET + TOP, "dZ1 = W2.T @ dZ2 - A1**2", "missing_weight_factor",
      "dZ1 = W2.T @ dZ2 * (1 - A1**2)"),
-    (NET + TOP, "dZ1 = W2.T @ dZ2 / (1 - A1**2)", "other", "dZ1 = W2.T @ dZ2 * (1 - A1**2)"),
+    (NET + TOP, "dZ1 = W2.T @ dZ2 / (1 - A1**2)", "wrong_derivative_formula",
+     "dZ1 = W2.T @ dZ2 * (1 - A1**2)"),
     (NET + TOP, "dZ1 = W2.T @ dZ2 * (1 - X**2)", "derivative_at_wrong_point",
      "dZ1 = W2.T @ dZ2 * (1 - A1**2)"),
     (NET + TOP, "dZ1 = W2.T @ dZ2 * (1 - A2**2)", "derivative_at_wrong_layer",
      "dZ1 = W2.T @ dZ2 * (1 - A1**2)"),
     (NET + TOP, "dZ1 = W2.T @ A2 * A2 * (1 - A2)", "missing_activation_derivative",
      "dZ1 = W2.T @ dZ2 * (1 - A1**2)"),
-    (NET + TOP, "dZ1 = W2.T @ (Y - A2) * A1 * (1 - A1)", "missing_input_factor",
+    (NET + TOP, "dZ1 = W2.T @ (Y - A2) * A1 * (1 - A1)", "other",
      "dZ1 = W2.T @ (Y - A2) * (-1 - A1) * (1 - A1)"),
     (SIGMOID + TOP, "dZ1 = W2.T @ dZ2 * A1 * (1 - Z1)", "derivative_at_wrong_point",
      "dZ1 = W2.T @ dZ2 * A1 * (1 - A1)"),
-    (SIGMOID + TOP, "dZ1 = W2.T @ dZ2 * A1 * A1", "missing_input_factor",
+    (SIGMOID + TOP, "dZ1 = W2.T @ dZ2 * A1 * A1", "wrong_derivative_formula",
      "dZ1 = W2.T @ dZ2 * (1 - A1) * A1"),
     (SIGMOID + TOP, "dZ1 = W2.T @ dZ2 * np.where(Z1 > 0, 1, 0.1)",
      "derivative_of_other_activation", "dZ1 = W2.T @ dZ2 * A1 * (1 - A1)"),
     (SIGMOID + TOP, "dZ1 = W2.T @ dZ2 * W1", "missing_activation_derivative",
      "dZ1 = W2.T @ dZ2 * A1 * (1 - A1)"),
-    (UNNAMED, "dZ1 = W2.T @ dZ2 * (1 - Z1**2)", "wrong_layer_variable",
+    (UNNAMED, "dZ1 = W2.T @ dZ2 * (1 - Z1**2)", "derivative_at_wrong_point",
      "dZ1 = W2.T @ dZ2 * (1 - np.tanh(Z1)**2)"),
     (SIGMOID + TOP,
      "dZ1 = W2.T @ dZ2 * sigmoid(A1) * (1 - sigmoid(A1))", "derivative_at_wrong_point",
@@ -284,7 +285,7 @@ def last(text):
     (RELU + TOP, "dZ1 = W2.T @ dZ2 * (Z1 > 1)",
      "relu_mask_boundary", "dZ1 = W2.T @ dZ2 * (Z1 > 0)"),
     (RELU + TOP,
-     "dZ1 = W2.T @ (dZ2 * (Z2 > 0))", "derivative_at_wrong_point",
+     "dZ1 = W2.T @ (dZ2 * (Z2 > 0))", "derivative_at_wrong_layer",
      "dZ1 = W2.T @ dZ2 * (Z1 >= 0)"),
     (RELU + TOP + "dZ1 = W2.T @ dZ2\n",
      "dZ1[Z1 <= 0] = 1", "wrong_derivative_formula", "dZ1 = np.where(Z1 <= 0, 0, dZ1)"),
@@ -307,13 +308,13 @@ def test_a_mistake_is_named_and_its_correction_is_right(forward, wrong, mistake,
 
 
 @pytest.mark.parametrize("forward, wrong, says", [
-    (VECTOR, "dz = z - y", "y has shape (6, 1); against one axis it is broadcast to a square"),
-    (NET + ALL, "dW1 = dZ2 @ A1.T / m", "dZ2 and A1.T stand where dZ1 and X.T belong."),
+    (VECTOR, "dz = z - y", "y has shape (6, 1). With y[:, 0] for y the line is right"),
+    (NET + ALL, "dW1 = dZ2 @ A1.T / m", "dZ2 and A1 stand where dZ1 and X belong."),
     (LASSO + TOP, "dW2 = dZ2 @ A1.T / m + 0.1 * np.abs(W2)",
      "share of dW2 is 0.1 * np.sign(W2), not 0.1 * np.abs(W2)"),
-    (RESIDUAL, "dZ = dR * (1 - A**2) + 2 * dR", "The factor 2 is too many"),
+    (RESIDUAL, "dZ = dR * (1 - A**2) + 2 * dR", "The right line has dR where this one has 2 * dR"),
     (CELLS, "dx[0, 9] = 1", "This line cannot be computed; the gradient has shape (2, 4)"),
-    (PIECES, "dx[1:4] += w", "none of the usual slips explains them"),
+    (PIECES, "dx[1:4] += w", "No constant makes this line right."),
     (NUMBERS, "dz = -da * a * (1 - a)", "Every number of this line has the wrong sign"),
 ])  # fmt: skip
 def test_an_explanation_says_what_is_wrong_in_the_learners_own_names(forward, wrong, says):
@@ -328,9 +329,9 @@ def test_a_line_that_cannot_be_computed_is_quoted_as_it_is_written():
 def test_a_softmax_over_the_wrong_axis_is_found_in_the_forward_lines():
     rows = SOFTMAX.replace("X: (4, m)\nY: (3, m) = onehot(axis=0)", "X: (4, 3)\nY: (3, 3)")
     turned = rows.replace("Y: (3, 3)", "Y: (3, 3) = onehot(axis=1)")
-    found = last(turned + "dZ = P * dP").diagnosis
+    found = last(turned + "dZ = P - Y").diagnosis
     assert found.mistake == "forward_softmax_axis"
-    assert "normalises P over axis 0, but Y is one-hot along axis 1" in found.explanation
+    assert "P adds up to 1 over axis 0. P does not add up to 1 over axis 1." in found.explanation
     assert last(turned + found.correction).verdict == "correct"
 
 

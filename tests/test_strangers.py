@@ -132,7 +132,7 @@ def test_what_is_wrong_is_sought_in_the_first_lines_first(monkeypatch):
     whole = tg.check_sheet(Sheet(text))
     wrong = [row for row in whole.rows if row.verdict == "wrong"]
     assert [row.diagnosis.mistake for row in wrong] == ["derivative_at_wrong_point"] * 8
-    monkeypatch.setattr("tinygrad_edu.checking.diagnosis.DIAGNOSING", 100_000_000)
+    monkeypatch.setattr("tinygrad_edu.diagnosis.diagnosing.DIAGNOSING", 100_000_000)
     part = [row for row in tg.check_sheet(Sheet(text)).rows if row.verdict == "wrong"]
     sought = [row.diagnosis.mistake for row in part]
     assert sought == sorted(sought)  # "derivative…" before "other"

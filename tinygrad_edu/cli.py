@@ -96,6 +96,11 @@ def parser() -> argparse.ArgumentParser:
     draw.add_argument("--show", choices=("forward", "backward", "both"), default="both")
     draw.set_defaults(run=_draw)
 
+    mistakes = commands.add_parser(
+        "mistakes", help="print the mistakes that `check` knows by name, each with an example"
+    )
+    mistakes.set_defaults(run=_mistakes)
+
     new = commands.add_parser("new", help="print a starter sheet, with comments")
     new.set_defaults(run=_new)
     return top
@@ -246,6 +251,23 @@ def _pictured(report: Any) -> str:
     cost.backward()
     svg = tg.draw(cost, verdicts=_wrong(report)).pipe(format="svg", encoding="utf-8")
     return str(svg[svg.index("<svg") :])
+
+
+def _mistakes(arguments: argparse.Namespace) -> int:
+    from tinygrad_edu.diagnosis.registry import MISTAKES
+
+    print(
+        "Of a net Z1 = W1 @ X + b1, A1 = np.tanh(Z1), … or the model that the line names, each of "
+        "these lines is wrong:"
+    )
+    for family in dict.fromkeys(mistake.family for mistake in MISTAKES):
+        print(f"\n{family}")
+        for mistake in MISTAKES:
+            if mistake.family == family:
+                print(f"  {mistake.name}: {mistake.meaning}")
+                if mistake.example:
+                    print(f"      {mistake.example}")
+    return 0
 
 
 def _new(arguments: argparse.Namespace) -> int:

@@ -13,7 +13,6 @@ import numpy as np
 from tinygrad_edu.calculus.axes import Examples
 from tinygrad_edu.checking import vocabulary
 from tinygrad_edu.checking.account import DIAGNOSING, Account, TooMuch
-from tinygrad_edu.checking.diagnosis import diagnose
 from tinygrad_edu.checking.flow import Entry, own_gradients, reads_others
 from tinygrad_edu.checking.formula import Expr, Formulas, SheetError, show
 from tinygrad_edu.checking.handed_in import HandedIn
@@ -24,6 +23,7 @@ from tinygrad_edu.checking.symbolic import Line
 from tinygrad_edu.checking.verdict import judge
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
+from tinygrad_edu.diagnosis.diagnosing import diagnose
 
 #: Larger graphs and arrays are compared but not diagnosed.
 MOST_NODES = 500

@@ -18,14 +18,13 @@ import numpy as np
 from tinygrad_edu.calculus.axes import find_examples
 from tinygrad_edu.checking.account import DIAGNOSING, JUDGING, LARGEST_SEARCHED, Account
 from tinygrad_edu.checking.correction import Search
-from tinygrad_edu.checking.diagnosis import derived_rules
 from tinygrad_edu.checking.edits import Edit
 from tinygrad_edu.checking.flow import Entry, gradients_with
 from tinygrad_edu.checking.formula import Evaluator, Expr, show
 from tinygrad_edu.checking.formula import nodes as nodes_of
 from tinygrad_edu.checking.lab import Lab
-from tinygrad_edu.checking.naming import Namer
 from tinygrad_edu.checking.points import Point, points_of
+from tinygrad_edu.checking.roles import Roles
 from tinygrad_edu.checking.rows import Diagnosis
 from tinygrad_edu.checking.sheet import Sheet, Statement
 from tinygrad_edu.checking.truth import TOLERANCE, gradient_of, largest_error, multiple_of
@@ -33,6 +32,9 @@ from tinygrad_edu.checking.verdict import Judged, Judgement
 from tinygrad_edu.checking.words import Words, visible_keys
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
+from tinygrad_edu.diagnosis.diagnosing import derived_rules
+from tinygrad_edu.diagnosis.evidence import Case
+from tinygrad_edu.diagnosis.registry import named
 
 #: In the rules of so many gradients that nobody handed in a mistake is sought.
 MOST_HIDDEN = 3
@@ -102,8 +104,10 @@ class StandIns:
         rule = self.rules[name]
         assert rule is not None
         back = Edit(rule, kind, (wrong,), (rule,))
-        namer = Namer(self.lab)
-        mistake, explanation = namer.name(self.judgement(name), wrong, back, self.statement(name))
+        fresh = [i for i in range(len(self.lab.points)) if i != self.at]
+        judgement, statement = self.judgement(name), self.statement(name)
+        case = Case(self.lab, Roles(self.lab), judgement, wrong, back, statement, [rule], fresh)
+        mistake, explanation = named(case)
         return Diagnosis(
             mistake,
             f"{said} {explanation}",

@@ -54,6 +54,11 @@ class Lab:
         self.registered: set[Expr] = set()
         #: Names of backward lines that the line being looked at cannot read.
         self.out_of_sight: set[Expr] = set()
+        #: Are constants written as decimal numbers in this sheet?
+        self.decimals = any(
+            e.op == "number" and type(e.extra) is float and not e.extra.is_integer()
+            for e in parts(*(s.expr for s in self.sheet.forward))
+        )
         self.scalars = self._scalars()
         #: ``sigmoid_prime`` and its like, where the learner writes derivatives so.
         self.primes = sorted({
@@ -62,6 +67,11 @@ class Lab:
             if e.op == "call" and e.function is not None and e.function.endswith("_prime")
         })  # fmt: skip
         self.links = Links(self).found()
+        cost = self.points[0].graph.cost
+        #: Those that are activations: what the cost itself does to a name is none.
+        self.activations = [
+            link for link in self.links if self.points[0].graph.values.get(link.within) is not cost
+        ]
         self._by_after = {link.after: link for link in self.links if link.after is not None}
         self._register_forward()
         #: Every formula of the forward lines.
@@ -124,6 +134,16 @@ class Lab:
             add(v, e)
         for v, e in named:
             add(1 / v, make("/", number(1), e))
+        literals = {
+            float(e.extra): e
+            for statement in self.sheet.forward
+            for _, e in nodes(statement.expr)
+            if e.op == "number" and is_scalar(e.extra) and isinstance(e.extra, float)
+        }
+        for value, e in literals.items():  # 0.1 is what was written, 1 / (2 * m) by accident
+            add(value, e)
+            add(-value, make("neg", e))
+        for v, e in named:
             add(-v, make("neg", e))
             add(-1 / v, make("neg", make("/", number(1), e)))
             add(2 / v, make("/", number(2), e))
@@ -152,15 +172,6 @@ class Lab:
             product = make("*", e, f)
             add(1 / (v * w), make("/", number(1), product))
             add(2 / (v * w), make("/", number(2), product))
-        literals = {
-            float(e.extra): e
-            for statement in self.sheet.forward
-            for _, e in nodes(statement.expr)
-            if e.op == "number" and is_scalar(e.extra) and isinstance(e.extra, float)
-        }
-        for value, e in literals.items():
-            add(value, e)
-            add(-value, make("neg", e))
         for n in {n for given in self.sheet.givens.values() for n in given.shape if n > 1}:
             add(1 / n, make("/", number(1), number(n)))
         return found
@@ -212,6 +223,10 @@ class Lab:
         if found is None and abs(value) < 1000 and abs(value - round(value)) < 1e-9 * abs(value):
             whole = self.formulas.number(abs(round(value)))
             return whole if value > 0 else self.formulas.make("neg", whole)
+        if found is None and any_number and self.decimals:
+            short = float(f"{value:.4g}")
+            if abs(short - value) < 1e-12 * value:
+                return self.formulas.number(short)
         if found is None and any_number:
             ratio = Fraction(value).limit_denominator(1000)
             if ratio > 0 and abs(float(ratio) - value) < 1e-11 * value:

@@ -63,15 +63,16 @@ class Links:
             value = self.lab.points[0].graph.values.get(statement.key)
             if not isinstance(value, Value) or not value.requires_grad:
                 continue
-            stack = [statement.expr]
+            stack = [(statement.expr, False)]
             while stack:
-                e = stack.pop()
+                e, multiplied = stack.pop()
                 if e.op in ("name", "number"):
                     continue
                 after = statement.key if e is statement.expr else None
-                link = self._link(e, after, statement.key)
+                link = self._link(e, after, statement.key, multiplied)
                 if link is None or not link.forms:
-                    stack.extend(e.args)
+                    multiplied = multiplied or e.op == "@" or e.function in ("dot", "matmul")
+                    stack.extend((a, multiplied) for a in e.args)
                 if link is not None and (link.forms or after is not None):
                     found.append(link)
         return found
@@ -109,8 +110,13 @@ class Links:
                 found.append(Link(before, key, key, result, forms, tuple(slopes), masking))
         return found
 
-    def _link(self, e: Expr, after: Key | None, within: Key) -> Link | None:
-        """A formula as a link, if it is a function of one named quantity element by element."""
+    def _link(
+        self, e: Expr, after: Key | None, within: Key, multiplied: bool = False
+    ) -> Link | None:
+        """A formula as a link, if it is a function of one named quantity element by element.
+
+        `multiplied`: it stands in a matrix product, so that its shape is not that of the line.
+        """
         values = self.lab.points[0].graph.values
         self.lab.account.spend(_SOUGHT)
         names = names_in(e)
@@ -124,7 +130,8 @@ class Links:
             np.ndim(self.lab.points[0].plain.get(k, 0.0)) for k in names - {key}
         ):
             return None  # a mask or another array takes part: look deeper
-        if after is None and np.shape(self.lab.points[0].plain[key]) != values[within].shape:
+        shape = np.shape(self.lab.points[0].plain[key])
+        if after is None and not multiplied and shape != values[within].shape:
             return None  # the loss is no activation
         slopes, masking = [], False
         self.lab.account.spend(_FITTED)

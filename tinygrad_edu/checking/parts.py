@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
-
-import numpy as np
 
 from tinygrad_edu.checking.formula import Expr
 from tinygrad_edu.checking.lab import Lab
 
 Factors = list[tuple[Expr, int]]
-#: A wrong formula and the right one, then their parts down to where they differ.
-Chain = list[tuple[Expr, Expr]]
-#: The class of a mistake and the sentence about it.
-Named = tuple[str, str] | None
 ORDERED = (">", ">=", "<", "<=", "==", "!=")
 
 
@@ -110,53 +103,6 @@ def kind_of_product(e: Expr) -> str | None:
     return "*" if e.op == "call" and e.function in ("multiply", "outer") else None
 
 
-def operands_of(e: Expr) -> set[Expr]:
-    """What a product multiplies, transposes apart."""
-    return {a.args[0] if a.op == "attribute" and a.extra == "T" else a for a in e.args[:2]}
-
-
-def terms_of(lab: Lab, e: Expr) -> list[Expr]:
-    """The terms of a sum as written, with their signs."""
-    if e.op == "+":
-        return terms_of(lab, e.args[0]) + terms_of(lab, e.args[1])
-    if e.op == "-":
-        return terms_of(lab, e.args[0]) + [
-            lab.formulas.make("neg", t) for t in terms_of(lab, e.args[1])
-        ]
-    return [e]
-
-
-def is_zero(lab: Lab, e: Expr) -> bool:
-    """Is a formula zero on the true values?"""
-    value = lab.value(e)
-    return value is not None and not np.any(np.asarray(value, float))
-
-
-def cancel(lab: Lab, xs: list[Expr], ys: list[Expr]) -> tuple[list[Expr], list[Expr]]:
-    """What is left of two lists when pairs of equal value are struck out."""
-    ys = list(ys)
-    left = []
-    for x in xs:
-        for y in ys:
-            if lab.same(x, y):
-                ys.remove(y)
-                break
-        else:
-            left.append(x)
-    return left, ys
-
-
-def factor_difference(lab: Lab, a: Expr, b: Expr) -> tuple[Factors, Factors, Factors]:
-    """The factors only the correction has, those only the line has, and all of the line."""
-    before, after = all_factors(a), all_factors(b)
-    lost = without(after, before)
-    extra = without(before, after)
-    kept, gone = cancel(lab, [f for f, _ in lost], [f for f, _ in extra])
-    lost = [f for f in lost if f[0] in kept]
-    extra = [f for f in extra if f[0] in gone]
-    return lost, extra, before
-
-
 def all_factors(e: Expr) -> Factors:
     """The factors of a product, those of matrix products among them; signs and 1s left out."""
     factors: Factors = []
@@ -182,15 +128,3 @@ def is_word(e: Expr) -> bool:
 def near(x: float, y: float) -> bool:
     """Are two numbers equal up to rounding?"""
     return abs(x - y) <= 1e-6 * abs(y)
-
-
-def without(xs: list[Any], ys: list[Any]) -> list[Any]:
-    """`xs` without the members of `ys`, each counted as often as it occurs."""
-    rest = list(ys)
-    left = []
-    for x in xs:
-        if x in rest:
-            rest.remove(x)
-        else:
-            left.append(x)
-    return left

@@ -23,7 +23,6 @@ from tinygrad_edu.checking.account import (
     TooMuch,
 )
 from tinygrad_edu.checking.conventions import CONVENTIONS
-from tinygrad_edu.checking.diagnosis import derived_rules, diagnose, one_line
 from tinygrad_edu.checking.formula import SheetError, show
 from tinygrad_edu.checking.lab import Lab
 from tinygrad_edu.checking.rounding import (
@@ -41,6 +40,7 @@ from tinygrad_edu.checking.verdict import Judged, Judgement, judge
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.signature import checked
 from tinygrad_edu.core.value import Value
+from tinygrad_edu.diagnosis.diagnosing import derived_rules, diagnose, one_line
 
 #: How many entries of a claim the central difference is computed for, if the sheet is not huge.
 CHECKED_ENTRIES = 8

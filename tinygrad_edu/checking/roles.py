@@ -1,6 +1,6 @@
 """What a formula *is*, asked of its values: a weight, a mask, a gradient, a derivative, a size.
 
-The sentences about mistakes are made of these answers; see `naming`.
+The sentences about mistakes are made of these answers; see the room diagnosis.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class Roles:
             return Role("scalar", float(value))
         if e.op == "name":
             return self.role_of_name(e.extra)
-        for link in self.lab.links:
+        for link in self.lab.activations:
             if not link.forms or link.forms[0].op == "number":
                 continue
             if self._has_values(e, link.values):
@@ -204,18 +204,6 @@ class Roles:
             [value.sum()] if value.ndim < 2 else [*(value.sum(axis=i) for i in range(value.ndim))]
         )
         return bool(np.all(value >= 0)) and any(np.allclose(s, 1.0) for s in [*sums, value.sum()])
-
-    def is_gradient_of(self, e: Expr, key: Key) -> bool:
-        """Is a formula a constant multiple of the gradient of a quantity?"""
-        for i, point in enumerate(self.lab.points):
-            value, true = self.lab.value(e, i), np.asarray(point.gradient(key))
-            if value is None or np.shape(value) != true.shape or not np.any(true):
-                return False
-            at = int(np.argmax(np.abs(true)))
-            ratio = float(np.asarray(value, float).flat[at] / true.flat[at])
-            if not ratio or not equal(value, ratio * true):
-                return False
-        return True
 
     def computed(self, key: Key) -> bool:
         """Is this computed in the forward lines, not given?"""

@@ -14,18 +14,27 @@ from tinygrad_edu.checking.account import DIAGNOSING, LARGEST_SEARCHED, Account,
 from tinygrad_edu.checking.correction import Correction, Search
 from tinygrad_edu.checking.formula import Expr, assigns, names_in, nodes, show
 from tinygrad_edu.checking.lab import Lab, size
-from tinygrad_edu.checking.naming import Namer
+from tinygrad_edu.checking.roles import Roles
 from tinygrad_edu.checking.rows import Diagnosis
 from tinygrad_edu.checking.sheet import Key, Statement
 from tinygrad_edu.checking.truth import equal
 from tinygrad_edu.checking.verdict import Judged, Judgement
-from tinygrad_edu.checking.words import Words, visible_keys
+from tinygrad_edu.checking.words import LONGEST_SEARCHED, Words, visible_keys
+from tinygrad_edu.diagnosis import statements as say
+from tinygrad_edu.diagnosis.evidence import Case
+from tinygrad_edu.diagnosis.mistakes.state import accumulated
+from tinygrad_edu.diagnosis.registry import named
 
 #: What is said of a wrong line when nothing more may be sought.
 NOT_SOUGHT = (
     "What is wrong here was not sought: the lines above took all the work that the diagnosis of "
     "one sheet may take. Mend those first."
 )
+
+
+NOTHING_FOUND = "What is wrong here was not found."
+#: What comes before the derived rule.
+RULE = "The rule:"
 
 
 def diagnose(judged: Judged) -> dict[str, Diagnosis]:
@@ -51,19 +60,19 @@ def diagnose(judged: Judged) -> dict[str, Diagnosis]:
     ):
         warnings.simplefilter("ignore")  # a mean of nothing, in some trial
         lab = Lab(judged, Account(DIAGNOSING, LARGEST_SEARCHED))
-        namer = Namer(lab)
+        roles = Roles(lab)
         for judgement in wrong:
-            found[judgement.claim.name] = _at_least_something(lab, namer, judgement)
+            found[judgement.claim.name] = _at_least_something(lab, roles, judgement)
     rest = Diagnosis("other", NOT_SOUGHT, None)
     return {j.claim.name: found.get(j.claim.name, rest) for j in wrong}
 
 
-def _at_least_something(lab: Lab, namer: Namer, judgement: Judgement) -> Diagnosis:
+def _at_least_something(lab: Lab, roles: Roles, judgement: Judgement) -> Diagnosis:
     """The diagnosis; a formula so odd that naming it fails still gets its verdict."""
     try:
-        return _diagnosed(lab, namer, judgement)
+        return _diagnosed(lab, roles, judgement)
     except (ValueError, TypeError, LookupError, ArithmeticError):
-        return Diagnosis("other", namer.wholes.shapes(judgement.claim.last.expr, judgement), None)
+        return Diagnosis("other", NOTHING_FOUND, None)
 
 
 def gradients_above(lab: Lab, before: Statement) -> dict[Key, tuple[Expr, float]]:
@@ -84,7 +93,7 @@ def derived_rules(lab: Lab, before: Statement) -> dict[Key, symbolic.Line]:
     return symbolic.derive(lab, gradients_above(lab, before))
 
 
-def _diagnosed(lab: Lab, namer: Namer, judgement: Judgement) -> Diagnosis:
+def _diagnosed(lab: Lab, roles: Roles, judgement: Judgement) -> Diagnosis:
     statement = judgement.claim.last
     assert judgement.truth is not None
     rules = _rules(lab, judgement, statement)
@@ -92,20 +101,17 @@ def _diagnosed(lab: Lab, namer: Namer, judgement: Judgement) -> Diagnosis:
     if nothing is not None:  # many a formula gives 0; none of them is nearer than another
         rule = f"{statement.name} = {show(rules[0])}" if rules else None
         return Diagnosis("other", f"{nothing[0].upper()}{nothing[1:]}.", rule)
-    found, line = None, statement.expr
-    if not namer.wholes.only_overwrites(line, judgement):  # else += is the correction
-        found, line = _correct(lab, judgement, statement, rules)
-    mistake, explanation = namer.name(judgement, line, found.edit if found else None, statement)
-    if (
-        mistake == "updated_weights"
-        and found is not None
-        and namer.wholes.updated(line, statement, judgement)
-    ):
+    case = Case(lab, roles, judgement, statement.expr, None, statement, rules)
+    if say.only_overwrites(case):  # += is the correction
+        return Diagnosis(*named(case), accumulated(case))
+    found, line = _correct(lab, judgement, statement, rules)
+    edit = found.edit if found is not None and line.length <= LONGEST_SEARCHED else None
+    case = Case(lab, roles, judgement, line, edit, statement, rules)
+    mistake, explanation = named(case)
+    if mistake == "updated_weights":
         return Diagnosis(mistake, explanation, one_line(statement))
     if rules and (found is None or found.edit.expr is not rules[0]):
-        explanation += f" The rule: {statement.name} = {show(rules[0])}."
-    if mistake == "lost_accumulation":
-        return Diagnosis(mistake, explanation, namer.wholes.accumulated(line))
+        explanation += f" {RULE} {statement.name} = {show(rules[0])}."
     text = None if found is None else f"{statement.name} = {found.text}"
     if found is not None and assigns(found.edit.expr):
         text = found.text

@@ -1,0 +1,161 @@
+"""What is said of wrong lines, read back and tested again on other numbers.
+
+``python tests/said.py [--mutants N]`` counts the sentences of the sheets in tests/sheets and of
+mutants of random nets, those that are no claims of the registry, and those that are false.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import numpy as np
+
+from tinygrad_edu.checking import check_sheet
+from tinygrad_edu.checking.account import DIAGNOSING, LARGEST_SEARCHED, Account
+from tinygrad_edu.checking.edits import Edit
+from tinygrad_edu.checking.formula import Expr, Reader, names_in
+from tinygrad_edu.checking.lab import Lab
+from tinygrad_edu.checking.roles import Roles
+from tinygrad_edu.checking.sheet import Sheet, Statement
+from tinygrad_edu.checking.verdict import judge
+from tinygrad_edu.diagnosis import statements  # noqa: F401
+from tinygrad_edu.diagnosis.advice import ADVICE
+from tinygrad_edu.diagnosis.claims import claims_in
+from tinygrad_edu.diagnosis.diagnosing import NOT_SOUGHT, RULE
+from tinygrad_edu.diagnosis.evidence import Case
+
+
+def fresh(sheet: Sheet, seed: int) -> dict[str, Any]:
+    """Other numbers for what a sheet is given, of the same kinds."""
+    rng = np.random.default_rng(seed)
+    numbers = {}
+    for name, given in sheet.givens.items():
+        value = sheet.main.values[name, 0]
+        own = np.asarray(getattr(value, "data", value))
+        if own.dtype.kind != "f" or given.kind not in (None, "normal"):
+            continue
+        numbers[name] = rng.normal(size=own.shape) * 0.7
+    return numbers
+
+
+def readers(sheet: Sheet, statement: Statement) -> Iterator[Any]:
+    """Ways to read a formula of a sentence: names in their state above the line, and forward."""
+    above: dict[str, int] = {}
+    forward: dict[str, int] = {}
+    for s in sheet.forward:
+        above[s.name] = forward[s.name] = s.key[1]
+    for s in sheet.backward:
+        if s is statement:
+            break
+        above[s.name] = s.key[1]
+
+    def read(known: dict[str, int]) -> Any:
+        def formula(text: str) -> Expr:
+            try:
+                tree = ast.parse(text.strip(), mode="eval").body
+                reader = Reader(sheet.formulas, text, lambda name: known.get(name, 0))
+                return reader.read(tree)
+            except Exception as error:
+                raise ValueError(text) from error
+
+        return formula
+
+    own = dict(names_in(statement.expr))
+    yield read({**above, **own})
+    yield read({**above, **forward})
+
+
+def cases(sheet: Sheet, row: Any, convention: str) -> Iterator[tuple[Case, Any]]:
+    """The evidence of a wrong row on other numbers, once for each way to read it."""
+    judged, _ = judge(sheet, convention)
+    lab = Lab(judged, Account(DIAGNOSING * 10, LARGEST_SEARCHED))
+    judgement = judged.judgements[row.name]
+    statement = judgement.claim.last
+    for formula in readers(sheet, statement):
+        fixed = None
+        if row.diagnosis.correction is not None:
+            try:
+                fixed = formula(row.diagnosis.correction.split(" = ", 1)[1])
+            except (ValueError, IndexError):
+                fixed = None
+        edit = None if fixed is None else Edit(fixed, "read back")
+        case = Case(lab, Roles(lab), judgement, statement.expr, edit, statement, [])
+        yield case, formula
+        inlined = case.inlined(statement.expr)
+        if inlined is not statement.expr:
+            yield Case(lab, Roles(lab), judgement, inlined, edit, statement, []), formula
+
+
+def false_or_unread(sheet: Sheet, row: Any, convention: str) -> tuple[int, list[str]]:
+    """How many claims are made of a wrong row, and the sentences that are false or no claims."""
+    said = row.diagnosis.explanation
+    if said == NOT_SOUGHT or " of nothing" in said:
+        return 0, []
+    said = said.split(f" {RULE} ")[0]
+    problems: list[str] = []
+    with np.errstate(all="ignore"):
+        for case, formula in cases(sheet, row, convention):
+            claims = claims_in(said, formula, ADVICE)
+            if claims is None:
+                problems.append(f"not made of claims: {said}")
+                continue
+            wrong = [claim.says for claim in claims if not claim.holds(case)]
+            if not wrong:
+                return len(claims), []
+            problems.append(f"false: {wrong}")
+    return 0, problems[:1]
+
+
+def of_text(text: str, name: str, seed: int = 1) -> tuple[Counter[str], list[str]]:
+    """The figures of one sheet, judged on its own numbers and read back on others."""
+    counts: Counter[str] = Counter()
+    report = check_sheet(Sheet(text, name))
+    wrong = [row for row in report.rows if row.verdict == "wrong" and row.diagnosis]
+    problems = []
+    for row in wrong:
+        own = Sheet(text, name)
+        other = Sheet(text, name, fresh(own, seed))
+        made, found = false_or_unread(other, row, report.convention or "auto")
+        if found:  # numbers on which the line cannot be judged alike
+            made, found = false_or_unread(own, row, report.convention or "auto")
+        counts["lines"] += 1
+        counts["claims"] += made
+        counts["false"] += bool(found)
+        problems += [f"{name}: {row.formula}: {p}" for p in found]
+    return counts, problems
+
+
+def main() -> None:
+    """Print the figures."""
+    from mutants import mutants, nets
+
+    total: Counter[str] = Counter()
+    problems: list[str] = []
+    for path in sorted((Path(__file__).parent / "sheets").glob("*.sheet")):
+        counts, found = of_text(path.read_text(encoding="utf-8"), path.stem)
+        total += counts
+        problems += found
+    print("sheets:", dict(total))
+    wanted = int(sys.argv[sys.argv.index("--mutants") + 1]) if "--mutants" in sys.argv else 500
+    total = Counter()
+    seed = 0
+    while total["lines"] < wanted:
+        net = nets(seed)
+        for mutant in mutants(net, seed):
+            counts, found = of_text(mutant.text, f"net {seed}")
+            total += counts
+            problems += found
+        seed += 1
+    print("mutants:", dict(total))
+    print("\n".join(problems))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""What is said of wrong lines: which mistakes there are, and that no sentence is false."""
+
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+from mutants import mutants, nets
+from said import of_text
+from test_checking_sheets import NET
+
+import tinygrad_edu as tg
+from tinygrad_edu import cli
+from tinygrad_edu.checking.sheet import Sheet
+from tinygrad_edu.diagnosis import statements  # noqa: F401
+from tinygrad_edu.diagnosis.advice import ADVICE
+from tinygrad_edu.diagnosis.claims import KINDS, claims_in
+from tinygrad_edu.diagnosis.registry import DETECTORS, MISTAKES
+
+SHEETS = Path(__file__).parent / "sheets"
+EXPECTED = json.loads((SHEETS / "expected.json").read_text(encoding="utf-8"))
+WRONG = [name for name, want in EXPECTED.items() if "wrong" in want["expected"].values()]
+NAMES = [mistake.name for mistake in MISTAKES]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=() if i % 9 == 0 else pytest.mark.slow) for i, n in enumerate(WRONG)],
+)
+def test_no_sentence_about_a_real_derivation_is_false_on_other_numbers(name):
+    counts, problems = of_text((SHEETS / f"{name}.sheet").read_text(encoding="utf-8"), name)
+    assert not problems
+    assert counts["claims"] >= counts["lines"] >= 1
+
+
+@pytest.mark.parametrize(
+    "seed", [pytest.param(s, marks=() if s == 0 else pytest.mark.slow) for s in range(16)]
+)
+def test_no_sentence_about_a_mutant_is_false_on_other_numbers(seed):
+    net = nets(seed)
+    some = itertools.islice(mutants(net, seed), 6 if seed == 0 else None)
+    said = [of_text(mutant.text, f"net {seed}") for mutant in some]
+    assert [problem for _, problems in said for problem in problems] == []
+    assert sum(counts["claims"] for counts, _ in said) >= len(said)
+
+
+def test_every_mistake_has_one_name_a_meaning_and_an_example():
+    assert len(set(NAMES)) == len(NAMES)
+    assert all(m.meaning and m.family and (m.example or m.name == "other") for m in MISTAKES)
+    assert len(set(DETECTORS)) == len(DETECTORS)
+
+
+def test_every_name_that_real_derivations_need_is_in_the_table():
+    assert {c for want in EXPECTED.values() for c in want.get("cls", ())} <= set(NAMES)
+
+
+def test_the_table_is_printed_with_examples(capsys):
+    assert cli.main(["mistakes"]) == 0
+    said = capsys.readouterr().out
+    assert all(f"  {mistake.name}: {mistake.meaning}\n" in said for mistake in MISTAKES)
+    assert "      dZ1 = W2.T @ dZ2 * (1 - Z1**2)\n" in said
+
+
+@pytest.mark.parametrize(
+    "mistake", [m for m in MISTAKES if m.example.startswith(("dZ1", "dZ2", "dW", "db1"))],
+    ids=lambda m: m.name,
+)  # fmt: skip
+def test_the_example_of_a_mistake_of_the_net_is_named_so(mistake):
+    forward, line = NET, mistake.example
+    if "reg" in mistake.name and "bias" not in mistake.name:
+        forward = NET.replace(") / m\n", ") / m + lam / 2 * np.sum(W1**2)\n")
+    forward = forward.replace("m = 5\n", "m = 5\nlam = 0.7\n")
+    if mistake.name == "relu_mask_boundary":
+        forward = forward.replace("np.tanh(Z1)", "np.maximum(0, Z1)")
+    above = "" if line.startswith("dZ2") else "dZ2 = A2 - Y\n"
+    if line.startswith(("dW1", "db1")):
+        above += "dZ1 = W2.T @ dZ2 * (1 - A1**2)\n"
+    if "dW" in line.split("=", 1)[1]:
+        above += "dW2 = dZ2 @ A1.T / m\n" if "dW2" in line else "dW1 = dZ1 @ X.T / m\n"
+    report = tg.check_sheet(Sheet(f"{forward}{above}{line}\n"), convention="lecture")
+    assert report.rows[-1].diagnosis.mistake == mistake.name
+
+
+def test_a_penalty_is_spoken_of_only_where_the_cost_has_one():
+    line = "dZ2 = A2 - Y\ndW2 = dZ2 @ A1.T / m + 0.3 * A1.sum()\n"
+    said = tg.check_sheet(Sheet(NET + line)).rows[-1].diagnosis.explanation
+    assert "penalty" not in said
+
+
+def test_where_no_mistake_is_found_known_facts_are_told():
+    line = "dZ2 = A2 - Y\ndW2 = np.exp(A1 @ X.T)[0:2, 0:2] @ np.ones((2, 4))\n"
+    row = tg.check_sheet(Sheet(NET + line)).rows[-1]
+    assert row.diagnosis.mistake == "other"
+    assert "The shape is right and the numbers are not." in row.diagnosis.explanation
+    assert "The rule: dW2 = dZ2 @ A1.T / m." in row.diagnosis.explanation
+
+
+def test_what_is_no_claim_cannot_be_read_as_one():
+    assert claims_in("The moon is made of cheese.", str, ADVICE) is None
+    assert claims_in("", str, ADVICE) == []
+    assert [c.kind for c in claims_in("Transposed it is right.", str, ())] == [KINDS["transposed"]]
+
+
+def test_every_sentence_ends_in_a_full_stop_and_is_another():
+    texts = [kind.text for kind in KINDS.values()]
+    assert all(text.endswith(".") for text in (*texts, *ADVICE))
+    assert len(set(texts)) == len(texts)

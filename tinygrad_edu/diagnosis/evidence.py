@@ -1,0 +1,356 @@
+"""The evidence of one wrong line: its numbers and the true ones, and what the cost is made of.
+
+Whatever a sentence may say is asked of a `Case`, which computes it at all points of the judged
+sheet: at least three fresh ones, where no bias is 0 and no two numbers are equal by accident, and
+the sheet's own. In what the line and its correction differ is told by `differences`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.checking.edits import Edit
+from tinygrad_edu.checking.formula import Evaluator, Expr, Uncomputable, names_in, nodes
+from tinygrad_edu.checking.lab import Lab, size
+from tinygrad_edu.checking.links import ELEMENTWISE
+from tinygrad_edu.checking.parts import near, product, spine, summands
+from tinygrad_edu.checking.roles import Roles
+from tinygrad_edu.checking.sheet import Key, Statement
+from tinygrad_edu.checking.truth import equal, is_scalar
+from tinygrad_edu.checking.verdict import Judgement
+from tinygrad_edu.core.sweep import reachable, sweep
+from tinygrad_edu.core.value import Value
+from tinygrad_edu.diagnosis.differences import Differences, Pair
+
+#: One array, or None where a formula has none, for each point.
+Numbers = list[Any]
+
+
+class Case:
+    """A wrong line as evidence. `fixed` is its correction, `rules` the derived rules."""
+
+    def __init__(
+        self,
+        lab: Lab,
+        roles: Roles,
+        judgement: Judgement,
+        line: Expr,
+        edit: Edit | None,
+        statement: Statement,
+        rules: list[Expr],
+        points: Iterable[int] | None = None,
+    ) -> None:
+        assert judgement.truth is not None
+        self.lab, self.roles, self.judgement = lab, roles, judgement
+        self.line, self.edit, self.statement, self.rules = line, edit, statement, rules
+        self.fixed = edit.expr if edit is not None else None
+        self.make, self.number = lab.formulas.make, lab.formulas.number
+        #: The quantity whose gradient the line is to be, and what its scale multiplies ∂J/∂Q with.
+        self.of, self.factor = judgement.truth
+        #: The points at which the line is looked at: all of them, if not told otherwise.
+        self.points = list(range(len(lab.points)) if points is None else points)
+        self.truths = [np.asarray(lab.truth(*judgement.truth, i), float) for i in self.points]
+        self.lines = self.values(line)
+        self.computable = all(v is not None for v in self.lines)
+        #: Has the line the gradient's shape?
+        self.fits = self.computable and all(
+            np.shape(v) == t.shape for v, t in zip(self.lines, self.truths, strict=True)
+        )
+
+    # --- numbers -------------------------------------------------------------------------------
+
+    def values(self, e: Expr) -> Numbers:
+        """A formula's values at all points."""
+        return [self.lab.value(e, i) for i in self.points]
+
+    def right(self, e: Expr) -> bool:
+        """Has a formula the true value everywhere?"""
+        return self.equal(self.values(e), self.truths)
+
+    def equal(self, x: Iterable[Any], y: Iterable[Any]) -> bool:
+        """Are numbers the same at all points?"""
+        return all(
+            a is not None and b is not None and equal(a, b) for a, b in zip(x, y, strict=True)
+        )
+
+    def ratio(self, x: Iterable[Any], y: Iterable[Any]) -> float | None:
+        """The one constant by which numbers are others at all points; None where there is none."""
+        ratio: float | None = None
+        for a, b in zip(x, y, strict=True):
+            if a is None or b is None or np.shape(a) != np.shape(b) or not np.size(b):
+                return None
+            a, b = np.asarray(a, float), np.asarray(b, float)
+            at = int(np.argmax(np.abs(b)))
+            if b.flat[at] == 0:
+                if b.shape == () and not a:
+                    continue  # a single unit that is off
+                return None
+            here = float(a.flat[at] / b.flat[at])
+            if not here or not equal(a, here * b) or (ratio and abs(here / ratio - 1) > 1e-6):
+                return None
+            ratio = here
+        return ratio
+
+    def minus(self, x: Iterable[Any], y: Iterable[Any]) -> Numbers:
+        """Differences of numbers; None where their shapes are not the same."""
+        return [
+            None
+            if a is None or b is None or np.shape(a) != np.shape(b)
+            else np.asarray(a, float) - np.asarray(b, float)
+            for a, b in zip(x, y, strict=True)
+        ]
+
+    def total(self, terms: Iterable[Expr]) -> Numbers:
+        """The sum of some formulas, in the gradient's shape where it is one number."""
+        found: Numbers = []
+        terms = list(terms)
+        for i, truth in zip(self.points, self.truths, strict=True):
+            values = [self.lab.value(t, i) for t in terms]
+            try:
+                total = sum((np.asarray(v, float) for v in values if v is not None), np.zeros(()))
+            except ValueError:
+                total = None
+            if any(v is None for v in values):
+                total = None
+            if total is not None and np.size(total) == 1:
+                total = np.broadcast_to(total, truth.shape) if truth.size == 1 or not np.shape(
+                    total
+                ) else total  # fmt: skip
+            found.append(total)
+        return found
+
+    def keys(self, name: str) -> list[Key]:
+        """The quantities of the forward lines that go by a name, the last first."""
+        return [k for k in self.lab.forward_keys[::-1] if k[0] == name]
+
+    def gradient(self, key: Key) -> Numbers:
+        """∂J/∂Q of any quantity."""
+        return [np.asarray(self.lab.points[i].gradient(key), float) for i in self.points]
+
+    def varies(self, e: Expr) -> bool:
+        """Is a formula made of names, and other numbers at other points?"""
+        values = [v for v in self.values(e) if v is not None]
+        return bool(names_in(e)) and any(not np.array_equal(v, values[0]) for v in values[1:])
+
+    # --- what the cost is made of --------------------------------------------------------------
+
+    @cached_property
+    def cost_terms(self) -> list[Expr]:
+        """The terms of the cost as a sum, named parts of it put in."""
+        sheet, graph = self.lab.sheet, self.lab.points[0].graph
+        cost = next((s for s in sheet.forward if graph.values.get(s.key) is graph.cost), None)
+        if cost is None:
+            return []
+        named = {}
+        for s in sheet.forward:
+            value = graph.values.get(s.key)
+            if isinstance(value, Value) and value.shape == () and value.op and s.plain:
+                if value is not graph.cost:
+                    named[self.lab.name(s.key)] = s.expr
+        return summands(self.lab, self._put_in(cost.expr, named, 300))
+
+    def _put_in(self, e: Expr, definitions: dict[Expr, Expr], longest: int) -> Expr:
+        for _ in range(5):
+            new = self.lab.formulas.substituted(e, definitions)
+            if new is e or size(new) > longest:
+                break
+            e = new
+        return e
+
+    @cached_property
+    def penalty_terms(self) -> list[Expr]:
+        """The outermost terms of the cost that read this parameter and no other quantity."""
+        if self.of not in self.roles.parameters:
+            return []
+        values = self.lab.points[0].graph.values
+        own = []
+        for term in self.cost_terms:
+            read = [k for k in names_in(term) if isinstance(values.get(k), Value)]
+            if read and all(self._made_of_own(k) for k in read):
+                own.append(term)
+        return own if len(own) < len(self.cost_terms) else []
+
+    def _made_of_own(self, key: Key) -> bool:
+        """Is a quantity this one, or computed from it alone in one step?"""
+        values = self.lab.points[0].graph.values
+        own, value = values[self.of], values[key]
+        read = [p for p in value.parents if p.requires_grad]
+        return value is own or (len(read) == 1 and read[0] is own)
+
+    @cached_property
+    def penalty(self) -> Numbers | None:
+        """The gradient of the penalty on this parameter; None where the cost has none."""
+        if not self.penalty_terms:
+            return None
+        shares: Numbers = []
+        for i, truth in zip(self.points, self.truths, strict=True):
+            known = self.lab.points[i].graph.values
+            own = known[self.of]
+            total: Any = 0.0
+            for term in self.penalty_terms:
+                try:
+                    value = Evaluator(known).value(term)
+                except Uncomputable:
+                    return None
+                if not isinstance(value, Value) or value.size != 1 or not isinstance(own, Value):
+                    return None
+                found = sweep(value, np.ones(value.shape) if value.shape else 1.0).get(own)
+                total = total + (0.0 if found is None else np.asarray(found, float))
+            shares.append(np.broadcast_to(self.factor * total, truth.shape))
+        return shares
+
+    @cached_property
+    def averages(self) -> set[float]:
+        """What the forward lines divide by to average, or average over."""
+        found: set[float] = set()
+        for s in self.lab.sheet.forward:
+            whole = np.ndim(self.lab.value(self.lab.name(s.key))) == 0
+            for _, e in nodes(s.expr):
+                if e.op == "/":
+                    for f, _ in [(e.args[1], 1), *spine(e.args[1])]:
+                        value = self.lab.value(f)
+                        if is_scalar(value) and (whole or names_in(f)):
+                            found.add(abs(float(value)))
+                if e.function == "mean":
+                    inner, outer = self.lab.value(e.args[0]), self.lab.value(e)
+                    if inner is not None and outer is not None and np.size(outer):
+                        found.add(float(np.size(inner) / np.size(outer)))
+        return found
+
+    @cached_property
+    def sizes(self) -> list[float]:
+        """The lengths that an average may be over."""
+        return sorted(s for s in self.roles.sizes if s > 1)
+
+    def averaged(self, m: float) -> bool:
+        """Do the forward lines average over so many?"""
+        return any(near(m, a) for a in self.averages)
+
+    def uses(self) -> int:
+        """In how many places the forward lines read this quantity."""
+        name = self.lab.name(self.of)
+        lines = [s.expr for s in self.lab.sheet.forward if s.key != self.of]
+        return sum(e is name for line in lines for _, e in nodes(line))
+
+    @cached_property
+    def normalised(self) -> bool:
+        """Is this quantity divided by a deviation that is made of it?"""
+        if not self.roles.normalises():
+            return False
+        known = self.lab.points[0].graph.values
+        for s in self.lab.sheet.forward:
+            for _, e in nodes(s.expr):
+                if e.function not in ("sqrt", "std") and e.op != "**":
+                    continue
+                if any(self.made_of(k) for k in names_in(e) if k in known):
+                    if self._divides_made(s, e):
+                        return True
+        return False
+
+    def made_of(self, key: Key) -> bool:
+        """Is a quantity this one or computed from it?"""
+        return key == self.of or self.roles.made_from(key, self.of)
+
+    def _divides_made(self, statement: Statement, root: Expr) -> bool:
+        """Does a forward line divide what is made of this quantity by a root, or by its name?"""
+        name = self.lab.name(statement.key)
+        for s in self.lab.sheet.forward:
+            for _, e in nodes(s.expr):
+                if e.op in ("/", "*") and any(x in (root, name) for _, x in nodes(e)):
+                    if any(self.made_of(k) for k in names_in(e) if k != statement.key):
+                        return True
+        return False
+
+    def elementwise(self, after: Key) -> bool:
+        """Is a forward quantity a function of this one, element by element?"""
+        values = self.lab.points[0].graph.values
+        start, end = values.get(self.of), values.get(after)
+        if not isinstance(start, Value) or not isinstance(end, Value) or start is end:
+            return False
+        between = [
+            node
+            for node in reachable(end, every=True)
+            if node is not start and any(p is start for p in reachable(node, every=True))
+        ]
+        return bool(between) and all(
+            node.op in ELEMENTWISE and node.shape == start.shape for node in between
+        )
+
+    def is_bias(self) -> bool:
+        """Is this a given parameter that multiplies nothing?"""
+        return self.of in self.roles.parameters and self.of not in self.roles.matrices
+
+    # --- line and correction -------------------------------------------------------------------
+
+    @cached_property
+    def differences(self) -> Differences:
+        """In what the line and its correction differ."""
+        return Differences(self.lab, self.line, self.fixed)
+
+    @property
+    def pairs(self) -> list[Pair]:
+        """The places where they do, nothing in the arrangement counted; none where all differs."""
+        pairs = self.differences.pairs
+        return [] if any(p.kind == "whole" for p in pairs) else pairs
+
+    @property
+    def rearranged(self) -> bool:
+        """Do line and correction differ in the arrangement only: sums, transposes, @ and *?"""
+        return self.fixed is not None and not self.differences.pairs
+
+    def without(self, path: tuple[int, ...], kept: Expr) -> Expr:
+        """The line with another formula at a path."""
+        return self.lab.formulas.replaced(self.line, path, kept)
+
+    def exchanged(self, x: Expr, y: Expr) -> list[Expr]:
+        """The line with one formula for another: everywhere, then in each single place."""
+        formulas = self.lab.formulas
+        places = [path for path, e in nodes(self.line) if e is x][:12]
+        single = [formulas.replaced(self.line, path, y) for path in places]
+        return [formulas.substituted(self.line, {x: y}), *(single if len(single) > 1 else [])]
+
+    def inlined(self, e: Expr) -> Expr:
+        """A formula with the learner's scratch lines put in."""
+        lab = self.lab
+        above = itertools.takewhile(lambda s: s is not self.statement, lab.sheet.backward)
+        definitions = {
+            lab.name(s.key): s.expr for s in above if s.key not in lab.judged.final and s.plain
+        }
+        return self._put_in(e, definitions, 60)
+
+    def product(self, factors: Iterable[tuple[Expr, int]]) -> Expr:
+        """Factors and divisors as one formula."""
+        return product(self.lab, list(factors))
+
+    def summed(self, terms: list[Expr]) -> Expr:
+        """Terms as one formula."""
+        e = terms[0]
+        for t in terms[1:]:
+            first, *rest = spine(t)
+            if t.op == "neg":
+                e = self.make("-", e, t.args[0])
+            elif first[0].op == "neg":
+                e = self.make("-", e, self.product([(first[0].args[0], 1), *rest]))
+            else:
+                e = self.make("+", e, t)
+        return e
+
+    def constant(self, value: float) -> Expr:
+        """A constant as the sheet would write it, or a number."""
+        size = abs(value)
+        found = self.lab.scalar(size, any_number=True)
+        e = found if found is not None else self.number(float(f"{size:.6g}"))
+        return e if value > 0 else self.make("neg", e)
+
+    def is_constant(self, e: Expr, value: float | None) -> bool:
+        """Is a formula this one number, up to what is printed of it?"""
+        if value is None:
+            return False
+        return all(
+            is_scalar(v) and abs(float(v) - value) <= 1e-5 * abs(value) for v in self.values(e)
+        )

@@ -1,0 +1,270 @@
+"""Factors lost, added or exchanged: what they are is asked of their values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tinygrad_edu.checking.formula import Expr, names_in, nodes
+from tinygrad_edu.checking.parts import Factors, is_word, kind_of_product, near
+from tinygrad_edu.checking.truth import is_scalar
+from tinygrad_edu.diagnosis import advice
+from tinygrad_edu.diagnosis import statements as say
+from tinygrad_edu.diagnosis.claims import Claim, Finding
+from tinygrad_edu.diagnosis.differences import Pair
+from tinygrad_edu.diagnosis.evidence import Case
+from tinygrad_edu.diagnosis.mistakes.scale import constants_in
+from tinygrad_edu.diagnosis.mistakes.slopes import (
+    derivative,
+    in_quotient,
+    instead_of,
+    lacking,
+    real_links,
+)
+from tinygrad_edu.diagnosis.mistakes.words import exchanged
+
+#: Names that do not count where another mistake is found beside them.
+_LESSER = ("constant_factor", "sign", "other")
+
+
+def differing(case: Case) -> Iterator[Finding]:
+    """Factors lost or added, the same kind wherever the formulas differ."""
+    pairs = case.pairs
+    if not pairs or any(p.kind != "factors" for p in pairs):
+        return
+    found = [_first(case, p) for p in pairs]
+    if any(f is None for f in found):
+        return
+    findings = [f for f in found if f is not None]
+    names = list(dict.fromkeys(f.mistake for f in findings))
+    weighty = [name for name in names if name not in _LESSER]
+    one = names if len(names) == 1 else weighty
+    claims = dict.fromkeys(c for f in findings for c in f.claims)
+    also = dict.fromkeys(c for f in findings for c in f.also)
+    advised = dict.fromkeys(f.advice for f in findings if f.advice)
+    yield Finding(
+        one[0] if len(one) == 1 else "other", tuple(claims), tuple(also), " ".join(advised)
+    )
+
+
+def _first(case: Case, p: Pair) -> Finding | None:
+    return next((f for f in _factor(case, p) if all(c.holds(case) for c in f.claims)), None)
+
+
+def _factor(case: Case, p: Pair) -> Iterator[Finding]:
+    lost, extra = ([f for f in part if not _constant(case, f[0])] for part in (p.lost, p.extra))
+    if not lost and not extra:
+        found = constants_in(case, p)
+        if found is not None:
+            yield found
+        return
+    numbers = all(is_scalar(case.lab.value(f)) for f, _ in (*p.lost, *p.extra))
+    if len(p.lost) == len(p.extra) == 1 and numbers and not (lost and extra):
+        yield Finding("other", (say.stands_for(p.extra[0][0], p.lost[0][0]),))
+    elif not extra:
+        yield from missing(case, lost, p)
+    elif not lost:
+        yield from _too_many(case, extra)
+    else:
+        yield from _exchanged(case, lost, extra)
+
+
+def _constant(case: Case, f: Expr) -> bool:
+    return case.roles.constant_number(f) and not case.lab.depends(f)
+
+
+def missing(case: Case, arrays: Factors, p: Pair) -> Iterator[Finding]:
+    """What factors are that the line leaves out."""
+    roles = case.roles
+    whole = case.product(arrays)
+    gone = _gone(case, p)
+    bare = [f.args[0] if f.op == "attribute" and f.extra == "T" else f for f, _ in arrays]
+    if _gain(case, bare):
+        yield Finding("batchnorm_missing_term", (*gone, say.is_gain(bare[0].extra[0])))
+    yield from _derivatives(case, whole, bare, arrays)
+    upstream = [f for f in bare if roles.is_gradient_name(f) or roles.is_gradient_like(f)]
+    kinds = [roles.role(f) for f in bare]
+    names = [f.extra[0] for f in bare if f.op == "name"]
+    if not upstream and any(r is not None and r.kind == "mask" for r in kinds):
+        yield Finding("dropout_mask_missing", (*gone, *(say.is_mask(n) for n in names[:1])))
+    for f, r in zip(bare, kinds, strict=True):
+        if r is not None and r.kind == "weight":
+            yield Finding("missing_weight_factor", gone, (say.is_weight(f.extra[0]),))
+    if upstream:
+        yield Finding("missing_upstream_factor", gone, tuple(_what_follows(case, upstream[0])))
+    yield from _by_place(case, whole, arrays, gone)
+
+
+def _gone(case: Case, p: Pair) -> tuple[Claim, ...]:
+    """What is missing, with its constant; of one term of several the term is told."""
+    factors = list(p.lost)
+    if abs(abs(p.coefficient) - 1) > 1e-9:
+        factors = [(case.constant(abs(1 / p.coefficient)), 1), *factors]
+    several = {2: say.lacks_both, 3: say.lacks_three}
+    lacks, differs = say.lacks(case.product(factors)), say.differs_in(p.b, p.a)
+    if not lacks.holds(case) and len(factors) in several and all(q > 0 for _, q in factors):
+        lacks = several[len(factors)](*(f for f, _ in factors))
+    if not lacks.holds(case):
+        return (differs,)
+    whole = p.a is case.differences.bare(case.line) or not differs.holds(case)
+    return (lacks,) if whole else (lacks, differs)
+
+
+def _gain(case: Case, bare: list[Expr]) -> bool:
+    """Is the only factor a gain that what was normalised is multiplied with?"""
+    if not case.roles.normalises() or len(bare) != 1 or bare[0].op != "name":
+        return False
+    key = bare[0].extra
+    if key not in case.roles.parameters or key in case.roles.matrices:
+        return False
+    return f"d{key[0]}" in case.lab.sheet.claims or case.roles.scales(key)
+
+
+def _derivatives(case: Case, whole: Expr, bare: list[Expr], arrays: Factors) -> Iterator[Finding]:
+    """The derivative of an activation among what is left out, or part of it."""
+    role = case.roles.role(whole)
+    if role is not None and role.kind == "derivative":
+        yield lacking(case, role.of)
+    for f, (_, power) in zip(bare, arrays, strict=True):
+        r = case.roles.role(f) if power > 0 else None
+        if r is not None and r.kind == "derivative":
+            yield lacking(case, r.of)
+
+
+def _what_follows(case: Case, f: Expr) -> Iterator[Claim]:
+    for key in case.lab.forward_keys:
+        if key != case.of and case.roles.computed(key):
+            claim = say.is_gradient(f, key[0])
+            if claim.holds(case):
+                yield claim
+                return
+
+
+def _by_place(
+    case: Case, whole: Expr, arrays: Factors, gone: tuple[Claim, ...]
+) -> Iterator[Finding]:
+    """What is left out by where it stands: a slope, a mask, a weight, what follows, an input."""
+    roles, of = case.roles, case.of
+    inside = next((k for f, q in arrays if q > 0 and (k := roles.contains_derivative(f))), None)
+    sloped = (x for x in real_links(case) if x.before == of and roles.slope_of(whole, x))
+    link = inside or next(sloped, None)
+    if link is not None:
+        yield Finding("missing_activation_derivative", (*gone, derivative(link)))
+    if any(e.op in (">", ">=", "<", "<=") for _, e in nodes(whole)):
+        yield Finding("missing_activation_derivative", gone, advice=advice.PASSED)
+    names = [f for f, _ in arrays if f.op == "name"]
+    if of not in roles.parameters or not any(_beside(case, f) for f, _ in arrays):
+        for f in names:
+            if f.extra in roles.parameters:
+                yield Finding("missing_weight_factor", gone, (say.is_weight(f.extra[0]),))
+    if any(roles.made_from(f.extra, of) for f in names):
+        yield Finding("missing_upstream_factor", gone)
+    yield Finding("missing_input_factor", gone)
+
+
+def _beside(case: Case, f: Expr) -> bool:
+    """Does a forward line multiply this with the very quantity the gradient is of?"""
+    own = case.lab.name(case.of)
+    for s in case.lab.sheet.forward:
+        for _, e in nodes(s.expr):
+            if kind_of_product(e) is not None:
+                inside = [x for a in e.args[:2] for _, x in nodes(a)]
+                if own in inside and f in inside:
+                    return True
+    return False
+
+
+def _too_many(case: Case, extra: Factors) -> Iterator[Finding]:
+    """What factors are that do not belong in the line."""
+    roles = case.roles
+    whole = case.product(extra)
+    gone = (say.too_many(whole),)
+    role = roles.role(whole)
+    if role is not None and role.kind == "derivative":
+        noun = say.is_derivative(whole, role.of.result, role.of.before[0])
+        yield Finding("extra_activation_derivative", (*gone, noun), advice=advice.ONCE)
+    links = case.lab.activations
+    activated = {link.after for link in links} | {
+        k for k in case.lab.forward_keys if roles.is_softmax(k)
+    }
+    for f, power in extra:
+        r = roles.role(f)
+        if power > 0 and r is not None and r.kind == "forward":
+            if r.of in activated:
+                yield Finding("extra_activation_derivative", gone)
+            elif any(r.of == link.before for link in links):
+                yield Finding(
+                    "multiplied_by_Z",
+                    gone,
+                    advice=advice.AT,
+                )
+        if r is not None and r.kind == "mask":
+            yield Finding("dropout_mask_missing", gone)
+    if roles.contains_derivative(whole) is not None or any(
+        names_in(f) & activated for f, _ in extra
+    ):
+        yield Finding("extra_activation_derivative", gone)
+    yield Finding("other", gone)
+
+
+def exchange(case: Case, extra: Factors, lost: Factors) -> Claim:
+    """Factors stand where others belong, said so that it can be read."""
+    whole = say.stands_for(case.product(extra), case.product(lost))
+    mine, right = [f for f, _ in extra], [f for f, _ in lost]
+    kinds = {
+        (2, 1): say.both_for_one, (1, 2): say.one_for_both, (2, 2): say.both_stand_for,
+    }  # fmt: skip
+    kind = kinds.get((len(mine), len(right)))
+    if kind is None or whole.holds(case) or any(q < 0 for _, q in (*extra, *lost)):
+        return whole
+    return kind(*mine, *right)
+
+
+def _exchanged(case: Case, lost: Factors, extra: Factors) -> Iterator[Finding]:
+    """Factors where others belong."""
+    roles = case.roles
+    x, y = case.product(extra), case.product(lost)
+    put = (exchange(case, extra, lost),)
+    ratio = roles.ratio(x, y)
+    if ratio is not None:
+        name = "sign" if near(ratio, -1) else "constant_factor"
+        yield Finding(name, (*put, say.is_times(x, case.constant(ratio), y)))
+    yield from exchanged(case, x, y)
+    yield from in_quotient(case, x, y)
+    for f, power in extra:
+        if (f, -power) in lost:
+            yield Finding("other", (say.divides(f) if power < 0 else say.multiplies(f),))
+    if any(power < 0 for _, power in (*lost, *extra)):
+        yield Finding("other", put)
+    words = len(extra) == len(lost) and all(is_word(f) for f, _ in (*extra, *lost))
+    up = [f for f, _ in lost if roles.is_gradient_name(f) or roles.is_gradient_like(f)]
+    other = [f for f, _ in extra if roles.is_gradient_like(f)]
+    if words and len(lost) == 2:
+        (f, _), (g, _), (h, _), (i, _) = *extra, *lost
+        yield Finding("wrong_layer_variable", (say.both_stand_for(f, g, h, i),))
+    if words or (len(lost) == len(extra) == 1 and up and other):
+        yield Finding("wrong_layer_variable", put)
+    inside = roles.contains_derivative(y)
+    if inside is not None:
+        yield from instead_of(case, inside, x, y, (x, y))
+    for link in real_links(case) if len(lost) == len(extra) == 1 else ():
+        if link.before == case.of and roles.slope_of(y, link):
+            yield Finding("wrong_derivative_formula", put, (derivative(link),))
+    bare = [f.args[0] if f.op == "attribute" and f.extra == "T" else f for f, _ in lost]
+    for found in _derivatives(case, y, bare, lost):
+        yield Finding(found.mistake, found.claims, put)
+    if up:
+        yield Finding("missing_upstream_factor", put)
+    yield Finding("other", put)
+
+
+def of_what_follows(case: Case) -> Iterator[Finding]:
+    """Times one known gradient, or one derivative, the whole line is right."""
+    if not case.fits:
+        return
+    for link in real_links(case):
+        yield Finding("missing_activation_derivative", (say.times(link.forms[0]), derivative(link)))
+    for key in case.lab.forward_keys:
+        if key != case.of and case.roles.computed(key) and np.any(case.gradient(key)[0]):
+            yield Finding("missing_upstream_factor", (say.times_gradient(key[0]),))

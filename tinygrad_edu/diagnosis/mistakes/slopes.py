@@ -1,0 +1,280 @@
+"""The derivative of an activation: another formula, another argument, once too often."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+from tinygrad_edu.checking.formula import Expr, names_in, nodes
+from tinygrad_edu.checking.links import Link
+from tinygrad_edu.checking.parts import (
+    ORDERED,
+    Factors,
+    all_factors,
+    product,
+    spine,
+    subproducts,
+)
+from tinygrad_edu.checking.sheet import Key
+from tinygrad_edu.checking.truth import is_scalar
+from tinygrad_edu.diagnosis import advice
+from tinygrad_edu.diagnosis import statements as say
+from tinygrad_edu.diagnosis.claims import Claim, Finding
+from tinygrad_edu.diagnosis.differences import chain
+from tinygrad_edu.diagnosis.evidence import Case
+from tinygrad_edu.diagnosis.mistakes.arrangement import changed
+
+
+def derivative(link: Link) -> Claim:
+    """What a link's derivative is."""
+    return say.derivative_is(link.result, link.before[0], link.forms[0])
+
+
+def lacking(case: Case, link: Link) -> Finding:
+    """The derivative of an activation is left out."""
+    claim = say.lacks_derivative(
+        say.symbol_of(case, link), link.before[0], link.result, link.forms[0]
+    )
+    return Finding("missing_activation_derivative", (claim,))
+
+
+def real_links(case: Case) -> list[Link]:
+    """The activations whose derivative is no constant."""
+    return [x for x in case.lab.activations if x.forms and x.forms[0].op != "number"]
+
+
+def in_quotient(case: Case, a: Expr, b: Expr) -> Iterator[Finding]:
+    """A part that gives way to itself times the derivative of an activation."""
+    for link in real_links(case):
+        if case.lab.same(case.make("*", a, link.forms[0]), b):
+            yield lacking(case, link)
+
+
+def at_site(case: Case) -> Iterator[Finding]:
+    """One part of the line lacks just the derivative of an activation."""
+    if case.fixed is None or case.edit is None or case.edit.first is not None:
+        return
+    a, b = chain(case.line, case.fixed)[-1]
+    if b.op == "name" and a.op != "number":
+        yield from in_quotient(case, a, b)
+
+
+def applied_twice(case: Case) -> Iterator[Finding]:
+    """A factor that is exactly the derivative of an activation, without which the line is right."""
+    for path, e in nodes(case.line) if case.computable else ():
+        if e.op != "*" or len(path) > 4:
+            continue
+        factors = spine(e)
+        for n in (1, 2):
+            for chosen in itertools.combinations(range(len(factors)), n):
+                gone = [factors[i] for i in chosen]
+                if n == len(factors) or any(power < 0 for _, power in gone):
+                    continue
+                whole = case.product(gone)
+                role = case.roles.role(whole)
+                if role is None or role.kind != "derivative":
+                    continue
+                kept = case.product(f for i, f in enumerate(factors) if i not in chosen)
+                if case.right(case.without(path, kept)):
+                    noun = say.is_derivative(whole, role.of.result, role.of.before[0])
+                    yield Finding(
+                        "extra_activation_derivative",
+                        (noun, say.without(whole)),
+                        advice=advice.ONCE,
+                    )
+                    yield Finding("extra_activation_derivative", (say.without(whole),))
+
+
+def arguments(case: Case) -> Iterator[Finding]:
+    """A derivative taken at something else."""
+    for p in case.pairs:
+        if p.kind != "factors" or len(p.extra) + len(p.lost) > 4:
+            continue
+        mine, right = (
+            sorted({e for f, _ in part for _, e in nodes(f) if e.op == "name"}, key=_number)
+            for part in (p.extra, p.lost)
+        )
+        for a, b in itertools.product(mine, right):
+            if a is not b and case.varies(a):
+                yield from _argument(case, a, b)
+
+
+def _number(e: Expr) -> int:
+    return e.number
+
+
+def _argument(case: Case, a: Expr, b: Expr) -> Iterator[Finding]:
+    """The part of the line that would be a derivative, taken at b instead of a."""
+    parts = [e for _, e in nodes(case.line)]
+    parts += [x for e in parts if e.op == "*" for x in subproducts(case.lab, e)]
+    for e in parts:
+        if e.op in ("name", "number") or a not in [x for _, x in nodes(e)]:
+            continue
+        put = case.lab.formulas.substituted(e, {a: b})
+        role = case.roles.role(put)
+        if role is not None and role.kind == "derivative":
+            at = say.right_at(b, a, e, role.of.result)
+            yield Finding(_place(case, role.of, a.extra), (at,), (derivative(role.of),))
+            return
+
+
+def _place(case: Case, link: Link, used: Key) -> str:
+    """Is a quantity another layer's, or only another point?"""
+    mine = used in (link.before, link.after, link.within)
+    if not mine and not case.roles.is_gradient_name(case.lab.name(used)):
+        for other in case.lab.activations:
+            if other.before != link.before and used in (other.before, other.after):
+                return "derivative_at_wrong_layer"
+    return "derivative_at_wrong_point"
+
+
+def activated(case: Case) -> Iterator[Finding]:
+    """The activation applied to a gradient, where its derivative is to be multiplied with it."""
+    lab = case.lab
+    for link in lab.activations:
+        made = next((s for s in lab.sheet.forward if s.key == link.after), None)
+        if link.before != case.of or made is None or not link.forms:
+            continue
+        inner = lab.name(link.before)
+        for path, e in nodes(case.line):
+            if e.op in ("name", "number") or len(path) > 4:
+                continue
+            for _, u in nodes(e):
+                if u is e or u is inner or not case.varies(u):
+                    continue
+                if lab.same(lab.formulas.substituted(made.expr, {inner: u}), e):
+                    new = case.make("*", u, link.forms[0])
+                    claims = (say.is_activation(e, u), say.with_for(new, e))
+                    yield Finding("g_instead_of_gprime", claims, (derivative(link),))
+
+
+def inverted(case: Case) -> Iterator[Finding]:
+    """The derivative of an activation as a divisor."""
+    for p in case.pairs:
+        for f, power in p.lost if p.kind == "factors" else ():
+            role = case.roles.role(f) if (f, -power) in p.extra else None
+            if role is not None and role.kind == "derivative":
+                noun = say.is_derivative(f, role.of.result, role.of.before[0])
+                yield Finding("wrong_derivative_formula", (noun, say.divides(f)))
+
+
+def other_formula(case: Case) -> Iterator[Finding]:
+    """Something else where the derivative of an activation belongs."""
+    yield from inverted(case)
+    for p in case.pairs:
+        if p.kind == "factors" and p.lost and (p.extra or p.kept):
+            yield from _with_kept(case, p.lost, p.extra, p.kept)
+    if case.fixed is None or case.edit is None or case.edit.first is not None:
+        return
+    steps = chain(case.line, case.fixed)
+    for x, y in reversed(steps):
+        role = case.roles.role(y)
+        if role is not None and role.kind == "derivative":
+            yield from instead_of(case, role.of, x, y, steps[-1])
+            return
+
+
+def _with_kept(case: Case, lost: Factors, extra: Factors, kept: Factors) -> Iterator[Finding]:
+    """Factors kept may be part of the derivative: ``a`` where ``a * (1 - a)`` belongs."""
+    small = [(f, q) for f, q in kept if f.op != "number"]
+    for n in (0, 1, 2):
+        for chosen in itertools.combinations(small, n):
+            if not extra and not chosen:
+                continue
+            whole = case.product([*lost, *chosen])
+            role = case.roles.role(whole)
+            if role is None or role.kind != "derivative":
+                continue
+            x = case.inlined(case.product([*extra, *chosen]))
+            if x.op != "number":
+                yield from instead_of(case, role.of, x, whole, (x, whole))
+
+
+def instead_of(
+    case: Case, link: Link, x: Expr, y: Expr, site: tuple[Expr, Expr]
+) -> Iterator[Finding]:
+    """`x` stands where the derivative `y` of a link belongs; they differ in the parts of `site`."""
+    if is_scalar(case.lab.value(x)) and not case.lab.depends(x):
+        return
+    a, b = site
+    right = derivative(link)
+    put: tuple[Claim, ...] = (say.stands_for(x, y),)
+    if not put[0].holds(case):
+        put = changed(case)
+    if a.op == "name" and b.op == "name" and x is not a:
+        at = say.right_at(b, a, x, link.result)
+        yield Finding(_place(case, link, a.extra), (at,), (right,))
+    if case.lab.same(x, case.lab.name(link.before)) and link.before != link.after:
+        yield Finding("multiplied_by_Z", put, (right,), advice.AT)
+    was = case.roles.role(x)
+    if was is not None and was.kind == "derivative" and was.of is not link:
+        noun = say.is_derivative(x, was.of.result, was.of.before[0])
+        yield Finding("derivative_at_wrong_layer", (noun, *put), (right,))
+    for e in [case.lab.name(link.before), *(e for _, e in nodes(x))]:
+        if e is not x and e.op != "number" and say.is_activation(x, e).holds(case):
+            yield Finding("g_instead_of_gprime", (say.is_activation(x, e), *put), (right,))
+    for g in say.forms_of(case, link):
+        yield Finding(
+            "derivative_of_other_activation", (say.other_derivative(x, g), *put), (right,)
+        )
+    yield from _argument_or_formula(case, link, x, y, put)
+
+
+def _argument_or_formula(
+    case: Case, link: Link, x: Expr, y: Expr, put: tuple[Claim, ...]
+) -> Iterator[Finding]:
+    """The right derivative at another point, or another formula of the right quantities."""
+    right = derivative(link)
+    factors = all_factors(x)
+    rest = [f for f in factors if not case.roles.is_gradient_name(f[0])]
+    if rest and len(rest) < len(factors) and case.lab.same(product(case.lab, rest), y):
+        return  # a right share of a sum
+    gradients = [e for _, e in nodes(x) if case.roles.is_gradient_name(e)]
+    if x.op != "name" and not link.masking and gradients:
+        yield Finding("derivative_at_wrong_point", put, (right,))
+    names = names_in(x)
+    if x.op in ORDERED and y.op in ORDERED:
+        if names == names_in(y) or names <= {link.before, link.within}:
+            yield Finding("relu_mask_boundary", put, (right,))
+    for form, inner in say.patterns(case, link):
+        for _, u in nodes(x):
+            if u is inner or u.op == "number" or not case.varies(u):
+                continue
+            if case.lab.same(case.lab.formulas.substituted(form, {inner: u}), x):
+                kind = (
+                    _place(case, link, u.extra) if u.op == "name" else "derivative_at_wrong_point"
+                )
+                yield Finding(kind, (say.form_at(x, link.result, u), *put), (right,))
+    for used in sorted(names):
+        for own in sorted({link.before, link.within} - {used}):
+            at = say.right_at(case.lab.name(own), case.lab.name(used), x, link.result)
+            yield Finding(_place(case, link, used), (at,), (right,))
+    if names & {link.before, link.within}:
+        yield Finding("wrong_derivative_formula", put, (right,))
+
+
+def local(case: Case) -> Iterator[Finding]:
+    """The gradient of what follows is right, the derivative it is multiplied with is not."""
+    pairs = case.pairs
+    if len(pairs) == 1 and pairs[0].kind == "factors" and not (pairs[0].lost and pairs[0].extra):
+        return  # a factor too many or too few
+    _, factors = case.differences.factors(case.line)
+    for key in case.lab.forward_keys if len(factors) > 1 else ():
+        if not case.elementwise(key):
+            continue
+        gradient = case.gradient(key)
+        for at, (f, power) in enumerate(factors):
+            if power < 0 or case.ratio(case.values(f), gradient) is None:
+                continue
+            rest = [x for i, x in enumerate(factors) if i != at]
+            arrays = [k for x, _ in rest for k in names_in(x) if case.lab.depends(case.lab.name(k))]
+            if arrays and all(map(case.made_of, arrays)):
+                whole = case.product(rest)
+                yield Finding(
+                    "wrong_derivative_formula",
+                    (
+                        say.is_gradient(f, key[0]),
+                        say.not_derivative(whole, key[0], case.of[0]),
+                    ),
+                    (say.read_often(case.of[0], case.uses()),),
+                )

@@ -1,0 +1,78 @@
+"""One name for another: a gradient for a value, another layer's, an unmasked one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tinygrad_edu.checking.formula import Expr, names_in, nodes
+from tinygrad_edu.checking.parts import is_word, near
+from tinygrad_edu.diagnosis import advice
+from tinygrad_edu.diagnosis import statements as say
+from tinygrad_edu.diagnosis.claims import Claim, Finding
+from tinygrad_edu.diagnosis.evidence import Case
+from tinygrad_edu.diagnosis.mistakes.slopes import in_quotient
+
+
+def bias_from_weight(case: Case) -> Iterator[Finding]:
+    """A bias' gradient made of the gradient of a weight, by name or by formula."""
+    weights = [k for k in sorted(case.roles.matrices) if k in case.roles.parameters]
+    for _, e in nodes(case.line) if case.is_bias() else ():
+        if e.op in ("number", "slice", "tuple"):
+            continue
+        for key in weights:
+            claim = case.lab.sheet.claims.get(e.extra[0]) if e.op == "name" else None
+            if (claim is not None and (claim.of, 0) == key) or say.is_gradient(e, key[0]).holds(
+                case
+            ):
+                yield Finding(
+                    "bias_from_weight_gradient",
+                    (say.is_gradient(e, key[0]), say.is_weight(key[0])),
+                    advice=advice.BIAS,
+                )
+
+
+def replaced(case: Case) -> Iterator[Finding]:
+    """The same word for another wherever line and correction differ."""
+    found = _swap(case)
+    if found is None:
+        return
+    a, b = found
+    x, y = (e.args[0] if e.op in ("attribute", "index") else e for e in found)
+    if x.op != "name" or y.op != "name":
+        return
+    roles = case.roles
+    put: Claim = say.stands_for(a, b)
+    also: tuple[Claim, ...] = (say.matmul_more(), say.matmul_less())
+    if any(p.coefficient < 0 for p in case.pairs):
+        also = (say.sign_too(), *also)
+    for mask in roles.masks:
+        yield Finding("dropout_mask_missing", (put, say.unmasked(x, y, mask[0])))
+    was, now = roles.role_of_name(x.extra), roles.role_of_name(y.extra)
+    if was.kind in ("gradient", "scratch") and now.kind in ("weight", "given", "forward"):
+        yield Finding("gradient_instead_of_parameter", (put, say.of_backward(x, y)), also)
+    yield from in_quotient(case, a, b)
+    yield Finding("other" if x is y else "wrong_layer_variable", (put,), also)
+
+
+def _swap(case: Case) -> tuple[Expr, Expr] | None:
+    """The one word that stands for one other in all pairs; None where there is more."""
+    pairs = case.pairs
+    if not pairs or any(
+        p.kind != "factors"
+        or len(p.extra) != 1
+        or len(p.lost) != 1
+        or not near(abs(p.coefficient), 1)
+        for p in pairs
+    ):
+        return None
+    swaps = {(p.extra[0], p.lost[0]) for p in pairs}
+    (a, power), (b, other) = next(iter(swaps))
+    if len(swaps) != 1 or power != other:
+        return None
+    return (a, b) if all(is_word(e) or e.op == "index" for e in (a, b)) else None
+
+
+def exchanged(case: Case, x: Expr, y: Expr) -> Iterator[Finding]:
+    """A name where a function of it belongs."""
+    if y.op == "call" and x in y.args and x.op == "name" and names_in(y):
+        yield Finding("wrong_layer_variable", (say.stands_for(x, y),))
