@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from fresh import FRESH, judged
 from mutants import mutants, nets
 from said import of_text
 from test_checking_sheets import NET
@@ -42,6 +43,21 @@ def test_no_sentence_about_a_mutant_is_false_on_other_numbers(seed):
     said = [of_text(mutant.text, f"net {seed}") for mutant in some]
     assert [problem for _, problems in said for problem in problems] == []
     assert sum(counts["claims"] for counts, _ in said) >= len(said)
+
+
+#: Named, and the correction further from the learner's line than the shortest.
+FAR = {"skipgram_negative"}
+
+
+@pytest.mark.parametrize("sheet", [
+    pytest.param(sheet, marks=() if i % 5 == 0 else pytest.mark.slow, id=sheet.name)
+    for i, sheet in enumerate(FRESH)
+])  # fmt: skip
+def test_forms_nobody_had_in_mind_are_named_and_corrected_and_nothing_false_is_said(sheet):
+    named, near, said = judged(sheet)
+    assert named, said
+    assert near or sheet.name in FAR, said
+    assert of_text(sheet.text, sheet.name)[1] == []
 
 
 def test_every_mistake_has_one_name_a_meaning_and_an_example():

@@ -159,6 +159,10 @@ def _written(
     if name == "power_constant":
         return make("**", x[0], number(options["n"]))
     if name in ("sum", "mean", "max", "min", "prod"):
+        if name == "sum" and not options.get("keepdims"):
+            product = _matrix_vector(lab, x[0], options.get("axis"))
+            if product is not None:
+                return product
         given = {}
         if options.get("axis") is not None:
             given["axis"] = _axis(lab, options["axis"])
@@ -193,6 +197,22 @@ def _written(
         }
         return call({"absolute": "abs"}.get(name, name), *x, **given)
     return _opaque(lab)
+
+
+def _matrix_vector(lab: Lab, e: Expr, axis: Any) -> Expr | None:
+    """``sum(X * v[:, None], axis=0)`` as ``X.T @ v``, and ``sum(X * v, axis=1)`` as ``X @ v``."""
+    if e.op != "*" or axis not in (0, 1, -1, -2):
+        return None
+    for matrix, vector in (e.args, e.args[::-1]):
+        if np.ndim(lab.value(matrix)) != 2:
+            continue
+        first = axis in (0, -2)
+        if vector.op == "index" and first and np.ndim(lab.value(vector.args[0])) == 1:
+            if np.shape(lab.value(vector))[1:] == (1,):
+                return lab.formulas.make("@", _transposed(lab, matrix), vector.args[0])
+        if not first and np.ndim(lab.value(vector)) == 1:
+            return lab.formulas.make("@", matrix, vector)
+    return None
 
 
 def _is(e: Expr, n: float) -> bool:

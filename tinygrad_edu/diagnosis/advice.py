@@ -24,7 +24,9 @@ CLASSES = (
     "A softmax belongs over the axis of the classes; for the forward pass as it stands, the "
     "gradient is the corrected line."
 )
-NORMALISED = "What is normalised reaches the cost through the mean and the deviation as well."
+NORMALISED = (
+    "What is normalised reaches the cost through the numbers it is normalised with as well."
+)
 UPDATE = "An update belongs below all lines that read the weight."
 
 #: All of them.

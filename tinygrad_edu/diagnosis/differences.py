@@ -96,7 +96,7 @@ class Differences:
 
     def _factors_of(self, parts: Factors) -> tuple[float, Factors]:
         constant, found = 1.0, []
-        for part, power in parts:
+        for part, power in itertools.chain.from_iterable(map(_singly, parts)):
             c, inside = 1.0, [(part, 1)]
             if power > 0 or part.op in ("*", "number"):
                 c, inside = self.factors(part)
@@ -108,7 +108,7 @@ class Differences:
 
     def terms(self, e: Expr, keep: bool = False) -> list[Term]:
         """The terms of a sum; to `keep`, a bracket that line and correction both have is one."""
-        e = self.bare(e)
+        whole, e = e, self.bare(e)
         if e.op == "neg":
             return [self._turned(t) for t in self.terms(e.args[0], keep)]
         if e.op in ("+", "-"):
@@ -116,7 +116,7 @@ class Differences:
             if e.op == "-":
                 right = [self._turned(t) for t in right]
             return left + right
-        return [Term(*self.factors(e), e)]
+        return [Term(*self.factors(e), whole)]
 
     def _inner_terms(self, e: Expr, keep: bool) -> list[Term]:
         bare = self.bare(e)
@@ -348,6 +348,14 @@ def _how_much(pairs: list[Pair]) -> tuple[bool, int]:
     """How much these differences are: nothing kept is the most."""
     whole = any(p.kind == "whole" for p in pairs)
     return whole, sum(len(p.lost) + len(p.extra) + (p.coefficient != 1) for p in pairs)
+
+
+def _singly(factor: tuple[Expr, int]) -> Factors:
+    """A divisor ``p**2`` as p, divided by twice."""
+    e, power = factor
+    if power < 0 and e.op == "**" and e.args[1].op == "number" and e.args[1].extra in (2, 3, 4):
+        return [(e.args[0], power)] * int(e.args[1].extra)
+    return [factor]
 
 
 def _new_or_whole(part: Expr) -> bool:

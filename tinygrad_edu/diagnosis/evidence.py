@@ -185,14 +185,16 @@ class Case:
     @cached_property
     def penalty(self) -> Numbers | None:
         """The gradient of the penalty on this parameter; None where the cost has none."""
-        if not self.penalty_terms:
-            return None
+        return self.penalty_of(self.penalty_terms) if self.penalty_terms else None
+
+    def penalty_of(self, terms: list[Expr]) -> Numbers | None:
+        """The gradient of terms of the cost in this parameter alone."""
         shares: Numbers = []
         for i, truth in zip(self.points, self.truths, strict=True):
             known = self.lab.points[i].graph.values
             own = known[self.of]
             total: Any = 0.0
-            for term in self.penalty_terms:
+            for term in terms:
                 try:
                     value = Evaluator(known).value(term)
                 except Uncomputable:

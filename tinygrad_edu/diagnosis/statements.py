@@ -219,16 +219,24 @@ def differs_in(case: Case, y: Expr, x: Expr) -> bool:
 
 @claim("The term {t} is missing.")
 def lacks_term(case: Case, t: Expr) -> bool:
-    return plus.test(case, t) or any(
-        _same_terms(case, p.lost, t) for p in _pairs(case) if p.kind == "terms"
+    return plus.test(case, t) or (
+        _written(case.fixed, t)
+        and any(_same_terms(case, p.lost, t) for p in _pairs(case) if p.kind == "terms")
     )
 
 
 @claim("The term {t} is too many.")
 def extra_term(case: Case, t: Expr) -> bool:
-    return case.equal(case.total([case.line, case.make("neg", t)]), case.truths) or any(
-        _same_terms(case, p.extra, t) for p in _pairs(case) if p.kind == "terms"
+    return case.equal(case.total([case.line, case.make("neg", t)]), case.truths) or (
+        _written(case.line, t)
+        and any(_same_terms(case, p.extra, t) for p in _pairs(case) if p.kind == "terms")
     )
+
+
+def _written(line: Expr | None, t: Expr) -> bool:
+    """Is a term, its sign apart, a part of a line?"""
+    unsigned = t.args[0] if t.op == "neg" else t
+    return line is not None and any(e is unsigned for _, e in nodes(line))
 
 
 @claim("{x} has the wrong sign: with {y} the line is right.")
@@ -359,7 +367,11 @@ def has_penalty(case: Case, term: Expr, w: str) -> bool:
 
 @claim("Its share {share} is missing.")
 def share_missing(case: Case, share: Expr) -> bool:
-    return is_share(share).holds(case) and plus.test(case, share)
+    """Of the whole penalty, or of one of its terms."""
+    one = [case.penalty_of([term]) for term in case.penalty_terms]
+    total = case.total([share])
+    shares = [case.penalty, *one]
+    return plus.test(case, share) and any(s is not None and case.equal(total, s) for s in shares)
 
 
 @claim("Its share of the gradient is {share}.")
@@ -548,10 +560,7 @@ def is_normalised(case: Case, q: str) -> bool:
 
 @claim("{w} is a weight of the forward pass.")
 def is_weight(case: Case, w: str) -> bool:
-    return any(
-        key in case.roles.matrices or (key in case.roles.parameters and key != case.of)
-        for key in case.keys(w)
-    )
+    return any(key in case.roles.matrices for key in case.keys(w))
 
 
 @claim("{e} is the gradient of {q}, but for a constant.")

@@ -33,6 +33,13 @@ def penalty(case: Case) -> Iterator[Finding]:
     rest = case.minus(case.lines, data)
     if text is not None:
         yield Finding("missing_reg_term", (has, say.share_missing(text)))
+    if len(case.penalty_terms) > 1:
+        for term in case.penalty_terms:
+            part = _written(case, case.penalty_of([term]) or [])
+            if part is not None:
+                yield Finding(
+                    "missing_reg_term", (say.has_penalty(term, name), say.share_missing(part))
+                )
     is_share = () if text is None else (say.is_share(text),)
     ratio = case.ratio(rest, share)
     if ratio is not None and near(ratio, -1):
@@ -85,7 +92,9 @@ def _meant(case: Case, terms: list[Expr]) -> bool:
 
 def _written(case: Case, share: Numbers) -> Expr | None:
     """The penalty's share in the learner's names: terms of the rule, else of the correction."""
-    for whole in (*case.rules, *([case.fixed] if case.fixed is not None else [])):
+    for whole in (
+        () if not share else (*case.rules, *([case.fixed] if case.fixed is not None else []))
+    ):
         terms = summands(case.lab, whole)
         for n in (1, 2):
             for chosen in itertools.combinations(terms, n):
