@@ -71,6 +71,12 @@ def by_hand(Z: Any) -> dict[str, Any]:
     return {"dZ": 2 * Z}
 
 
+def by_itself(numbers: Any) -> Any:
+    """A cost and its gradient, as a learner writes them."""
+    w = np.array(numbers["w"])
+    return np.sum(w * w), {"w": 2 * w}
+
+
 def stop(run: Run) -> None:
     """A callback: two steps are enough."""
     run.stop = run.position.step >= 2
@@ -198,6 +204,7 @@ CALLS: dict[str, list[Callable[[], Call]]] = {
         lambda: (tg.check_function, [lambda w: {"dw": 2 * w}, square], {"w": [1.0, 2.0]}),
         lambda: (lambda back, J: tg.check_function(lambda w: back, J), [{"dw": 2.0}, cost()], {}),
     ],
+    "check_code": [lambda: (tg.check_code, [by_itself, {"w": [[1.0, 2, 3]]}], {})],
     "load_sheet": [lambda: (tg.load_sheet, ["a.sheet"], {"data": {"X": X}})],
     "check_sheet": [
         lambda: (tg.check_sheet, ["a.sheet"], {"data": {"w": [[1.0, 2, 3]]}, "convention": "auto"}),
@@ -342,7 +349,8 @@ CALLS: dict[str, list[Callable[[], Call]]] = {
 }  # fmt: skip
 #: What holds results, is an error, or a text: nobody hands anything to it.
 HELD = {
-    "Batch", "Collapsed", "Dataset", "GradError", "Rule", "SheetError", "SheetReport", "Value",
+    "Batch", "CodeReport", "Collapsed", "Dataset", "GradError", "Rule", "SheetError",
+    "SheetReport", "Value",
     "__version__",
 }  # fmt: skip
 #: Calls that draw or read a file at every turn: fewer of them.

@@ -20,7 +20,7 @@ PACKAGE = ROOT / "tinygrad_edu"
 #: each other, except that rules, a lower landing of the fourth step, may be used by the others.
 STEPS = {
     "core": 0, "calculus": 1, "rules": 2, "program": 3, "checking": 3, "diagnosis": 3.2,
-    "drawing": 3, "nn": 3, "lecture": 4, "cli": 5, "__main__": 6,
+    "drawing": 3, "nn": 3, "tracing": 4, "lecture": 4, "cli": 5, "__main__": 6,
 }  # fmt: skip
 #: Files that stand above their room: what is reported of a sheet holds its diagnosis.
 ABOVE = {

@@ -60,6 +60,9 @@ if TYPE_CHECKING:
         Batch, Comparison, SheetError, SheetReport, assert_derivation, check_function,
         check_sheet, check_sheets, check_text, compare, load_sheet,
     )  # fmt: skip
+    from tinygrad_edu.tracing import (
+        CodeReport, check_code,
+    )  # fmt: skip
     from tinygrad_edu.drawing import (
         draw, render,
     )  # fmt: skip
@@ -89,6 +92,9 @@ _ROOMS = {
         "Batch", "Comparison", "SheetError", "SheetReport", "assert_derivation",
         "check_function", "check_sheet", "check_sheets", "check_text", "compare", "load_sheet",
     ),
+    "tinygrad_edu.tracing": (
+        "CodeReport", "check_code",
+    ),
     "tinygrad_edu.drawing": (
         "draw", "render",
     ),
@@ -102,9 +108,9 @@ _ROOMS = {
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
-    "Batch", "Collapsed", "Comparison", "Derivation", "GradError", "Program", "Rule",
+    "Batch", "CodeReport", "Collapsed", "Comparison", "Derivation", "GradError", "Program", "Rule",
     "SheetError", "SheetReport", "Value", "__version__", "abs", "absolute", "add", "arctan",
-    "assert_derivation", "binary_cross_entropy", "broadcast_to", "check_function",
+    "assert_derivation", "binary_cross_entropy", "broadcast_to", "check_code", "check_function",
     "check_gradients", "check_sheet", "check_sheets", "check_text", "clip", "collapse", "compare",
     "compile",
     "concatenate", "cos", "cosh", "cross_entropy", "cumsum", "debug_nans", "derive", "divide",

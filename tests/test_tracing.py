@@ -1,0 +1,138 @@
+"""A learner's own code, as it stands: followed, judged, the line named, corrected."""
+
+from __future__ import annotations
+
+import random
+import sys
+import threading
+
+import numpy as np
+import pytest
+from code_mutants import EXPECTED, loaded, outcome, right_text, text_of
+
+import tinygrad_edu as tg
+
+RNG = np.random.default_rng(5)
+NUMBERS = {"W": RNG.normal(size=(2, 3)), "b": RNG.normal(size=(2, 1))}
+X, Y = RNG.normal(size=(3, 5)), RNG.normal(size=(2, 5))
+
+
+def piece_report(text, tmp_path):
+    """The report on a piece of code, from a file of its own."""
+    path = tmp_path / "learner.py"
+    path.write_text(text, encoding="utf-8")
+    names = loaded(text, str(path))
+    return tg.check_code(names["run"], names["numbers"]())
+
+
+def mistaken(numbers):
+    W, b = numbers["W"], numbers["b"]
+    Z = W @ X + b
+    A = np.tanh(Z)
+    cost = np.sum((A - Y) ** 2) / 2
+    dZ = (A - Y) * (1 - Z**2)
+    return cost, {"dW": dZ @ X.T, "db": dZ.sum(axis=1, keepdims=True)}
+
+
+@pytest.mark.parametrize("piece", [
+    "cs231n_two_layer", "cs231n_layers_batchnorm", "makemore_manual", "min_char_rnn",
+])  # fmt: skip
+def test_right_code_is_not_accused(piece, tmp_path):
+    report = piece_report(text_of(piece), tmp_path)
+    assert report.ok
+    assert report.followed
+    assert report.lines == []
+
+
+@pytest.mark.parametrize("piece", [p for p in EXPECTED if EXPECTED[p]["mistakes"]])
+def test_of_a_piece_put_right_every_gradient_is_right(piece, tmp_path):
+    assert piece_report(right_text(piece), tmp_path).ok
+
+
+@pytest.mark.parametrize("piece", [
+    "dlai_L_model", "rnn_class_dc", "micrograd_assign", "step_updated_weights",
+    pytest.param("dlai_gradcheck_n", marks=pytest.mark.slow),
+])  # fmt: skip
+def test_the_mistaken_line_is_named_and_the_correction_makes_all_gradients_right(piece, tmp_path):
+    report = piece_report(text_of(piece), tmp_path)
+    wrong = [g["name"] for g in report.gradients if g["verdict"] == "wrong"]
+    assert sorted(wrong) == sorted(EXPECTED[piece]["wrong"])
+    lines = [mistake["line"] for mistake in EXPECTED[piece]["mistakes"]]
+    named = [line["line"] for line in report.lines]
+    assert all(any(abs(n - line) <= 1 for line in lines) for n in named)
+    (corrected,) = report.corrected.values()
+    names = loaded(corrected)
+    right = loaded(right_text(piece))
+    assert outcome(names, names["numbers"]())[0] == outcome(right, right["numbers"]())[0]
+    for name, g in outcome(right, right["numbers"]())[1].items():
+        np.testing.assert_allclose(outcome(names, names["numbers"]())[1][name], g, atol=1e-9)
+
+
+def test_a_line_says_where_it_is_what_is_wrong_and_how_it_would_be_right():
+    report = tg.check_code(mistaken, NUMBERS)
+    (line,) = report.lines
+    assert line["source"] == "dZ = (A - Y) * (1 - Z**2)"
+    assert line["diagnosis"] == {
+        "mistake": "derivative_at_wrong_point",
+        "explanation": "dZ is wrong, and everything else that is wrong follows from it. "
+        "It is A, not Z.",
+        "correction": "dZ = (A - Y) * (1 - A**2)",
+    }
+    assert line["source"][line["column"] - 5 - 0 : line["end_column"] - 5] == "Z"
+    assert {g["name"]: g["verdict"] for g in report.gradients} == {"W": "wrong", "b": "wrong"}
+    assert "correct: dZ = (A - Y) * (1 - A**2)" in str(report)
+    assert "<ins>A</ins>" in report.to_html()
+
+
+def test_of_several_numbers_those_without_a_gradient_are_remarked_on():
+    def run(numbers):
+        w, c = numbers["w"], numbers["c"]
+        return (w * c - 1.0) ** 2, {"w": 2 * (w * c - 1.0) * c}
+
+    report = tg.check_code(run, {"w": 0.3, "c": 1.7})
+    assert report.ok
+    assert report.remarks == ["no gradient of c is returned"]
+
+
+def test_what_cannot_be_followed_is_told_and_never_judged():
+    def run(numbers):
+        w = numbers["w"]
+        hidden = np.array([float(str(x)) for x in w])
+        return np.sum(hidden**2), {"w": 3 * w}
+
+    report = tg.check_code(run, {"w": np.array([0.5, -1.5])})
+    assert not report.followed
+    assert not report.ok
+    assert report.exit_code == 2
+    assert report.gradients[0]["verdict"] == "unchecked"
+    assert "could not be followed" in report.remarks[0]
+
+
+def test_nothing_outside_the_run_is_touched_and_an_error_leaves_nothing_behind():
+    before = {name: vars(module).copy() for name, module in (("np", np), ("random", random))}
+    seen = []
+
+    def elsewhere():
+        seen.append(type(np.zeros(2)))
+
+    def run(numbers):
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        thread.join()
+        raise RuntimeError("stop")
+
+    modules = set(sys.modules)
+    with pytest.raises(tg.GradError, match=r"run raised RuntimeError: stop \(line \d+\)"):
+        tg.check_code(run, {"w": 1.0})
+    assert vars(np) == before["np"]
+    assert vars(random) == before["random"]
+    assert set(sys.modules) == modules
+    assert set(seen) <= {np.ndarray}
+
+
+def test_a_run_that_returns_something_else_is_an_error_that_says_what_to_return():
+    def run(numbers):
+        return numbers["w"]
+
+    with pytest.raises(tg.GradError, match=r'must return \(cost, \{"W1": dW1'):
+        tg.check_code(run, {"w": 1.0})

@@ -1,0 +1,178 @@
+"""The lines to blame, as they are reported: where, of what, how often, called from where."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.checking.rows import Diagnosis
+from tinygrad_edu.tracing.edits import targets_of
+from tinygrad_edu.tracing.mistakes import named, target_text
+from tinygrad_edu.tracing.ranking import Ranking, Suspect
+from tinygrad_edu.tracing.report import CodeLine
+from tinygrad_edu.tracing.search import Correction
+from tinygrad_edu.tracing.study import Study
+
+#: Other corrections that are shown.
+_ALTERNATIVES = 3
+
+
+def corrected_text(correction: Correction) -> str:
+    """The learner's own line, changed; of a statement moved or added the lines it becomes."""
+    statement, edit = correction.place.statement, correction.edits[0]
+    old = correction.place.scope.unit.text.split("\n")
+    new = correction.text.split("\n")
+    if edit.kind == "insert":
+        anchor = edit.node[edit.new[0] - 1]
+        return str(new[anchor.end_lineno].strip())
+    if edit.kind == "move":
+        mine = old[statement.lineno - 1 : statement.end_lineno]
+        return "\n".join([mine[0].strip(), *mine[1:]])
+    changed = [
+        b for i, (a, b) in enumerate(zip(old, new), 1)
+        if a != b and statement.lineno <= i <= statement.end_lineno
+    ]  # fmt: skip
+    return "\n".join(text.strip() for text in changed if text.strip())
+
+
+def blamed(study: Study, correction: Correction, others: Sequence[Correction]) -> CodeLine:
+    """A line with its correction, and with others that are equally right."""
+    statement, unit = correction.place.statement, correction.place.scope.unit
+    mistake, why = named(correction.edits[0], statement)
+    of = target_text(statement)
+    told = f"{of} is wrong, and everything else that is wrong follows from it." if targets_of(
+        statement) else ""  # fmt: skip
+    if correction.edits[0].kind == "insert":
+        told = ""
+    alternatives = []
+    best = correction.cost
+    for other in others:
+        if other.cost <= best + 0.5 and other.natural == correction.natural:
+            text = corrected_text(other)
+            if (other.line, text) not in alternatives:
+                alternatives.append((other.line, text))
+    column, end = _columns(correction)
+    return CodeLine(
+        file=unit.file,
+        line=correction.line,
+        column=column,
+        end_column=end,
+        source=unit.text.split("\n")[correction.line - 1].strip(),
+        of=of,
+        iterations=_changed(study, correction),
+        called_from=_caller(study, unit.file, statement),
+        diagnosis=Diagnosis(mistake, f"{told} {why}".strip(), corrected_text(correction) or None),
+        alternatives=tuple(alternatives[:_ALTERNATIVES]),
+    )
+
+
+def suspected(study: Study, ranking: Ranking, suspect: Suspect, alone: bool) -> CodeLine:
+    """A line that can be blamed, but for which no correction was found."""
+    unit, statement = study.statements[suspect.statement]
+    of = target_text(statement)
+    names = ", ".join(suspect.of or study.wrong)
+    if suspect.empty:
+        why = f"{of} is never added to, or not with what belongs there: a share never arrives here."
+    elif alone:
+        why = f"{of} is wrong: other numbers here would make all gradients right."
+    else:
+        why = f"{of} is wrong: other numbers here would make {names} right."
+    runs = len(ranking.sites.results.get(suspect.statement, ()))
+    return CodeLine(
+        file=unit.file,
+        line=statement.lineno,
+        column=statement.col_offset + 1,
+        end_column=statement.end_col_offset + 1,
+        source=unit.text.split("\n")[statement.lineno - 1].strip(),
+        of=of,
+        iterations=_wrong_runs(ranking, suspect) if runs > 1 else None,
+        called_from=_caller(study, unit.file, statement),
+        diagnosis=Diagnosis("missing_fan_out_term" if suspect.empty else "other", why, None),
+    )
+
+
+def _columns(correction: Correction) -> tuple[int, int]:
+    statement, edit = correction.place.statement, correction.edits[0]
+    node: Any = statement if isinstance(edit.node, list) else edit.node
+    if node.lineno != correction.line or node.end_lineno != node.lineno:
+        node = statement
+    return node.col_offset + 1, node.end_col_offset + 1
+
+
+def _number(study: Study, file: str, statement: Any) -> int | None:
+    for k, (unit, known) in enumerate(study.statements):
+        if unit.file == file and (known.lineno, known.col_offset) == (
+            statement.lineno, statement.col_offset,
+        ):  # fmt: skip
+            return k
+    return None
+
+
+def _executions(study: Study, file: str, statement: Any) -> list[list[Any]]:
+    """The last values that a statement computed, at each of its executions."""
+    k = _number(study, file, statement)
+    runs: dict[int, Any] = {}
+    for node in study.record.nodes:
+        for j, serial in node.places[:1]:
+            if j == k and node.number not in study.forward:
+                runs.setdefault(serial, []).append(node.value)
+    return [runs[serial] for serial in sorted(runs)]
+
+
+def _changed(study: Study, correction: Correction) -> tuple[int, int] | None:
+    """In how many of its executions the line computes something else once it is corrected."""
+    after = correction.study
+    statement, file = correction.place.statement, correction.place.scope.unit.file
+    if after is None or isinstance(correction.edits[0].node, list):
+        return None
+    before = _executions(study, file, statement)
+    now = _executions(after, file, statement)
+    if len(before) != len(now) or len(before) < 2:
+        return None
+    wrong = sum(
+        not (np.shape(a[-1]) == np.shape(b[-1]) and np.allclose(a[-1], b[-1], 1e-9, 1e-12))
+        for a, b in zip(before, now)
+    )
+    return (wrong, len(before)) if wrong else None
+
+
+def _wrong_runs(ranking: Ranking, suspect: Suspect) -> tuple[int, int] | None:
+    solution = suspect.solution
+    if solution is None:
+        return None
+    change, i, wrong = np.abs(solution.x - solution.x0), 0, 0
+    results = ranking.sites.results[suspect.statement]
+    for made in results:
+        size = sum(node.value.size for node in made)
+        wrong += bool(change[i : i + size].max(initial=0) > 1e-9)
+        i += size
+    return wrong, len(results)
+
+
+def _caller(study: Study, file: str, statement: Any) -> int | None:
+    """The line that calls the function a statement is in; None where it is `run`, or several."""
+    k = _number(study, file, statement)
+    callers = set()
+    for node in study.record.nodes:
+        chain = [j for j, _ in node.places]
+        if k in chain and node.number not in study.forward:
+            function = chain[chain.index(k) + 1 :]
+            callers |= set(_outside(study, statement, function)[:1])
+    lines = {study.statements[j][1].lineno for j in callers if j not in study.run_statements}
+    return lines.pop() if len(lines) == 1 else None
+
+
+def _outside(study: Study, statement: Any, chain: Sequence[int]) -> list[int]:
+    """Of the statements around, those that are not loops or conditions around it in the source."""
+
+    def contains(other: Any) -> bool:
+        return any(
+            isinstance(n, ast.stmt)
+            and (n.lineno, n.col_offset) == (statement.lineno, statement.col_offset)
+            for n in ast.walk(other)
+        )
+
+    return [j for j in chain if not contains(study.statements[j][1])]

@@ -1,0 +1,290 @@
+"""Which of the statements that could be repaired is the mistaken one: an order of suspicion.
+
+A value that is a gradient of something is *certified*, and so is what it was made from. First come
+statements that are not certified; of those the innermost, the ones a true gradient fits into, the
+earliest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.tracing.record import Node, ancestors, nodes_in
+from tinygrad_edu.tracing.repair import Sites, Solution, solve
+from tinygrad_edu.tracing.study import Study
+
+#: Lengths up to this count as numbers of examples.
+_LENGTH = 50
+
+
+@dataclass
+class Suspect:
+    """A statement whose repair would make gradients right: all of them, or those named."""
+
+    statement: int
+    soft: bool
+    outer: bool
+    fits: bool
+    first: int
+    empty: bool = False
+    passes: bool = False
+    of: tuple[str, ...] = ()
+    solution: Solution | None = None
+
+    @property
+    def order(self) -> tuple[Any, ...]:
+        """The most suspicious first."""
+        return (self.soft, self.outer, not self.fits, self.first)
+
+
+class Certificates:
+    """Which recorded values of the backward pass are gradients of something."""
+
+    def __init__(self, study: Study, sites: Sites) -> None:
+        self.study, self.sites = study, sites
+        self.scales = self._scales()
+        self._bank = self._truths()
+        self.certified = self._certified()
+        by_number = study.record.nodes
+        self.right = ancestors(by_number[number] for number in self.certified)
+
+    def _scales(self) -> list[int]:
+        lengths = {1}
+        for node in self.study.record.nodes:
+            if node.function is None:
+                lengths |= {n for n in node.value.shape if 0 < n < _LENGTH}
+        return sorted(lengths)
+
+    def _truths(self) -> dict[int, Any]:
+        truths = self.study.truths
+        bank: dict[int, list[Any]] = {}
+        for value in (*truths.of.values(), *truths.of_use.values()):
+            bank.setdefault(value.size, []).append(np.ravel(value))
+        return {
+            size: np.unique(np.round(np.array(values), 12), axis=0) for size, values in bank.items()
+        }
+
+    def scale(self, value: Any) -> int | None:
+        """The scale in which a value is a gradient of something, or None."""
+        truths = self._bank.get(value.size)
+        if truths is None or not np.isfinite(value).all():
+            return None
+        largest = np.abs(value).max(initial=0)
+        if largest < 1e-9:
+            return None
+        for scale in self.scales if value.size > 1 else (1,):
+            off = np.abs(truths * scale - np.ravel(value)).max(axis=1)
+            if (off <= 1e-6 * largest).any():
+                return scale
+        return None
+
+    def is_copy(self, node: Node) -> bool:
+        return any(
+            parent.number not in self.study.forward and parent.value.size == node.value.size
+            and np.array_equal(np.ravel(parent.value), np.ravel(node.value))
+            for parent in nodes_in(node.args)
+        )  # fmt: skip
+
+    def _certified(self) -> dict[int, int]:
+        found = {}
+        for results in self.sites.results.values():
+            for node in (node for made in results for node in made):
+                scale = self.scale(node.value)
+                if scale is not None and not self.is_copy(node):
+                    found[node.number] = scale
+        usual: dict[int, int] = {}
+        for number, scale in found.items():
+            if self.study.record.nodes[number].value.size > 1:
+                usual[scale] = usual.get(scale, 0) + 1
+        kept = {1, max(usual, key=lambda scale: usual[scale], default=1)}
+        return {number: scale for number, scale in found.items() if scale in kept}
+
+
+def natural(study: Study) -> int:
+    """How many results of a backward pass are gradients of something."""
+    sites = Sites(study)
+    certificates = Certificates(study, sites)
+    every = [node for results in sites.results.values() for made in results for node in made]
+    found = [n for n in every if certificates.scale(n.value) is not None]
+    return len({np.ravel(node.value).round(9).tobytes() for node in found})
+
+
+class Ranking:
+    """The suspects of a study, the first the most suspicious; `alone` if one repair does it all."""
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        self.sites = Sites(study)
+        if study.run_statements.issuperset(self.sites.results):
+            study.run_statements = set()  # all the code stands in run
+        self.certificates = Certificates(study, self.sites)
+        self._groups = _sequences(study)
+        # A gradient of the wrong shape, or one that is not computed, cannot be solved for.
+        self.shapeless = [
+            name for name in study.wrong
+            if name not in study.gradient_nodes
+            or study.gradient_nodes[name].value.shape != study.truth[name].shape
+        ]  # fmt: skip
+        self.suspects = self._alone()
+        self.alone = not all(suspect.passes for suspect in self.suspects)
+        if not self.alone and not self.shapeless:
+            self.suspects = self._cover() + self.suspects
+
+    def _reaching(self) -> dict[int, list[list[Node]]]:
+        wrong = [self.study.gradient_nodes[n] for n in self.study.wrong
+                 if n in self.study.gradient_nodes]  # fmt: skip
+        reach = ancestors(wrong)
+        return {
+            k: results for k, results in self.sites.results.items()
+            if any(node.number in reach for made in results for node in made)
+        }  # fmt: skip
+
+    def _alone(self) -> list[Suspect]:
+        suspects = []
+        for k, results in self._reaching().items():
+            solution = None
+            if not self.shapeless:
+                solution = solve(self.sites, results, list(self.study.truth))
+                if solution is False:
+                    continue
+            suspects.append(self._suspect(k, results, solution))
+        return sorted(suspects, key=lambda suspect: suspect.order)
+
+    def _suspect(
+        self, k: int, results: list[list[Node]], solution: Solution | None,
+        of: tuple[str, ...] = (),
+    ) -> Suspect:  # fmt: skip
+        flat = [node for made in results for node in made]
+        right = self.certificates.right
+        open_ = [node.number for node in flat if node.number not in right]
+        empty = all(not np.any(node.value) for node in flat)  # a start, to be filled
+        passed = solution is not None and _one_caller(k, results, solution)
+        outer = any([j for j, _ in node.places].index(k) > 0 for node in flat)
+        fits = solution is not None and self._fits(solution)
+        through = self._passes(k, flat)
+        soft = not open_ or empty or passed or through
+        first = (open_ or [flat[0].number])[0]
+        return Suspect(k, soft, outer, fits, first, empty, through, of, solution)
+
+    def _passes(self, k: int, flat: list[Node]) -> bool:
+        """Does a statement only pass on the gradients, as `run` does, or a loop that clips them?"""
+        if k in self.study.run_statements:
+            return True
+        if len(self.study.wrong) < 2 or not all(self.certificates.is_copy(n) for n in flat):
+            return False
+        shapes = [node.value.shape for node in flat]
+        return all(self.study.truth[name].shape in shapes for name in self.study.wrong)
+
+    def _fits(self, solution: Solution) -> bool:
+        """Would true gradients, put there at every execution, make all right?"""
+        sizes = [node.value.size for node in solution.nodes]
+        for truths in self._groups:
+            for first in range(len(truths) - len(sizes) + 1):
+                window = truths[first : first + len(sizes)]
+                if [t.size for t in window] != sizes:
+                    continue
+                value = np.concatenate([np.ravel(t) for t in window])
+                for scale in self.certificates.scales:
+                    if solution.repairs(scale * value) or solution.repairs(-scale * value):
+                        return True
+        return False
+
+    def _cover(self) -> list[Suspect]:
+        """Several mistakes: the statements that together could repair what is wrong."""
+        study = self.study
+        right = [name for name in study.truth if name not in study.wrong]
+        repaired: dict[int, frozenset[str]] = {}
+        for k, results in self._reaching().items():
+            if k in study.run_statements:
+                continue
+            repaired[k] = frozenset(
+                name for name in study.wrong if solve_one(self.sites, results, right, name)
+            )
+        left = set(study.wrong)
+        chosen: list[Suspect] = []
+        rows = {k: self._suspect(k, self.sites.results[k], None) for k in repaired}
+        while left and repaired:
+            best = max(
+                repaired, key=lambda k: (len(repaired[k] & left), *(_negated(rows[k].order)))
+            )
+            gained = repaired[best] & left
+            if not gained:
+                break
+            rows[best].of = tuple(name for name in study.truth if name in gained)
+            chosen.append(rows[best])
+            left -= gained
+        return chosen
+
+
+def _negated(order: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(-x if not isinstance(x, bool) else not x for x in order)
+
+
+def solve_one(sites: Sites, results: Sequence[Sequence[Node]], right: list[str], name: str) -> bool:
+    """Can one wrong gradient be repaired here, the right ones staying right?"""
+    node = sites.study.gradient_nodes.get(name)
+    if node is None:
+        return False
+    made = ancestors([node])
+    if not any(n.number in made for part in results for n in part):
+        return False
+    kept = sites.study.wrong
+    try:
+        sites.study.wrong = [name]
+        return isinstance(solve(sites, results, [*right, name]), Solution)
+    finally:
+        sites.study.wrong = kept
+
+
+def _one_caller(k: int, results: Sequence[Sequence[Node]], solution: Solution) -> bool:
+    """A helper that would have to change for one caller and not for another is not to blame."""
+    change = np.abs(solution.x - solution.x0)
+    callers: dict[tuple[int, ...], float] = {}
+    i = 0
+    for made in results:
+        largest = 0.0
+        for node in made:
+            largest = max(largest, change[i : i + node.value.size].max(initial=0))
+            i += node.value.size
+        chain = [j for j, _ in made[0].places]
+        caller = tuple(chain[chain.index(k) + 1 :])
+        callers[caller] = max(callers.get(caller, 0.0), largest)
+    most = max(callers.values())
+    return len(callers) > 1 and any(c <= 1e-7 * max(most, 1e-9) for c in callers.values())
+
+
+def _sequences(study: Study) -> list[list[Any]]:
+    """Truths over the executions of a statement, forwards and backwards."""
+    nodes = study.record.nodes
+    found: dict[Any, list[Any]] = {}
+    for node in nodes:
+        if node.number in study.truths.of and node.function is not None and node.value.size:
+            found.setdefault(("value", _statements(node), node.op), []).append(
+                study.truths.of[node.number]
+            )
+    for (user, used), share in study.truths.of_use.items():
+        key = ("use", _statements(nodes[user]), nodes[user].op, _origin(nodes[used], used))
+        found.setdefault(key, []).append(share)
+    for name, truth in study.truth.items():
+        found["parameter", name] = [truth]
+    return _distinct(found.values())
+
+
+def _statements(node: Node) -> tuple[int, ...]:
+    return tuple(k for k, _ in node.places)
+
+
+def _origin(node: Node, number: int) -> Any:
+    return _statements(node) if node.function is not None else number
+
+
+def _distinct(groups: Iterable[list[Any]]) -> list[list[Any]]:
+    distinct: dict[Any, list[Any]] = {}
+    for truths in groups:
+        for order in (truths, truths[::-1]) if len(truths) > 1 else (truths,):
+            distinct.setdefault(tuple(t.round(11).tobytes() for t in order), order)
+    return list(distinct.values())

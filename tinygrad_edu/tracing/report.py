@@ -1,0 +1,230 @@
+"""What is said of a learner's code: a table, the lines to blame, a page, JSON."""
+
+from __future__ import annotations
+
+import difflib
+import html
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tinygrad_edu.checking import rows as table
+from tinygrad_edu.checking.rows import Diagnosis, Row
+from tinygrad_edu.core.plain import printable
+
+#: So many lines around the mistaken one are shown on the page.
+_AROUND = 6
+
+
+@dataclass(frozen=True)
+class CodeLine:
+    """A line to blame: where it is, what it computes, what is wrong with it.
+
+    `iterations`: in how many of its executions it is wrong, and how many there are; None where it
+    runs once. `called_from`: the line that calls the function it stands in. `alternatives`: other
+    corrections that are equally right.
+    """
+
+    file: str
+    line: int
+    column: int
+    end_column: int
+    source: str
+    of: str
+    iterations: tuple[int, int] | None
+    called_from: int | None
+    diagnosis: Diagnosis
+    alternatives: tuple[tuple[int, str], ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The line as plain JSON values."""
+        d = self.diagnosis
+        return {
+            "file": self.file,
+            "line": self.line,
+            "column": self.column,
+            "end_column": self.end_column,
+            "source": self.source,
+            "of": self.of,
+            "iterations": None
+            if self.iterations is None
+            else {"wrong": self.iterations[0], "of": self.iterations[1]},
+            "called_from": self.called_from,
+            "diagnosis": {
+                "mistake": d.mistake, "explanation": d.explanation, "correction": d.correction,
+            },
+            "alternatives": [{"line": n, "correction": text} for n, text in self.alternatives],
+        }  # fmt: skip
+
+    @property
+    def said(self) -> list[str]:
+        """What the table says of it, underneath."""
+        caller = f" (called from line {self.called_from})" if self.called_from else ""
+        times = ""
+        if self.iterations is not None:
+            times = f" It is wrong in {self.iterations[0]} of its {self.iterations[1]} executions."
+        d = self.diagnosis
+        said = [f"{Path(self.file).name}:{self.line}{caller}: {d.mistake}. {d.explanation}{times}"]
+        said.append(f"    yours:   {self.source}")
+        if d.correction:
+            said += _indented("correct: ", d.correction)
+        for line, text in self.alternatives:
+            said += _indented(f"or, line {line}: ", text)
+        return [printable(text) for text in said]
+
+
+def _indented(head: str, text: str) -> list[str]:
+    first, *rest = text.split("\n")
+    return [f"    {head}{first}", *(f"    {' ' * len(head)}{line}" for line in rest)]
+
+
+@dataclass(frozen=True, repr=False)
+class CodeReport:
+    """A learner's code judged: see `check_code`.
+
+    `gradients` has a dict per gradient, `lines` the culprits in the order they run; `followed` says
+    whether the run was recorded and its record replayed exactly: where it was not, nothing is
+    judged. `corrected`: the source with all corrections in it, by file.
+    """
+
+    file: str
+    rows: list[Row] = field(default_factory=list)
+    culprits: list[CodeLine] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    followed: bool = True
+    convention: str = "calculus"
+    sources: Mapping[str, str] = field(default_factory=dict)
+    corrected: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Was the run followed, and is every gradient right?"""
+        return self.followed and bool(self.rows) and all(row.ok for row in self.rows)
+
+    @property
+    def gradients(self) -> list[dict[str, Any]]:
+        """A dict per gradient: its verdict, shapes and errors."""
+        return [
+            {
+                "name": row.of, "verdict": row.verdict,
+                "shape": None if row.shape is None else list(row.shape),
+                "expected_shape": None if row.expected_shape is None else list(row.expected_shape),
+                "max_error": row.max_error, "numerical_error": row.numerical_error,
+            }
+            for row in self.rows
+        ]  # fmt: skip
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """A dict per line to blame, in the order they run."""
+        return [line.to_json() for line in self.culprits]
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as plain JSON values."""
+        return {
+            "file": self.file,
+            "ok": self.ok,
+            "followed": self.followed,
+            "convention": self.convention,
+            "gradients": self.gradients,
+            "lines": self.lines,
+            "remarks": self.remarks,
+        }
+
+    @property
+    def exit_code(self) -> int:
+        """0 all right, 1 some gradient wrong, 2 the run could not be followed."""
+        return 2 if not self.followed else 0 if self.ok else 1
+
+    @property
+    def title(self) -> str:
+        """What was judged."""
+        if not self.followed:
+            return f"{self.file}: not followed"
+        wrong = sum(row.verdict == "wrong" for row in self.rows)
+        said = "all gradients are right" if self.ok else f"{wrong} of {len(self.rows)} are wrong"
+        return f"{Path(self.file).name}: {said}"
+
+    @property
+    def _said(self) -> list[str]:
+        return [*(text for line in self.culprits for text in line.said), *self.remarks]
+
+    def __rich__(self) -> Any:
+        from rich.console import Group
+        from rich.text import Text
+
+        shown = [
+            Text(text, "green" if text.startswith("    correct:") else "") for text in self._said
+        ]
+        return Group(table.rich_table(self.title, self.rows), *shown)
+
+    def __repr__(self) -> str:
+        return f"<CodeReport {self.title}>"
+
+    def __str__(self) -> str:
+        return table.text_of(self)
+
+    def _repr_html_(self) -> str:
+        return table.html_table(self.title, self.rows, self._said)
+
+    def to_html(self) -> str:
+        """One self-contained page: the table, the source around each line, the change marked."""
+        body = table.html_table(self.title, self.rows, self.remarks)
+        body += "".join(self._part(line) for line in self.culprits)
+        return (
+            '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+            f"<title>{html.escape(self.title)}</title><style>{_STYLE}</style></head>"
+            f"<body>{body}</body></html>"
+        )
+
+    def _part(self, line: CodeLine) -> str:
+        text = self.sources.get(line.file, line.source).splitlines()
+        rows = []
+        for number in range(max(1, line.line - _AROUND), min(len(text), line.line + _AROUND) + 1):
+            here = number == line.line
+            rows.append(
+                f'<tr class="{"wrong" if here else ""}"><td class="n">{number}</td>'
+                f'<td class="code">{html.escape(text[number - 1])}</td></tr>'
+            )
+            if here and line.diagnosis.correction:
+                indent = re.match(r"\s*", text[number - 1])[0]  # type: ignore[index]
+                rows += [
+                    f'<tr class="right"><td class="n">→</td><td>{indent}{marked}</td></tr>'
+                    for marked in _marked(line.source, line.diagnosis.correction).split("\n")
+                ]
+        said = "".join(
+            f"<p>{html.escape(text.strip())}</p>" for text in line.said
+            if not text.startswith("    yours")
+        )  # fmt: skip
+        return f'<section><table class="source">{"".join(rows)}</table>{said}</section>'
+
+
+def _marked(old: str, new: str) -> str:
+    """A correction with what is new in it marked."""
+
+    def cut(text: str) -> list[str]:
+        return re.findall(r"\w+|\s+|\*\*|\S", text)
+
+    was, now = cut(old), cut(new)
+    parts = []
+    for what, _, _, start, end in difflib.SequenceMatcher(None, was, now, False).get_opcodes():
+        text = html.escape("".join(now[start:end]))
+        parts.append(text if what == "equal" or not text else f"<ins>{text}</ins>")
+    return "".join(parts)
+
+
+_STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem}
+body{color:#1f2328}
+td,th{padding:0 .6rem;text-align:left}
+table.source{border-collapse:collapse;width:100%;margin-top:1.5rem}
+table.source{font:13px/1.6 ui-monospace,monospace}
+table.source td{white-space:pre-wrap;vertical-align:top}
+td.n{color:#8c959f;text-align:right;user-select:none;width:2rem}
+tr.wrong td.code{background:#ffebe9}
+tr.right td{background:#dafbe1}
+ins{background:#abf2bc;text-decoration:none}
+code{font:13px ui-monospace,monospace}
+"""

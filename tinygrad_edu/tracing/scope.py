@@ -1,0 +1,131 @@
+"""What surrounds a statement in the learner's source: its function, its block, the words in use."""
+
+from __future__ import annotations
+
+import ast
+import functools
+from typing import Any
+
+from tinygrad_edu.tracing.stamp import Tick, count_loops
+from tinygrad_edu.tracing.workspace import Unit
+
+#: So many words, the nearest, are tried in place of another.
+_WORDS = 40
+_NOT_WORDS = frozenset("np numpy self math grads params parameters cache range".split())
+
+
+@functools.cache
+def parsed(text: str) -> ast.expr:
+    """A formula, as an expression. Shared: to be put into other expressions, never changed."""
+    return ast.parse(text, mode="eval").body
+
+
+class Scope:
+    """A unit's tree for edits: every node with what it is in, loops counted."""
+
+    def __init__(self, unit: Unit) -> None:
+        self.unit = unit
+        self.tree = ast.parse(unit.text)
+        self.up: dict[ast.AST, ast.AST] = {}
+        self._connect()
+        self.statements = {
+            (node.lineno, node.col_offset): node
+            for node in reversed(list(ast.walk(self.tree)))
+            if isinstance(node, ast.stmt)
+        }
+        self.own = frozenset(self.up)
+        count_loops(self.tree)
+        self._connect()
+        self._words: dict[Any, dict[str, list[int]]] = {}
+
+    def _connect(self) -> None:
+        for node in ast.walk(self.tree):
+            for child in ast.iter_child_nodes(node):
+                self.up[child] = node
+
+    def function(self, statement: ast.AST) -> Any:
+        """The outermost function around a statement; for a named lambda its assignment."""
+        chain = [statement]
+        while chain[-1] in self.up:
+            chain.append(self.up[chain[-1]])
+        functions = [n for n in chain if isinstance(n, ast.FunctionDef)]
+        return functions[-1] if functions else chain[-2] if len(chain) > 1 else statement
+
+    def classes(self, function: ast.AST) -> list[ast.ClassDef]:
+        """The classes a function is in, the outermost first."""
+        found: list[ast.ClassDef] = []
+        node = self.up.get(function)
+        while node is not None:
+            if isinstance(node, ast.ClassDef):
+                found.insert(0, node)
+            node = self.up.get(node)
+        return found
+
+    def around(self, statement: ast.AST) -> list[Any]:
+        """The loops and conditions around a statement, in its function."""
+        found = []
+        node = self.up.get(statement)
+        while node is not None and not isinstance(node, (ast.FunctionDef, ast.Module)):
+            if isinstance(node, (ast.For, ast.If, ast.While)):
+                found.append(node)
+            node = self.up.get(node)
+        return found
+
+    def block(self, statement: ast.AST) -> list[Any]:
+        """The statements it stands among."""
+        parent = self.up.get(statement)
+        for field in ("body", "orelse", "finalbody"):
+            block = getattr(parent, field, None)
+            if isinstance(block, list) and statement in block:
+                return block
+        return []
+
+    def words(self, statement: Any) -> list[str]:
+        """Names, attributes, entries used in the function, ``self.…`` of its class, by nearness."""
+        function = self.function(statement)
+        if function not in self._words:
+            self._words[function] = self._lines_of_words(function)
+        lines = self._words[function]
+        far = {word: min(abs(line - statement.lineno) for line in at) for word, at in lines.items()}
+        return sorted(far, key=lambda word: (far[word], word))[:_WORDS]
+
+    def _lines_of_words(self, function: Any) -> dict[str, list[int]]:
+        lines: dict[str, list[int]] = {}
+        node: Any
+        for node in ast.walk(function):
+            if self._is_word(node):
+                lines.setdefault(ast.unparse(node), []).append(node.lineno)
+        for argument in getattr(getattr(function, "args", None), "args", []):
+            if argument.arg not in _NOT_WORDS:
+                lines.setdefault(argument.arg, []).append(function.lineno)
+        for cls in self.classes(function)[-1:]:
+            for node in ast.walk(cls):
+                if self._is_word(node) and ast.unparse(node).startswith("self."):
+                    lines.setdefault(ast.unparse(node), []).append(node.lineno)
+        return lines
+
+    def _is_word(self, node: Any) -> bool:
+        if not isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)):
+            return False
+        if self.is_called(node):
+            return False
+        if isinstance(node, ast.Attribute) and node.attr in ("T", "shape", "size", "ndim"):
+            return False
+        text = ast.unparse(node)
+        if text in _NOT_WORDS or len(text) > 30 or text.startswith(("np.", "__")):
+            return False
+        return not any(isinstance(part, (ast.Slice, ast.Call)) for part in ast.walk(node))
+
+    def is_called(self, node: ast.AST) -> bool:
+        """Is it the function of a call?"""
+        parent = self.up.get(node)
+        return isinstance(parent, ast.Call) and parent.func is node
+
+    def own_functions(self) -> set[str]:
+        """The names of the learner's functions."""
+        return {n.name for n in ast.walk(self.tree) if isinstance(n, ast.FunctionDef)}
+
+
+def without_ticks(block: list[Any]) -> list[Any]:
+    """The learner's statements of a block."""
+    return [statement for statement in block if not isinstance(statement, Tick)]

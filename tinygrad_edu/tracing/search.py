@@ -1,0 +1,239 @@
+"""The smallest changes of the learner's text after which all gradients are right."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tinygrad_edu.tracing.additions import Additions
+from tinygrad_edu.tracing.edits import Edit, Edits, targets_of
+from tinygrad_edu.tracing.parameters import Parameters
+from tinygrad_edu.tracing.ranking import Ranking, natural
+from tinygrad_edu.tracing.scope import Scope
+from tinygrad_edu.tracing.study import Runner, Study, wrong_among
+from tinygrad_edu.tracing.trial import Trials, text_with
+from tinygrad_edu.tracing.workspace import Source
+
+#: The work of all trials together, in recorded operations; a trial has a price of its own.
+_WORK = 900_000
+_TRIAL = 120
+#: So many of the corrections found are compared with one another.
+_COMPARED = 25
+
+
+@dataclass
+class Place:
+    """A statement to be changed, why, and how much more a change there costs."""
+
+    scope: Scope
+    statement: Any
+    why: str
+    rank: int
+    extra: float
+
+
+@dataclass
+class Correction:
+    """Edits after which all gradients are right."""
+
+    place: Place
+    edits: tuple[Edit, ...]
+    cost: float
+    text: str
+    natural: int = 0
+    study: Study | None = None
+    twins: tuple[Correction, ...] = ()
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def line(self) -> int:
+        """The line that changes; of what is moved or added, that of its statement."""
+        statement = self.place.statement
+        if self.edits[0].kind in ("move", "insert"):
+            return int(statement.lineno)
+        old, new = self.place.scope.unit.text.split("\n"), self.text.split("\n")
+        for number, (a, b) in enumerate(zip(old, new), 1):
+            if a != b and statement.lineno <= number <= statement.end_lineno:
+                return number
+        return int(statement.lineno)
+
+
+class Search:
+    """Looks for corrections of a study; `found` are those verified, the best first."""
+
+    def __init__(
+        self, source: Source, parameters: Parameters, study: Study, ranking: Ranking, runner: Runner
+    ) -> None:
+        self.source, self.parameters = source, parameters
+        self.study, self.ranking, self.runner = study, ranking, runner
+        self.scopes: dict[str, Scope] = {}
+        self.trials = Trials(runner.workspace, self.scopes)
+        self.tried = 0
+        self.partial: list[Correction] = []
+        self._stop: float | None = None
+        self._cost, _ = runner.outcome(study.values)
+        self._most = _WORK // (_TRIAL + len(study.record.nodes))
+
+    def scope_of(self, k: int) -> tuple[Scope, Any] | None:
+        """The statement of a record in the tree for edits; None for what is not the learner's."""
+        unit, statement = self.study.statements[k]
+        if statement.lineno > unit.lines:
+            return None
+        scope = self.scopes.setdefault(unit.file, Scope(unit))
+        found = scope.statements.get((statement.lineno, statement.col_offset))
+        return None if found is None else (scope, found)
+
+    def places(self) -> list[Place]:
+        """The suspects; what is around them and feeds them; what is computed and not used."""
+        made: list[Place] = []
+        known: set[Any] = set()
+        soft = bool(self.ranking.suspects) and all(s.soft for s in self.ranking.suspects)
+
+        def add(found: tuple[Scope, Any] | None, why: str, rank: int, extra: float) -> None:
+            if (
+                found is not None
+                and found[1] not in known
+                and found[1].lineno <= found[0].unit.lines
+            ):
+                known.add(found[1])
+                made.append(Place(*found, why, rank, extra))
+
+        if self.ranking.alone:
+            for rank, suspect in enumerate(self.ranking.suspects):
+                extra = (0 if rank < 4 else 0.5) + (1.0 if suspect.soft else 0)
+                why = "empty" if suspect.empty else "repairs"
+                add(self.scope_of(suspect.statement), why, rank, 0 if suspect.empty else extra)
+        else:
+            for suspect in self.ranking.suspects:
+                add(self.scope_of(suspect.statement), "repairs", 0, 0)
+            for k in self.ranking.sites.results:
+                add(self.scope_of(k), "reaches", 1, 0)
+        for place in list(made):
+            for scope, node, why in _nearby(place):
+                bare = isinstance(getattr(node, "value", None), (ast.Name, ast.Subscript))
+                extra = 2.0 if why == "beside" else 1.0
+                add(
+                    (scope, node),
+                    why,
+                    len(made),
+                    0.5 if soft and bare and why == "beside" else extra,
+                )
+        for k in self.ranking.sites.unused:
+            add(self.scope_of(k), "unused", len(made), 1)
+        return made
+
+    def run(self) -> list[Correction]:
+        """Try edits, cheapest first; one level of cost beyond the first that is right."""
+        found = []
+        for cost, place, edit in self._jobs(self.places()):
+            if self._over(cost, place):
+                break
+            correction = self._tried(place, (edit,), cost)
+            if correction is not None:
+                found.append(correction)
+                self._stop = cost if self._stop is None else self._stop
+        return self._ordered(found)
+
+    def _jobs(self, places: list[Place]) -> Iterator[tuple[float, Place, Edit]]:
+        for low, high in ((0, 2.5), (2.5, 3.5), (3.5, 4.5), (4.5, 6)):
+            jobs = []
+            for place in places:
+                top = int(high - place.extra)
+                if top < 1:
+                    continue
+                for edit in _edits(place, top):
+                    cost = edit.cost + place.extra
+                    if low < cost <= high:
+                        jobs.append((cost, place, edit))
+            jobs.sort(key=lambda job: (job[0], job[1].rank))
+            yield from jobs
+
+    def _over(self, cost: float, place: Place) -> bool:
+        if self.tried >= self._most:
+            return True
+        if self._stop is None:
+            return False
+        beyond = self._stop + (1 if self._stop <= 2 else 0)
+        return cost > beyond or (cost > self._stop and place.why != "repairs")
+
+    def _tried(self, place: Place, edits: tuple[Edit, ...], cost: float) -> Correction | None:
+        self.tried += 1
+        study = self.study
+        try:
+            with self.trials.changed(place.scope, edits):
+                found, gradients = self.runner.outcome(study.values)
+                if abs(found - self._cost) > 1e-9 * max(1, abs(self._cost)):
+                    return None
+                wrong = wrong_among(gradients, study.truth, 1e-6)
+                if wrong:
+                    fewer = len(wrong) < len(study.wrong) and set(wrong) < set(study.wrong)
+                    right = False
+                else:
+                    fewer, right = False, self.runner.right_elsewhere()
+        except Exception:  # a change may make anything of the code
+            return None
+        if not (fewer or right):
+            return None
+        correction = Correction(place, edits, cost, text_with(place.scope, edits))
+        if fewer:
+            correction.natural = -len(wrong)
+            self.partial.append(correction)
+            return None
+        return correction
+
+    def best_partial(self) -> Correction | None:
+        """The change after which the fewest gradients are wrong, right ones staying right."""
+        return min(self.partial, key=lambda c: (-c.natural, c.cost, c.place.rank), default=None)
+
+    def _ordered(self, found: list[Correction]) -> list[Correction]:
+        """Those after which most values are gradients of something, then the cheapest."""
+        found = list({c.text: c for c in reversed(found[:_COMPARED])}.values())[::-1]
+        for correction in found:
+            correction.natural = self._natural(correction)
+        best = max((c.natural for c in found), default=0)
+        return sorted(found, key=lambda c: (
+            c.cost - 1.25 * (c.natural == best), c.cost, -c.natural, c.place.rank,
+        ))  # fmt: skip
+
+    def _natural(self, correction: Correction) -> int:
+        file = correction.place.scope.unit.file
+        texts = {**self.source.texts, file: correction.text}
+        try:
+            changed = Source(self.source.run, texts, self.source.lines)
+            study = Study(changed, self.parameters, self.study.values)
+            study.judge()
+            correction.study = study
+            return natural(study)
+        except Exception:
+            return 0
+
+
+def _edits(place: Place, top: int) -> Iterator[Edit]:
+    if place.why == "empty":
+        for edit in Additions(place.scope, place.statement).never_added():
+            if edit.cost <= top:
+                yield edit
+    for edit in Edits(place.scope, place.statement).all():
+        if edit.cost <= top:
+            yield edit
+    if top >= 2:
+        for edit in Additions(place.scope, place.statement).all(top):
+            if edit.cost <= top:
+                yield edit
+
+
+def _nearby(place: Place) -> Iterator[tuple[Scope, Any, str]]:
+    scope, statement = place.scope, place.statement
+    for node in scope.around(statement):
+        yield scope, node, "around"
+    used = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name)}
+    block = scope.block(statement)
+    for node in ast.walk(scope.function(statement)):
+        if isinstance(node, (ast.Assign, ast.AugAssign)):
+            names = {n.id for t in targets_of(node) for n in ast.walk(t) if isinstance(n, ast.Name)}
+            if names & used:
+                yield scope, node, "feeds"
+        if isinstance(node, (ast.Expr, ast.Assign, ast.AugAssign)) and node in block:
+            yield scope, node, "beside"

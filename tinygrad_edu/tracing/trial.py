@@ -1,0 +1,119 @@
+"""A change tried: put into the tree, the one function compiled, run, taken back.
+
+A function's code is exchanged, which reaches it under all its names: in tables, bound to objects.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from types import CodeType
+from typing import Any
+
+from tinygrad_edu.tracing import splice
+from tinygrad_edu.tracing.edits import Edit
+from tinygrad_edu.tracing.scope import Scope
+from tinygrad_edu.tracing.stamp import placed
+from tinygrad_edu.tracing.workspace import Workspace
+
+
+class Trials:
+    """Edits tried in a workspace without a record; `scopes` by file."""
+
+    def __init__(self, workspace: Workspace, scopes: dict[str, Scope]) -> None:
+        self.workspace, self.scopes = workspace, scopes
+
+    @contextlib.contextmanager
+    def changed(self, scope: Scope, edits: Sequence[Edit]) -> Iterator[None]:
+        """The workspace with edits in force."""
+        undo: list[Callable[[], None]] = []
+        swapped: list[tuple[Any, CodeType]] = []
+        try:
+            touched = {}
+            for edit in edits:
+                top = self._top(scope, edit)
+                touched[top] = True
+                undo.append(_applied(scope, edit))
+            for top in touched:
+                function = self._function(scope, top)
+                swapped.append((function, function.__code__))
+                function.__code__ = _compiled(scope, top)
+            yield
+        finally:
+            for function, code in swapped:
+                function.__code__ = code
+            for back in reversed(undo):
+                back()
+
+    def _top(self, scope: Scope, edit: Edit) -> Any:
+        node = edit.node[-1] if isinstance(edit.node, list) else edit.node
+        return scope.function(node)
+
+    def _function(self, scope: Scope, top: Any) -> Any:
+        return self.workspace.functions[scope.unit.file, top.lineno, top.col_offset]
+
+
+def _applied(scope: Scope, edit: Edit) -> Callable[[], None]:
+    """Put an edit into the tree; returns what takes it out again."""
+    node, new = edit.node, edit.new
+    if isinstance(node, list):
+        i, j = new
+        if isinstance(j, ast.AST):
+            node.insert(i, placed(j, node[i - 1]))
+            return lambda: node.pop(i) and None
+        node.insert(j, node.pop(i))
+        return lambda: node.insert(i, node.pop(j))
+    if not hasattr(new, "lineno"):
+        ast.copy_location(new, node)
+    ast.fix_missing_locations(new)
+    parent = scope.up[node]
+    for field, value in ast.iter_fields(parent):
+        if value is node:
+            setattr(parent, field, new)
+            return lambda: setattr(parent, field, node)
+        if isinstance(value, list):
+            for k, part in enumerate(value):
+                if part is node:
+                    value[k] = new
+                    return lambda: value.__setitem__(k, node)
+    raise ValueError("the node is not where it was")
+
+
+def _compiled(scope: Scope, top: Any) -> CodeType:
+    """The code of a function as its tree is now, inside its classes."""
+    if isinstance(top, ast.FunctionDef):
+        bare = copy.copy(top)
+        bare.decorator_list = []
+        name = top.name
+    else:
+        bare, name = top, "<lambda>"
+    body: Any = bare
+    path = [name]
+    for cls in reversed(scope.classes(top)):
+        body = placed(ast.ClassDef(cls.name, [], [], [body], []), cls)
+        path.insert(0, cls.name)
+    code = compile(ast.Module([body], []), scope.unit.file, "exec", dont_inherit=True)
+    for name in path:
+        code = next(c for c in code.co_consts if isinstance(c, CodeType) and c.co_name == name)
+    return code
+
+
+def text_with(scope: Scope, edits: Sequence[Edit]) -> str:
+    """The unit's text with edits in it."""
+    text = scope.unit.text
+    for edit in sorted(edits, key=lambda e: -_line(e)):  # from below, so that positions stay
+        node, new = edit.node, edit.new
+        if not isinstance(node, list):
+            text = splice.replaced(text, node, new, scope.own)
+        elif isinstance(new[1], ast.AST):
+            text = splice.inserted(text, node[new[0] - 1], new[1], scope.own)
+        else:
+            text = splice.moved(text, node[new[0]], node[new[1]])
+    return text
+
+
+def _line(edit: Edit) -> int:
+    node = edit.node[0] if isinstance(edit.node, list) else edit.node
+    return int(node.lineno)
