@@ -95,6 +95,9 @@ _ROOMS = {
     "tinygrad_edu.tracing": (
         "CodeReport", "check_code",
     ),
+    "tinygrad_edu.tracing.notebook": (
+        "load_ipython_extension",  # what %load_ext tinygrad_edu asks for
+    ),
     "tinygrad_edu.drawing": (
         "draw", "render",
     ),

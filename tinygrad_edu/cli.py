@@ -66,6 +66,36 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument("--html", metavar="FILE", type=Path, help="write the tables as a web page")
     check.set_defaults(run=_check)
 
+    code = commands.add_parser(
+        "check-code",
+        help="judge back-propagation written in Python, as it stands: EXECUTES the file",
+        description="Executes FILE, a script or a notebook, follows its forward and backward pass, "
+        "names the mistaken line and corrects it. Only for code you would run yourself; of what "
+        "strangers send, `check` a sheet.",
+    )
+    code.add_argument("file", metavar="FILE", help="a .py file or a notebook; it is executed")
+    code.add_argument(
+        "--run", dest="function", metavar="NAME", default="run",
+        help="the function that gives (cost, gradients)",
+    )  # fmt: skip
+    code.add_argument(
+        "--numbers", metavar="NAME", default="numbers", help="its argument, or a function of none"
+    )
+    for name, what in (
+        ("forward", "forward pass"),
+        ("cost", "cost"),
+        ("backward", "backward pass"),
+    ):
+        code.add_argument(f"--{name}", metavar="F", help=f"the function of the {what}")
+    code.add_argument("--parameters", metavar="P", help="their dict; of a script: W1,b1,W2,b2")
+    code.add_argument("--loss", metavar="EXPR", help="a script's cost: its name or its formula")
+    code.add_argument(
+        "--step", action="store_true", help="a script's gradients are what its update takes away"
+    )
+    code.add_argument("--json", action="store_true", help="print the report as JSON")
+    code.add_argument("--html", metavar="FILE", type=Path, help="write the report as a web page")
+    code.set_defaults(run=_check_code)
+
     derive = commands.add_parser(
         "derive", help="print the backward rules of a sheet's forward lines"
     )
@@ -182,6 +212,30 @@ def _check(arguments: argparse.Namespace) -> int:
         pictures = [_pictured(report) for report in batch.reports]
         write(arguments.html, batch.to_html(pictures).encode())
     return batch.exit_code
+
+
+def _check_code(arguments: argparse.Namespace) -> int:
+    from tinygrad_edu.tracing.files import check_file
+
+    check_apart(arguments.html, arguments.file)
+    calls = [arguments.forward, arguments.cost, arguments.backward]
+    if any(calls) and not all(calls):
+        raise GradError("check-code: --forward, --cost and --backward go together")
+    _tell(f"executing {arguments.file}")
+    report = check_file(
+        arguments.file, arguments.function, arguments.numbers, calls if all(calls) else (),
+        arguments.loss, arguments.parameters, arguments.step,
+    )  # fmt: skip
+    if arguments.json:
+        letters = (sys.stdout.encoding or "utf-8").lower() == "utf-8"
+        print(json.dumps(report.to_json(), indent=1, ensure_ascii=not letters))
+    else:
+        _print(report)
+    if arguments.html:
+        from tinygrad_edu.drawing.renderer import write
+
+        write(arguments.html, report.to_html().encode())
+    return report.exit_code
 
 
 def _print(*tables: Any) -> None:

@@ -55,7 +55,7 @@ def check_code(
     return judged(Source(run), numbers)
 
 
-class _Case:
+class Case:
     """One state of the learner's source, studied."""
 
     def __init__(self, source: Source, numbers: Mapping[str, Any]) -> None:
@@ -83,8 +83,8 @@ class _Case:
 
 def judged(source: Source, numbers: Mapping[str, Any]) -> CodeReport:
     """The report on a source."""
-    case = _Case(source, numbers)
-    file = source.run.__code__.co_filename
+    case = Case(source, numbers)
+    file = source.title
     sources = {unit.file: unit.text for unit in source.units}
     remarks = _remarks(case.parameters)
     try:
@@ -124,7 +124,7 @@ def _remarks(parameters: Parameters) -> list[str]:
     return said
 
 
-def _rows(case: _Case, study: Study) -> list[Row]:
+def _rows(case: Case, study: Study) -> list[Row]:
     rows = []
     for p in case.parameters.all:
         told, truth = study.gradients[p.name], study.truth[p.name]
@@ -166,7 +166,7 @@ def _differences(runner: Runner, values: Values, name: str, told: Any) -> tuple[
 
 
 def _not_followed(
-    case: _Case, file: str, why: str, remarks: list[str], sources: Mapping[str, str]
+    case: Case, file: str, why: str, remarks: list[str], sources: Mapping[str, str]
 ) -> CodeReport:
     """What can be said without a record: nothing is judged, central differences are told."""
     rows, off = [], []
@@ -192,7 +192,7 @@ def _not_followed(
 
 
 def _culprits(
-    case: _Case, study: Study, numbers: Mapping[str, Any]
+    case: Case, study: Study, numbers: Mapping[str, Any]
 ) -> tuple[list[CodeLine], dict[str, str], list[str]]:
     """The lines, and the sources corrected: one mistake after the other, as long as it helps."""
     start = case.source
@@ -216,7 +216,7 @@ def _culprits(
             break
         steps.append(blamed(study, best, []))
         texts[best.place.scope.unit.file] = best.text
-        case = _Case(Source(start.run, texts, start.lines), numbers)
+        case = Case(Source(start.run, texts, start.shapes), numbers)
         study, why = case.study()
         if why is not None:
             break

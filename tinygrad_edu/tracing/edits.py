@@ -14,6 +14,9 @@ from typing import Any, NamedTuple
 from tinygrad_edu.tracing.scope import Scope, parsed
 from tinygrad_edu.tracing.stamp import Tick
 
+#: What is not changed places with.
+_FIXED = (ast.Return, ast.FunctionDef, ast.Global, Tick)
+
 
 class Edit(NamedTuple):
     """`node` becomes `new`; in a block (a list) a statement is moved or added."""
@@ -286,7 +289,7 @@ class Edits:
             return
         i = block.index(s)
         for j in range(max(0, i - 6), min(len(block), i + 7)):
-            if j != i and not isinstance(block[j], (ast.Return, ast.FunctionDef, Tick)):
+            if j != i and not isinstance(block[j], _FIXED):
                 yield Edit(2 if abs(i - j) == 1 else 3, "move", block, (i, j))
 
 

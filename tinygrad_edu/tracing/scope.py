@@ -25,7 +25,7 @@ class Scope:
 
     def __init__(self, unit: Unit) -> None:
         self.unit = unit
-        self.tree = ast.parse(unit.text)
+        self.tree = unit.shape(unit.text)
         self.up: dict[ast.AST, ast.AST] = {}
         self._connect()
         self.statements = {

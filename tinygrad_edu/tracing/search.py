@@ -79,8 +79,6 @@ class Search:
     def scope_of(self, k: int) -> tuple[Scope, Any] | None:
         """The statement of a record in the tree for edits; None for what is not the learner's."""
         unit, statement = self.study.statements[k]
-        if statement.lineno > unit.lines:
-            return None
         scope = self.scopes.setdefault(unit.file, Scope(unit))
         found = scope.statements.get((statement.lineno, statement.col_offset))
         return None if found is None else (scope, found)
@@ -92,11 +90,7 @@ class Search:
         soft = bool(self.ranking.suspects) and all(s.soft for s in self.ranking.suspects)
 
         def add(found: tuple[Scope, Any] | None, why: str, rank: int, extra: float) -> None:
-            if (
-                found is not None
-                and found[1] not in known
-                and found[1].lineno <= found[0].unit.lines
-            ):
+            if found is not None and found[1] not in known:
                 known.add(found[1])
                 made.append(Place(*found, why, rank, extra))
 
@@ -201,7 +195,7 @@ class Search:
         file = correction.place.scope.unit.file
         texts = {**self.source.texts, file: correction.text}
         try:
-            changed = Source(self.source.run, texts, self.source.lines)
+            changed = Source(self.source.run, texts, self.source.shapes)
             study = Study(changed, self.parameters, self.study.values)
             study.judge()
             correction.study = study

@@ -88,7 +88,9 @@ class Study:
         with np.errstate(all="ignore"):
             cost, gradients = answer(workspace.run(handed))
         self.statements: list[tuple[Unit, Any]] = workspace.statements
-        self.run_statements = {k for k, (_, s) in enumerate(self.statements) if _within(s, source)}
+        self.run_statements = {
+            k for k, (unit, s) in enumerate(self.statements) if source.passes_on(unit, s)
+        }
         told = {p.name: parameters.gradient(p, gradients) for p in parameters.all}
         self.gradient_nodes = {
             name: node for name, x in told.items()
@@ -116,12 +118,6 @@ class Study:
     def line_of(self, node: Node) -> tuple[Unit, Any] | None:
         """The learner's innermost statement that made a node."""
         return self.statements[node.places[0][0]] if node.places else None
-
-
-def _within(statement: Any, source: Source) -> bool:
-    code = source.run.__code__
-    lines = [line for _, _, line in code.co_lines() if line is not None]
-    return bool(lines) and min(lines) <= statement.lineno <= max(lines)
 
 
 def unfollowed(study: Study, runner: Runner, source: Source) -> str | None:

@@ -32,12 +32,13 @@ class TooLong(Exception):
 
 
 class Unit:
-    """One source: a file, or a cell of a notebook; its first `lines` lines are the learner's."""
+    """One source: a file, or a cell of a notebook."""
 
-    def __init__(self, file: str, text: str, lines: int | None = None) -> None:
-        self.file, self.text = file, text
-        self.lines = len(text.splitlines()) if lines is None else lines
-        self.tree = ast.parse(text)
+    def __init__(
+        self, file: str, text: str, shape: Callable[[str], ast.Module] = ast.parse
+    ) -> None:
+        self.file, self.text, self.shape = file, text, shape
+        self.tree = shape(text)
 
     def definitions(self) -> Iterator[ast.stmt]:
         """Functions, classes and named lambdas that stand outside every function."""
@@ -97,13 +98,14 @@ def source_file(x: Any) -> str | None:
 class Source:
     """All that a function `run` needs: its names, and the units they were written in.
 
-    `texts`: sources that are not in files under their names.
+    `texts`: sources that are not in files under their names; `shapes`: how they are read.
     """
 
     def __init__(
-        self, run: Any, texts: Mapping[str, str] | None = None, lines: int | None = None
-    ) -> None:
-        self.run, self.texts, self.lines = run, dict(texts or {}), lines
+        self, run: Any, texts: Mapping[str, str] | None = None,
+        shapes: Mapping[str, Callable[[str], ast.Module]] | None = None,
+    ) -> None:  # fmt: skip
+        self.run, self.texts, self.shapes = run, dict(texts or {}), dict(shapes or {})
         if not isinstance(run, types.FunctionType):
             raise GradError(f"check_code: run must be a function written in Python, not {run!r}")
         self.names = run.__globals__
@@ -112,6 +114,19 @@ class Source:
         self._enclosed(run)
         self.definitions: list[tuple[Unit, ast.stmt]] = []
         self._find()
+
+    @property
+    def title(self) -> str:
+        """The learner's file."""
+        return next(iter(self.texts), str(self.run.__code__.co_filename))
+
+    def passes_on(self, unit: Unit, statement: Any) -> bool:
+        """Is it a statement of `run`, or of what was made to run a script?"""
+        code = self.run.__code__
+        if unit.file != code.co_filename:
+            return False
+        lines = [line for _, _, line in code.co_lines() if line is not None]
+        return unit.file.startswith("<the") or min(lines) <= statement.lineno <= max(lines)
 
     def _enclosed(self, function: types.FunctionType) -> None:
         cells = zip(function.__code__.co_freevars, function.__closure__ or ())
@@ -132,7 +147,7 @@ class Source:
                 f"check_code: the source of run is not to be had ({file}): put it into a file or a "
                 "cell of a notebook"
             )
-        self.units.append(Unit(file, text, self.lines if file in self.texts else None))
+        self.units.append(Unit(file, text, self.shapes.get(file, ast.parse)))
         return self.units[-1]
 
     def _find(self) -> None:
