@@ -116,12 +116,15 @@ def _executed(cells: dict[str, str], trees: Sequence[ast.Module]) -> dict[str, A
     return names
 
 
-def _harnessed(cells: dict[str, str], names: dict[str, Any], text: str, turn: int | None) -> Source:
+def _harnessed(
+    cells: dict[str, str], names: dict[str, Any], text: str, script: scripts.Script | None
+) -> Source:
     """A source whose run is made here, beside the learner's own text."""
     exec(compile(text, _HARNESS, "exec", dont_inherit=True), names)  # noqa: S102 - names checked
     shapes = {}
-    if turn is not None:
-        shapes = {list(cells)[-1]: partial(scripts.shaped, turn=turn)}
+    if script is not None:
+        shape = partial(scripts.shaped, turn=script.turn, known=script.known)
+        shapes = {list(cells)[-1]: shape}
     return Source(names["run_one_step"], {**cells, _HARNESS: text}, shapes)
 
 
@@ -144,9 +147,10 @@ def _at_turn(
     cells: dict[str, str], loss: str | None, parameters: str | None, step: bool, turn: int
 ) -> tuple[Source, dict[str, Any], list[str]]:
     """The source of a step, the parameters it changes, and those without a slope there."""
-    script = scripts.Script(list(cells.values())[-1], turn)
-    trees = [_parsed(f, text) for f, text in list(cells.items())[:-1]]
-    names = _executed(cells, [*trees, script.module])
+    trees = [_parsed(file, text) for file, text in cells.items()]
+    known = frozenset(name for tree in trees[:-1] for name in scripts.assigned(tree.body))
+    script = scripts.Script(list(cells.values())[-1], turn, known)
+    names = _executed(cells, [*trees[:-1], script.module])
     wanted = [p.strip() for p in parameters.split(",")] if parameters else script.parameters
     missing = [name for name in wanted if name not in names]
     if missing:
@@ -168,7 +172,7 @@ def _at_turn(
     sources = []
     for way in ways:
         text = scripts.HARNESS.format(step=scripts.STEP, cost=cost, gradients=way)
-        source = _harnessed(cells, dict(names), text, turn)
+        source = _harnessed(cells, dict(names), text, script)
         sources.append((*_wrong_and_idle(source, start), source))
     _, idle, source = min(sources, key=lambda found: found[0])
     kept = {name: x for name, x in start.items() if name not in idle or parameters}

@@ -77,6 +77,13 @@ def assigned(body: list[ast.stmt]) -> set[str]:
     return names | set(updated(body))
 
 
+def trained(body: list[ast.stmt], before: set[str]) -> list[str]:
+    """Names known before that are updated, or whose gradient is computed."""
+    claims = [claimed(name, before) for name in sorted(assigned(body))]
+    told = [*updated(body), *(name for name in claims if name is not None)]
+    return list(dict.fromkeys(name for name in told if name in before))
+
+
 class _NoBreak(ast.NodeTransformer):
     """``break`` and ``continue`` of the loop itself end the step."""
 
@@ -96,8 +103,8 @@ class _NoBreak(ast.NodeTransformer):
 class Script:
     """A script's loop found: the names it updates, its cost, the module with the step in it."""
 
-    def __init__(self, text: str, turn: int = 0) -> None:
-        self.turn = turn
+    def __init__(self, text: str, turn: int, known: frozenset[str]) -> None:
+        self.turn, self.known = turn, known
         self.chain, self.before = self._loops(ast.parse(text))
         if not self.chain:
             raise GradError(
@@ -105,19 +112,19 @@ class Script:
                 "known before it are updated"
             )
         self.body = self.chain[-1][1].body
-        self.parameters = [name for name in updated(self.body) if name in self.before]
+        self.parameters = trained(self.body, self.before)
         self.module = self._module()
 
     def _loops(self, tree: ast.Module) -> tuple[list[tuple[list[Any], Any]], set[str]]:
         """The loops around the step, each with the statements it stands among."""
         chain: list[tuple[list[Any], Any]] = []
-        before: set[str] = set()
+        before = set(self.known)
         block = _flat(tree.body)
         while True:
             loops = [
                 s for s in block
                 if isinstance(s, (ast.For, ast.While))
-                and set(updated(s.body)) & (before | assigned(block[: block.index(s)]))
+                and trained(s.body, before | assigned(block[: block.index(s)]))
                 and (not chain or self._is_step(s, before))
             ]  # fmt: skip
             if not loops:
@@ -200,6 +207,6 @@ def _flat(body: list[Any]) -> list[Any]:
     return made
 
 
-def shaped(text: str, turn: int) -> ast.Module:
-    """The text's tree with the step as a function."""
-    return Script(text, turn).module
+def shaped(text: str, turn: int, known: frozenset[str]) -> ast.Module:
+    """The text's tree with the step as a function; `known`: names of the cells above."""
+    return Script(text, turn, known).module

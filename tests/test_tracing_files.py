@@ -1,0 +1,116 @@
+"""Scripts, notebooks and functions of a file, checked from the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tinygrad_edu import cli
+from tinygrad_edu.tracing.files import check_file
+
+SCRIPTS = Path(__file__).parent / "code" / "scripts"
+LOSSES = {"eleven_lines": "0.5 * np.sum((y - l2) ** 2)"}
+
+PARTS = """
+import numpy as np
+rng = np.random.default_rng(0)
+X, Y = rng.normal(size=(3, 7)), (rng.random((1, 7)) > 0.5) * 1.0
+def start():
+    return {"W1": rng.normal(size=(4, 3)), "W2": rng.normal(size=(1, 4))}
+def forward(X, parameters):
+    A1 = np.tanh(parameters["W1"] @ X)
+    A2 = 1 / (1 + np.exp(-parameters["W2"] @ A1))
+    cache = (A1, A2)
+    return A2, cache
+def compute_cost(A2, Y):
+    return -np.mean(Y * np.log(A2) + (1 - Y) * np.log(1 - A2))
+def backward(parameters, cache, X, Y):
+    A1, A2 = cache
+    dZ2 = (A2 - Y) / X.shape[1]
+    dZ1 = parameters["W2"].T @ dZ2 * (1 - A2**2)
+    grads = {"dW2": dZ2 @ A1.T, "dW1": dZ1 @ X.T}
+    return grads
+"""
+
+
+@pytest.mark.parametrize("path", sorted(SCRIPTS.iterdir()), ids=lambda path: path.name)
+def test_scripts_and_notebooks_as_people_post_them_are_followed_unchanged(path):
+    report = check_file(path, loss=LOSSES.get(path.stem))
+    assert report.followed, report.remarks
+    assert report.ok, str(report)
+
+
+@pytest.mark.parametrize("script, right, wrong", [
+    ("eleven_lines", "(y - l2)*(l2*(1-l2))", "(y - l2)*l2"),
+    ("logistic", "weights -= lr * dw", "weights += lr * dw"),
+    ("line", "w = w - eta * grad_w", "w = w - eta * grad_w * 2"),
+    ("planar", "(1 - np.power(A1, 2))", "(1 - np.power(Z1, 2))"),
+    ("vanilla_rnn", "dW += dz", "dW -= dz"),
+])  # fmt: skip
+def test_a_mistake_in_a_script_is_named_by_its_line(script, right, wrong, tmp_path):
+    (path,) = SCRIPTS.glob(f"{script}.*")
+    text = path.read_text(encoding="utf-8")
+    assert right in text
+    bad = tmp_path / path.name
+    bad.write_text(text.replace(right, wrong), encoding="utf-8")
+    report = check_file(bad, loss=LOSSES.get(script), step=True)
+    assert not report.ok
+    assert wrong in report.lines[0]["source"]
+    assert report.lines[0]["diagnosis"]["correction"]
+
+
+def test_forward_cost_and_backward_are_called_by_the_names_of_their_arguments(tmp_path, capsys):
+    file, page = tmp_path / "net.py", tmp_path / "net.html"
+    file.write_text(PARTS)
+    code = cli.main([
+        "check-code", str(file), "--forward", "forward", "--cost", "compute_cost",
+        "--backward", "backward", "--parameters", "start", "--json", "--html", str(page),
+    ])  # fmt: skip
+    assert code == 1
+    said = capsys.readouterr()
+    assert f"executing {file}" in said.err
+    report = json.loads(said.out)
+    assert [g["name"] for g in report["gradients"] if g["verdict"] == "wrong"] == ["W1"]
+    (line,) = report["lines"]
+    assert line["diagnosis"]["correction"] == 'dZ1 = parameters["W2"].T @ dZ2 * (1 - A1**2)'
+    assert "(1 - <ins>A1</ins>**2)" in page.read_text(encoding="utf-8")
+
+
+def test_what_a_file_prints_is_not_in_the_report_and_a_right_one_ends_with_0(tmp_path, capsys):
+    file = tmp_path / "right.py"
+    file.write_text(
+        "print('hello')\ndef run(numbers):\n    w = numbers['w']\n"
+        "    return w**3, {'w': 3 * w**2}\nnumbers = {'w': 1.5}\n"
+    )
+    assert cli.main(["check-code", str(file), "--json"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["ok"]
+    assert "hello" in said.err
+
+
+@pytest.mark.parametrize("text, says", [
+    ("x = 1\n", "no function run"),
+    ("def run(numbers):\n    return 1\n", "named numbers"),
+    ("def run(:\n", "line 1"),
+    ("1 / 0\ndef run(numbers): pass\n", "ZeroDivisionError"),
+])  # fmt: skip
+def test_a_file_that_cannot_be_run_ends_with_2_and_says_why(text, says, tmp_path, capsys):
+    file = tmp_path / "learner.py"
+    file.write_text(text)
+    assert cli.main(["check-code", str(file)]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_notebook_has_a_magic(tmp_path):
+    from IPython.core.interactiveshell import InteractiveShell
+
+    shell = InteractiveShell()
+    shell.run_line_magic("load_ext", "tinygrad_edu")
+    shell.run_cell(
+        "def run(numbers):\n    w = numbers['w']\n    return w**3, {'w': 3 * w}\n"
+        "numbers = {'w': 1.5}"
+    )
+    report = shell.run_line_magic("check_code", "run numbers")
+    assert [line["source"] for line in report.lines] == ["return w**3, {'w': 3 * w}"]
