@@ -273,7 +273,9 @@ def mutants(piece, most=40, of_kind=4):
             other, gradients = outcome(loaded(made), numbers)
         except Exception:  # noqa: S112 - most of what is made up does not run
             continue
-        if abs(other - cost) > 1e-9 or not all(np.isfinite(g).all() for g in gradients.values()):
+        if not abs(other - cost) <= 1e-9 or not all(
+            np.isfinite(g).all() for g in gradients.values()
+        ):
             continue
         if not wrong_in(gradients, truth):
             continue

@@ -39,6 +39,7 @@ class Additions:
                 yield from self._own_calls(spot)
                 if most >= 5:
                     yield from self._pairs(spot)
+        yield from self._differences()
         yield from self._statements()
 
     def _tops(self) -> list[Any]:
@@ -74,6 +75,17 @@ class Additions:
                     p for p in parts if not isinstance(p, (ast.Constant, ast.Tuple, ast.List))
                 )
 
+    def _differences(self) -> Iterator[Edit]:
+        """``1 - w`` for 1: what was subtracted has been left out."""
+        for top in self._tops():
+            for node in ast.walk(top):
+                if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+                    for text in self.words:
+                        word = parsed(text)
+                        square = binary(word, ast.Pow, ast.Constant(2))
+                        yield Edit(3, "term", node, binary(node, ast.Sub, word))
+                        yield Edit(3, "term", node, binary(node, ast.Sub, square))
+
     def _numbers(self, spot: Any, far: int) -> Iterator[Edit]:
         yield Edit(2 + far, "factor", spot, binary(spot, ast.Mult, ast.Constant(2)))
         yield Edit(2 + far, "factor", spot, binary(spot, ast.Div, ast.Constant(2)))
@@ -82,7 +94,13 @@ class Additions:
 
     def _word(self, spot: Any, word: Any, far: int) -> Iterator[Edit]:
         yield Edit(2 + far, "factor", spot, binary(spot, ast.Mult, word))
-        yield Edit(2 + far, "factor", spot, binary(spot, ast.Div, word))
+        size = (
+            0 if not isinstance(word, ast.Subscript) or ".shape" not in ast.unparse(word) else 0.5
+        )
+        yield Edit(2 + far + size, "factor", spot, binary(spot, ast.Div, word))
+        if isinstance(word, ast.Name) and word.id in ("m", "n", "N"):
+            less = binary(word, ast.Sub, _ONE)
+            yield Edit(2.5 + far, "factor", spot, binary(spot, ast.Div, less))
         yield Edit(2 + far, "term", spot, binary(spot, ast.Add, word))
         yield Edit(3 + far, "term", spot, binary(spot, ast.Sub, word))
         square = binary(word, ast.Pow, ast.Constant(2))
@@ -138,6 +156,8 @@ class Additions:
                 yield Edit(5, "term", spot, binary(spot, ast.Add, both))
                 twice = binary(ast.Constant(2), ast.Mult, both)
                 yield Edit(5, "term", spot, binary(spot, ast.Add, twice))
+                product = binary(binary(spot, ast.Mult, first), ast.Mult, second)
+                yield Edit(5, "factor", spot, product)
                 slope = binary(first, ast.Mult, binary(_ONE, ast.Sub, second))
                 yield Edit(5, "factor", spot, binary(spot, ast.Mult, slope))
 

@@ -11,7 +11,7 @@ from tinygrad_edu.checking.conventions import CONVENTIONS
 from tinygrad_edu.checking.rows import Row
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.signature import checked
-from tinygrad_edu.tracing.culprits import blamed, suspected
+from tinygrad_edu.tracing.culprits import blamed, suspected, unread
 from tinygrad_edu.tracing.parameters import Parameters, Values, answer
 from tinygrad_edu.tracing.ranking import Ranking
 from tinygrad_edu.tracing.report import CodeLine, CodeReport
@@ -205,16 +205,15 @@ def _culprits(
         search = Search(case.source, case.parameters, study, ranking, case.runner)
         found = search.run()
         if found:
-            lines = [blamed(study, c, found[1:] if c is found[0] else []) for c in found[:1]]
-            lines += [blamed(study, c, []) for c in found[0].twins]
+            lines = blamed(study, found[0], found[1:])
             texts[found[0].place.scope.unit.file] = found[0].text
             corrected = {f: t for f, t in texts.items() if t != start.texts.get(f)}
             every = sorted([*steps, *lines], key=lambda line: line.line)
-            return every, corrected, found[0].remarks
+            return every, corrected, []
         best = search.best_partial()
         if best is None:
             break
-        steps.append(blamed(study, best, []))
+        steps += blamed(study, best, [])
         texts[best.place.scope.unit.file] = best.text
         case = Case(Source(start.run, texts, start.shapes), numbers)
         study, why = case.study()
@@ -225,5 +224,6 @@ def _culprits(
     suspects = [s for s in ranking.suspects if not s.passes] or ranking.suspects
     if ranking.alone or not suspects:
         suspects = suspects[:1]
-    lines = [suspected(study, ranking, s, ranking.alone) for s in suspects]
+    lines = [] if ranking.alone else [unread(study, k) for k in ranking.never_read()]
+    lines += [suspected(study, ranking, s, ranking.alone) for s in suspects]
     return lines, {}, []

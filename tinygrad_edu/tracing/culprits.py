@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,8 +39,17 @@ def corrected_text(correction: Correction) -> str:
     return "\n".join(text.strip() for text in changed if text.strip())
 
 
-def blamed(study: Study, correction: Correction, others: Sequence[Correction]) -> CodeLine:
-    """A line with its correction, and with others that are equally right."""
+def blamed(study: Study, correction: Correction, others: Sequence[Correction]) -> list[CodeLine]:
+    """The lines with their corrections; with others that are equally right."""
+    if not correction.places:
+        return [_blamed(study, correction, others)]
+    made = zip(correction.places, correction.edits)
+    return [
+        _blamed(study, replace(correction, place=place, edits=(edit,)), []) for place, edit in made
+    ]
+
+
+def _blamed(study: Study, correction: Correction, others: Sequence[Correction]) -> CodeLine:
     statement, unit = correction.place.statement, correction.place.scope.unit
     mistake, why = named(correction.edits[0], statement)
     of = target_text(statement)
@@ -47,10 +57,13 @@ def blamed(study: Study, correction: Correction, others: Sequence[Correction]) -
         statement) else ""  # fmt: skip
     if correction.edits[0].kind == "insert":
         told = ""
+    if correction.forward:
+        mistake = "forward_softmax_axis" if correction.edits[0].kind == "keyword" else "other"
+        told = "This is the forward pass: the backward pass is right for another one."
     alternatives = []
     best = correction.cost
     for other in others:
-        if other.cost <= best + 0.5 and other.natural == correction.natural:
+        if other.forward or (other.cost <= best + 0.5 and other.natural == correction.natural):
             text = corrected_text(other)
             if (other.line, text) not in alternatives:
                 alternatives.append((other.line, text))
@@ -69,10 +82,16 @@ def blamed(study: Study, correction: Correction, others: Sequence[Correction]) -
     )
 
 
+def unread(study: Study, k: int) -> CodeLine:
+    """A line whose result is never used, where several things are wrong."""
+    of = target_text(study.statements[k][1])
+    why = f"{of} is computed and never used: it may belong elsewhere."
+    return _line(study, k, why, None, "other")
+
+
 def suspected(study: Study, ranking: Ranking, suspect: Suspect, alone: bool) -> CodeLine:
     """A line that can be blamed, but for which no correction was found."""
-    unit, statement = study.statements[suspect.statement]
-    of = target_text(statement)
+    of = target_text(study.statements[suspect.statement][1])
     names = ", ".join(suspect.of or study.wrong)
     if suspect.empty:
         why = f"{of} is never added to, or not with what belongs there: a share never arrives here."
@@ -81,16 +100,25 @@ def suspected(study: Study, ranking: Ranking, suspect: Suspect, alone: bool) -> 
     else:
         why = f"{of} is wrong: other numbers here would make {names} right."
     runs = len(ranking.sites.results.get(suspect.statement, ()))
+    wrong = _wrong_runs(ranking, suspect) if runs > 1 else None
+    mistake = "missing_fan_out_term" if suspect.empty else "other"
+    return _line(study, suspect.statement, why, wrong, mistake)
+
+
+def _line(
+    study: Study, k: int, why: str, iterations: tuple[int, int] | None, mistake: str
+) -> CodeLine:
+    unit, statement = study.statements[k]
     return CodeLine(
         file=unit.file,
         line=statement.lineno,
         column=statement.col_offset + 1,
         end_column=statement.end_col_offset + 1,
         source=unit.text.split("\n")[statement.lineno - 1].strip(),
-        of=of,
-        iterations=_wrong_runs(ranking, suspect) if runs > 1 else None,
+        of=target_text(statement),
+        iterations=iterations,
         called_from=_caller(study, unit.file, statement),
-        diagnosis=Diagnosis("missing_fan_out_term" if suspect.empty else "other", why, None),
+        diagnosis=Diagnosis(mistake, why, None),
     )
 
 

@@ -162,6 +162,10 @@ class Edits:
             for value in (node.value - 1, node.value + 1):
                 new = ast.Constant(value) if value >= 0 else negative(ast.Constant(-value))
                 yield Edit(cost, "number", node, new)
+        if isinstance(node, ast.Constant) and type(node.value) is float:
+            for factor in (1.0, 2.0, 0.5):
+                if factor != abs(node.value):
+                    yield Edit(2, "number", node, ast.Constant(factor))
         added = isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub))
         if added and isinstance(node.right, ast.Constant) and type(node.right.value) is int:
             yield Edit(1, "index", node, node.left)

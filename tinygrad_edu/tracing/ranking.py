@@ -7,13 +7,14 @@ earliest.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.tracing.record import Node, ancestors, nodes_in
+from tinygrad_edu.tracing.record import Node, ancestors, below, computed, nodes_in, value_at
 from tinygrad_edu.tracing.repair import Sites, Solution, solve
 from tinygrad_edu.tracing.study import Study
 
@@ -38,7 +39,7 @@ class Suspect:
     @property
     def order(self) -> tuple[Any, ...]:
         """The most suspicious first."""
-        return (self.soft, self.outer, not self.fits, self.first)
+        return (self.soft, self.passes, self.outer, not self.fits, self.first)
 
 
 class Certificates:
@@ -49,8 +50,8 @@ class Certificates:
         self.scales = self._scales()
         self._bank = self._truths()
         self.certified = self._certified()
-        by_number = study.record.nodes
-        self.right = ancestors(by_number[number] for number in self.certified)
+        self._above = ancestors(study.record.nodes[number] for number in self.certified)
+        self._answers: dict[int, bool] = {}
 
     def _scales(self) -> list[int]:
         lengths = {1}
@@ -82,6 +83,25 @@ class Certificates:
                 return scale
         return None
 
+    def vouched(self, node: Node) -> bool:
+        """Is a value certified, or does something certified change with it?"""
+        if node.number in self.certified or node.number not in self._above:
+            return node.number in self.certified
+        if node.number not in self._answers:
+            self._answers[node.number] = self._felt(node)
+        return self._answers[node.number]
+
+    def _felt(self, node: Node) -> bool:
+        noise = np.random.default_rng(node.number).normal(size=node.value.shape)
+        env: dict[int, Any] = {node.number: node.value + noise * (1e-3 + np.abs(node.value))}
+        for later in below(self.study.record, {node.number}, self._above):
+            env[later.number] = computed(later, env)
+            if later.number in self.certified:
+                change = np.abs(value_at(later, env) - later.value).max(initial=0)
+                if not change <= 1e-9 * np.abs(later.value).max(initial=0):
+                    return True
+        return False
+
     def is_copy(self, node: Node) -> bool:
         return any(
             parent.number not in self.study.forward and parent.value.size == node.value.size
@@ -91,9 +111,11 @@ class Certificates:
 
     def _certified(self) -> dict[int, int]:
         found = {}
+        nodes = self.study.gradient_nodes
+        mistaken = {nodes[name].number for name in self.study.wrong if name in nodes}
         for results in self.sites.results.values():
             for node in (node for made in results for node in made):
-                scale = self.scale(node.value)
+                scale = None if node.number in mistaken else self.scale(node.value)
                 if scale is not None and not self.is_copy(node):
                     found[node.number] = scale
         usual: dict[int, int] = {}
@@ -159,14 +181,17 @@ class Ranking:
         of: tuple[str, ...] = (),
     ) -> Suspect:  # fmt: skip
         flat = [node for made in results for node in made]
-        right = self.certificates.right
-        open_ = [node.number for node in flat if node.number not in right]
-        empty = all(not np.any(node.value) for node in flat)  # a start, to be filled
+        open_ = [node.number for node in flat if not self.certificates.vouched(node)]
+        start = all(not np.any(node.value) for node in flat)  # to be filled
+        empty = start and any(
+            not np.any(self.study.gradients[name]) for name in self.study.wrong
+            if self.study.gradients[name] is not None
+        )  # fmt: skip
         passed = solution is not None and _one_caller(k, results, solution)
         outer = any([j for j, _ in node.places].index(k) > 0 for node in flat)
         fits = solution is not None and self._fits(solution)
         through = self._passes(k, flat)
-        soft = not open_ or empty or passed or through
+        soft = not open_ or start or passed or through
         first = (open_ or [flat[0].number])[0]
         return Suspect(k, soft, outer, fits, first, empty, through, of, solution)
 
@@ -174,7 +199,11 @@ class Ranking:
         """Does a statement only pass on the gradients, as `run` does, or a loop that clips them?"""
         if k in self.study.run_statements:
             return True
-        if len(self.study.wrong) < 2 or not all(self.certificates.is_copy(n) for n in flat):
+        if not all(self.certificates.is_copy(node) for node in flat):
+            return False
+        if isinstance(self.study.statements[k][1], ast.Expr):
+            return True
+        if len(self.study.wrong) < 2:
             return False
         shapes = [node.value.shape for node in flat]
         return all(self.study.truth[name].shape in shapes for name in self.study.wrong)
@@ -192,6 +221,20 @@ class Ranking:
                     if solution.repairs(scale * value) or solution.repairs(-scale * value):
                         return True
         return False
+
+    def never_read(self) -> list[int]:
+        """Statements of the backward pass whose result nobody reads: it may belong elsewhere."""
+        read = {
+            (unit.file, n.id) for unit, statement in self.study.statements
+            for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)
+        }  # fmt: skip
+        found = []
+        for k in self.sites.unused:
+            unit, s = self.study.statements[k]
+            target = s.targets[0] if isinstance(s, ast.Assign) else None
+            if isinstance(target, ast.Name) and (unit.file, target.id) not in read:
+                found.append(k)
+        return found
 
     def _cover(self) -> list[Suspect]:
         """Several mistakes: the statements that together could repair what is wrong."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from tinygrad_edu.tracing.additions import Additions
 from tinygrad_edu.tracing.edits import Edit, Edits, targets_of
@@ -17,8 +19,12 @@ from tinygrad_edu.tracing.trial import Trials, text_with
 from tinygrad_edu.tracing.workspace import Source
 
 #: The work of all trials together, in recorded operations; a trial has a price of its own.
-_WORK = 900_000
-_TRIAL = 120
+_WORK = 2_000_000
+_TRIAL = 400
+#: What is tried of the forward pass, where nothing small corrects the backward one.
+_FORWARD = frozenset({"drop", "sign", "keyword", "operator", "transpose", "compare"})
+_AXES = frozenset({"keyword"})
+_FORWARD_TRIALS = 400
 #: So many of the corrections found are compared with one another.
 _COMPARED = 25
 
@@ -44,19 +50,31 @@ class Correction:
     text: str
     natural: int = 0
     study: Study | None = None
-    twins: tuple[Correction, ...] = ()
-    remarks: list[str] = field(default_factory=list)
+    forward: bool = False
+    places: tuple[Place, ...] = ()
 
     @property
     def line(self) -> int:
         """The line that changes; of what is moved or added, that of its statement."""
         statement = self.place.statement
-        if self.edits[0].kind in ("move", "insert"):
+        if self.edits[0].kind == "move":
+            return self._stale()
+        if self.edits[0].kind == "insert":
             return int(statement.lineno)
         old, new = self.place.scope.unit.text.split("\n"), self.text.split("\n")
         for number, (a, b) in enumerate(zip(old, new), 1):
             if a != b and statement.lineno <= number <= statement.end_lineno:
                 return number
+        return int(statement.lineno)
+
+    def _stale(self) -> int:
+        """Of a statement moved up, the line that reads what was changed before it."""
+        block, (i, j) = self.edits[0].node, self.edits[0].new
+        statement = self.place.statement
+        changed = {ast.unparse(t) for other in block[j:i] for t in targets_of(other)}
+        for node in ast.walk(statement):
+            if isinstance(node, ast.expr) and ast.unparse(node) in changed:
+                return node.lineno
         return int(statement.lineno)
 
 
@@ -83,7 +101,7 @@ class Search:
         found = scope.statements.get((statement.lineno, statement.col_offset))
         return None if found is None else (scope, found)
 
-    def places(self) -> list[Place]:
+    def places(self, wide: bool = False) -> list[Place]:
         """The suspects; what is around them and feeds them; what is computed and not used."""
         made: list[Place] = []
         known: set[Any] = set()
@@ -94,7 +112,7 @@ class Search:
                 known.add(found[1])
                 made.append(Place(*found, why, rank, extra))
 
-        if self.ranking.alone:
+        if self.ranking.alone and not wide:
             for rank, suspect in enumerate(self.ranking.suspects):
                 extra = (0 if rank < 4 else 0.5) + (1.0 if suspect.soft else 0)
                 why = "empty" if suspect.empty else "repairs"
@@ -104,6 +122,10 @@ class Search:
                 add(self.scope_of(suspect.statement), "repairs", 0, 0)
             for k in self.ranking.sites.results:
                 add(self.scope_of(k), "reaches", 1, 0)
+        if self.ranking.shapeless:  # what is handed over may be another gradient
+            for place in list(made):
+                for node in _returns(place):
+                    add((place.scope, node), "repairs", -1, 0)
         for place in list(made):
             for scope, node, why in _nearby(place):
                 bare = isinstance(getattr(node, "value", None), (ast.Name, ast.Subscript))
@@ -128,7 +150,66 @@ class Search:
             if correction is not None:
                 found.append(correction)
                 self._stop = cost if self._stop is None else self._stop
-        return self._ordered(found)
+        best = self._ordered(found)
+        if not best and not self.partial:
+            best = sorted(self._ordered(list(self._parallel())), key=_oddity)
+        if best[0].cost > 2 if best else not self.partial:
+            best = sorted([*self._forward(bool(best)), *best], key=lambda c: c.cost)
+        return best
+
+    def _parallel(self) -> Iterator[Correction]:
+        """The same change in lines that are alike, as people copy them: rows and columns."""
+        groups: dict[Any, list[Place]] = {}
+        for place in self.places(wide=True):
+            block = place.scope.block(place.statement)
+            kind = tuple(type(node) for node in ast.walk(place.statement))
+            if block and len(kind) < 12:
+                groups.setdefault((id(block), kind), []).append(place)
+        self.tried = 0
+        for places in groups.values():
+            if 2 <= len(places) <= 4:
+                alike = [
+                    {_shape(place, edit): edit for edit in _edits(place, 2)} for place in places
+                ]
+                for key, edit in alike[0].items():
+                    if all(key in other for other in alike) and self.tried < self._most:
+                        edits = tuple(other[key] for other in alike)
+                        made = self._tried(places[0], edits, edit.cost + 1)
+                        if made is not None:
+                            made.places = tuple(places)
+                            yield made
+
+    def _forward(self, corrected: bool) -> Iterator[Correction]:
+        """Small changes of the forward pass which the backward pass, as it is, belongs to."""
+        forward = {node.places[0][0] for node in self.study.forward.values() if node.places}
+        tried = 0
+        for k in sorted(forward - self.study.run_statements):
+            found = self.scope_of(k)
+            if found is None:
+                continue
+            place = Place(*found, "forward", 0, 0)
+            for edit in Edits(*found).all():
+                kinds = _AXES if corrected else _FORWARD
+                if edit.kind in kinds and edit.cost <= 2 and tried < _FORWARD_TRIALS:
+                    tried += 1
+                    if self._fits_forward(place, edit):
+                        yield Correction(
+                            place, (edit,), edit.cost, text_with(place.scope, (edit,)), forward=True
+                        )
+
+    def _fits_forward(self, place: Place, edit: Edit) -> bool:
+        study = self.study
+        name = study.wrong[0]
+        try:
+            with self.trials.changed(place.scope, (edit,)):
+                _, gradients = self.runner.outcome(study.values)
+                slope = self.runner.slope(study.values, name, np.ones_like(study.values[name]))
+                off = abs(slope - np.sum(gradients[name]))
+                if not off <= 1e-5 * abs(slope) or abs(slope) < 1e-6:
+                    return False
+                return self.runner.right_elsewhere()
+        except Exception:
+            return False
 
     def _jobs(self, places: list[Place]) -> Iterator[tuple[float, Place, Edit]]:
         for low, high in ((0, 2.5), (2.5, 3.5), (3.5, 4.5), (4.5, 6)):
@@ -158,7 +239,7 @@ class Search:
         try:
             with self.trials.changed(place.scope, edits):
                 found, gradients = self.runner.outcome(study.values)
-                if abs(found - self._cost) > 1e-9 * max(1, abs(self._cost)):
+                if not abs(found - self._cost) <= 1e-9 * max(1, abs(self._cost)):
                     return None
                 wrong = wrong_among(gradients, study.truth, 1e-6)
                 if wrong:
@@ -188,7 +269,7 @@ class Search:
             correction.natural = self._natural(correction)
         best = max((c.natural for c in found), default=0)
         return sorted(found, key=lambda c: (
-            c.cost - 1.25 * (c.natural == best), c.cost, -c.natural, c.place.rank,
+            c.cost - 1.25 * (c.natural == best), c.cost, c.edits[0].cost, -c.natural, c.place.rank,
         ))  # fmt: skip
 
     def _natural(self, correction: Correction) -> int:
@@ -202,6 +283,11 @@ class Search:
             return natural(study)
         except Exception:
             return 0
+
+
+def _returns(place: Place) -> list[Any]:
+    function = place.scope.function(place.statement)
+    return [node for node in ast.walk(function) if isinstance(node, ast.Return) and node.value]
 
 
 def _edits(place: Place, top: int) -> Iterator[Edit]:
@@ -218,9 +304,28 @@ def _edits(place: Place, top: int) -> Iterator[Edit]:
                 yield edit
 
 
+def _oddity(correction: Correction) -> tuple[bool, int, int]:
+    """Of equal corrections: a name that was made and has not been read yet is what is missing."""
+    place, edit = correction.place, correction.edits[0]
+    constants = sum(isinstance(node, ast.Constant) for node in ast.walk(edit.new))
+    read = [n.id for n in ast.walk(place.scope.function(place.statement))
+            if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]  # fmt: skip
+    names = [n.id for n in ast.walk(edit.new) if isinstance(n, ast.Name)]
+    return edit.kind != "factor", constants, min(map(read.count, names), default=0)
+
+
+def _shape(place: Place, edit: Edit) -> Any:
+    """What an edit does, whatever the names it is done to."""
+    if isinstance(edit.node, list):
+        return edit.kind, edit.new
+    at = next(i for i, node in enumerate(ast.walk(place.statement)) if node is edit.node)
+    new = edit.new if hasattr(edit.new, "lineno") else ast.fix_missing_locations(edit.new)
+    return edit.kind, at, ast.unparse(new).replace(ast.unparse(edit.node), "…")
+
+
 def _nearby(place: Place) -> Iterator[tuple[Scope, Any, str]]:
     scope, statement = place.scope, place.statement
-    for node in scope.around(statement):
+    for node in (*scope.around(statement), *_returns(place)):
         yield scope, node, "around"
     used = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name)}
     block = scope.block(statement)

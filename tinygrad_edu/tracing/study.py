@@ -72,7 +72,8 @@ class Runner:
                 told = gradients[name]
                 if told is None or told.shape != x.shape:
                     return False
-                if abs(slope - np.sum(told * direction)) > 1e-5 * max(1e-2, abs(slope)):
+                off = abs(slope - np.sum(told * direction))
+                if not off <= 1e-5 * max(1e-2, abs(slope)):
                     return False
         return True
 
