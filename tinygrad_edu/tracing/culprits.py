@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -30,8 +31,8 @@ def corrected_text(correction: Correction) -> str:
         anchor = edit.node[edit.new[0] - 1]
         return str(new[anchor.end_lineno].strip())
     if edit.kind == "move":
-        mine = old[statement.lineno - 1 : statement.end_lineno]
-        return "\n".join([mine[0].strip(), *mine[1:]])
+        lines = [i for i, (a, b) in enumerate(zip(old, new)) if a != b]
+        return "\n".join(textwrap.dedent("\n".join(new[lines[0] : lines[-1] + 1])).splitlines())
     changed = [
         b for i, (a, b) in enumerate(zip(old, new), 1)
         if a != b and statement.lineno <= i <= statement.end_lineno

@@ -144,7 +144,9 @@ class CodeReport:
         if not self.followed:
             return f"{self.file}: not followed"
         wrong = sum(row.verdict == "wrong" for row in self.rows)
-        said = "all gradients are right" if self.ok else f"{wrong} of {len(self.rows)} are wrong"
+        said = (
+            "all gradients are right" if self.ok else f"{wrong} of {len(self.rows)} gradients wrong"
+        )
         return f"{Path(self.file).name}: {said}"
 
     @property

@@ -97,7 +97,7 @@ class Search:
     def scope_of(self, k: int) -> tuple[Scope, Any] | None:
         """The statement of a record in the tree for edits; None for what is not the learner's."""
         unit, statement = self.study.statements[k]
-        scope = self.scopes.setdefault(unit.file, Scope(unit))
+        scope = self.scopes.get(unit.file) or self.scopes.setdefault(unit.file, Scope(unit))
         found = scope.statements.get((statement.lineno, statement.col_offset))
         return None if found is None else (scope, found)
 
@@ -154,7 +154,9 @@ class Search:
         if not best and not self.partial:
             best = sorted(self._ordered(list(self._parallel())), key=_oddity)
         if best[0].cost > 2 if best else not self.partial:
-            best = sorted([*self._forward(bool(best)), *best], key=lambda c: c.cost)
+            forward = sorted(self._forward(bool(best)), key=lambda c: c.cost)
+            first = forward and forward[0].cost < min((c.cost for c in best), default=9)
+            best = [*forward, *best] if first else [*best, *forward]
         return best
 
     def _parallel(self) -> Iterator[Correction]:

@@ -208,6 +208,8 @@ class Workspace:
         self._ticks = 0
         self._kept: list[tuple[str, int, int]] = []
         self._builtins = self._marks()
+        parts = (n for _, made in source.definitions for n in ast.walk(made))
+        self._used = {n.id for n in parts if isinstance(n, ast.Name)}  # others stay as they are
         self.restart()
         self._define()
 
@@ -273,10 +275,11 @@ class Workspace:
         self.stand_ins.restart()
         self._memo: dict[int, Any] = {}
         given = {**self.source.names, **self.source.local}
-        made = {name: self._copied(x) for name, x in given.items() if name != "__builtins__"}
-        for name in [name for name in self.names if name not in made]:
+        for name in [name for name in self.names if name not in given]:
             del self.names[name]
-        self.names.update(made)
+        for name, x in given.items():
+            if name in self._used or name not in self.names:
+                self.names[name] = self._copied(x)
         self.names["__builtins__"] = self._builtins
         for _, node in self.source.definitions if self._new else ():
             name = name_of(node)
