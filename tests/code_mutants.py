@@ -9,11 +9,16 @@ from __future__ import annotations
 import ast
 import copy
 import json
+import linecache
 import random
 import re
+import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
+
+import tinygrad_edu as tg
 
 HERE = Path(__file__).parent / "code"
 EXPECTED = json.loads((HERE / "expected.json").read_text(encoding="utf-8"))
@@ -292,3 +297,65 @@ def mutants(piece, most=40, of_kind=4):
 def every_mutant():
     """All mutants; those at even places may be looked at, the others are never."""
     return [mutant for piece in EXPECTED for mutant in mutants(piece)]
+
+
+def target_of(line):
+    """The variable of a statement that was deleted."""
+    return re.split(r"\s*[-+]?=(?!=)", line)[0].split("[")[0].strip()
+
+
+def judged(mutant, folder):
+    """What is said of a mutant: is its line first, among the first three; is it corrected?"""
+    path = Path(folder) / "learner.py"
+    path.write_text(mutant["text"], encoding="utf-8")
+    names = loaded(mutant["text"], str(path))
+    linecache.checkcache(str(path))
+    start = time.process_time()
+    report = tg.check_code(names["run"], names["numbers"]())
+    seconds = time.process_time() - start
+    lines = report.lines
+    places = [line["line"] for line in lines]
+    for line in lines:
+        places += [other["line"] for other in line["alternatives"]]
+    deleted = mutant["kind"] == "deleted statement"
+    named = bool(lines) and target_of(mutant["was"][0]) in lines[0]["source"]
+    return {
+        "kind": mutant["kind"], "seconds": seconds, "followed": report.followed,
+        "wrong": not report.ok,
+        "first": named if deleted else places[:1] != [] and places[0] in mutant["lines"],
+        "three": named if deleted else any(p in mutant["lines"] for p in places[:3]),
+        "corrected": bool(report.corrected),
+    }  # fmt: skip
+
+
+def table(rows):
+    """The figures by kind, as lines of Markdown."""
+    kinds = sorted({row["kind"] for row in rows})
+    lines = ["| kind | planted | named first | among three | corrected |", "|---|---|---|---|---|"]
+    with_line = [row for row in rows if row["kind"] != "deleted statement"]
+    for name, chosen in (
+        *((kind, [row for row in rows if row["kind"] == kind]) for kind in kinds),
+        ("**all that have a line**", with_line),
+        ("**all**", rows),
+    ):
+        counts = [sum(row[key] for row in chosen) for key in ("first", "three", "corrected")]
+        lines.append(f"| {name} | {len(chosen)} | {' | '.join(map(str, counts))} |")
+    seconds = sorted(row["seconds"] for row in rows)
+    lines.append(
+        f"\nmedian {seconds[len(rows) // 2]:.1f} s, nine in ten below "
+        f"{seconds[len(rows) * 9 // 10]:.1f} s, at most {seconds[-1]:.1f} s"
+    )
+    return "\n".join(lines)
+
+
+def main():
+    """Both halves, each with its table."""
+    every = every_mutant()
+    for name, half in (("looked at", every[::2]), ("never looked at", every[1::2])):
+        with tempfile.TemporaryDirectory() as folder:
+            rows = [judged(mutant, folder) for mutant in half]
+        print(f"\n{len(rows)} {name}:\n\n{table(rows)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

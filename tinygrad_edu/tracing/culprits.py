@@ -103,7 +103,16 @@ def suspected(study: Study, ranking: Ranking, suspect: Suspect, alone: bool) -> 
     runs = len(ranking.sites.results.get(suspect.statement, ()))
     wrong = _wrong_runs(ranking, suspect) if runs > 1 else None
     mistake = "missing_fan_out_term" if suspect.empty else "other"
-    return _line(study, suspect.statement, why, wrong, mistake)
+    line = _line(study, suspect.statement, why, wrong, mistake)
+    others = [study.statements[s.statement][1].lineno for s in ranking.suspects if not s.passes]
+    statement = study.statements[suspect.statement][1]
+    others[:0] = (
+        range(statement.lineno + 1, statement.value.end_lineno + 1)
+        if hasattr(statement, "value") and statement.value
+        else ()
+    )
+    told = [(n, None) for n in dict.fromkeys(others) if n != line.line] if alone else []
+    return replace(line, alternatives=tuple(told[: _ALTERNATIVES - 1]))
 
 
 def _line(

@@ -197,7 +197,8 @@ class Ranking:
 
     def _passes(self, k: int, flat: list[Node]) -> bool:
         """Does a statement only pass on the gradients, as `run` does, or a loop that clips them?"""
-        if k in self.study.run_statements:
+        shared = any(j == k for n in self.study.forward.values() for j, _ in n.places)
+        if k in self.study.run_statements or shared:
             return True
         if not all(self.certificates.is_copy(node) for node in flat):
             return False

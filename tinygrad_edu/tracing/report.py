@@ -24,7 +24,7 @@ class CodeLine:
 
     `iterations`: in how many of its executions it is wrong, and how many there are; None where it
     runs once. `called_from`: the line that calls the function it stands in. `alternatives`: other
-    corrections that are equally right.
+    corrections that are equally right, or other lines, where there is none.
     """
 
     file: str
@@ -36,7 +36,7 @@ class CodeLine:
     iterations: tuple[int, int] | None
     called_from: int | None
     diagnosis: Diagnosis
-    alternatives: tuple[tuple[int, str], ...] = ()
+    alternatives: tuple[tuple[int, str | None], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The line as plain JSON values."""
@@ -71,7 +71,7 @@ class CodeLine:
         if d.correction:
             said += _indented("correct: ", d.correction)
         for line, text in self.alternatives:
-            said += _indented(f"or, line {line}: ", text)
+            said += _indented(f"or, line {line}: " if text else f"or line {line}", text or "")
         return [printable(text) for text in said]
 
 

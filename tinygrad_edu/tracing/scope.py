@@ -87,7 +87,9 @@ class Scope:
             self._words[function] = self._lines_of_words(function)
         lines = self._words[function]
         far = {word: min(abs(line - statement.lineno) for line in at) for word, at in lines.items()}
-        return sorted(far, key=lambda word: (far[word], word))[:_WORDS]
+        return sorted(far, key=lambda word: (far[word], word))[
+            : _WORDS * (3 if isinstance(statement, ast.Return) else 1)
+        ]
 
     def _lines_of_words(self, function: Any) -> dict[str, list[int]]:
         lines: dict[str, list[int]] = {}

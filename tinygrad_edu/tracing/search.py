@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,14 +20,16 @@ from tinygrad_edu.tracing.trial import Trials, text_with
 from tinygrad_edu.tracing.workspace import Source
 
 #: The work of all trials together, in recorded operations; a trial has a price of its own.
-_WORK = 2_000_000
+_WORK = 2_400_000
 _TRIAL = 400
 #: What is tried of the forward pass, where nothing small corrects the backward one.
 _FORWARD = frozenset({"drop", "sign", "keyword", "operator", "transpose", "compare"})
 _AXES = frozenset({"keyword"})
 _FORWARD_TRIALS = 400
+#: So many changes are tried after the first that is right.
+_AFTER = 500
 #: So many of the corrections found are compared with one another.
-_COMPARED = 25
+_COMPARED = 10
 
 
 @dataclass
@@ -38,6 +41,7 @@ class Place:
     why: str
     rank: int
     extra: float
+    wrong: tuple[str, ...] = ()
 
 
 @dataclass
@@ -47,11 +51,15 @@ class Correction:
     place: Place
     edits: tuple[Edit, ...]
     cost: float
-    text: str
     natural: int = 0
     study: Study | None = None
     forward: bool = False
     places: tuple[Place, ...] = ()
+
+    @functools.cached_property
+    def text(self) -> str:
+        """The unit's text with the edits in it."""
+        return text_with(self.place.scope, self.edits)
 
     @property
     def line(self) -> int:
@@ -91,6 +99,7 @@ class Search:
         self.tried = 0
         self.partial: list[Correction] = []
         self._stop: float | None = None
+        self._first = 0
         self._cost, _ = runner.outcome(study.values)
         self._most = _WORK // (_TRIAL + len(study.record.nodes))
 
@@ -110,7 +119,7 @@ class Search:
         def add(found: tuple[Scope, Any] | None, why: str, rank: int, extra: float) -> None:
             if found is not None and found[1] not in known:
                 known.add(found[1])
-                made.append(Place(*found, why, rank, extra))
+                made.append(Place(*found, why, rank, extra, tuple(self.study.wrong)))
 
         if self.ranking.alone and not wide:
             for rank, suspect in enumerate(self.ranking.suspects):
@@ -129,13 +138,11 @@ class Search:
         for place in list(made):
             for scope, node, why in _nearby(place):
                 bare = isinstance(getattr(node, "value", None), (ast.Name, ast.Subscript))
-                extra = 2.0 if why == "beside" else 1.0
-                add(
-                    (scope, node),
-                    why,
-                    len(made),
-                    0.5 if soft and bare and why == "beside" else extra,
-                )
+                extra = {"beside": 2.0, "indexes": 0.5 * self.ranking.alone}.get(why, 1.0)
+                if soft and bare and why == "beside":
+                    extra = 0.5
+                rank = -1 if why == "indexes" and not self.ranking.alone else len(made)
+                add((scope, node), why, rank, extra)
         for k in self.ranking.sites.unused:
             add(self.scope_of(k), "unused", len(made), 1)
         return made
@@ -149,7 +156,8 @@ class Search:
             correction = self._tried(place, (edit,), cost)
             if correction is not None:
                 found.append(correction)
-                self._stop = cost if self._stop is None else self._stop
+                if self._stop is None:
+                    self._stop, self._first = cost, self.tried
         best = self._ordered(found)
         if not best and not self.partial:
             best = sorted(self._ordered(list(self._parallel())), key=_oddity)
@@ -195,9 +203,7 @@ class Search:
                 if edit.kind in kinds and edit.cost <= 2 and tried < _FORWARD_TRIALS:
                     tried += 1
                     if self._fits_forward(place, edit):
-                        yield Correction(
-                            place, (edit,), edit.cost, text_with(place.scope, (edit,)), forward=True
-                        )
+                        yield Correction(place, (edit,), edit.cost, forward=True)
 
     def _fits_forward(self, place: Place, edit: Edit) -> bool:
         study = self.study
@@ -232,8 +238,10 @@ class Search:
             return True
         if self._stop is None:
             return False
+        if self.tried > self._first + _AFTER:
+            return True
         beyond = self._stop + (1 if self._stop <= 2 else 0)
-        return cost > beyond or (cost > self._stop and place.why != "repairs")
+        return cost > beyond or (cost > self._stop and place.why not in ("repairs", "indexes"))
 
     def _tried(self, place: Place, edits: tuple[Edit, ...], cost: float) -> Correction | None:
         self.tried += 1
@@ -253,7 +261,7 @@ class Search:
             return None
         if not (fewer or right):
             return None
-        correction = Correction(place, edits, cost, text_with(place.scope, edits))
+        correction = Correction(place, edits, cost)
         if fewer:
             correction.natural = -len(wrong)
             self.partial.append(correction)
@@ -266,7 +274,9 @@ class Search:
 
     def _ordered(self, found: list[Correction]) -> list[Correction]:
         """Those after which most values are gradients of something, then the cheapest."""
-        found = list({c.text: c for c in reversed(found[:_COMPARED])}.values())[::-1]
+        found = sorted(found, key=lambda c: (c.cost, c.edits[0].cost, c.place.rank))
+        found = list({c.text: c for c in reversed(found[: 2 * _COMPARED])}.values())[::-1]
+        found = found[:_COMPARED]
         for correction in found:
             correction.natural = self._natural(correction)
         best = max((c.natural for c in found), default=0)
@@ -294,7 +304,7 @@ def _returns(place: Place) -> list[Any]:
 
 def _edits(place: Place, top: int) -> Iterator[Edit]:
     if place.why == "empty":
-        for edit in Additions(place.scope, place.statement).never_added():
+        for edit in Additions(place.scope, place.statement).never_added(place.wrong):
             if edit.cost <= top:
                 yield edit
     for edit in Edits(place.scope, place.statement).all():
@@ -330,11 +340,15 @@ def _nearby(place: Place) -> Iterator[tuple[Scope, Any, str]]:
     for node in (*scope.around(statement), *_returns(place)):
         yield scope, node, "around"
     used = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name)}
+    indices = {
+        n.id for part in ast.walk(statement) if isinstance(part, ast.Subscript)
+        for n in ast.walk(part.slice) if isinstance(n, ast.Name)
+    }  # fmt: skip
     block = scope.block(statement)
     for node in ast.walk(scope.function(statement)):
         if isinstance(node, (ast.Assign, ast.AugAssign)):
             names = {n.id for t in targets_of(node) for n in ast.walk(t) if isinstance(n, ast.Name)}
             if names & used:
-                yield scope, node, "feeds"
+                yield scope, node, "indexes" if names & indices else "feeds"
         if isinstance(node, (ast.Expr, ast.Assign, ast.AugAssign)) and node in block:
             yield scope, node, "beside"
