@@ -262,6 +262,8 @@ class Edits:
         for word in self.words:
             if word != text:
                 yield Edit(2, "name", node, parsed(word))
+        if isinstance(up, (ast.BinOp, ast.Call)):
+            yield Edit(2, "square", node, binary(node, ast.Pow, ast.Constant(2)))
 
     def _of_assignment(self) -> Iterator[Edit]:
         s = self.statement

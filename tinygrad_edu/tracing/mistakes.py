@@ -161,6 +161,10 @@ def _inserted(edit: Edit, statement: Any) -> Named:
     return "missing_fan_out_term", f"A share never arrives in {target}: a statement is missing."
 
 
+def _squared(old: str, new: str, edit: Edit) -> Named:
+    return "wrong_derivative_formula", f"The square is missing: {new}."
+
+
 def _deleted(edit: Edit, statement: Any) -> Named:
     return "double_counted_path", "Without this statement all gradients are right."
 
@@ -186,4 +190,5 @@ _TELLERS: dict[str, Callable[..., Named]] = {
     "swap": _ordered, "factor": _multiplied, "mask": _multiplied, "term": _summed,
     "assign": _assigned, "move": _moved, "insert": _inserted, "delete": _deleted,
     "target": _targeted, "compare": _compared, "order": _ordered,
+    "square": _squared,
 }  # fmt: skip

@@ -53,6 +53,8 @@ def spelled(text: str, new: ast.AST, own: Container[ast.AST]) -> str:
     held = _Held(text, own)
     shown = ast.unparse(ast.fix_missing_locations(held.visit(new)))
     meant = ast.dump(ast.parse(ast.unparse(new)))
+    if " ** " not in text:
+        shown = shown.replace(" ** ", "**")
     for bare in (True, False):
         tried = shown
         for name, (piece, atom) in held.pieces.items():
