@@ -257,7 +257,7 @@ def replaced(text, node, new):
         return safe
 
 
-def mutants(piece, most=40, of_kind=4):
+def mutants(piece, most=34, of_kind=3):
     """Mutants of one piece: dicts with kind, text, the lines that differ and what they were."""
     text = right_text(piece)
     names = loaded(text)

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 from tinygrad_edu.tracing.scope import Scope, parsed
 from tinygrad_edu.tracing.stamp import Tick
 
+#: So many words, the nearest, are tried in place of another.
+_NAMES = 60
 #: What is not changed places with.
 _FIXED = (ast.Return, ast.FunctionDef, ast.Global, Tick)
 
@@ -73,7 +75,8 @@ class Edits:
 
     def __init__(self, scope: Scope, statement: Any) -> None:
         self.scope, self.statement = scope, statement
-        self.words = scope.words(statement)
+        most = _NAMES * (2 if isinstance(statement, ast.Return) else 1)
+        self.words = scope.words(statement, most)
 
     def all(self) -> Iterator[Edit]:
         """Every change within expressions, of the assignment, and of the order of statements."""

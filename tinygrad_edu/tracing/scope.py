@@ -9,7 +9,7 @@ from typing import Any
 from tinygrad_edu.tracing.stamp import Tick, count_loops
 from tinygrad_edu.tracing.workspace import Unit
 
-#: So many words, the nearest, are tried in place of another.
+#: So many words, the nearest, are tried.
 _WORDS = 40
 _NOT_WORDS = frozenset("np numpy self math grads params parameters cache range".split())
 
@@ -80,16 +80,14 @@ class Scope:
                 return block
         return []
 
-    def words(self, statement: Any) -> list[str]:
+    def words(self, statement: Any, most: int = _WORDS) -> list[str]:
         """Names, attributes, entries used in the function, ``self.…`` of its class, by nearness."""
         function = self.function(statement)
         if function not in self._words:
             self._words[function] = self._lines_of_words(function)
         lines = self._words[function]
         far = {word: min(abs(line - statement.lineno) for line in at) for word, at in lines.items()}
-        return sorted(far, key=lambda word: (far[word], word))[
-            : _WORDS * (3 if isinstance(statement, ast.Return) else 1)
-        ]
+        return sorted(far, key=lambda word: (far[word], word))[:most]
 
     def _lines_of_words(self, function: Any) -> dict[str, list[int]]:
         lines: dict[str, list[int]] = {}

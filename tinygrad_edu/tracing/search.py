@@ -112,40 +112,42 @@ class Search:
 
     def places(self, wide: bool = False) -> list[Place]:
         """The suspects; what is around them and feeds them; what is computed and not used."""
-        made: list[Place] = []
-        known: set[Any] = set()
-        soft = bool(self.ranking.suspects) and all(s.soft for s in self.ranking.suspects)
+        made: dict[Any, Place] = {}
+        alone = self.ranking.alone and not wide
 
         def add(found: tuple[Scope, Any] | None, why: str, rank: int, extra: float) -> None:
-            if found is not None and found[1] not in known:
-                known.add(found[1])
-                made.append(Place(*found, why, rank, extra, tuple(self.study.wrong)))
+            if found is not None and found[1] not in made:
+                made[found[1]] = Place(*found, why, rank, extra, tuple(self.study.wrong))
 
-        if self.ranking.alone and not wide:
-            for rank, suspect in enumerate(self.ranking.suspects):
-                extra = (0 if rank < 4 else 0.5) + (1.0 if suspect.soft else 0)
-                why = "empty" if suspect.empty else "repairs"
-                add(self.scope_of(suspect.statement), why, rank, 0 if suspect.empty else extra)
-        else:
-            for suspect in self.ranking.suspects:
-                add(self.scope_of(suspect.statement), "repairs", 0, 0)
-            for k in self.ranking.sites.results:
-                add(self.scope_of(k), "reaches", 1, 0)
-        if self.ranking.shapeless:  # what is handed over may be another gradient
-            for place in list(made):
-                for node in _returns(place):
-                    add((place.scope, node), "repairs", -1, 0)
-        for place in list(made):
+        for rank, suspect in enumerate(self.ranking.suspects):
+            extra = (0 if rank < 4 else 0.5) + (1.0 if suspect.soft else 0)
+            found = self.scope_of(suspect.statement)
+            if not alone:
+                add(found, "repairs", 0, 0)
+            elif suspect.empty:
+                add(found, "empty", rank, 0)
+            else:
+                add(found, "repairs", rank, extra)
+        for k in () if alone else self.ranking.sites.results:
+            add(self.scope_of(k), "reaches", 1, 0)
+        self._surroundings(list(made.values()), add, len(made))
+        for k in self.ranking.sites.unused:
+            add(self.scope_of(k), "unused", len(made), 1)
+        return list(made.values())
+
+    def _surroundings(self, places: list[Place], add: Any, last: int) -> None:
+        soft = bool(self.ranking.suspects) and all(s.soft for s in self.ranking.suspects)
+        for place in places if self.ranking.shapeless else ():
+            for node in _returns(place):  # what is handed over may be another gradient
+                add((place.scope, node), "repairs", -1, 0)
+        for place in places:
             for scope, node, why in _nearby(place):
                 bare = isinstance(getattr(node, "value", None), (ast.Name, ast.Subscript))
                 extra = {"beside": 2.0, "indexes": 0.5 * self.ranking.alone}.get(why, 1.0)
                 if soft and bare and why == "beside":
                     extra = 0.5
-                rank = -1 if why == "indexes" and not self.ranking.alone else len(made)
+                rank = -1 if why == "indexes" and not self.ranking.alone else last
                 add((scope, node), why, rank, extra)
-        for k in self.ranking.sites.unused:
-            add(self.scope_of(k), "unused", len(made), 1)
-        return made
 
     def run(self) -> list[Correction]:
         """Try edits, cheapest first; one level of cost beyond the first that is right."""

@@ -111,10 +111,14 @@ class StandIns:
     def _numpy(self, name: str, x: Any) -> Any:
         if name == "random":
             return self.modules[np.random]
-        if self.record is None or not callable(x) or isinstance(x, (type, np.ufunc)):
+        if self.record is None or not callable(x):
             return x
         if name in ("vectorize", "frompyfunc"):
             return self._vectorize
+        if isinstance(x, np.ufunc):
+            return _Elementwise(self.record, x)
+        if isinstance(x, type):
+            return x
         if name in _ARRAY:
             return lambda value, *args, **options: self._array(x, name, value, args, options)
 
@@ -151,6 +155,19 @@ class StandIns:
             return np.stack([f(part) for part in x.reshape(-1)]).reshape(x.shape)
 
         return over
+
+
+class _Elementwise:
+    """An element-wise function that takes lists of recorded numbers too."""
+
+    def __init__(self, record: Record, ufunc: Any) -> None:
+        self._record, self._ufunc = record, ufunc
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        return self._ufunc(*(stacked(self._record, a) for a in args), **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ufunc, name)
 
 
 def _isinstance(x: Any, kinds: Any) -> bool:
