@@ -328,33 +328,40 @@ def judged(mutant, folder):
     }  # fmt: skip
 
 
-def table(rows):
-    """The figures by kind, as lines of Markdown."""
-    kinds = sorted({row["kind"] for row in rows})
-    lines = ["| kind | planted | named first | among three | corrected |", "|---|---|---|---|---|"]
-    with_line = [row for row in rows if row["kind"] != "deleted statement"]
-    for name, chosen in (
-        *((kind, [row for row in rows if row["kind"] == kind]) for kind in kinds),
-        ("**all that have a line**", with_line),
-        ("**all**", rows),
-    ):
-        counts = [sum(row[key] for row in chosen) for key in ("first", "three", "corrected")]
-        lines.append(f"| {name} | {len(chosen)} | {' | '.join(map(str, counts))} |")
-    seconds = sorted(row["seconds"] for row in rows)
-    lines.append(
-        f"\nmedian {seconds[len(rows) // 2]:.1f} s, nine in ten below "
-        f"{seconds[len(rows) * 9 // 10]:.1f} s, at most {seconds[-1]:.1f} s"
-    )
+def counted(rows):
+    """How many, named first, among the first three, corrected; as cells of a table."""
+    keys = ("first", "three", "corrected")
+    return " | ".join(map(str, [len(rows), *(sum(row[key] for row in rows) for key in keys)]))
+
+
+def table(halves):
+    """The figures by kind as lines of Markdown: of the mutants looked at, and of the others."""
+    kinds = sorted({row["kind"] for rows in halves for row in rows})
+    lines = [
+        "| kind of mistake | planted | named first | of three | corrected "
+        "| never looked at | named first | of three | corrected |",
+        "|---|" + "---|" * 8,
+    ]
+    chosen = [(kind, {kind}) for kind in kinds]
+    chosen += [
+        ("**all that have a line**", {*kinds} - {"deleted statement"}),
+        ("**all**", {*kinds}),
+    ]
+    for name, among in chosen:
+        cells = [counted([row for row in rows if row["kind"] in among]) for rows in halves]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    seconds = sorted(row["seconds"] for rows in halves for row in rows)
+    half, most = seconds[len(seconds) // 2], seconds[len(seconds) * 9 // 10]
+    lines.append(f"\nhalf of them in {half:.1f} s, nine in ten in {most:.1f} s of processor time")
     return "\n".join(lines)
 
 
 def main():
-    """Both halves, each with its table."""
+    """Both halves in one table."""
     every = every_mutant()
-    for name, half in (("looked at", every[::2]), ("never looked at", every[1::2])):
-        with tempfile.TemporaryDirectory() as folder:
-            rows = [judged(mutant, folder) for mutant in half]
-        print(f"\n{len(rows)} {name}:\n\n{table(rows)}", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        halves = [[judged(mutant, folder) for mutant in every[i::2]] for i in (0, 1)]
+    print(table(halves))
 
 
 if __name__ == "__main__":

@@ -50,8 +50,11 @@ def test_of_a_piece_put_right_every_gradient_is_right(piece, tmp_path):
 
 
 @pytest.mark.parametrize("piece", [
-    "dlai_L_model", "rnn_class_dc", "micrograd_assign", "step_updated_weights",
-    pytest.param("dlai_gradcheck_n", marks=pytest.mark.slow),
+    "micrograd_assign", "step_updated_weights",
+    *(pytest.param(piece, marks=pytest.mark.slow) for piece in (
+        "dlai_L_model", "rnn_class_dc", "dlai_gradcheck_n", "conv_backward_stride",
+        "layers_softmax_axis",
+    )),
 ])  # fmt: skip
 def test_the_mistaken_line_is_named_and_the_correction_makes_all_gradients_right(piece, tmp_path):
     report = piece_report(text_of(piece), tmp_path)

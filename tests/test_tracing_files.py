@@ -46,8 +46,10 @@ def test_scripts_and_notebooks_as_people_post_them_are_followed_unchanged(path):
     ("eleven_lines", "(y - l2)*(l2*(1-l2))", "(y - l2)*l2"),
     ("logistic", "weights -= lr * dw", "weights += lr * dw"),
     ("line", "w = w - eta * grad_w", "w = w - eta * grad_w * 2"),
-    ("planar", "(1 - np.power(A1, 2))", "(1 - np.power(Z1, 2))"),
-    ("vanilla_rnn", "dW += dz", "dW -= dz"),
+    pytest.param(
+        "planar", "(1 - np.power(A1, 2))", "(1 - np.power(Z1, 2))", marks=pytest.mark.slow
+    ),
+    pytest.param("vanilla_rnn", "dW += dz", "dW -= dz", marks=pytest.mark.slow),
 ])  # fmt: skip
 def test_a_mistake_in_a_script_is_named_by_its_line(script, right, wrong, tmp_path):
     (path,) = SCRIPTS.glob(f"{script}.*")
