@@ -64,7 +64,7 @@ def _blamed(study: Study, correction: Correction, others: Sequence[Correction]) 
     alternatives = []
     best = correction.cost
     for other in others:
-        if other.forward or (other.cost <= best + 0.5 and other.natural == correction.natural):
+        if other.forward or (other.cost <= best + 1 and other.natural == correction.natural):
             text = corrected_text(other)
             if (other.line, text) not in alternatives:
                 alternatives.append((other.line, text))

@@ -232,7 +232,7 @@ class Search:
                     cost = edit.cost + place.extra
                     if low < cost <= high:
                         jobs.append((cost, place, edit))
-            jobs.sort(key=lambda job: (job[0], job[1].rank))
+            jobs.sort(key=lambda job: (job[0], job[2].cost, job[1].rank))
             yield from jobs
 
     def _over(self, cost: float, place: Place) -> bool:
