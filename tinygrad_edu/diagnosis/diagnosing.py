@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -138,47 +139,74 @@ def _softmax_rules(
     lab: Lab, key: Key, factor: float, derived: dict[Key, symbolic.Line]
 ) -> list[Expr]:
     """``p * (dp - sum(dp * p))`` for forward names p that are positive and sum to one."""
-    make, number, call = lab.formulas.make, lab.formulas.number, lab.formulas.call
-    found = []
+    found: list[Expr] = []
     for other in lab.forward_keys:
         p = lab.points[0].plain[other]
         if other not in derived or not isinstance(p, np.ndarray) or not lab._computed(other):
             continue
         if p.shape != np.shape(lab.points[0].gradient(key)):
             continue
-        for along in range(p.ndim):  # of log-softmax: dp - exp(p) * sum(dp)
-            if p.shape[along] > 1 and np.allclose(np.exp(p).sum(axis=along), 1.0):
-                options = {"axis": number(along), "keepdims": number(True)}
-                line = derived[other]
-                share = make("*", call("exp", lab.name(other)), call("sum", line.expr, **options))
-                written = lab.times(factor * line.constant, make("-", line.expr, share))
-                if written is not None:
-                    found.append(written)
-        if not np.all(p >= 0):
-            continue
-        axes = [None] if np.isclose(p.sum(), 1.0) else [
-            a for a in range(p.ndim) if p.shape[a] > 1 and np.allclose(p.sum(axis=a), 1.0)
-        ]  # fmt: skip
-        for axis in axes:
-            options = {} if axis is None else {"axis": number(axis), "keepdims": number(True)}
-            name, above = lab.name(other), derived[other]
-            total = call("sum", make("*", above.expr, name), **options)
-            rule = make("*", name, make("-", above.expr, total))
-            written = lab.times(factor * above.constant, rule)
-            if written is not None:
-                found.append(written)
-            # against a target: p * sum(y) - y
-            for given in lab.sheet.givens:
-                y = lab.formulas.name(given, 0)
-                if np.shape(lab.value(y)) == p.shape:
-                    summed = make("*", name, call("sum", y, **options))
-                    for constant in (1.0, *(1.0 / n for n in p.shape)):
-                        e = lab.times(constant, make("-", summed, y))
-                        if e is not None:
-                            found.append(e)
+        name, above = lab.name(other), derived[other]
+        found += _of_log_softmax(lab, p, name, above, factor)
+        if np.all(p >= 0):
+            for axis in _axes_adding_to_one(p):
+                found += _of_softmax(lab, name, above, axis, factor)
+                found += _against_targets(lab, p, name, axis)
     right = [e for e in found if _is_right(lab, e, key, factor)]
     right.sort(key=size)
     return right[:2]
+
+
+def _axes_adding_to_one(p: Any) -> list[int | None]:
+    if np.isclose(p.sum(), 1.0):
+        return [None]
+    return [a for a in range(p.ndim) if p.shape[a] > 1 and np.allclose(p.sum(axis=a), 1.0)]
+
+
+def _along(lab: Lab, axis: int | None) -> dict[str, Expr]:
+    """The options of a sum along an axis."""
+    number = lab.formulas.number
+    return {} if axis is None else {"axis": number(axis), "keepdims": number(True)}
+
+
+def _of_log_softmax(
+    lab: Lab, p: Any, name: Expr, above: symbolic.Line, factor: float
+) -> Iterator[Expr]:
+    """``dp - exp(p) * sum(dp)``."""
+    make, call = lab.formulas.make, lab.formulas.call
+    for axis in range(p.ndim):
+        if p.shape[axis] > 1 and np.allclose(np.exp(p).sum(axis=axis), 1.0):
+            total = call("sum", above.expr, **_along(lab, axis))
+            share = make("*", call("exp", name), total)
+            written = lab.times(factor * above.constant, make("-", above.expr, share))
+            if written is not None:
+                yield written
+
+
+def _of_softmax(
+    lab: Lab, name: Expr, above: symbolic.Line, axis: int | None, factor: float
+) -> Iterator[Expr]:
+    """``p * (dp - sum(dp * p))``."""
+    make = lab.formulas.make
+    total = lab.formulas.call("sum", make("*", above.expr, name), **_along(lab, axis))
+    rule = make("*", name, make("-", above.expr, total))
+    written = lab.times(factor * above.constant, rule)
+    if written is not None:
+        yield written
+
+
+def _against_targets(lab: Lab, p: Any, name: Expr, axis: int | None) -> Iterator[Expr]:
+    """``p * sum(y) - y`` for what is given in the shape of p, divided by a length of it or not."""
+    make = lab.formulas.make
+    for given in lab.sheet.givens:
+        y = lab.formulas.name(given, 0)
+        if np.shape(lab.value(y)) != p.shape:
+            continue
+        summed = make("*", name, lab.formulas.call("sum", y, **_along(lab, axis)))
+        for constant in (1.0, *(1.0 / n for n in p.shape)):
+            written = lab.times(constant, make("-", summed, y))
+            if written is not None:
+                yield written
 
 
 def _normalised_axes(p: Any) -> list[int]:

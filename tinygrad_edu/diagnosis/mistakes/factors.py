@@ -237,14 +237,30 @@ def _exchanged(case: Case, lost: Factors, extra: Factors) -> Iterator[Finding]:
             yield Finding("other", (say.divides(f) if power < 0 else say.multiplies(f),))
     if any(power < 0 for _, power in (*lost, *extra)):
         yield Finding("other", put)
+    up = any(roles.is_gradient_name(f) or roles.is_gradient_like(f) for f, _ in lost)
+    yield from _other_words(case, lost, extra, up)
+    yield from _other_slopes(case, lost, extra)
+    if up:
+        yield Finding("missing_upstream_factor", put)
+    yield Finding("other", put)
+
+
+def _other_words(case: Case, lost: Factors, extra: Factors, up: bool) -> Iterator[Finding]:
+    """Names, or gradients, where others belong."""
+    put = exchange(case, extra, lost)
     words = len(extra) == len(lost) and all(is_word(f) for f, _ in (*extra, *lost))
-    up = [f for f, _ in lost if roles.is_gradient_name(f) or roles.is_gradient_like(f)]
-    other = [f for f, _ in extra if roles.is_gradient_like(f)]
+    other = any(case.roles.is_gradient_like(f) for f, _ in extra)
     if words and len(lost) == 2:
         (f, _), (g, _), (h, _), (i, _) = *extra, *lost
         yield Finding("wrong_layer_variable", (say.both_stand_for(f, g, h, i),))
     if words or (len(lost) == len(extra) == 1 and up and other):
-        yield Finding("wrong_layer_variable", put)
+        yield Finding("wrong_layer_variable", (put,))
+
+
+def _other_slopes(case: Case, lost: Factors, extra: Factors) -> Iterator[Finding]:
+    """Something else where the derivative of an activation belongs, among other factors."""
+    roles, x, y = case.roles, case.product(extra), case.product(lost)
+    put = (exchange(case, extra, lost),)
     inside = roles.contains_derivative(y)
     if inside is not None:
         yield from instead_of(case, inside, x, y, (x, y))
@@ -254,9 +270,6 @@ def _exchanged(case: Case, lost: Factors, extra: Factors) -> Iterator[Finding]:
     bare = [f.args[0] if f.op == "attribute" and f.extra == "T" else f for f, _ in lost]
     for found in _derivatives(case, y, bare, lost):
         yield Finding(found.mistake, found.claims, put)
-    if up:
-        yield Finding("missing_upstream_factor", put)
-    yield Finding("other", put)
 
 
 def of_what_follows(case: Case) -> Iterator[Finding]:

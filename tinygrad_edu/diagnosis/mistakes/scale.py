@@ -41,13 +41,19 @@ def constant(case: Case) -> Iterator[Finding]:
         return
     times = say.multiple(case.constant(ratio))
     size = abs(ratio)
-    if any(e.function == "mean" for _, e in nodes(case.line)):
-        if any(near(size * m, 1) for m in case.sizes):
-            yield Finding(
-                "mean_instead_of_sum",
-                (times, say.summed()),
-                advice=advice.MEAN,
-            )
+    yield from _averages(case, size, times)
+    for keep in case.roles.keep_probabilities():
+        if keep != 1 and any(near(size, x) for x in (keep, 1 / keep, keep**2, 1 / keep**2)):
+            yield Finding("dropout_scale", (times, say.is_keep(case.constant(keep))))
+    if _nice(case, size):
+        yield Finding("constant_factor", (times,))
+
+
+def _averages(case: Case, size: float, times: Claim) -> Iterator[Finding]:
+    """An average that is taken too often, or not at all."""
+    averaging = any(e.function == "mean" for _, e in nodes(case.line))
+    if averaging and any(near(size * m, 1) for m in case.sizes):
+        yield Finding("mean_instead_of_sum", (times, say.summed()), advice=advice.MEAN)
     for m in case.sizes:
         mean = say.averages(case.constant(m))
         for power in (1, 2):
@@ -55,11 +61,6 @@ def constant(case: Case) -> Iterator[Finding]:
                 yield Finding("one_over_m_twice", (times,), (mean,))
             if near(size, m**power):
                 yield Finding("one_over_m_missing", (times, mean))
-    for keep in case.roles.keep_probabilities():
-        if keep != 1 and any(near(size, x) for x in (keep, 1 / keep, keep**2, 1 / keep**2)):
-            yield Finding("dropout_scale", (times, say.is_keep(case.constant(keep))))
-    if _nice(case, size):
-        yield Finding("constant_factor", (times,))
 
 
 def _nice(case: Case, size: float) -> bool:

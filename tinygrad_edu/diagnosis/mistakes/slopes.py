@@ -236,21 +236,26 @@ def _argument_or_formula(
     if x.op in ORDERED and y.op in ORDERED:
         if names == names_in(y) or names <= {link.before, link.within}:
             yield Finding("relu_mask_boundary", put, (right,))
+    yield from _other_argument(case, link, x, put)
+    if names & {link.before, link.within}:
+        yield Finding("wrong_derivative_formula", put, (right,))
+
+
+def _other_argument(case: Case, link: Link, x: Expr, put: tuple[Claim, ...]) -> Iterator[Finding]:
+    """The form of the right derivative, taken at something else."""
+    right, names = derivative(link), names_in(x)
     for form, inner in say.patterns(case, link):
         for _, u in nodes(x):
             if u is inner or u.op == "number" or not case.varies(u):
                 continue
             if case.lab.same(case.lab.formulas.substituted(form, {inner: u}), x):
-                kind = (
-                    _place(case, link, u.extra) if u.op == "name" else "derivative_at_wrong_point"
-                )
+                named = u.op == "name"
+                kind = _place(case, link, u.extra) if named else "derivative_at_wrong_point"
                 yield Finding(kind, (say.form_at(x, link.result, u), *put), (right,))
     for used in sorted(names):
         for own in sorted({link.before, link.within} - {used}):
             at = say.right_at(case.lab.name(own), case.lab.name(used), x, link.result)
             yield Finding(_place(case, link, used), (at,), (right,))
-    if names & {link.before, link.within}:
-        yield Finding("wrong_derivative_formula", put, (right,))
 
 
 def local(case: Case) -> Iterator[Finding]:

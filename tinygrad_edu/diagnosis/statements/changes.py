@@ -1,0 +1,329 @@
+"""Claims about what gave way to what: factors, terms, names, signs, sums."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinygrad_edu.checking.formula import Expr, names_in, nodes
+from tinygrad_edu.checking.parts import Factors, kind_of_product, summands
+from tinygrad_edu.checking.sheet import Key
+from tinygrad_edu.core.value import Value
+from tinygrad_edu.diagnosis.claims import claim
+from tinygrad_edu.diagnosis.differences import Pair, chain
+from tinygrad_edu.diagnosis.evidence import Case
+from tinygrad_edu.diagnosis.statements.things import has, is_mask, links, symbol_of
+from tinygrad_edu.diagnosis.statements.whole import plus, times
+
+
+@claim("With {y} for {x} the line is right.")
+def with_for(case: Case, y: Expr, x: Expr) -> bool:
+    return any(map(case.right, case.exchanged(x, y)))
+
+
+@claim("Without {x} the line is right.")
+def without(case: Case, x: Expr) -> bool:
+    """A factor, a term or several factors of a product left out."""
+    if case.equal(case.total([case.line, case.make("neg", x)]), case.truths):
+        return True
+    gone = case.differences.factors(x)[1]
+    return any(map(case.right, case.exchanged(x, case.number(1)))) or _is_right_pair(case, [], gone)
+
+
+@claim("The factor {y} is missing.")
+def lacks(case: Case, y: Expr) -> bool:
+    return _sayable(case, y) and _lacks(case, y)
+
+
+@claim("The factors {y} and {z} are missing.")
+def lacks_both(case: Case, y: Expr, z: Expr) -> bool:
+    return _lacks(case, case.make("*", y, z))
+
+
+@claim("The factors {x}, {y} and {z} are missing.")
+def lacks_three(case: Case, x: Expr, y: Expr, z: Expr) -> bool:
+    return _lacks(case, case.make("*", case.make("*", x, y), z))
+
+
+def _sayable(case: Case, e: Expr) -> bool:
+    """Has a formula a value, or is it a part of a line? Else it would be said wrongly."""
+    lines = [case.line, *([case.fixed] if case.fixed is not None else [])]
+    return case.lab.value(e) is not None or any(x is e for line in lines for _, x in nodes(line))
+
+
+def _lacks(case: Case, y: Expr) -> bool:
+    if case.right(case.make("*", case.line, y)):
+        return True
+    constant, factors = case.differences.factors(y)
+    return _is_right_pair(case, factors, [], constant)
+
+
+@claim("The factor {x} is too many.")
+def too_many(case: Case, x: Expr) -> bool:
+    if not _sayable(case, x):
+        return False
+    constant, factors = case.differences.factors(x)
+    return _is_right_pair(case, [], factors, 1 / constant if constant else 1.0) or any(
+        map(case.right, case.exchanged(x, case.number(1)))
+    )
+
+
+@claim("{x} stands where {y} belongs.")
+def stands_for(case: Case, x: Expr, y: Expr) -> bool:
+    return _sayable(case, x) and _sayable(case, y) and _stands_for(case, x, y)
+
+
+@claim("{x} and {other} stand where {y} belongs.")
+def both_for_one(case: Case, x: Expr, other: Expr, y: Expr) -> bool:
+    return _stands_for(case, case.make("*", x, other), y)
+
+
+@claim("{x} stands where {y} and {another} belong.")
+def one_for_both(case: Case, x: Expr, y: Expr, another: Expr) -> bool:
+    return _stands_for(case, x, case.make("*", y, another))
+
+
+def _stands_for(case: Case, x: Expr, y: Expr) -> bool:
+    if any(map(case.right, case.exchanged(x, y))):
+        return True
+    (_, extra), (_, lost) = case.differences.factors(x), case.differences.factors(y)
+    return _is_right_pair(case, lost, extra)
+
+
+@claim("{x} and {other} stand where {y} and {another} belong.")
+def both_stand_for(case: Case, x: Expr, other: Expr, y: Expr, another: Expr) -> bool:
+    return _stands_for(case, case.make("*", x, other), case.make("*", y, another))
+
+
+@claim("The right line has a matrix product @ more.")
+def matmul_more(case: Case) -> bool:
+    return case.fixed is not None and case.right(case.fixed) and _matmuls(case.fixed) > _matmuls(
+        case.line
+    )  # fmt: skip
+
+
+@claim("The right line has a matrix product @ less.")
+def matmul_less(case: Case) -> bool:
+    return case.fixed is not None and case.right(case.fixed) and _matmuls(case.fixed) < _matmuls(
+        case.line
+    )  # fmt: skip
+
+
+def _matmuls(e: Expr) -> int:
+    return sum(kind_of_product(x) == "@" for _, x in nodes(e))
+
+
+@claim("The right line has {y} where this one has {x}.")
+def differs_in(case: Case, y: Expr, x: Expr) -> bool:
+    if not (_sayable(case, x) and _sayable(case, y)):
+        return False
+    bare = case.differences.bare
+    return case.fixed is not None and case.right(case.fixed) and any(
+        case.lab.same(bare(p.a), bare(x)) and case.lab.same(bare(p.b), bare(y))
+        for p in case.differences.pairs
+    )  # fmt: skip
+
+
+@claim("The term {t} is missing.")
+def lacks_term(case: Case, t: Expr) -> bool:
+    return plus.test(case, t) or (
+        _written(case.fixed, t)
+        and any(_same_terms(case, p.lost, t) for p in _pairs(case) if p.kind == "terms")
+    )
+
+
+@claim("The term {t} is too many.")
+def extra_term(case: Case, t: Expr) -> bool:
+    return case.equal(case.total([case.line, case.make("neg", t)]), case.truths) or (
+        _written(case.line, t)
+        and any(_same_terms(case, p.extra, t) for p in _pairs(case) if p.kind == "terms")
+    )
+
+
+def _written(line: Expr | None, t: Expr) -> bool:
+    """Is a term, its sign apart, a part of a line?"""
+    unsigned = t.args[0] if t.op == "neg" else t
+    return line is not None and any(e is unsigned for _, e in nodes(line))
+
+
+@claim("{x} has the wrong sign: with {y} the line is right.")
+def wrong_sign(case: Case, x: Expr, y: Expr) -> bool:
+    turned = case.equal(case.values(case.make("neg", x)), case.values(y))
+    return turned and any(map(case.right, case.exchanged(x, y)))
+
+
+@claim("A sign inside {x} is wrong: with {y} the line is right.")
+def sign_inside(case: Case, x: Expr, y: Expr) -> bool:
+    mine, theirs = case.differences.terms(x), case.differences.terms(y)
+    return len(mine) == len(theirs) > 1 and any(map(case.right, case.exchanged(x, y))) and all(
+        any(
+            abs(a.constant) == abs(b.constant)
+            and case.differences.split(a.factors, b.factors)[:2] == ([], [])
+            for b in theirs
+        )
+        for a in mine
+    )  # fmt: skip
+
+
+@claim("Its sign is wrong as well.")
+def sign_too(case: Case) -> bool:
+    ratio = case.ratio(case.lines, case.truths) if case.fits else None
+    return (ratio is not None and ratio < 0) or any(p.coefficient < 0 for p in case.pairs)
+
+
+@claim("The right line sums over axis {axis}.")
+def right_sums_over(case: Case, axis: int) -> bool:
+    return case.fixed is not None and case.right(case.fixed) and any(
+        e.function in ("sum", "mean") and axis in axes(case, e) for _, e in nodes(case.fixed)
+    )  # fmt: skip
+
+
+@claim("This one sums over axis {axis}.")
+def sums_over(case: Case, axis: int) -> bool:
+    return any(e.function in ("sum", "mean") and axis in axes(case, e) for _, e in nodes(case.line))
+
+
+@claim("The right line does not sum.")
+def right_sums_nothing(case: Case) -> bool:
+    return case.fixed is not None and case.right(case.fixed) and not any(
+        e.function in ("sum", "mean") for _, e in nodes(case.fixed)
+    )  # fmt: skip
+
+
+@claim("A transpose is missing or too many.")
+def transposes(case: Case) -> bool:
+    if case.fixed is None or not case.right(case.fixed):
+        return False
+    mine, right = ([e for _, e in nodes(x) if e.extra == "T"] for x in (case.line, case.fixed))
+    return len(mine) != len(right) or set(mine) != set(right)
+
+
+@claim("The members of {x} are right, their order is not.")
+def other_order(case: Case, x: Expr) -> bool:
+    return case.fixed is not None and case.right(case.fixed) and any(
+        e.op == "list" and e is not x and set(e.args) == set(x.args)
+        for _, e in nodes(case.fixed)
+    )  # fmt: skip
+
+
+@claim("The right line is made of the same parts, otherwise arranged.")
+def rearranged(case: Case) -> bool:
+    return case.fixed is not None and case.right(case.fixed) and not case.differences.pairs
+
+
+def axes(case: Case, e: Expr) -> tuple[int, ...]:
+    """The axes that a sum or mean is over; none where it is over all of them."""
+    axis = e.options.get("axis") or (e.positional[1] if len(e.positional) > 1 else None)
+    value = None if axis is None else case.lab.value(axis)
+    ndim = np.ndim(case.lab.value(e.args[0]))
+    return () if value is None or not ndim else tuple(int(v) % ndim for v in np.atleast_1d(value))
+
+
+def _pairs(case: Case) -> list[Pair]:
+    return case.pairs if case.fixed is not None and case.right(case.fixed) else []
+
+
+def _is_right_pair(case: Case, lost: Factors, extra: Factors, constant: float = 1.0) -> bool:
+    """Does the right correction have just these factors more, and the line just those?"""
+    split = case.differences.split
+    for p in _pairs(case):
+        if p.kind != "factors":
+            continue
+        if split(p.lost, lost)[:2] == ([], []) and split(p.extra, extra)[:2] == ([], []):
+            if abs(abs(p.coefficient * constant) - 1) < 1e-6:
+                return True
+    return False
+
+
+def _same_terms(case: Case, terms: Factors, t: Expr) -> bool:
+    return bool(terms) and case.equal(case.total([e for e, _ in terms]), case.values(t))
+
+
+@claim("{symbol}({z}) is missing: the derivative of the activation {a} with respect to {z}, {f}.")
+def lacks_derivative(case: Case, symbol: str, z: str, a: Expr, f: Expr) -> bool:
+    link = next((x for x in links(case, z) if x.result is a and has(case, f, x)), None)
+    if link is None or symbol not in ("g'", symbol_of(case, link)):
+        return False
+    left_out = any(_covers(case, p, f) for p in _pairs(case))
+    return left_out or times.test(case, f) or lacks.test(case, f) or _in_quotient(case, f)
+
+
+def _covers(case: Case, p: Pair, f: Expr) -> bool:
+    """Is a formula among what the right line has and this one has not?"""
+    factors = case.differences.factors(f)[1]
+    return bool(factors) and p.kind == "factors" and not case.differences.split(
+        factors, p.lost
+    )[0]  # fmt: skip
+
+
+def _in_quotient(case: Case, f: Expr) -> bool:
+    """Is what a part of the line gave way to the same times this?"""
+    if case.fixed is None or not case.right(case.fixed):
+        return False
+    parts = [*chain(case.line, case.fixed), *((p.a, p.b) for p in case.pairs)]
+    parts += [(p.extra[0][0], p.lost[0][0]) for p in case.pairs if len(p.extra) == len(p.lost) == 1]
+    return any(case.lab.same(case.make("*", a, f), b) for a, b in parts)
+
+
+# --- facts ----------------------------------------------------------------------------------------
+
+
+@claim("The term {t} is right.")
+def term_right(case: Case, t: Expr) -> bool:
+    mine = summands(case.lab, case.line)
+    rules = [*case.rules[:1], *([case.fixed] if case.fixed is not None else [])]
+    return len(mine) > 1 and any(case.lab.same(t, m) for m in mine) and any(
+        case.lab.same(t, s) for rule in rules if case.right(rule)
+        for s in summands(case.lab, rule)
+    )  # fmt: skip
+
+
+@claim("This line divides by {f}, the right one multiplies with it.")
+def divides(case: Case, f: Expr) -> bool:
+    return any((f, 1) in p.lost and (f, -1) in p.extra for p in _pairs(case))
+
+
+@claim("This line multiplies with {f}, the right one divides by it.")
+def multiplies(case: Case, f: Expr) -> bool:
+    return any((f, -1) in p.lost and (f, 1) in p.extra for p in _pairs(case))
+
+
+@claim("{x} has shape {shape}.")
+def has_shape(case: Case, x: Expr, shape: tuple) -> bool:  # type: ignore[type-arg]
+    value = case.lab.value(x, len(case.lab.points) - 1)
+    return value is not None and np.shape(value) == shape
+
+
+@claim("{x} is true everywhere.")
+def true_everywhere(case: Case, x: Expr) -> bool:
+    return all(v is not None and bool(np.all(v)) for v in case.values(x))
+
+
+@claim("{x} is {y} without the mask {d}.")
+def unmasked(case: Case, x: Expr, y: Expr, d: str) -> bool:
+    return is_mask(d).holds(case) and any(
+        case.ratio(case.values(case.make("*", x, case.lab.name(key))), case.values(y)) is not None
+        and not case.lab.same(case.make("*", x, case.lab.name(key)), x)
+        for key in case.keys(d)
+    )
+
+
+@claim("{x} is a name of the backward lines, {y} is not.")
+def of_backward(case: Case, x: Expr, y: Expr) -> bool:
+    return not _forward(case, x) and _forward(case, y)
+
+
+def _forward(case: Case, e: Expr) -> bool:
+    values = case.lab.points[0].graph.values
+    return bool(names_in(e)) and all(
+        key in values and (not isinstance(values[key], Value) or not _scratch(case, key))
+        for key in names_in(e)
+    )
+
+
+def _scratch(case: Case, key: Key) -> bool:
+    return case.roles.role_of_name(key).kind in ("gradient", "scratch")
+
+
+@claim("{x} is {c} times {y}.")
+def is_times(case: Case, x: Expr, c: Expr, y: Expr) -> bool:
+    return case.is_constant(c, case.ratio(case.values(x), case.values(y)))

@@ -1,0 +1,208 @@
+"""What the parts of a line are: derivatives, gradients, weights, masks, softmaxes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinygrad_edu.checking.formula import Expr, names_in
+from tinygrad_edu.checking.links import Link
+from tinygrad_edu.checking.sheet import Key
+from tinygrad_edu.checking.truth import equal
+from tinygrad_edu.diagnosis.claims import claim
+from tinygrad_edu.diagnosis.evidence import Case, Numbers
+
+
+@claim("{f} is the derivative of {a} with respect to {z}.")
+def is_derivative(case: Case, f: Expr, a: Expr, z: str) -> bool:
+    return any(link.result is a and has(case, f, link) for link in links(case, z))
+
+
+@claim("The derivative of {a} with respect to {z} is {f}.")
+def derivative_is(case: Case, a: Expr, z: str, f: Expr) -> bool:
+    return any(link.result is a and has(case, f, link) for link in links(case, z))
+
+
+def symbol_of(case: Case, link: Link) -> str:
+    """How the lecture writes the derivative of an activation: σ', tanh', ReLU', else g'."""
+    if link.before[1] >= 0:
+        p = case.lab.name(link.before)
+        for name, g in (("sigmoid", "σ'"), ("tanh", "tanh'"), ("relu", "ReLU'")):
+            if case.lab.same(link.result, case.lab.formulas.call(name, p)):
+                return g
+    return "g'"
+
+
+def links(case: Case, z: str) -> list[Link]:
+    """The activations of a quantity."""
+    return [link for link in case.lab.activations if link.before[0] == z and link.forms]
+
+
+def has(case: Case, f: Expr, link: Link) -> bool:
+    """Has a formula the values of a link's derivative?"""
+    return all(
+        v is not None and equal(np.asarray(v) * 1.0, np.asarray(w))
+        for v, w in zip(case.values(f), [link.values[i] for i in case.points], strict=True)
+    )
+
+
+@claim("{x} is what the derivative of {g} would be here.")
+def other_derivative(case: Case, x: Expr, g: str) -> bool:
+    return any(
+        case.equal(_floats(case, x), _floats(case, form))
+        for link in case.lab.activations
+        for form in forms_of(case, link).get(g, ())
+    )
+
+
+def _floats(case: Case, e: Expr) -> Numbers:
+    return [None if v is None else np.asarray(v) * 1.0 for v in case.values(e)]
+
+
+def forms_of(case: Case, link: Link) -> dict[str, list[Expr]]:
+    """What the derivatives of other activations would be in the place of a link's."""
+    make, call = case.make, case.lab.formulas.call
+    one, two, zero = map(case.number, (1, 2, 0))
+    n, p, named = link.result, case.lab.name(link.before), case.lab.name(link.within)
+    above = make(">", p, zero)
+    leaky = [call("where", above, one, case.number(slope)) for slope in (0.01, 0.1, 0.2)]
+    return {
+        "a sigmoid": [make("*", a, make("-", one, a)) for a in (n, named, call("sigmoid", p))],
+        "a tanh": [make("-", one, make("**", a, two)) for a in (n, named, call("tanh", p))],
+        "a ReLU": [above, make(">", n, zero), make(">=", p, zero), make("*", above, one)],
+        "a leaky ReLU": leaky,
+    }
+
+
+@claim("With {z} for {u}, {x} would be the derivative of {a}.")
+def right_at(case: Case, z: Expr, u: Expr, x: Expr, a: Expr) -> bool:
+    put = case.lab.formulas.substituted(x, {u: z})
+    return put is not x and any(
+        link.result is a and has(case, put, link) for link in case.lab.activations
+    )
+
+
+@claim("{x} has the form of the derivative of {a}, taken at {u}.")
+def form_at(case: Case, x: Expr, a: Expr, u: Expr) -> bool:
+    return any(
+        link.result is a and case.lab.same(case.lab.formulas.substituted(form, {inner: u}), x)
+        for link in case.lab.activations
+        for form, inner in patterns(case, link)
+    )
+
+
+def patterns(case: Case, link: Link) -> list[tuple[Expr, Expr]]:
+    """Ways to write a link's derivative, each with the quantity it is taken at."""
+    found = [(form, case.lab.name(next(iter(names_in(form))))) for form in _in_one_name(case, link)]
+    return found + [(form, link.result) for form in link.forms if form is not link.result]
+
+
+def _in_one_name(case: Case, link: Link) -> list[Expr]:
+    forms = list(link.forms)
+    for statement in case.lab.sheet.forward:
+        if statement.key == link.after and names_in(statement.expr) == {link.before}:
+            put = {case.lab.name(link.after): statement.expr}
+            forms += [case.lab.formulas.substituted(form, put) for form in link.forms]
+    return [form for form in forms if len(names_in(form)) == 1]
+
+
+@claim("{x} is the activation itself, of {u}.")
+def is_activation(case: Case, x: Expr, u: Expr) -> bool:
+    for link in case.lab.activations:
+        made = next((s for s in case.lab.sheet.forward if s.key == link.after), None)
+        names = (link.result, case.lab.name(link.within))
+        if u is case.lab.name(link.before) and any(case.lab.same(x, n) for n in names):
+            return True
+        if made is not None and link.before in names_in(made.expr):
+            put = {case.lab.name(link.before): u}
+            if case.lab.same(case.lab.formulas.substituted(made.expr, put), x):
+                return True
+    return False
+
+
+@claim("{q} is read in {n} places of the forward lines, and the shares of all add up.")
+def read_often(case: Case, q: str, n: int) -> bool:
+    return case.of[0] == q and case.uses() == n > 1
+
+
+@claim("{q} is divided by a deviation that is made of it.")
+def is_normalised(case: Case, q: str) -> bool:
+    return case.of[0] == q and case.normalised
+
+
+@claim("{w} is a weight of the forward pass.")
+def is_weight(case: Case, w: str) -> bool:
+    return any(key in case.roles.matrices for key in case.keys(w))
+
+
+@claim("{e} is the gradient of {q}, but for a constant.")
+def is_gradient(case: Case, e: Expr, q: str) -> bool:
+    values = case.values(e)
+    return any(case.ratio(values, case.gradient(key)) is not None for key in case.keys(q))
+
+
+@claim("{d} is a mask that the forward pass multiplies with.")
+def is_mask(case: Case, d: str) -> bool:
+    return any(key in case.roles.masks for key in case.keys(d))
+
+
+@claim("{g} is the gain that what is normalised is multiplied with.")
+def is_gain(case: Case, g: str) -> bool:
+    return case.roles.normalises() and any(
+        key in case.roles.parameters
+        and key not in case.roles.matrices
+        and (f"d{key[0]}" in case.lab.sheet.claims or case.roles.scales(key))
+        for key in case.keys(g)
+    )
+
+
+@claim("{p} is a softmax: over axis {axis} its numbers are positive and add up to 1.")
+def is_softmax(case: Case, p: str, axis: int) -> bool:
+    return any(
+        all(bool(np.all(v >= 0)) for v in _arrays(case, key)) and _adds_to_one(case, key, axis)
+        for key in case.keys(p)
+    )
+
+
+@claim("{p} adds up to 1 over axis {axis}.")
+def adds_to_one(case: Case, p: str, axis: int) -> bool:
+    return any(_adds_to_one(case, key, axis) for key in case.keys(p))
+
+
+@claim("{p} does not add up to 1 over axis {axis}.")
+def not_to_one(case: Case, p: str, axis: int) -> bool:
+    return not adds_to_one.test(case, p, axis)
+
+
+def _arrays(case: Case, key: Key) -> list[np.ndarray]:
+    return [np.asarray(v, float) for v in case.values(case.lab.name(key))]
+
+
+def _adds_to_one(case: Case, key: Key, axis: int) -> bool:
+    return all(v.ndim > axis and np.allclose(v.sum(axis=axis), 1.0) for v in _arrays(case, key))
+
+
+@claim("This line is a constant times the gradient of {p} times {form}, element by element.")
+def diagonal(case: Case, p: str, form: Expr) -> bool:
+    return case.fits and any(
+        case.ratio(case.lines, _times(case.gradient(key), case.values(form))) is not None
+        for key in case.keys(p)
+    )
+
+
+def _times(x: Numbers, y: Numbers) -> Numbers:
+    return [
+        None if b is None or np.shape(a) != np.shape(b) else np.asarray(a) * np.asarray(b)
+        for a, b in zip(x, y, strict=True)
+    ]
+
+
+@claim("{x} is not the derivative of {q} with respect to {z}.")
+def not_derivative(case: Case, x: Expr, q: str, z: str) -> bool:
+    """Of what follows element by element: the gradient of Q times it is not that of Z."""
+    if case.of[0] != z:
+        return False
+    for key in case.keys(q):
+        product = _times(case.gradient(key), case.values(x))
+        if case.elementwise(key) and case.ratio(product, case.gradient(case.of)) is None:
+            return True
+    return False
