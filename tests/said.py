@@ -7,6 +7,7 @@ mutants of random nets, those that are no claims of the registry, and those that
 from __future__ import annotations
 
 import ast
+import itertools
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -78,11 +79,14 @@ def cases(sheet: Sheet, row: Any, convention: str) -> Iterator[tuple[Case, Any]]
     lab = Lab(judged, Account(DIAGNOSING * 10, LARGEST_SEARCHED))
     judgement = judged.judgements[row.name]
     statement = judgement.claim.last
-    for formula in readers(sheet, statement):
+    rule = row.diagnosis.explanation.partition(f" {RULE} ")[2].removesuffix(".")
+    for formula, text in itertools.product(
+        readers(sheet, statement), (row.diagnosis.correction, rule)
+    ):
         fixed = None
-        if row.diagnosis.correction is not None:
+        if text:
             try:
-                fixed = formula(row.diagnosis.correction.split(" = ", 1)[1])
+                fixed = formula(text.split(" = ", 1)[1])
             except (ValueError, IndexError):
                 fixed = None
         edit = None if fixed is None else Edit(fixed, "read back")

@@ -62,6 +62,12 @@ class Case:
             np.shape(v) == t.shape for v, t in zip(self.lines, self.truths, strict=True)
         )
 
+    def compared_with(self, fixed: Expr) -> Case:
+        """The same line, with another formula as the right one."""
+        edit = Edit(fixed, "rule", (self.line,), (fixed,))
+        arguments = (self.lab, self.roles, self.judgement, self.line, edit, self.statement)
+        return Case(*arguments, self.rules, self.points)
+
     # --- numbers -------------------------------------------------------------------------------
 
     def values(self, e: Expr) -> Numbers:

@@ -161,8 +161,16 @@ def found(case: Case) -> Finding | None:
 
 
 def named(case: Case) -> tuple[str, str]:
-    """The name of a line's mistake, and what is said of it: claims that hold, and advice."""
+    """The name of a line's mistake, and what is said of it: claims that hold, and advice.
+
+    Where the correction tells nothing, the line is compared with the derived rule.
+    """
     finding = found(case)
+    if (finding is None or finding.mistake == "other") and case.rules:
+        other = case.compared_with(case.rules[0])
+        again = found(other)
+        if again is not None and again.mistake != "other":
+            finding, case = again, other
     if finding is None:
         return "other", " ".join(claim.says for claim in facts(case))
     said = [*finding.claims, *(claim for claim in finding.also if claim.holds(case))]
