@@ -86,6 +86,23 @@ def test_what_stands_above_its_room_is_not_imported_from_below():
         assert not found & above, name
 
 
+def test_no_two_files_of_the_diagnosis_import_each_other_round_about():
+    read = {}
+    for file in (PACKAGE / "diagnosis").rglob("*.py"):
+        name = ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts)
+        body = ast.parse(file.read_text(encoding="utf-8")).body  # not what is for type checkers
+        froms = [node for node in body if isinstance(node, ast.ImportFrom)]
+        read[name.removesuffix(".__init__")] = {
+            module
+            for node in froms
+            for module in (node.module, *(f"{node.module}.{a.name}" for a in node.names))
+        }
+    while read:
+        done = {name for name, modules in read.items() if not modules & set(read) - {name}}
+        assert done, sorted(read)
+        read = {name: modules for name, modules in read.items() if name not in done}
+
+
 def test_every_room_has_a_step():
     rooms = {
         path.name.removesuffix(".py") for path in PACKAGE.iterdir() if path.suffix in ("", ".py")

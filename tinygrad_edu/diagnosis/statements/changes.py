@@ -94,14 +94,14 @@ def both_stand_for(case: Case, x: Expr, other: Expr, y: Expr, another: Expr) -> 
     return _stands_for(case, case.make("*", x, other), case.make("*", y, another))
 
 
-@claim("The right line has a matrix product @ more.")
+@claim("The right line has more matrix products @.")
 def matmul_more(case: Case) -> bool:
     return case.fixed is not None and case.right(case.fixed) and _matmuls(case.fixed) > _matmuls(
         case.line
     )  # fmt: skip
 
 
-@claim("The right line has a matrix product @ less.")
+@claim("The right line has fewer matrix products @.")
 def matmul_less(case: Case) -> bool:
     return case.fixed is not None and case.right(case.fixed) and _matmuls(case.fixed) < _matmuls(
         case.line
