@@ -407,7 +407,9 @@ def judge(sheet: Sheet, convention: str = "auto", m: int | None = None) -> tuple
 
     `m`: the number of examples, where the sheet does not tell.
     """
-    with sheet.line_of(max((s.line for s in sheet.backward), default=1)):
+    last = max((s.line for s in sheet.backward), default=1)
+    # What is not finite is a remark, no warning.
+    with sheet.line_of(last), np.errstate(all="ignore"):
         return _judged_within(sheet, convention, m, Account(JUDGING))
 
 
