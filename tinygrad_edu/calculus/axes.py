@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import cached_property
 from numbers import Real
 from typing import Any
 
@@ -218,7 +219,7 @@ class Axes:
     def _by_origin(
         self,
         constant: Any,
-        summed: set[Axis],
+        summed: frozenset[Axis],
         examples: Examples | None,
         powers: list[tuple[Length, int]],
     ) -> tuple[Axis, Fraction, int] | None:
@@ -233,7 +234,7 @@ class Axes:
         return axis, factor, power
 
     def _by_value(
-        self, constant: Any, summed: set[Axis], examples: Examples | None
+        self, constant: Any, summed: frozenset[Axis], examples: Examples | None
     ) -> tuple[Axis, Fraction, int] | None:
         c = float(constant._data)
         if abs(c) in (0.5, 0.25):  # more often the half of a square
@@ -253,7 +254,7 @@ class Axes:
             return examples.axis
         return self.likeliest(fits)
 
-    def _division(self, node: Any) -> Iterator[tuple[Any, set[Axis]]]:
+    def _division(self, node: Any) -> Iterator[tuple[Any, frozenset[Axis]]]:
         """Constants in a divisor (or factor) of something summed, and the axes of those sums."""
         if node.op is None or node.op.name not in ("divide", "multiply"):
             return
@@ -279,9 +280,40 @@ class Axes:
             stack.extend(p for p in at.parents if p.shape == () and p not in self.learning)
         return found
 
-    def summed(self, node: Any) -> set[Axis]:
+    def summed(self, node: Any) -> frozenset[Axis]:
         """The axes summed over on the way to `node`, through what only scales and adds."""
-        return set().union(*(term.summed for term in self.terms(node)))
+        return self._sums[node]
+
+    @cached_property
+    def _sums(self) -> dict[Any, frozenset[Axis]]:
+        """`summed` of all nodes, each from that of its inputs."""
+        found: dict[Any, frozenset[Axis]] = {}
+        for node in self.nodes:
+            passed = self._passed(node)
+            own: set[Axis] = set()
+            if node.op in (reductions.sum, reductions.mean):
+                own = self._gone(node)
+            elif node.op is linalg.matmul:
+                own = self.at(node.parents[0], [-1])
+            found[node] = frozenset(own).union(*(found[x] for x in passed))
+        return found
+
+    def _passed(self, node: Any) -> list[Any]:
+        """The inputs that a node only scales, adds or sums."""
+        op, parents = node.op, node.parents
+        if op in (arithmetic.add, arithmetic.subtract):
+            return [p for p in parents if not self._is_number(p)]
+        if op in (arithmetic.multiply, arithmetic.divide) and self._is_number(parents[1]):
+            return [parents[0]]
+        if op is arithmetic.multiply and self._is_number(parents[0]):
+            return [parents[1]]
+        only = op in (arithmetic.negative, reductions.sum, reductions.mean) or op in _SHAPES_ONLY
+        return [parents[0]] if only else []
+
+    def _gone(self, node: Any) -> set[Axis]:
+        """The axes that a sum or mean is taken over."""
+        [x] = node.parents
+        return self.at(x, axes_of(len(x.shape), node.options.get("axis")))
 
     # --- the sums a cost is made of ---------------------------------------------------------------
 
@@ -310,8 +342,7 @@ class Axes:
 
     def _summed(self, node: Any, term: Term) -> Term:
         """A term below one more sum or mean."""
-        [x] = node.parents
-        gone = self.at(x, axes_of(len(x.shape), node.options.get("axis")))
+        gone = self._gone(node)
         averaged = gone if node.op is reductions.mean else frozenset()
         return replace(term, summed=term.summed | gone, averaged=term.averaged | averaged)
 
