@@ -224,9 +224,14 @@ class Algebra:
         """``p + q``."""
         if not p.terms or not q.terms:
             return p if p.terms else q
-        terms = dict(p.terms)
-        for mono, c in q.terms.items():
-            terms[mono] = terms.get(mono, 0) + c
+        return self.total((p, q))
+
+    def total(self, polys: Iterable[Poly]) -> Poly:
+        """The sum of all."""
+        terms: dict[Monomial, Number] = {}
+        for p in polys:
+            for mono, c in p.terms.items():
+                terms[mono] = terms.get(mono, 0) + c
         return self.poly(terms)
 
     def multiply(self, p: Poly, q: Poly) -> Poly:
@@ -801,14 +806,31 @@ CLIP.name = "clip"
 
 
 class Formula(Operators):
-    """What flows through the sweep: a polynomial, and the shape of what it stands for."""
+    """What flows through the sweep: a polynomial, and the shape of what it stands for.
 
-    __slots__ = ("algebra", "poly", "size")
+    A sum is added up when it is looked at: the gradient of what is used many times is added to
+    once for each use, and only the whole of it is a formula that anyone needs.
+    """
+
+    __slots__ = ("_summands", "algebra", "size")
 
     def __init__(self, algebra: Algebra, poly: Poly, shape: Shape) -> None:
         self.algebra = algebra
-        self.poly = poly
+        self._summands: tuple[Poly, ...] = (poly,)
         self.size = shape
+
+    @property
+    def poly(self) -> Poly:
+        """The polynomial."""
+        if len(self._summands) > 1:
+            self._summands = (self.algebra.total(self._summands),)
+        return self._summands[0]
+
+    def plus(self, other: Formula) -> Formula:
+        """The sum of two formulas."""
+        total = Formula(self.algebra, self._summands[0], broadcast((self.shape, other.shape)))
+        total._summands = (*self._summands, *other._summands)
+        return total
 
     @property
     def shape(self) -> Shape:
@@ -984,7 +1006,7 @@ def _comparison(op: Primitive) -> Callable[..., Formula]:
 
 
 _HANDLERS: dict[str, Callable[[Algebra, list[Formula], dict[str, Any]], Formula]] = {
-    "add": _binary(lambda x, y: x + y),
+    "add": lambda algebra, xs, options: xs[0].plus(xs[1]),
     "subtract": _binary(lambda x, y: x - y),
     "multiply": _binary(lambda x, y: x * y),
     "divide": _binary(lambda x, y: x * y**-1),
