@@ -61,12 +61,16 @@ class Simplifier:
     _by_atom: dict[Atom, list[Relation]] = field(default_factory=dict)
     _proved: dict[Atom, Relation | None] = field(default_factory=dict)
     _products: dict[Atom, list[Relation]] = field(default_factory=dict)
+    _with_exp: dict[Atom, list[Atom]] = field(default_factory=dict)
     _normal: dict[tuple[Poly, bool], Poly] = field(default_factory=dict)
     _denominators: dict[Poly, frozenset[Atom]] = field(default_factory=dict)
 
     def define(self, atom: Atom, definition: Poly) -> None:
         """Take the definition of a named node as an equation."""
         self.definitions[atom] = definition
+        for inner in definition.atoms():
+            if inner.op is elementwise.exp:
+                self._with_exp.setdefault(inner, []).append(atom)
         for relation in solutions(self.algebra, self.algebra.of(atom), definition, "definition"):
             # A given factor stays: W2 reads better than z2/a1.
             given = relation.atom.is_name and relation.atom not in self.definitions
@@ -280,20 +284,23 @@ class Simplifier:
         """Named products with a virtual name in them: ``A = Z * sigmoid(Z)``."""
         if virtual not in self._products:
             self._products[virtual] = []
-            e = self.algebra.exp(virtual.args[0]).atoms()
-            for atom, definition in self.definitions.items():
-                if not e & definition.atoms() or len(definition.terms) > 1:
-                    continue
-                for relation in self._virtual_sigmoid(next(iter(e))):
-                    found = self.normal(self.substitute(definition, relation))
-                    [(mono, c), *more] = found.terms.items()
-                    if not more and (virtual, 1) in mono and len(mono) == 2:
-                        along = tuple(f for f in mono if f[0] is not virtual)
-                        source = self.algebra.of(atom)
-                        value = source.scaled(rational(1 / Fraction(c)))
-                        product = Relation(virtual, 1, value, source, "definition", along)
-                        self._products[virtual].append(product)
+            for e in self.algebra.exp(virtual.args[0]).atoms():
+                for atom in self._with_exp.get(e, ()):
+                    self._products[virtual] += self._product_with(virtual, e, atom)
         yield from self._products[virtual]
+
+    def _product_with(self, virtual: Atom, e: Atom, atom: Atom) -> Iterator[Relation]:
+        definition = self.definitions[atom]
+        if len(definition.terms) > 1:
+            return
+        for relation in self._virtual_sigmoid(e):
+            found = self.normal(self.substitute(definition, relation))
+            [(mono, c), *more] = found.terms.items()
+            if not more and (virtual, 1) in mono and len(mono) == 2:
+                along = tuple(f for f in mono if f[0] is not virtual)
+                source = self.algebra.of(atom)
+                value = source.scaled(rational(1 / Fraction(c)))
+                yield Relation(virtual, 1, value, source, "definition", along)
 
     def _virtual_softmax(self, total: Atom, inner: Atom) -> Iterator[Relation]:
         algebra, axes = self.algebra, total.options["axes"]
