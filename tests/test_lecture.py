@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import re
-import sys
-from html.parser import HTMLParser
 from itertools import pairwise
 
 import byhand
@@ -274,73 +271,16 @@ def test_every_section_is_shown_and_all_that_should_match_does():
         assert f"{key}  {section.TITLE}" in text
     assert "σ'(z1_1) is missing" in text
     assert "'tuple' object" in " ".join(text.split())
-    assert text.count("wrong") == 1  # the slide's line, and nothing else
-
-
-def pictures_of(page):
-    """The pictures inside the page, by the names of their files."""
-    found = re.findall(
-        r'<img src="data:image/svg\+xml;base64,([^"]+)" alt="[^"]+"><figcaption>(.*?)</fig', page
-    )
-    return {name: base64.b64decode(content) for content, name in found}
-
-
-def test_the_page_has_every_section_and_its_pictures(tmp_path):
-    shown("S1", "S8", "S9", out=tmp_path)
-    page = (tmp_path / "index.html").read_text(encoding="utf-8")
-    pictures = pictures_of(page)
-    assert pictures == {path.name: path.read_bytes() for path in tmp_path.glob("*.svg")}
-    for key in ("S1", "S8", "S9"):
-        assert f'<a href="#{key}">' in page
-        assert f'<h2 id="{key}">' in page
-    assert {"S8_costs.svg", "S8_symmetry.svg", "S9_norms.svg"} <= set(pictures)
-    assert {"S8_zero_boundary.svg", "S8_random_boundary.svg"} <= set(pictures)
-    assert "all that should match does" in page
-
-
-def test_the_page_refers_to_nothing_beside_it_and_has_the_pages_to_step_through(tmp_path):
-    shown("S2", "S7", out=tmp_path)
-    references, inside = [], []
-
-    class Tags(HTMLParser):
-        def handle_starttag(self, tag, attributes):
-            for key, value in attributes:
-                if key in ("src", "href", "data", "action", "xlink:href"):
-                    references.append(value)
-                if key == "srcdoc":
-                    inside.append(value)
-
-    Tags().feed((tmp_path / "index.html").read_text(encoding="utf-8"))
-    assert all(reference.startswith(("data:", "#")) for reference in references)
-    pages = sorted(path for path in tmp_path.glob("*.html") if path.name != "index.html")
-    assert sorted(inside) == sorted(path.read_text(encoding="utf-8") for path in pages)
-    assert len(pages) == 5
-
-
-def test_without_matplotlib_the_page_has_the_graphs_and_says_once_what_was_left_out(
-    tmp_path, monkeypatch
-):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    failures, text = shown("S8", "S9", out=tmp_path)
-    page = (tmp_path / "index.html").read_text(encoding="utf-8")
-    assert failures == []
-    pictures = pictures_of(page)
-    assert sorted(pictures) == sorted(path.name for path in tmp_path.glob("*.svg"))
-    assert {"S8_zero.svg", "S9_sigmoid_depth_5.svg"} <= set(pictures)
-    said = " ".join(text.split())
-    for name in ("S8_costs", "S8_symmetry", "S8_zero_boundary", "S8_random_boundary", "S9_norms"):
-        assert said.count(f"{name}.svg") == page.count(f"{name}.svg") == 1
-    assert said.count('pip install "tinygrad-edu[plots]"') == 1
-    assert page.count("tinygrad-edu[plots]") == 1
+    assert text.count("wrong.") == text.count("✗") == 1  # the slide's line, and nothing else
 
 
 def test_a_rule_so_wrong_that_nothing_is_a_number_still_gives_the_page(monkeypatch, tmp_path):
     make_wrong(monkeypatch, TABLE["sigmoid"], 0, lambda d: d * np.nan)
-    failures, text = shown("S8", out=tmp_path)
+    failures, _ = shown("S3", "S8", "S9", out=tmp_path)
     assert "S8 zero start: cost of every step" in failures
-    assert "Left out: S8_symmetry.svg: line_chart: no curve has a finite number to draw" in text
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
-    assert "S8_zero_boundary.svg" in pictures_of(page)
+    assert {"S3", "S8", "S9"} <= set(re.findall(r'<section id="(S.)">', page))
+    assert "S8 zero start: cost of every step" in page
 
 
 def test_sections_are_chosen_by_name_in_either_case():
@@ -380,7 +320,7 @@ def test_any_rule_made_wrong_is_named(monkeypatch, op, i):
     failures, text = shown("S3")
     name = f"{op}, input {i + 1}" if op.n_inputs != 1 else str(op)
     assert any(f"the rule of {name}" in row for row in failures)
-    assert f"│ {name} " in text
+    assert re.search(rf"^{re.escape(name)} ", text, re.M)
 
 
 SIX, ONE = "S6 tanh in layer 1", "S7 tanh in layer 1"

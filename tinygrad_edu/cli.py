@@ -28,6 +28,7 @@ WHY: dict[str, Callable[[tg.Derivation], str]] = {
     ),
     "mathml": lambda rules: "\n".join(rule.explanation.to_html() for rule in rules),
 }
+LANGUAGES = ("en", "fa")
 SECTIONS = tuple(f"S{i}" for i in range(1, 10))
 
 
@@ -47,13 +48,26 @@ def parser() -> argparse.ArgumentParser:
     lecture = commands.add_parser(
         "lecture",
         help="every section of the lecture: by hand, automatically, by central difference",
-        description="Show the sections named, or all nine; with --out, their pictures too.",
+        description="Show the sections named, or all nine; with --out, write the page too.",
     )
     lecture.add_argument(
         "sections", nargs="*", metavar="S1 … S9", type=_section, help="which sections; default: all"
     )
-    lecture.add_argument("--out", metavar="DIR", type=Path, help="write the pictures to DIR")
+    lecture.add_argument(
+        "--out", metavar="DIR", type=Path, help="write the page to show in class to DIR"
+    )
+    _add_language(lecture)
     lecture.set_defaults(run=_lecture)
+
+    lesson = commands.add_parser(
+        "lesson",
+        help="a page like the lecture's from a folder of sheets and a few words",
+        description="FOLDER holds lesson.toml, which names the sections, and their sheets.",
+    )
+    lesson.add_argument("folder", metavar="FOLDER", type=Path, help="lesson.toml and sheets")
+    lesson.add_argument("--out", metavar="DIR", type=Path, help="write the page to DIR")
+    _add_language(lesson)
+    lesson.set_defaults(run=_lesson)
 
     check = commands.add_parser(
         "check", help="judge the lines of a derivation, and say what is wrong with the wrong ones"
@@ -168,6 +182,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
+def _add_language(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--lang", choices=LANGUAGES, help="the language of the page; default: that of LANG, or en"
+    )
+
+
 def _tell(what: str) -> None:
     """A sentence on standard error, if there is one: `print` would take standard output."""
     if sys.stderr is not None:
@@ -194,7 +214,13 @@ def _section(name: str) -> str:
 def _lecture(arguments: argparse.Namespace) -> int:
     from tinygrad_edu.lecture import show
 
-    return 1 if show(arguments.sections, arguments.out) else 0
+    return 1 if show(arguments.sections, arguments.out, None, arguments.lang) else 0
+
+
+def _lesson(arguments: argparse.Namespace) -> int:
+    from tinygrad_edu.lecture.lesson import show
+
+    return 1 if show(arguments.folder, arguments.out, None, arguments.lang) else 0
 
 
 def _check(arguments: argparse.Namespace) -> int:

@@ -23,6 +23,7 @@ from tinygrad_edu.lecture import (
     s9_vanishing,
 )
 from tinygrad_edu.lecture.report import Report
+from tinygrad_edu.lecture.words import Words, preferred
 
 #: Each section: a module with TITLE, SAYS and run(report).
 SECTIONS: dict[str, Any] = {
@@ -39,37 +40,40 @@ SECTIONS: dict[str, Any] = {
 
 
 def show(
-    sections: Iterable[str] = (), out: Path | None = None, console: Console | None = None
-) -> list[str]:
-    """Show the sections named, all of them if none is; pictures go to the folder `out`.
+    sections: Iterable[str] = (), out: Path | None = None, console: Console | None = None,
+    language: str | None = None,
+) -> list[str]:  # fmt: skip
+    """Show the sections named, all of them if none is; the page goes to the folder `out`.
 
-    Returns the rows that should match and do not, each with its section: none when all is well.
-    Raises GradError for an unknown section, where `out` cannot be written to, and where a picture
-    cannot be drawn.
+    `language`: of the page, "en" or "fa"; the environment's if not given. Returns the rows that
+    should match and do not, each with its section: none when all is well.
+    Raises GradError for an unknown section or language, and where `out` cannot be written to.
     """
     chosen = [key.upper() for key in sections] or list(SECTIONS)
     for key in chosen:
         if key not in SECTIONS:
             raise GradError(f"there is no section {key!r}; sections are {', '.join(SECTIONS)}")
+    words = Words(language or preferred())
     if out is not None:
-        _writable(out)
-    # Away from a terminal rich assumes 80 columns, too few for the tables.
-    console = console or Console(width=None if sys.stdout.isatty() else 110)
-    report = Report(console, out)
+        writable(out)
+    report = Report(console or terminal(), out, words)
     for key in chosen:
         section = SECTIONS[key]
         report.begin(key, section.TITLE, section.SAYS)
         try:
             section.run(report)
         except (GradError, AssertionError) as error:  # a rule so wrong that nothing can be shown
-            report.fail(f"stops: {error}")
-            report.say(f"stops: {error}")
-        report.end()
+            report.stops(error)
     report.close(chosen)
     return report.failures
 
 
-def _writable(folder: Path) -> None:
+def terminal() -> Console:
+    """Standard output; 80 columns where it is not a terminal."""
+    return Console(width=None if sys.stdout.isatty() else 80)
+
+
+def writable(folder: Path) -> None:
     """Make the folder; find out before the work is done whether it can be written to."""
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -90,3 +90,11 @@ def deep_net(X: Array, Y: Array, Ws: list[Array], g: str) -> list[Array]:
         dZ = W.T @ dZ * derivative(Z)
         gradients.append((1 / m) * dZ @ A.T)
     return gradients[::-1]
+
+
+def answers(
+    X: Array, W1: Array, b1: Array, W2: Array, b2: Array,
+    g: Callable[[Array], Array] = np.tanh,
+) -> Array:  # fmt: skip
+    """The ŷ of S6's net for every column of X, (1, m)."""
+    return sigmoid(W2 @ g(W1 @ X + b1) + b2)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 import tinygrad_edu as tg
 
 
@@ -41,3 +43,19 @@ def deep_network(
     J = tg.mean(tg.binary_cross_entropy(A, Y))
     J.name = "J"
     return J, weights
+
+
+def trained(
+    X: Any, Y: Any, start: dict[str, Any], alpha: float, steps: int,
+    g: Callable[[Any], Any] = tg.tanh,
+) -> tuple[list[dict[str, Any]], list[float]]:  # fmt: skip
+    """Gradient descent with S6's net: parameters and cost of every step, the start first."""
+    p = {name: np.array(value) for name, value in start.items()}
+    parameters, costs = [], []
+    for _ in range(steps + 1):
+        J, values = network(X, Y, **p, g=g)
+        J.backward(keep="leaves")
+        parameters.append(p)
+        costs.append(J.item())
+        p = {name: p[name] - alpha * values[name].grad for name in p}
+    return parameters, costs

@@ -1,214 +1,192 @@
-"""What the sections write on: headings, tables, pictures, and what does not match."""
+"""What the sections write on: a terminal, the lesson page, and what does not match."""
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from html import escape
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 import tinygrad_edu as tg
 from tinygrad_edu.core.plain import printable
-from tinygrad_edu.drawing import draw, step_through
-from tinygrad_edu.drawing.renderer import write as write_file
-from tinygrad_edu.nn import decision_boundary, line_chart
+from tinygrad_edu.drawing import step_through
+from tinygrad_edu.drawing.page import StepThrough
+from tinygrad_edu.drawing.renderer import write
+from tinygrad_edu.lecture.lesson_page import LessonPage
+from tinygrad_edu.lecture.template import Html
+from tinygrad_edu.lecture.ways import Line, lines_of, rules_of
+from tinygrad_edu.lecture.words import Words
 
 SHEETS = Path(__file__).parent / "sheets"
 TOLERANCE = 1e-9  # by hand and automatic differ by rounding only
 
-PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>The lecture, section by section</title>
-<style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto }}
-pre {{ font: 13px/1.25 ui-monospace, "DejaVu Sans Mono", monospace; overflow-x: auto }}
-figure {{ margin: 1.5rem 0 }}
-figcaption, summary {{ color: #555 }}
-img {{ max-width: 100%; max-height: 45rem }}
-iframe {{ width: 100%; height: 45rem; border: 1px solid #ccc }}
-</style>
-<h1>The lecture, section by section</h1>
-<p>{links}</p>
-<p><strong>{verdict}</strong></p>
-{sections}
-</html>
-"""
-
 
 class Report:
-    """Sections written to a terminal and, where a folder is given, to a page with pictures.
+    """Sections written to a terminal and, where a folder is given, to a page.
 
-    The page holds its pictures; they are in the folder as files as well.
-
-    `failures` names every row that should match and does not.
+    `failures` names every row that should match and does not; `page` is None without a folder.
     """
 
-    def __init__(self, console: Console, out: Path | None = None) -> None:
+    def __init__(
+        self, console: Console, out: Path | None = None, words: Words | None = None,
+        page: LessonPage | None = None,
+    ) -> None:  # fmt: skip
         self.console = console
         self.out = out
+        self.words = words or Words("en")
+        self.page = page or (None if out is None else LessonPage(self.words))
         self.failures: list[str] = []
-        self._key = ""
-        self._graphs: list[tuple[str, Callable[[Path], Any]]] = []
-        self._plots: list[tuple[str, Callable[[Path], Any]]] = []
-        self._left_out: dict[str, list[str]] = {}  # why, and which pictures
-        self._page: list[str] = []
-        self._copy = _recorder()
-
-    def _print(self, *what: Any, **options: Any) -> None:
-        self.console.print(*what, **options)
-        if self.out is not None:
-            self._copy.print(*what, **options)
+        self.key = ""
+        self._steps: dict[str, StepThrough] = {}
 
     # --- a section -----------------------------------------------------------------------------
 
     def begin(self, key: str, title: str, says: str) -> None:
         """Begin a section: its heading and what it shows."""
-        self._key = key
+        self.key = key
         self.console.print()
         self.console.rule(f"[bold]{key}  {title}", align="left")
-        self.console.print(says, markup=False, highlight=False)
-        self._page.append(f'<h2 id="{key}">{key} {escape(title)}</h2>\n<p>{escape(says)}</p>')
+        if says:
+            self.console.print(says, markup=False, highlight=False)
 
-    def end(self) -> None:
-        """Write the section's pictures. Raises GradError or OSError where that cannot be done.
+    def show(self, values: Mapping[str, Any]) -> None:
+        """The section's part of the page, made of its template and these values."""
+        if self.page is not None:
+            self.page.lecture(self.key, values)
 
-        Plots without matplotlib, or of nothing finite, are left out; `close` says so.
-        """
-        if self.out is None:
-            return
-        figures = []
-        for name, write in (*self._graphs, *self._plots):
-            file = f"{self._key}_{name}"
-            try:
-                write(self.out / file)
-            except (ImportError, tg.GradError) as error:
-                if (name, write) not in self._plots:
-                    raise
-                self._left_out.setdefault(str(error), []).append(file)
-                continue
-            self.console.print(f"picture: {self.out / file}", markup=False, highlight=False)
-            figures.append(_figure(self.out / file))
-        self._graphs.clear()
-        self._plots.clear()
-        text = self._copy.export_html(code_format="<pre>{code}</pre>", inline_styles=True)
-        self._page += [text, *figures]
+    def stops(self, error: Exception) -> None:
+        """Say that a section cannot be shown."""
+        self.fail(f"stops: {error}")
+        self.say(f"stops: {error}")
+        if self.page is not None:
+            self.page.stopped(self.key, str(error))
 
     def close(self, sections: Sequence[str]) -> None:
         """The last lines, what does not match or that all does; and the page."""
         self.console.print()
         if self.failures:
-            self.say(f"{len(self.failures)} rows that should match do not:")
-            for row in self.failures:
-                self.say(f"  {row}")
+            verdict = f"{len(self.failures)} rows that should match do not:"
+            self.say("\n".join([verdict, *(f"  {row}" for row in self.failures)]))
+            verdict = f"{verdict} {'; '.join(self.failures)}"
         else:
+            verdict = self.words.said("page.matches", {"sections": ", ".join(sections)})
             self.say(f"{', '.join(sections)}: all that should match does.")
-        for why, files in self._left_out.items():
-            self.say(f"Left out: {', '.join(files)}: {why}")
-        if self.out is not None:
-            verdict = escape(self._copy.export_text().strip()).replace("\n", "<br>")
-            links = " ".join(f'<a href="#{key}">{key}</a>' for key in sections)
-            page = PAGE.format(links=links, verdict=verdict, sections="\n".join(self._page))
-            write_file(self.out / "index.html", page.encode())
-            self.console.print(f"page: {self.out / 'index.html'}", markup=False, highlight=False)
+        if self.out is not None and self.page is not None:
+            for file, steps in self._steps.items():
+                write(self.out / file, steps.html().encode())
+            self.page.write(
+                self.out / "index.html", verdict, bool(self.failures), list(self._steps)
+            )
+            self.say(f"page: {self.out / 'index.html'}")
 
     # --- what a section writes -----------------------------------------------------------------
 
     def say(self, text: str) -> None:
-        """A line of text."""
-        self._print(text, markup=False, highlight=False)
+        """Lines of text."""
+        self.console.print(text, markup=False, highlight=False)
 
     def fail(self, row: str) -> None:
         """Note that a row should match and does not."""
-        self.failures.append(f"{self._key} {row}")
+        self.failures.append(f"{self.key} {row}")
 
     def table(self, title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-        """A table; numbers are written with six digits."""
+        """A table; numbers are written with six digits, of an array its first one."""
         self.say(f"\n{title}")
-        table = Table(*columns)
+        table = Table(*columns, box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
         for row in rows:
             table.add_row(*map(_cell, row))
-        self._print(table)
+        self.console.print(table)
 
     def agree(
-        self, title: str, rows: Iterable[tuple[str, Any, Any]], tolerance: float = TOLERANCE
-    ) -> None:
-        """A table of (name, by hand, automatic): each pair must be equal up to rounding."""
-        lines = []
+        self, title: str, rows: Iterable[tuple[str, Any, Any]], tolerance: float = TOLERANCE,
+        brief: bool = False,
+    ) -> list[Line]:  # fmt: skip
+        """A table of (name, by hand, automatic): each pair must be equal up to rounding.
+
+        `brief`: one line instead of a table where all are.
+        """
+        cells, lines = [], []
         for name, by_hand, automatic in rows:
             error = difference(by_hand, automatic)
             right = error <= tolerance
             if not right:
                 self.fail(name)
-            lines.append((name, by_hand, automatic, f"{error:.1e}", verdict(right)))
-        self.table(title, ("", "by hand", "automatic", "difference", "verdict"), lines)
+            cells.append((name, by_hand, automatic, f"{error:.1e}", verdict(right)))
+            lines.append(Line(name, name, name, Html(name), by_hand, automatic, None, right))
+        if brief and all(line.right for line in lines):
+            self.say(f"{title}: {'; '.join(line.text for line in lines)}: all match.")
+        else:
+            self.table(title, ("", "by hand", "automatic", "difference", "verdict"), cells)
+        return lines
 
     def check(self, what: str, holds: bool) -> None:
         """A fact that should hold."""
         if not holds:
             self.fail(what)
         says = "[green]holds[/]" if holds else "[red]does not hold[/]"
-        self._print(f"{what}: {says}", highlight=False)
+        self.console.print(f"{what}: {says}", highlight=False)
 
     def sheet(
         self, name: str, title: str, convention: str = "auto", wrong: tuple[str, ...] = (),
-        picture: bool = True,
-    ) -> tg.SheetReport:  # fmt: skip
-        """The lecture's lines of a sheet: judged, and beside the lines derived from the graph.
+        numbers: Mapping[str, Any] | None = None, brief: bool = False,
+    ) -> tuple[tg.SheetReport, list[Line]]:  # fmt: skip
+        """The lecture's lines of a sheet in three ways.
 
         `wrong` names the lines that are known not to match: if one does, that is a failure too.
+        `brief`: one line instead of a table where all match. `numbers`: for what is given.
         """
-        sheet = tg.load_sheet(SHEETS / f"{name}.sheet")
+        sheet = tg.load_sheet(SHEETS / f"{name}.sheet", numbers)
         sheet.name = name
+        return self.judged(sheet, title, convention, wrong, brief)
+
+    def judged(
+        self, sheet: Any, title: str, convention: str = "auto", wrong: tuple[str, ...] = (),
+        brief: bool = False,
+    ) -> tuple[tg.SheetReport, list[Line]]:  # fmt: skip
+        """The same for a sheet that is read already."""
         result = tg.check_sheet(sheet, convention=convention)
-        self.say(f"\n{title}")
-        self._print(result)
         for row in result.rows:
-            if (row.verdict in ("correct", "kink")) == (row.name in wrong):
+            if row.ok == (row.name in wrong):
                 self.fail(f"{title}: {row.name}")
-        wanted = list(dict.fromkeys(row.of for row in result.rows))
-        derived = sheet.derive(wanted, str(result.convention))
-        self.table(
-            "the lecture's lines, and those derived from the graph",
-            ("lecture", "derived"),
-            [(row.formula, str(derived[str(row.of)])) for row in result.rows],
-        )
-        if picture:
-            sheet.cost.backward()
-            self.picture(name.partition("_")[2] or "network", sheet.cost)
-        return result
+        names = list(dict.fromkeys(str(row.of) for row in result.rows if row.of))
+        lines = lines_of(result, rules_of(sheet, names, str(result.convention)))
+        if brief and result.ok:
+            self.say(f"{title}: {', '.join(row.name for row in result.rows)} all match.")
+        else:
+            self._lines(f"{title} ({result.title.partition(': ')[2]})", lines)
+            self._diagnoses(result)
+        return result, lines
+
+    def _lines(self, title: str, lines: Sequence[Line]) -> None:
+        rows = [
+            (line.text, *((line.hand, line.automatic, line.central)), _mark(line.right))
+            for line in lines
+        ]
+        self.table(title, ("rule", "by hand", "automatic", "central", ""), rows)
+
+    def _diagnoses(self, result: tg.SheetReport) -> None:
+        for row in result.rows:
+            if row.diagnosis is not None:
+                self.say(f"{row.name}: {row.verdict}. {row.diagnosis.explanation}")
+                self.say(f"    correct: {row.diagnosis.correction or '—'}")
+            elif row.note and not row.ok:
+                self.say(f"{row.name}: {row.verdict}. {row.note}")
 
     def derived(self, cost: tg.Value) -> None:
         """The rules of a graph, derived from it."""
         self.say("\nthe rules behind these numbers, derived from the graph:")
-        self.say(str(tg.derive(cost)))
+        self.say(textwrap.dedent(str(tg.derive(cost))))
 
     def picture(self, name: str, cost: tg.Value) -> None:
-        """The graph of `cost`, with the gradients of now, and the page to step through it."""
+        """A page beside the lesson that goes through a graph step by step."""
         if self.out is not None:
-            drawn, steps = draw(cost), step_through(cost)
-            self._graphs.append((f"{name}.svg", lambda path: drawn.render(outfile=path)))
-            self._graphs.append(
-                (f"{name}.html", lambda path: write_file(path, steps.html().encode()))
-            )
-
-    def curves(self, name: str, curves: Mapping[str, Sequence[float]], **options: Any) -> None:
-        """Curves as a picture; `options` as for `tinygrad_edu.nn.line_chart`."""
-        self._plots.append((f"{name}.svg", lambda path: line_chart(path, curves, **options)))
-
-    def boundary(self, name: str, f: Callable[[Any], Any], X: Any, Y: Any, **options: Any) -> None:
-        """A decision boundary as a picture; the rest as for `tinygrad_edu.nn.decision_boundary`."""
-        self._plots.append(
-            (f"{name}.svg", lambda path: decision_boundary(path, f, X, Y, **options))
-        )
+            self._steps[f"{self.key}_{name}.html"] = step_through(cost)
 
     def progress(self) -> Progress:
         """A progress bar, for a loop that takes seconds."""
@@ -216,26 +194,6 @@ class Report:
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
             TextColumn("cost {task.fields[cost]:.4f}"), console=self.console,
         )  # fmt: skip
-
-
-def _recorder() -> Console:
-    return Console(record=True, file=io.StringIO(), width=110, force_terminal=True)
-
-
-def _figure(path: Path) -> str:
-    """A picture, or a page to step through, as a part of another page."""
-    if path.suffix == ".html":
-        page = escape(path.read_text("utf-8"))
-        return (
-            "<details><summary>the same, step by step: forward, then backward "
-            f'({path.name})</summary>\n<iframe loading="lazy" title="{path.stem}, step by step" '
-            f'srcdoc="{page}"></iframe></details>'
-        )
-    content = base64.b64encode(path.read_bytes()).decode()
-    return (
-        f'<figure><img src="data:image/svg+xml;base64,{content}" alt="{path.stem}">'
-        f"<figcaption>{path.name}</figcaption></figure>"
-    )
 
 
 def difference(x: Any, y: Any) -> float:
@@ -257,9 +215,16 @@ def verdict(right: bool) -> str:
     return "[green]matches[/]" if right else "[red]does not match[/]"
 
 
+def _mark(right: bool) -> str:
+    return "[green]✓[/]" if right else "[red]✗[/]"
+
+
 def _cell(x: Any) -> str:
+    if x is None:
+        return "—"
     if isinstance(x, (bool, str)):
         return printable(str(x))
     if np.ndim(x):
-        return f"array {np.shape(x)}"
+        flat = np.ravel(x)
+        return f"{flat[0]:.5g}{' …' if flat.size > 1 else ''}" if flat.size else "—"
     return f"{x:d}" if isinstance(x, (int, np.integer)) else f"{x:.6g}"

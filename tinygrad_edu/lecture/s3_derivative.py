@@ -10,9 +10,13 @@ import numpy as np
 import tinygrad_edu as tg
 from tinygrad_edu.core.ops import TABLE
 from tinygrad_edu.core.primitive import Primitive
+from tinygrad_edu.lecture import lesson_page, s3_plots
 from tinygrad_edu.lecture.formulas import two_layers
 from tinygrad_edu.lecture.nets import network
 from tinygrad_edu.lecture.report import Report, difference, verdict
+from tinygrad_edu.lecture.template import Html
+from tinygrad_edu.lecture.tex import math
+from tinygrad_edu.lecture.ways import Line
 
 TITLE = "What a derivative is, and the update"
 SAYS = (
@@ -41,7 +45,8 @@ def run(report: Report) -> None:
         """The cost in plain NumPy, as a function of the weights alone."""
         return float(two_layers(X, Y, *weights)["J"])
 
-    rows = []
+    by_hand = two_layers(X, Y, **start)
+    rows, lines = [], []
     numerical = tg.numerical_gradient(cost, *start.values(), eps=EPSILON)
     for (name, parameter), central in zip(parameters.items(), numerical):
         for index in np.ndindex(parameter.shape):
@@ -51,27 +56,57 @@ def run(report: Report) -> None:
             if not right:
                 report.fail(label)
             rows.append((label, slope, automatic, f"{abs(slope - automatic):.1e}", verdict(right)))
+            lines.append(
+                _line(label, name, index, by_hand[f"d{name}"][index], automatic, slope, right)
+            )
     report.table(
         f"every weight, one at a time, ε = {EPSILON:g}",
         ("", "central difference", "automatic", "difference", "verdict"),
         rows,
     )
 
-    by_hand = two_layers(X, Y, **start)
     for parameter in parameters.values():
         parameter.data -= ALPHA * parameter.grad
     report.agree(
         f"one update, w ← w − α dw with α = {ALPHA}",
         [(f"{name} after", start[name] - ALPHA * by_hand[f"d{name}"], parameter.data)
          for name, parameter in parameters.items()],
+        brief=True,
     )  # fmt: skip
     after, _ = network(X, Y, **{name: parameter.data for name, parameter in parameters.items()})
     report.say(f"cost before {J.item():.6f}, after {after.item():.6f}")
     if not after.item() < J.item():
         report.fail("the cost after one update")
+    count, wrong = _every_operation(report, rng)
+    if report.page is not None:
+        report.show(
+            {
+                **s3_plots.shown(report, ALPHA, EPSILON),
+                "count": count, "matching": count - len(wrong),
+                "wrongrules": Html(", ".join(f"<code>{name}</code>" for name, *_ in wrong)),
+                "weights": lesson_page.judged(report.words, lines, _said(report)),
+            }
+        )  # fmt: skip
     report.picture("network", J)
-    report.derived(J)
-    _every_operation(report, rng)
+
+
+def _line(
+    label: str,
+    name: str,
+    index: tuple[int, ...],
+    hand: Any,
+    automatic: Any,
+    slope: Any,
+    right: bool,
+) -> Line:
+    letter, layer = name[0], name[1]
+    indices = f"{index[0] + 1}{index[1] + 1}" if letter == "W" else f"{index[0] + 1}"
+    typeset = Html(math(f"d{letter.lower()}_{{{indices}}}^{{[{layer}]}}"))
+    return Line(label, name, label, typeset, hand, automatic, slope, right)
+
+
+def _said(report: Report) -> str:
+    return report.words.said("s3.weights", {"eps": f"{EPSILON:g}"})
 
 
 #: What an operation needs besides its inputs, which are arrays of shape (3, 4).
@@ -91,9 +126,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def _every_operation(report: Report, rng: np.random.Generator) -> None:
+def _every_operation(report: Report, rng: np.random.Generator) -> tuple[int, list[tuple[Any, ...]]]:
     """The derivative rule of every operation, for a random upstream gradient."""
-    wrong, count = [], 0
+    wrong: list[tuple[Any, ...]] = []
+    count = 0
     for op in TABLE.values():
         if not op.differentiable:
             continue
@@ -110,6 +146,7 @@ def _every_operation(report: Report, rng: np.random.Generator) -> None:
     )
     if wrong:
         report.table("rules that do not match", ("rule", "difference", "verdict"), wrong)
+    return count, wrong
 
 
 def _each_rule(op: Primitive, rng: np.random.Generator) -> Iterator[tuple[int, Any, Any]]:

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.lecture import lesson_page, s5_plots
 from tinygrad_edu.lecture.formulas import two_layers
 from tinygrad_edu.lecture.nets import network
 from tinygrad_edu.lecture.report import Report
+from tinygrad_edu.lecture.template import Html
 from tinygrad_edu.nn import breast_cancer
 
 TITLE = "Gradient descent"
@@ -52,13 +54,11 @@ def run(report: Report) -> None:
     J, parameters = network(X, Y, **beginning)
     J.backward()
     by_hand = two_layers(X, Y, **beginning)
-    report.agree(
+    first = report.agree(
         f"first step, m = {X.shape[1]}",
         [("cost", by_hand["J"], J.item())]
         + [(f"d{name}", by_hand[f"d{name}"], p.grad) for name, p in parameters.items()],
     )
-    report.picture("network", J)
-    report.derived(J)
 
     trained, costs = descend(report, X, Y, beginning)
     steps = len(costs) - 1
@@ -68,27 +68,40 @@ def run(report: Report) -> None:
         for name in hand:
             hand[name] -= ALPHA * values[f"d{name}"]
     values = two_layers(X, Y, **hand)
+    chosen = [i for i in (0, 1, 10, 100, steps) if i <= steps]
     report.table(
         f"α = {ALPHA}: {steps} steps until one lowers the cost by less than {CONVERGED:g}",
-        ("step", "cost"),
-        [(i, costs[i]) for i in (0, 1, 10, 100, steps) if i <= steps],
-    )
-    report.curves(
-        "cost", {"cost J": costs}, title="gradient descent", x_label="step", y_label="J", log=True
-    )
-    report.agree(
+        ("step", *map(str, chosen)), [("cost", *(costs[i] for i in chosen))],
+    )  # fmt: skip
+    last = report.agree(
         f"after {steps} steps",
         [("cost at the end", values["J"], costs[-1])]
         + [(f"{name} at the end", hand[name], trained[name]) for name in hand],
         tolerance=AFTER_TRAINING,
     )
-    report.table(
-        "accuracy", ("", "examples", "right"),
-        [(which, x.shape[1], f"{accuracy(x, y, trained):.1%}")
-         for which, x, y in (("train", X, Y), ("test", X_test, Y_test))],
-    )  # fmt: skip
+    right = {
+        "train": f"{accuracy(X, Y, trained):.1%}",
+        "test": f"{accuracy(X_test, Y_test, trained):.1%}",
+    }
+    report.say(
+        f"right: {right['train']} of {X.shape[1]} training examples, "
+        f"{right['test']} of {X_test.shape[1]} test examples"
+    )
     if steps == MOST_STEPS:
         report.fail(f"convergence within {MOST_STEPS} steps")
+    if report.page is not None:
+        words = report.words
+        report.show(
+            {
+                **s5_plots.shown(words, X, Y, costs, chosen), **right,
+                "n0": str(len(X)), "n1": str(HIDDEN), "m": str(X.shape[1]),
+                "alpha": ALPHA, "steps": steps,
+                "ways": Html(
+                    lesson_page.judged(words, first, words["s5.first_step"])
+                    + lesson_page.judged(words, last, words["s5.at_end"])
+                ),
+            }
+        )  # fmt: skip
 
 
 def descend(

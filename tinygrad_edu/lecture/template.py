@@ -1,0 +1,144 @@
+"""Templates of pages and pictures: words by key, numbers by name, formulas between dollars.
+
+- ``{{s4.lead}}``: a text of the catalogue, its placeholders filled from the values;
+  ``\\w{s4.path}`` the same inside a formula.
+- ``[[dz1_3|4]]``: a number with four digits (``sci``: as a power of ten); ``[[rows]]``: a text or
+  a piece of a page; ``[[>s4net.svg]]``: another template.
+- ``$x$``: a formula; lines between ``$$`` lines: displayed formulas.
+- ``~w_11^2~``: letters with indices inside a picture, where MathML cannot stand.
+- ``@name TeX`` at the beginning of a line: a formula for the texts that wait for ``{name}``.
+"""
+
+from __future__ import annotations
+
+import math as numbers
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tinygrad_edu.lecture.tex import math
+from tinygrad_edu.lecture.words import Words
+
+FOLDER = Path(__file__).parent / "page"
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+class Html(str):
+    """A piece of a page, put in as it is."""
+
+
+def number(x: float, digits: int = 3) -> str:
+    """With a real minus sign, and none before zero.
+
+    >>> number(-0.25, 1), number(-0.0001, 2)
+    ('−0.2', '0.00')
+    """
+    text = f"{x:.{digits}f}"
+    if re.fullmatch(r"-0\.?0*", text):
+        text = text[1:]
+    return text.replace("-", "−")
+
+
+def power(exponent: int) -> str:
+    """``10⁻³``."""
+    return "10" + str(exponent).translate(_SUPERSCRIPT)
+
+
+def scientific(x: float) -> str:
+    """One digit and a power of ten.
+
+    >>> scientific(3.5e-16), scientific(0.0)
+    ('3.5·10⁻¹⁶', '0')
+    """
+    if x == 0 or not numbers.isfinite(x):
+        return "0" if x == 0 else str(x)
+    exponent = numbers.floor(numbers.log10(abs(x)))
+    return f"{number(x / 10**exponent, 1)}·{power(exponent)}"
+
+
+def fill(template: str, words: Words, values: Mapping[str, Any]) -> Html:
+    """A template with its words, numbers and formulas."""
+    while includes := re.findall(r"\[\[>([\w.]+)\]\]", template):
+        for name in includes:
+            template = template.replace(f"[[>{name}]]", (FOLDER / name).read_text("utf-8"))
+    known = dict(values)
+
+    def formula(line: re.Match[str]) -> str:
+        known[line[1]] = math(_numbers(line[2], known))
+        return ""
+
+    template = re.sub(r"^@(\w+) (.*)\n", formula, template, flags=re.M)
+    template = re.sub(r"\\w\{([\w.]+)\}", r"\\text{{{\1}}}", template)
+    template = re.sub(r"\{\{([\w.]+)\}\}", lambda key: words.said(key[1], known), template)
+    template = _numbers(template, known)
+    template = re.sub(r"^\$\$\n(.*?)^\$\$\n", _displayed, template, flags=re.M | re.S)
+    template = re.sub(r"\$([^$\n]+)\$", lambda found: math(found[1]), template)
+    template = re.sub(r"~([^~\n]+)~", lambda found: letters(found[1]), template)
+    return Html(re.sub(r"\[\[(\w+)\]\]", lambda name: str(known[name[1]]), template))
+
+
+def _numbers(template: str, values: Mapping[str, Any]) -> str:
+    def put(found: re.Match[str]) -> str:
+        value = values[found[1]]
+        if isinstance(value, Html):
+            return found[0]
+        if isinstance(value, str):
+            return value
+        how = found[2] or "3"
+        return scientific(value) if how == "sci" else number(float(value), int(how))
+
+    return re.sub(r"\[\[(\w+)(?:\|(\w+))?\]\]", put, template)
+
+
+def _displayed(lines: re.Match[str]) -> str:
+    formulas = (f"<div>{math(line, block=True)}</div>" for line in lines[1].splitlines())
+    return f'<div class="eq lines" tabindex="0">{"".join(formulas)}</div>\n'
+
+
+def letters(text: str) -> str:
+    """Letters with an index and a layer for a picture: ``dz_1^2`` is dz₁⁽²⁾, layer in brackets."""
+    base, _, above = text.partition("^")
+    base, _, below = base.partition("_")
+    above, tail = (above[:1], above[1:]) if above else ("", "")
+    if not above and below:
+        below, tail = re.match(r"(\w*)(.*)", below).groups()  # type: ignore[union-attr]
+    shown = re.sub(r"[A-Za-z]", r'<tspan class="i">\g<0></tspan>', base)
+    if above and below:
+        back = max(0.06, 0.9 - 0.41 * len(below))
+        shown += (
+            f'<tspan class="s" dy="-.72em">[{above}]</tspan><tspan class="s" dx="-1.3em" '
+            f'dy="1.14em">{below}</tspan><tspan dx="{back:.2f}em" dy="-.285em">&#8203;</tspan>'
+        )
+    elif above:
+        shown += f'<tspan class="s" dy="-.6em">[{above}]</tspan><tspan dy=".39em">&#8203;</tspan>'
+    elif below:
+        shown += f'<tspan class="s" dy=".38em">{below}</tspan><tspan dy="-.25em">&#8203;</tspan>'
+    return shown + tail
+
+
+# --- a page from right to left -------------------------------------------------------------------
+
+_WORD = r"[A-Za-z0-9ΣσαεŷΔ][A-Za-z0-9σ′¹²³⁰ᵀ/_%]*(?:[.-]\w+)*(?:\([^()\u0600-\u06ff]*\))?"
+_RUN = re.compile(rf"{_WORD}(?:(?:\s|\s?[=−+×/÷·]\s?|, ){_WORD})*")
+_APART = re.compile(r"<(/?)(svg|math|script|style|code|bdi|title|a|output|option)\b")
+
+
+def isolated(page: str) -> Html:
+    """Every run of Latin letters and numbers in a Persian text in a ``bdi`` of its own.
+
+    Without it 1/m is shown as m/1.
+    """
+    found: list[str] = []
+    inside: list[str] = []
+    for part in re.split(r"(<[^>]+>)", page):
+        tag = _APART.match(part)
+        if tag and not part.endswith("/>"):
+            if not tag[1]:
+                inside.append(tag[2])
+            elif inside:
+                inside.pop()
+        elif not part.startswith("<") and not inside and re.search("[\u0600-\u06ff]", part):
+            part = _RUN.sub(r'<bdi dir="ltr">\g<0></bdi>', part)
+        found.append(part)
+    return Html("".join(found))
