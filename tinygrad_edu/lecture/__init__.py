@@ -25,7 +25,7 @@ from tinygrad_edu.lecture import (
 from tinygrad_edu.lecture.report import Report
 from tinygrad_edu.lecture.words import Words, preferred
 
-#: Each section: a module with TITLE, SAYS and run(report).
+#: Each section: a module with run(report); its words are those of the catalogue.
 SECTIONS: dict[str, Any] = {
     "S1": s1_collapse,
     "S2": s2_activations,
@@ -57,9 +57,10 @@ def show(
     if out is not None:
         writable(out)
     report = Report(console or terminal(), out, words)
+    said = Words("en")  # terminals that can set Persian are few
     for key in chosen:
         section = SECTIONS[key]
-        report.begin(key, section.TITLE, section.SAYS)
+        report.begin(key, said[f"{key.lower()}.title"], said[f"{key.lower()}.lead"])
         try:
             section.run(report)
         except (GradError, AssertionError) as error:  # a rule so wrong that nothing can be shown

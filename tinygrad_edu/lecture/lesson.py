@@ -29,10 +29,11 @@ from rich.console import Console
 import tinygrad_edu as tg
 from tinygrad_edu.checking.conventions import CONVENTIONS
 from tinygrad_edu.core.primitive import GradError
+from tinygrad_edu.drawing.plots import Html
 from tinygrad_edu.lecture import lesson_page, terminal, writable
 from tinygrad_edu.lecture.lesson_page import LessonPage
 from tinygrad_edu.lecture.report import Report
-from tinygrad_edu.lecture.template import FOLDER, Html, fill
+from tinygrad_edu.lecture.template import FOLDER, fill
 from tinygrad_edu.lecture.tex import math
 from tinygrad_edu.lecture.ways import rules_of
 from tinygrad_edu.lecture.words import Words, preferred

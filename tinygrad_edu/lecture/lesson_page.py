@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.drawing import plots
+from tinygrad_edu.drawing.plots import Html, number, scientific
 from tinygrad_edu.drawing.renderer import write
-from tinygrad_edu.lecture import plots
-from tinygrad_edu.lecture.template import FOLDER, Html, fill, isolated, number, scientific
+from tinygrad_edu.lecture.template import FOLDER, fill, isolated
 from tinygrad_edu.lecture.tex import math
 from tinygrad_edu.lecture.words import Words
 

@@ -17,9 +17,9 @@ import tinygrad_edu as tg
 from tinygrad_edu.core.plain import printable
 from tinygrad_edu.drawing import step_through
 from tinygrad_edu.drawing.page import StepThrough
+from tinygrad_edu.drawing.plots import Html
 from tinygrad_edu.drawing.renderer import write
 from tinygrad_edu.lecture.lesson_page import LessonPage
-from tinygrad_edu.lecture.template import Html
 from tinygrad_edu.lecture.ways import Line, lines_of, rules_of
 from tinygrad_edu.lecture.words import Words
 

@@ -8,19 +8,14 @@ from typing import Any
 import numpy as np
 
 import tinygrad_edu as tg
-from tinygrad_edu.lecture import lesson_page, plots
+from tinygrad_edu.drawing import plots
+from tinygrad_edu.drawing.plots import Html, number
+from tinygrad_edu.lecture import lesson_page
 from tinygrad_edu.lecture.formulas import answers
 from tinygrad_edu.lecture.lesson_page import matrix
 from tinygrad_edu.lecture.nets import trained
 from tinygrad_edu.lecture.report import Report
-from tinygrad_edu.lecture.template import Html, number
 
-TITLE = "Why a non-linear activation"
-SAYS = (
-    "With g(z) = z, a stack of layers a = w a + b is one layer a = w' x + b', with w' = w2 w1 and "
-    "b' = w2 b1 + b2, however deep. "
-    "So the derivative of a with respect to x is w' itself, the same at every x."
-)
 DEPTHS = (2, 10)
 SQUARE = np.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]])
 XOR = np.array([[0.0, 1.0, 1.0, 0.0]])

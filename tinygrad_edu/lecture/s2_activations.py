@@ -9,19 +9,14 @@ from typing import Any
 import numpy as np
 
 import tinygrad_edu as tg
-from tinygrad_edu.lecture import lesson_page, plots
+from tinygrad_edu.drawing import plots
+from tinygrad_edu.drawing.plots import Html, number
+from tinygrad_edu.lecture import lesson_page
 from tinygrad_edu.lecture.formulas import ACTIVATIONS
 from tinygrad_edu.lecture.lesson_page import table
 from tinygrad_edu.lecture.report import Report, difference, verdict
-from tinygrad_edu.lecture.template import Html, number
 from tinygrad_edu.lecture.tex import math
 
-TITLE = "Activations and their derivatives"
-SAYS = (
-    "Each derivative is a formula in g(z) itself or a step: g(1 − g), 1 − g², 1 or 0, 1 or 0.01. "
-    "At z = 0 the lecture takes g' = 1 for both ReLUs; there the graph has a kink, and the central "
-    "difference, which averages the two sides, lies between."
-)
 GRID = np.array([-3.0, -1.5, -0.5, 0.0, 0.5, 1.5, 3.0])
 SHOWN = (-1.5, 0.0, 1.5)
 EPSILON = 1e-6

@@ -10,20 +10,14 @@ import numpy as np
 import tinygrad_edu as tg
 from tinygrad_edu.core.ops import TABLE
 from tinygrad_edu.core.primitive import Primitive
+from tinygrad_edu.drawing.plots import Html
 from tinygrad_edu.lecture import lesson_page, s3_plots
 from tinygrad_edu.lecture.formulas import two_layers
 from tinygrad_edu.lecture.nets import network
 from tinygrad_edu.lecture.report import Report, difference, verdict
-from tinygrad_edu.lecture.template import Html
 from tinygrad_edu.lecture.tex import math
 from tinygrad_edu.lecture.ways import Line
 
-TITLE = "What a derivative is, and the update"
-SAYS = (
-    "Move one weight by ε and −ε with all others fixed: (L(w + ε) − L(w − ε)) / 2ε is its "
-    "derivative. Back-propagation gives the same number for every weight in one sweep, and "
-    "w ← w − α dL/dw makes the cost smaller."
-)
 EPSILON = 1e-5
 TOLERANCE = 1e-7  # of a central difference in double precision, with numbers around 1
 ALPHA = 0.5

@@ -9,11 +9,11 @@ import numpy as np
 
 import tinygrad_edu as tg
 from tinygrad_edu.checking.truth import Replay
-from tinygrad_edu.lecture import plots
+from tinygrad_edu.drawing import plots
+from tinygrad_edu.drawing.plots import Html, letters, number, power
 from tinygrad_edu.lecture.lesson_page import table
 from tinygrad_edu.lecture.report import SHEETS, Report
 from tinygrad_edu.lecture.s4_units import NUMBERS
-from tinygrad_edu.lecture.template import Html, letters, number, power
 from tinygrad_edu.lecture.tex import math
 
 WEIGHT = "w11_2"

@@ -5,18 +5,11 @@ from __future__ import annotations
 import html
 from typing import Any
 
+from tinygrad_edu.drawing.plots import Html
 from tinygrad_edu.lecture import lesson_page
 from tinygrad_edu.lecture.report import Report
-from tinygrad_edu.lecture.template import Html
 from tinygrad_edu.lecture.ways import Line, rules_of
 
-TITLE = "The scalar network, unit by unit"
-SAYS = (
-    "Three layers of sigmoid units with the loss −(y log a + (1−y) log(1−a)): every rule is the "
-    "rule before it times one local derivative, and where a unit feeds two others the two paths "
-    "add up. The slide's line for dz1_1 is kept as written (`slide`); it does not match, and the "
-    "checker tries what would make it right at random points to say which factor it lacks."
-)
 #: Numbers of one decimal, to be followed on the board; S3 uses them too.
 NUMBERS: dict[str, Any] = {
     "x1": 1.0, "x2": 0.5, "y": 1.0,

@@ -6,21 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.drawing.plots import Html
 from tinygrad_edu.lecture import lesson_page, s5_plots
 from tinygrad_edu.lecture.formulas import two_layers
 from tinygrad_edu.lecture.nets import network
 from tinygrad_edu.lecture.report import Report
-from tinygrad_edu.lecture.template import Html
+from tinygrad_edu.lecture.words import Words
 from tinygrad_edu.nn import breast_cancer
 
-TITLE = "Gradient descent"
-SAYS = (
-    "Forward pass for ŷ of every example, backward pass for the four derivatives of J, one step "
-    "w ← w − α dw; again until the cost no longer falls. "
-    "Data: Breast Cancer Wisconsin (Diagnostic), 569 tumours with 30 measurements each, to be told "
-    "benign from malignant (W. H. Wolberg, W. N. Street, O. L. Mangasarian, 1995; UCI Machine "
-    "Learning Repository, CC BY 4.0)."
-)
 HIDDEN = 8
 ALPHA = 0.5
 CONVERGED = 1e-5  # stop when a step lowers the cost by less
@@ -87,6 +80,7 @@ def run(report: Report) -> None:
         f"right: {right['train']} of {X.shape[1]} training examples, "
         f"{right['test']} of {X_test.shape[1]} test examples"
     )
+    report.say(Words("en")["s5.data"])
     if steps == MOST_STEPS:
         report.fail(f"convergence within {MOST_STEPS} steps")
     if report.page is not None:

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.lecture import plots
+from tinygrad_edu.drawing import plots
+from tinygrad_edu.drawing.plots import Html, number
 from tinygrad_edu.lecture.formulas import answers
 from tinygrad_edu.lecture.lesson_page import table
 from tinygrad_edu.lecture.nets import trained
-from tinygrad_edu.lecture.template import Html, number
 from tinygrad_edu.lecture.words import Words
 
 FRAMES = (0, 1, 10, 100, 1000)

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.lecture import plots
+from tinygrad_edu.drawing import plots
+from tinygrad_edu.drawing.plots import Html, letters, number
 from tinygrad_edu.lecture.formulas import answers
 from tinygrad_edu.lecture.lesson_page import table
 from tinygrad_edu.lecture.nets import trained
 from tinygrad_edu.lecture.s1_collapse import SQUARE
-from tinygrad_edu.lecture.template import Html, letters, number, scientific
 from tinygrad_edu.lecture.words import Words
 
 #: Of the run: the parameters, the costs, how far apart the units are.
@@ -93,11 +93,7 @@ def _units(words: Words, runs: dict[str, Run]) -> Html:
     chosen = [*SHOWN, len(runs["zero"][1]) - 1]
     head = [words["fig.step"], *map(str, chosen)]
     rows = [
-        (words[f"s8.{name}start"], *(_size(apart[i]) for i in chosen))
+        (words[f"s8.{name}start"], *(plots.size(apart[i]) for i in chosen))
         for name, (_, _, apart) in runs.items()
     ]
     return table(head, rows, words["s8.units"])
-
-
-def _size(x: float) -> str:
-    return "0" if x == 0 else number(x, 3) if x >= 0.01 else scientific(x)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.drawing.plots import Html
 from tinygrad_edu.lecture import s8_plots
 from tinygrad_edu.lecture.formulas import two_layers
 from tinygrad_edu.lecture.lesson_page import table
@@ -15,16 +16,7 @@ from tinygrad_edu.lecture.nets import network
 from tinygrad_edu.lecture.report import Report, difference
 from tinygrad_edu.lecture.s1_collapse import SQUARE
 from tinygrad_edu.lecture.s5_descent import AFTER_TRAINING
-from tinygrad_edu.lecture.template import Html
 
-TITLE = "Random initialisation"
-SAYS = (
-    "From weights and biases of zero, both hidden units compute the same and receive the same "
-    "gradient at every step: nothing ever tells them apart. Small random weights break the "
-    "symmetry. (The slide also recalls the restricted Boltzmann machine: a generative stochastic "
-    "network that learns a probability distribution over its inputs, historically a source of "
-    "initial weights.)"
-)
 STEPS = 400
 ALPHA = 2.0
 SHOWN = (0, 1, 10, 100, STEPS)

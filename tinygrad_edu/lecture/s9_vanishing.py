@@ -8,21 +8,15 @@ import json
 import numpy as np
 
 import tinygrad_edu as tg
-from tinygrad_edu.lecture import lesson_page, plots
+from tinygrad_edu.drawing import plots
+from tinygrad_edu.drawing.plots import Html, power
+from tinygrad_edu.lecture import lesson_page
 from tinygrad_edu.lecture.formulas import ACTIVATIONS, deep_net
 from tinygrad_edu.lecture.lesson_page import table
 from tinygrad_edu.lecture.nets import deep_network
 from tinygrad_edu.lecture.report import Report
-from tinygrad_edu.lecture.template import Html, number, power, scientific
 from tinygrad_edu.lecture.words import Words
 
-TITLE = "The vanishing gradient"
-SAYS = (
-    "Every layer multiplies the gradient by wᵀ and by g'. A sigmoid's g' is at most 1/4, so "
-    "through many layers the gradient shrinks geometrically; tanh's g' reaches 1, ReLU's is 1 "
-    "where the unit is active. "
-    "(The slide has the title only; the experiment is ours.)"
-)
 UNITS = 16
 EXAMPLES = 20
 DEPTHS = (2, 5, 10, 20)
@@ -93,7 +87,7 @@ def _bars(words: Words, g: str, norms: dict[int, list[float]]) -> str:
                     f'<rect x="{plot.x + (layer + 0.12) * width:.1f}" y="{top:.1f}" '
                     f'width="{width * 0.76:.1f}" height="{plot.y + plot.h - top:.1f}" class="bar"/>'
                 )
-        said = f"{words['s9.firstlayer']} {_size(norms[depth][0])}"
+        said = f"{words['s9.firstlayer']} {plots.size(norms[depth][0])}"
         drawn += plots.text(plot.x + width / 2, 206, "1", "mut")
         drawn += plots.text(plot.x + plot.w - width / 2, 206, str(depth), "mut")
         drawn += plots.text(392, 22, said, "b", "end", 17)
@@ -107,11 +101,11 @@ def _bars(words: Words, g: str, norms: dict[int, list[float]]) -> str:
 def _first(words: Words, norms: dict[str, dict[int, list[float]]]) -> Html:
     head = [words["s9.depthd"], *(words[f"s2.{g}"] for g in ACTIVATIONS), words["s9.bound"]]
     rows = [
-        (str(depth), *(_size(norms[g][depth][0]) for g in ACTIVATIONS), _size(0.25 ** (depth - 1)))
+        (
+            str(depth),
+            *(plots.size(norms[g][depth][0]) for g in ACTIVATIONS),
+            plots.size(0.25 ** (depth - 1)),
+        )
         for depth in DEPTHS
     ]
     return table(head, rows, words["s9.first"])
-
-
-def _size(x: float) -> str:
-    return number(x, 3) if x >= 0.01 else scientific(x)

@@ -11,50 +11,16 @@
 
 from __future__ import annotations
 
-import math as numbers
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tinygrad_edu.drawing.plots import Html, letters, number, scientific
 from tinygrad_edu.lecture.tex import math
 from tinygrad_edu.lecture.words import Words
 
 FOLDER = Path(__file__).parent / "page"
-_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-class Html(str):
-    """A piece of a page, put in as it is."""
-
-
-def number(x: float, digits: int = 3) -> str:
-    """With a real minus sign, and none before zero.
-
-    >>> number(-0.25, 1), number(-0.0001, 2)
-    ('−0.2', '0.00')
-    """
-    text = f"{x:.{digits}f}"
-    if re.fullmatch(r"-0\.?0*", text):
-        text = text[1:]
-    return text.replace("-", "−")
-
-
-def power(exponent: int) -> str:
-    """``10⁻³``."""
-    return "10" + str(exponent).translate(_SUPERSCRIPT)
-
-
-def scientific(x: float) -> str:
-    """One digit and a power of ten.
-
-    >>> scientific(3.5e-16), scientific(0.0)
-    ('3.5·10⁻¹⁶', '0')
-    """
-    if x == 0 or not numbers.isfinite(x):
-        return "0" if x == 0 else str(x)
-    exponent = numbers.floor(numbers.log10(abs(x)))
-    return f"{number(x / 10**exponent, 1)}·{power(exponent)}"
 
 
 def fill(template: str, words: Words, values: Mapping[str, Any]) -> Html:
@@ -96,30 +62,9 @@ def _displayed(lines: re.Match[str]) -> str:
     return f'<div class="eq lines" tabindex="0">{"".join(formulas)}</div>\n'
 
 
-def letters(text: str) -> str:
-    """Letters with an index and a layer for a picture: ``dz_1^2`` is dz₁⁽²⁾, layer in brackets."""
-    base, _, above = text.partition("^")
-    base, _, below = base.partition("_")
-    above, tail = (above[:1], above[1:]) if above else ("", "")
-    if not above and below:
-        below, tail = re.match(r"(\w*)(.*)", below).groups()  # type: ignore[union-attr]
-    shown = re.sub(r"[A-Za-z]", r'<tspan class="i">\g<0></tspan>', base)
-    if above and below:
-        back = max(0.06, 0.9 - 0.41 * len(below))
-        shown += (
-            f'<tspan class="s" dy="-.72em">[{above}]</tspan><tspan class="s" dx="-1.3em" '
-            f'dy="1.14em">{below}</tspan><tspan dx="{back:.2f}em" dy="-.285em">&#8203;</tspan>'
-        )
-    elif above:
-        shown += f'<tspan class="s" dy="-.6em">[{above}]</tspan><tspan dy=".39em">&#8203;</tspan>'
-    elif below:
-        shown += f'<tspan class="s" dy=".38em">{below}</tspan><tspan dy="-.25em">&#8203;</tspan>'
-    return shown + tail
-
-
 # --- a page from right to left -------------------------------------------------------------------
 
-_WORD = r"[A-Za-z0-9ΣσαεŷΔ][A-Za-z0-9σ′¹²³⁰ᵀ/_%]*(?:[.-]\w+)*(?:\([^()\u0600-\u06ff]*\))?"
+_WORD = r"[A-Za-z0-9ΣσαεŷΔ][A-Za-z0-9σ′¹²³⁰₁₂₃ᵀ/_%]*(?:[.-]\w+)*(?:\([^()\u0600-\u06ff]*\))?"
 _RUN = re.compile(rf"{_WORD}(?:(?:\s|\s?[=−+×/÷·]\s?|, ){_WORD})*")
 _APART = re.compile(r"<(/?)(svg|math|script|style|code|bdi|title|a|output|option)\b")
 

@@ -10,8 +10,8 @@ import numpy as np
 
 import tinygrad_edu as tg
 from tinygrad_edu.checking.truth import Replay
+from tinygrad_edu.drawing.plots import Html
 from tinygrad_edu.lecture.lesson_page import without_namespace
-from tinygrad_edu.lecture.template import Html
 
 #: Entries up to which every one has its central difference.
 MOST_ENTRIES = 64

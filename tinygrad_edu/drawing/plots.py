@@ -5,15 +5,57 @@ from __future__ import annotations
 import html
 import itertools
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.lecture.template import Html, letters, number
-
 Range = tuple[float, float]
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _ids = itertools.count(1)
+
+
+class Html(str):
+    """A piece of a page, put in as it is."""
+
+
+def number(x: float, digits: int = 3) -> str:
+    """With a real minus sign, and none before zero.
+
+    >>> number(-0.25, 1), number(-0.0001, 2)
+    ('−0.2', '0.00')
+    """
+    text = f"{x:.{digits}f}"
+    if re.fullmatch(r"-0\.?0*", text):
+        text = text[1:]
+    return text.replace("-", "−")
+
+
+def power(exponent: int) -> str:
+    """``10⁻³``."""
+    return "10" + str(exponent).translate(_SUPERSCRIPT)
+
+
+def scientific(x: float) -> str:
+    """One digit and a power of ten.
+
+    >>> scientific(3.5e-16), scientific(0.0)
+    ('3.5·10⁻¹⁶', '0')
+    """
+    if x == 0 or not math.isfinite(x):
+        return "0" if x == 0 else str(x)
+    exponent = math.floor(math.log10(abs(x)))
+    return f"{number(x / 10**exponent, 1)}·{power(exponent)}"
+
+
+def size(x: float) -> str:
+    """Three digits, or a power of ten where they would say little.
+
+    >>> size(0.25), size(0.0001), size(0.0)
+    ('0.250', '1.0·10⁻⁴', '0')
+    """
+    return number(x, 3) if x >= 0.01 else scientific(x)
 
 
 def text(
@@ -24,6 +66,27 @@ def text(
         f'<text x="{x:.4g}" y="{y:.4g}" class="{kind}" text-anchor="{anchor}" '
         f'font-size="{size}">{said}</text>'
     )
+
+
+def letters(text: str) -> str:
+    """Letters with an index and a layer for a picture: ``dz_1^2`` is dz₁⁽²⁾, layer in brackets."""
+    base, _, above = text.partition("^")
+    base, _, below = base.partition("_")
+    above, tail = (above[:1], above[1:]) if above else ("", "")
+    if not above and below:
+        below, tail = re.match(r"(\w*)(.*)", below).groups()  # type: ignore[union-attr]
+    shown = re.sub(r"[A-Za-z]", r'<tspan class="i">\g<0></tspan>', base)
+    if above and below:
+        back = max(0.06, 0.9 - 0.41 * len(below))
+        shown += (
+            f'<tspan class="s" dy="-.72em">[{above}]</tspan><tspan class="s" dx="-1.3em" '
+            f'dy="1.14em">{below}</tspan><tspan dx="{back:.2f}em" dy="-.285em">&#8203;</tspan>'
+        )
+    elif above:
+        shown += f'<tspan class="s" dy="-.6em">[{above}]</tspan><tspan dy=".39em">&#8203;</tspan>'
+    elif below:
+        shown += f'<tspan class="s" dy=".38em">{below}</tspan><tspan dy="-.25em">&#8203;</tspan>'
+    return shown + tail
 
 
 def svg(width: float, height: float, body: str, title: str, least: int = 0, more: str = "") -> Html:
