@@ -26,7 +26,7 @@ if __name__ == "__main__":
             [
                 browser, "--headless", "--no-sandbox", "--hide-scrollbars", "--disable-gpu",
                 f"--screenshot={PICTURE}", "--window-size=1280,1240", f"--user-data-dir={folder}/b",
-                f"{page}#S4",
+                page,
             ],
             check=True, timeout=60, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip

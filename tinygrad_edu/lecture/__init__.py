@@ -27,16 +27,12 @@ from tinygrad_edu.lecture.words import Words, preferred
 
 #: Each section: a module with run(report); its words are those of the catalogue.
 SECTIONS: dict[str, Any] = {
-    "S1": s1_collapse,
-    "S2": s2_activations,
-    "S3": s3_derivative,
-    "S4": s4_units,
-    "S5": s5_descent,
-    "S6": s6_vectorised,
-    "S7": s7_one_example,
-    "S8": s8_start,
-    "S9": s9_vanishing,
-}
+    f"S{number}": section
+    for number, section in enumerate(
+        (s1_collapse, s2_activations, s3_derivative, s4_units, s5_descent, s6_vectorised,
+         s7_one_example, s8_start, s9_vanishing), start=1,
+    )
+}  # fmt: skip
 
 
 def show(
