@@ -12,6 +12,7 @@ imaginary part of its result, divided by h, is the derivative with no rounding t
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -235,6 +236,34 @@ def _over_units(loss: Any, axis: int, reduce: Any) -> Any:
     return reduce(loss, axis=axis) if np.ndim(loss) == 2 else loss
 
 
+def _arctan2(y: Any, x: Any) -> Any:
+    """The angle at the real parts, turned by what the imaginary parts add."""
+    angle = np.arctan2(np.real(y), np.real(x))
+    turned = np.real(x) * np.imag(y) - np.real(y) * np.imag(x)
+    return angle + 1j * turned / (np.real(x) ** 2 + np.real(y) ** 2)
+
+
+def _sinc_slope(x: Any, order: int) -> Any:
+    """From the power series."""
+    u, total = np.pi * x, 0.0
+    for n in range(60 - order):
+        sign = [1, 0, -1, 0][(n + order) % 4]
+        total = total + sign * u**n / (math.factorial(n) * (n + order + 1))
+    return np.pi**order * total
+
+
+def _erf(x: Any) -> Any:
+    """From the power series."""
+    terms = [(-1) ** n * x ** (2 * n + 1) / (math.factorial(n) * (2 * n + 1)) for n in range(50)]
+    return 2 / np.sqrt(np.pi) * sum(terms)
+
+
+def _gelu(x: Any, approximate: str = "none") -> Any:
+    if approximate == "none":
+        return x * (1 + _erf(x / np.sqrt(2))) / 2
+    return x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))) / 2
+
+
 PER_EXAMPLE: tuple[tuple[Shape, ...], ...] = (*TWO, ((3, 4), (3, 4)), ((1, 4), (1, 4)))
 MATMUL: tuple[tuple[Shape, ...], ...] = (
     ((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 4)), ((2, 3), (3, 4)), ((5, 2, 3), (3,)),
@@ -343,6 +372,52 @@ ROWS: dict[str, Row] = {
     "xlogy": elementwise(lambda x, y: x * np.log(y), real, positive),
     "xdivy": elementwise(lambda x, y: x / y, real, signed(0.4, 2)),
     "divide_or_zero": elementwise(lambda x, y: x / y, real, signed(0.4, 2)),
+    # --- angles, logarithms of sums, the error function, steps
+    "square": elementwise(lambda x: x * x),
+    "reciprocal": elementwise(lambda x: 1 / x, signed(0.4, 2)),
+    "exp2": elementwise(lambda x: np.exp(x * np.log(2))),
+    "arcsin": elementwise(np.arcsin, apart(-0.9, 0.9)),
+    "arccos": elementwise(np.arccos, apart(-0.9, 0.9)),
+    "arcsinh": elementwise(np.arcsinh),
+    "arccosh": elementwise(lambda x: np.log(x + np.sqrt(x * x - 1)), apart(1.3, 4)),
+    "arctanh": elementwise(np.arctanh, apart(-0.85, 0.85)),
+    "hypot": elementwise(lambda x, y: np.sqrt(x * x + y * y), real, signed(0.4, 2)),
+    "arctan2": elementwise(_arctan2, real, real),
+    "logaddexp": elementwise(lambda x, y: np.log(np.exp(x) + np.exp(y)), real, real),
+    "logaddexp2": elementwise(
+        lambda x, y: np.log(np.exp(x * np.log(2)) + np.exp(y * np.log(2))) / np.log(2), real, real
+    ),
+    "sinc": elementwise(lambda x: np.sin(np.pi * x) / (np.pi * x)),
+    "sinc_slope": elementwise(_sinc_slope, options=tuple({"order": n} for n in (1, 2, 3))),
+    "erf": elementwise(lambda x: _erf(x)),
+    "erfc": elementwise(lambda x: 1 - _erf(x)),
+    "is_nan": elementwise(lambda x: np.isnan(np.real(x)).astype(float), without=(0,)),
+    "fmax": elementwise(lambda x, y: np.where(np.real(x) > np.real(y), x, y), real, real),
+    "fmin": elementwise(lambda x, y: np.where(np.real(x) < np.real(y), x, y), real, real),
+    "heaviside": elementwise(
+        lambda x, y: np.where(np.real(x) == 0, y, np.real(x) > 0), real, real, without=(0,)
+    ),
+    "floor": elementwise(lambda x: np.floor(np.real(x)), without=(0,)),
+    "ceil": elementwise(lambda x: np.ceil(np.real(x)), without=(0,)),
+    "trunc": elementwise(lambda x: np.trunc(np.real(x)), without=(0,)),
+    "rint": elementwise(lambda x: np.rint(np.real(x)), without=(0,)),
+    "round": elementwise(
+        lambda x, decimals=0: np.round(np.real(x), decimals),
+        options=({}, {"decimals": 1}),
+        without=(0,),
+    ),
+    # --- activations of today
+    "silu": elementwise(lambda x: x / (1 + np.exp(-x))),
+    "gelu": elementwise(_gelu, options=({}, {"approximate": "tanh"})),
+    "elu": elementwise(
+        lambda x, alpha=1.0: np.where(np.real(x) > 0, x, alpha * (np.exp(x) - 1)),
+        options=({}, {"alpha": 0.5}),
+    ),
+    "selu": elementwise(
+        lambda x: (
+            1.0507009873554805 * np.where(np.real(x) > 0, x, 1.6732632423543772 * (np.exp(x) - 1))
+        )
+    ),
     # --- shaping
     "reshape": Row(
         lambda x, shape: np.reshape(x, shape),

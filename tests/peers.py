@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from domains import ROWS
 
 Peer = Callable[..., Any]
 
@@ -82,7 +83,16 @@ def jax_sum_to(jax: Any, x: Any, shape: Any) -> Any:
     return jax.vjp(lambda y: jax.numpy.broadcast_to(y, x.shape), small)[1](x)[0]
 
 
+def jax_sinc_slope(jax: Any, x: Any, order: int) -> Any:
+    slope = jax.numpy.sinc
+    for _ in range(order):
+        slope = jax.grad(slope)
+    return jax.numpy.vectorize(slope)(x)
+
+
+#: What has no entry of its own is called as NumPy calls it.
 JAX: dict[str, Peer] = {
+    **same_in_jax(*ROWS),
     **same_in_jax(
         "add", "subtract", "multiply", "divide", "negative", "positive", "maximum", "minimum",
         "exp", "expm1", "log", "log1p", "log2", "log10", "power", "sqrt", "sign", "absolute", "sin",
@@ -130,6 +140,14 @@ JAX: dict[str, Peer] = {
     "softmax_loss": jax_cross_entropy,
     "cross_entropy": jax_cross_entropy,
     "mean_squared_error": lambda jax, a, y, axis=0: per_example((a - y) ** 2, axis, mean=True),
+    "sinc_slope": jax_sinc_slope,
+    "erf": lambda jax, x: jax.scipy.special.erf(x),
+    "erfc": lambda jax, x: jax.scipy.special.erfc(x),
+    "is_nan": lambda jax, x: jax.numpy.isnan(x).astype(x.dtype),
+    "silu": lambda jax, x: jax.nn.silu(x),
+    "gelu": lambda jax, x, approximate="none": jax.nn.gelu(x, approximate == "tanh"),
+    "elu": lambda jax, x, alpha=1.0: jax.nn.elu(x, alpha),
+    "selu": lambda jax, x: jax.nn.selu(x),
 }  # fmt: skip
 
 
@@ -197,7 +215,15 @@ def torch_scatter(torch: Any, x: Any, index: Any, shape: Any) -> Any:
     return zeros.index_add(0, at, x.ravel()).reshape(shape)
 
 
+def torch_sinc_slope(torch: Any, x: Any, order: int) -> Any:
+    slope = torch.func.grad(lambda x: torch.sinc(x).sum())
+    for _ in range(order - 1):
+        slope = torch.func.grad(lambda x, inner=slope: inner(x).sum())
+    return slope(x)
+
+
 TORCH: dict[str, Peer] = {
+    **same_in_torch(*ROWS),
     **same_in_torch(
         "add", "subtract", "multiply", "divide", "negative", "positive", "maximum", "minimum",
         "exp", "expm1", "log", "log1p", "log2", "log10", "sqrt", "sign", "absolute", "sin", "cos",
@@ -267,4 +293,15 @@ TORCH: dict[str, Peer] = {
     "mean_squared_error": lambda torch, a, y, axis=0: per_example(
         torch.nn.functional.mse_loss(a, y, reduction="none"), axis, mean=True
     ),
+    "sinc_slope": torch_sinc_slope,
+    "logaddexp2": lambda torch, x, y: torch.logaddexp2(x, y),
+    "is_nan": lambda torch, x: x.isnan().to(x.dtype),
+    "rint": lambda torch, x: x.round(),
+    "round": lambda torch, x, decimals=0: x.round(decimals=decimals),
+    "silu": lambda torch, x: torch.nn.functional.silu(x),
+    "gelu": lambda torch, x, approximate="none": torch.nn.functional.gelu(
+        x, approximate=approximate
+    ),
+    "elu": lambda torch, x, alpha=1.0: torch.nn.functional.elu(x, alpha),
+    "selu": lambda torch, x: torch.nn.functional.selu(x),
 }  # fmt: skip

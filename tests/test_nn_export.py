@@ -37,6 +37,7 @@ INPUTS = {
     "softmax": ((X23,), {"axis": 0}), "log_softmax": ((X23,), {"axis": 1}),
     "prod_of_others": ((X23,), {"axis": 1}), "power_log": ((X23, Y23), {"logs": 1}),
     "power_term": ((X23, Y23, X23[:1]), {"logs": 1}),
+    "sinc_slope": ((X23,), {"order": 1}), "arccosh": ((1 + X23,), {}),
     "cumsum": ((X23,), {"axis": 1}), "std": ((X23,), {"axis": 1, "ddof": 1}),
 }  # fmt: skip
 

@@ -28,7 +28,8 @@ CORE = {
 #: How many children these have; the others take any number.
 CHILDREN = {"mfrac": 2, "msub": 2, "msup": 2, "msubsup": 3, "mover": 2}
 OPTIONS = {
-    "axis": 0, "n": 3, "logs": 1, "min": -0.5, "max": 0.5, "index": (slice(1, 3), slice(None)),
+    "axis": 0, "n": 3, "logs": 1, "order": 1, "min": -0.5, "max": 0.5,
+    "index": (slice(1, 3), slice(None)),
 }  # fmt: skip
 SHAPES = {
     "reshape": (2, 6), "scatter": (7, 4), "sum_to": (3, 1), "broadcast_to": (2, 3, 4),
@@ -97,8 +98,9 @@ def test_every_operation_is_written_in_every_notation(op):
             scope = {"np": np} | {
                 t: numbers_of(t) for t in re.findall(r"\b(?:Qt|[PQRS])\b", source)
             }
-            value = eval(source, scope)
-            want = evaluate(tree, lambda atom: numbers_of(atom.name))
+            with np.errstate(invalid="ignore"):  # arccosh is nan below 1
+                value = eval(source, scope)
+                want = evaluate(tree, lambda atom: numbers_of(atom.name))
             np.testing.assert_allclose(value, want, rtol=1e-12)
 
 

@@ -23,6 +23,9 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.core.habits import hint
 from tinygrad_edu.core.operators import maximum, power
+from tinygrad_edu.core.ops import FAMILIES
+from tinygrad_edu.core.ops.activations import *  # noqa: F403
+from tinygrad_edu.core.ops.elementary import *  # noqa: F403
 from tinygrad_edu.core.ops.arithmetic import (
     add, divide, equal, greater, greater_equal, less, less_equal, minimum, multiply, negative,
     not_equal, subtract, where,
@@ -127,11 +130,11 @@ __all__ = [
     "swapaxes", "tan", "tanh", "transpose", "value_and_grad", "var", "vjp", "vstack", "where",
     "xlogy",
 ]  # fmt: skip
+__all__ += [name for family in FAMILIES for name in family.__all__]
+__all__ = sorted(__all__)
 
 
 def __getattr__(name: str) -> Any:
-    if name == "nn":
-        return importlib.import_module("tinygrad_edu.nn")
     if name == "nn":  # the one room whose names stay in it: tg.nn.Dense
         return importlib.import_module("tinygrad_edu.nn")
     if name not in _ROOM_OF:

@@ -16,7 +16,7 @@ import numpy as np
 from tinygrad_edu.checking.account import Account
 from tinygrad_edu.checking.points import Point
 from tinygrad_edu.checking.sheet import Graph, Sheet
-from tinygrad_edu.core.ops import arithmetic, elementwise
+from tinygrad_edu.core.ops import arithmetic, elementary, elementwise
 from tinygrad_edu.core.ops.shaping import sum_to
 from tinygrad_edu.core.sweep import reachable, sweep
 from tinygrad_edu.core.value import Value
@@ -24,7 +24,7 @@ from tinygrad_edu.core.value import Value
 _OF_TWO = frozenset(
     {
         arithmetic.maximum, arithmetic.minimum, arithmetic.greater, arithmetic.greater_equal,
-        arithmetic.less, arithmetic.less_equal,
+        arithmetic.less, arithmetic.less_equal, elementary.fmax, elementary.fmin,
     }
 )  # fmt: skip
 _OF_ZERO = frozenset(

@@ -6,7 +6,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from tinygrad_edu.core.ops import arithmetic, elementwise, reductions
+from tinygrad_edu.core.ops import arithmetic, elementary, elementwise, reductions
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.sweep import reachable, sweep
 from tinygrad_edu.core.value import Value, described
@@ -16,6 +16,7 @@ _TWO_SIDED = frozenset(
     {
         arithmetic.maximum, arithmetic.minimum, arithmetic.greater, arithmetic.greater_equal,
         arithmetic.less, arithmetic.less_equal, arithmetic.equal, arithmetic.not_equal,
+        elementary.fmax, elementary.fmin,
     }
 )  # fmt: skip
 _AT_ZERO = frozenset(

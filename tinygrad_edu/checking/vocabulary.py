@@ -24,7 +24,15 @@ from tinygrad_edu.checking.account import (
     shape_of,
 )
 from tinygrad_edu.core import ops as _ops  # noqa: F401  (loads the table of operations)
-from tinygrad_edu.core.ops import arithmetic, elementwise, reductions, shaping
+from tinygrad_edu.core.ops import (
+    PUBLIC,
+    activations,
+    arithmetic,
+    elementary,
+    elementwise,
+    reductions,
+    shaping,
+)
 from tinygrad_edu.core.primitive import Primitive
 from tinygrad_edu.core.value import Value
 
@@ -229,6 +237,12 @@ def _floats(x: Any) -> Any:
     return x if x.ndim else float(x)
 
 
+def _on_floats(operation: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """An operation of the package's on numbers of any kind, masks too."""
+    taken = [_floats(x) if isinstance(x, (np.ndarray, np.generic, int)) else x for x in args]
+    return operation(*taken, **options)
+
+
 def _comparison(op: Primitive, test: Any) -> Callable[[Any, Any], Any]:
     """A mask: of Values it is an operation, so that a derived rule can show it."""
 
@@ -337,6 +351,12 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "xlogy": elementwise.xlogy, "xdivy": elementwise.xdivy, "log_softmax": reductions.log_softmax,
     "logsumexp": reductions.logsumexp,
 }  # fmt: skip
+#: Functions of single numbers that are declared as public: nothing of theirs outgrows its inputs.
+_SINGLE = [
+    name for family in (elementary, activations) for name in family.__all__ if name not in FUNCTIONS
+]
+for _name in _SINGLE:
+    FUNCTIONS[_name] = functools.partial(_on_floats, PUBLIC[_name])
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu", "softmax")
 for _activation in ACTIVATIONS:
     for _suffix in ("prime", "derivative", "deriv", "grad"):
@@ -385,7 +405,7 @@ _DEAR = {
 #: is no larger than the arguments, or than the function allows that makes it.
 _ENTRYWISE = frozenset(
     name for name in FUNCTIONS if isinstance(getattr(np, name, None), np.ufunc)
-) - {"matmul"} | {"where", "clip", "leaky_relu"} | {
+) - {"matmul"} | {"where", "clip", "leaky_relu", *_SINGLE} | {
     name for name in FUNCTIONS if name.startswith("leaky_relu_")
 }  # fmt: skip
 #: What a list costs for each number where it is made an array, and an index array for each entry.

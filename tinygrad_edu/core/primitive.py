@@ -296,6 +296,14 @@ def plain(z: Any) -> Any:
     return float(z) if type(z) is float64 else z
 
 
+def operand(x: Any) -> Any:
+    """`x` as something to compute with: a list becomes an array, a whole number a float."""
+    if isinstance(x, Traced) or type(x) is float:
+        return x
+    array = asarray(x)
+    return plain(array if array.dtype.kind == "f" else array.astype(float))
+
+
 def primitive(
     *rules: Rule | Each | None, **declared: Any
 ) -> Callable[[Callable[..., Any]], Primitive]:

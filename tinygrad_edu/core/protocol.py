@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from tinygrad_edu.core.operators import maximum, power
-from tinygrad_edu.core.ops import arithmetic, elementwise, linalg, reductions, shaping
+from tinygrad_edu.core.ops import PUBLIC, arithmetic, elementwise, linalg, reductions, shaping
 from tinygrad_edu.core.primitive import GradError, Primitive, Traced
 
 #: NumPy's element-wise functions, and matmul.
@@ -27,8 +27,6 @@ UFUNCS: dict[Any, Callable[..., Any]] = {
     np.positive: arithmetic.positive,
     np.power: power,
     np.float_power: power,
-    np.square: lambda x: power(x, 2),
-    np.reciprocal: lambda x: arithmetic.divide(1.0, x),
     np.maximum: maximum,
     np.minimum: arithmetic.minimum,
     np.exp: elementwise.exp,
@@ -90,6 +88,11 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.vstack: shaping.vstack,
     np.hstack: shaping.hstack,
 }
+
+for _name, _operation in PUBLIC.items():
+    _numpys = getattr(np, _name, None)
+    if _numpys is not None:
+        (UFUNCS if isinstance(_numpys, np.ufunc) else FUNCTIONS)[_numpys] = _operation
 
 
 #: Arguments of NumPy's functions that no operation has, and the value with which they say nothing.

@@ -1,12 +1,32 @@
 """The table of operations, a file per family."""
 
-from tinygrad_edu.core.ops import arithmetic, elementwise, linalg, losses, reductions, shaping
+from collections.abc import Callable
+from typing import Any
+
+from tinygrad_edu.core.ops import (
+    activations,
+    arithmetic,
+    elementary,
+    elementwise,
+    linalg,
+    losses,
+    reductions,
+    shaping,
+)
 from tinygrad_edu.core.primitive import Primitive
 
 #: Every primitive by name: what a sheet may call, what the tests walk through.
 TABLE: dict[str, Primitive] = {
     op.name: op
-    for family in (arithmetic, elementwise, shaping, reductions, linalg, losses)
+    for family in (arithmetic, elementwise, elementary, shaping, reductions, linalg, losses)
     for op in vars(family).values()
     if isinstance(op, Primitive)
+}
+
+#: The families whose `__all__` says what is public. Whatever stands there is exported, answers to
+#: NumPy's function of its name, and may be called in a sheet.
+FAMILIES = (elementary, activations)
+#: The functions of these by name.
+PUBLIC: dict[str, Callable[..., Any]] = {
+    name: vars(family)[name] for family in FAMILIES for name in family.__all__
 }

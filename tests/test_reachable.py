@@ -1,0 +1,64 @@
+"""A public operation is declared once and found everywhere: here, in NumPy's name, in sheets, in
+pictures. (Formulas, programs and notations walk through the same rows in their own tests.)
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from domains import ROWS, some_cases
+
+import tinygrad_edu as tg
+from tinygrad_edu.checking.vocabulary import FUNCTIONS as IN_SHEETS
+from tinygrad_edu.core.ops import PUBLIC
+from tinygrad_edu.core.protocol import FUNCTIONS, UFUNCS
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_it_is_the_packages_numpys_and_the_sheets(name):
+    assert getattr(tg, name) is PUBLIC[name]
+    assert name in tg.__all__
+    assert name in IN_SHEETS or f"linalg.{name}" in IN_SHEETS
+    for place in (np, np.linalg):
+        numpys = getattr(place, name, None)
+        if numpys is not None:
+            assert numpys in UFUNCS or numpys in FUNCTIONS, f"{numpys} refuses a Value"
+
+
+@pytest.mark.parametrize("name", [name for name in PUBLIC if name in ROWS])
+def test_it_is_drawn(name):
+    case = some_cases(name)[-1]
+    leaves = [tg.Value(x, f"x{i}") for i, x in enumerate(case.arrays)]
+    cost = tg.sum(case.call(*leaves, **case.options) * leaves[0].reshape(-1)[0])
+    cost.backward()
+    for picture in (tg.draw(cost), tg.draw(cost, expand=True)):
+        assert picture.source.count("->") >= 2
+
+
+#: Lines that anybody would write, with one gradient right and one wrong.
+SHEETS = {
+    "z = np.arctan2(a, b)": ("b / (a**2 + b**2)", "a / (a**2 + b**2)"),
+    "z = np.hypot(a, b)": ("a / z", "b / z"),
+    "z = np.logaddexp(a, b)": ("np.exp(a - z)", "np.exp(b - z)"),
+    "z = np.exp2(a) + 0 * b": ("z * np.log(2)", "z"),
+    "z = np.arcsinh(a) + 0 * b": ("1 / np.sqrt(1 + a**2)", "1 / np.sqrt(1 - a**2)"),
+    "z = erf(a) + 0 * b": ("2 / np.sqrt(np.pi) * np.exp(-a**2)", "np.exp(-a**2)"),
+    "z = silu(a) + 0 * b": (
+        "sigmoid(a) * (1 + a * (1 - sigmoid(a)))", "sigmoid(a) * (1 - sigmoid(a))",
+    ),
+    "z = gelu(a) + 0 * b": (
+        "0.5 * (1 + erf(a / np.sqrt(2))) + a * np.exp(-a**2 / 2) / np.sqrt(2 * np.pi)",
+        "0.5 * (1 + erf(a / np.sqrt(2)))",
+    ),
+    "z = np.fmax(a, b)": ("1.0 * (a > b)", "1.0 * (a < b)"),
+    "z = elu(a) + 0 * b": ("np.where(a > 0, 1, np.exp(a))", "np.where(a > 0, 1, 0)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("line", SHEETS)
+def test_a_sheet_may_use_it_and_is_judged(line):
+    right, wrong = SHEETS[line]
+    start = f"a: (2, 3)\nb: (2, 3)\n{line}\nJ = np.sum(z)\n"
+    assert tg.check_text(f"{start}da = {right}\n").ok
+    [rule] = tg.check_text(f"{start}da = {wrong}\n").to_json()["rules"]
+    assert rule["verdict"] == "wrong"
