@@ -298,6 +298,47 @@ def per_example(loss: Callable[[Any, Any], Any], predictions: Draw) -> Row:
     )
 
 
+def places(rng: np.random.Generator, n: int) -> Any:
+    """Whole numbers, 0 and 1."""
+    return rng.integers(0, 2, n).astype(float)
+
+
+def _placed_along(x: Any, index: Any, axis: int, n: int) -> Any:
+    x, index = (np.moveaxis(a, axis, -1) for a in np.broadcast_arrays(x, np.real(index)))
+    return np.moveaxis((x[..., None] * (index[..., None] == np.arange(n))).sum(-2), -1, axis)
+
+
+def _sorted(x: Any, axis: Any) -> Any:
+    x, axis = (np.ravel(x), 0) if axis is None else (x, axis)
+    return np.take_along_axis(x, np.argsort(np.real(x), axis=axis), axis)
+
+
+def _median(x: Any, axis: Any, keepdims: bool) -> Any:
+    """The mean of those that are in the middle by their real parts."""
+    x = np.asarray(x)
+    gone = sorted(a % x.ndim for a in (np.atleast_1d(axis) if axis is not None else range(x.ndim)))
+    kept = [a for a in range(x.ndim) if a not in gone]
+    rows = [x.shape[a] for a in kept]
+    flat = _sorted(x.transpose(*kept, *map(int, gone)).reshape(*rows, -1), -1)
+    n = flat.shape[-1]
+    shape = [1 if a in gone else n for a, n in enumerate(x.shape)] if keepdims else rows
+    return flat[..., [(n - 1) // 2, n // 2]].mean(-1).reshape(shape)
+
+
+def _cut(name: str, options: tuple[dict[str, Any], ...], shape: Shape) -> Row:
+    """A function that gives parts, which are put together the other way round."""
+    along = {"hsplit": 1, "dsplit": 2}.get(name, 0)
+
+    def asked(functions: Any) -> Callable[..., Any]:
+        def call(x: Any, indices_or_sections: Any = 2, **axis: int) -> Any:
+            parts = getattr(functions, name)(x, indices_or_sections, **axis)
+            return functions.concatenate(list(parts)[::-1], axis=axis.get("axis", along))
+
+        return call
+
+    return Row(asked(np), shapes=((shape,),), options=options, call=asked(tg))
+
+
 ROWS: dict[str, Row] = {
     # --- arithmetic
     "add": elementwise(lambda x, y: x + y, real, real),
@@ -562,6 +603,185 @@ ROWS: dict[str, Row] = {
         varied=along_one,
     ),
     "cumsum": Row(lambda x, axis: np.cumsum(x, axis=axis), shapes=SUMMABLE, varied=along_one),
+    # --- orders, differences, averages
+    "ranks": Row(
+        lambda x, axis: np.argsort(np.argsort(np.real(x), axis=axis), axis=axis).astype(float),
+        shapes=SUMMABLE[1:],
+        varied=every_axis,
+        without=(0,),
+    ),
+    "picked_along": Row(
+        lambda x, i, axis: np.take_along_axis(x, np.real(i).astype(int), axis),
+        (real, places),
+        (((4, 3), (2, 3)), ((4, 3), (5, 1)), ((2, 3), (2, 3)), ((2,), (5,))),
+        ({"axis": 0}, {"axis": -2}),
+        without=(1,),
+        varied=lambda shapes: ({"axis": 0}, {"axis": -len(shapes[0])}),
+    ),
+    "placed_along": Row(
+        _placed_along,
+        (real, places),
+        (((2, 3), (2, 3)), ((5, 3), (5, 1)), ((5,), (5,))),
+        without=(1,),
+        varied=lambda shapes: ({"axis": 0, "n": 4}, {"axis": -1, "n": 2}),
+    ),
+    "sort": Row(
+        lambda x, axis=-1: _sorted(x, axis),
+        shapes=SUMMABLE[1:],
+        varied=lambda shapes: ({}, *along_one(shapes)),
+    ),
+    "take_along_axis": Row(
+        lambda x, axis: np.take_along_axis(x, np.array([[1, 0], [-1, 1]]), axis),
+        shapes=(((2, 4),), ((2, 2),)),
+        options=({"axis": 1},),
+        call=lambda x, axis: tg.take_along_axis(x, np.array([[1, 0], [-1, 1]]), axis=axis),
+    ),
+    "take": Row(
+        lambda x, axis=None: np.take(x, np.array([[1, 0], [2, 1]]), axis),
+        shapes=(((3, 4),),),
+        options=({}, {"axis": 0}, {"axis": -1}),
+        call=lambda x, axis=None: tg.take(x, [[1, 0], [2, 1]], axis=axis),
+    ),
+    "median": reduction(
+        lambda x, axis, keepdims: _median(x, axis, keepdims),
+        shapes=(((),), ((5,),), ((2, 3),), ((2, 3, 4),)),
+    ),
+    "ptp": reduction(
+        lambda x, axis, keepdims: _pick(x, True, axis, keepdims) - _pick(x, False, axis, keepdims)
+    ),
+    "diff": Row(
+        np.diff,
+        shapes=(((4,),), ((3, 5),)),
+        options=({}, {"n": 2}, {"axis": 0}, {"n": 0}),
+    ),
+    "cumprod": Row(
+        lambda a, axis=None: np.cumprod(a, axis),
+        (signed(0.6, 1.6),),
+        SUMMABLE[1:],
+        varied=along_one,
+    ),
+    "average": Row(
+        lambda x, w, axis=None, keepdims=False: (
+            np.sum(x * w, axis, keepdims=keepdims) / np.sum(w + 0 * x, axis, keepdims=keepdims)
+        ),
+        (real, positive),
+        (((2, 3), (2, 3)), ((2, 3), (3,))),
+        ({"axis": 1}, {"axis": -1, "keepdims": True}),
+        call=lambda x, w, **o: tg.average(x, weights=w, **o),
+    ),
+    "nansum": reduction(
+        lambda x, axis, keepdims: np.sum(x, axis=axis, keepdims=keepdims), shapes=SUMMABLE
+    ),
+    "nanmean": reduction(lambda x, axis, keepdims: np.mean(x, axis=axis, keepdims=keepdims)),
+    # --- cut, repeated, turned, put together
+    "array_split": _cut("array_split", ({"indices_or_sections": 3}, {"axis": -1}), (5, 4)),
+    "split": _cut("split", ({}, {"indices_or_sections": [1, 3]}, {"axis": 1}), (4, 6)),
+    "vsplit": _cut("vsplit", ({}, {"indices_or_sections": [1]}), (4, 3)),
+    "hsplit": _cut("hsplit", ({}, {"indices_or_sections": [1]}), (3, 4)),
+    "dsplit": _cut("dsplit", ({}, {"indices_or_sections": [1]}), (2, 3, 4)),
+    "tile": Row(
+        lambda A, reps: np.tile(A, reps),
+        shapes=(((3,),), ((2, 3),), ((),)),
+        options=({"reps": 2}, {"reps": (2, 3)}, {"reps": (2, 1, 2)}),
+    ),
+    "repeat": Row(
+        np.repeat,
+        shapes=(((3,),), ((3, 2),)),
+        varied=lambda shapes: (
+            {"repeats": 2},
+            {"repeats": 3, "axis": 0},
+            {"repeats": [1, 0, 2], "axis": 0},
+            {"repeats": 2, "axis": -1},
+        ),
+    ),
+    "pad": Row(
+        np.pad,
+        shapes=(((3,),), ((4, 3),)),
+        options=(
+            {"pad_width": 1},
+            {"pad_width": (2, 1)},
+            {"pad_width": (0, 2), "constant_values": 1.5},
+            *({"pad_width": (2, 1), "mode": m} for m in ("edge", "reflect", "symmetric", "wrap")),
+        ),
+    ),
+    "flip": Row(
+        np.flip,
+        shapes=(((3,),), ((2, 3),)),
+        varied=lambda shapes: ({}, {"axis": 0}, {"axis": -1}, {"axis": (0,)}),
+    ),
+    "flipud": Row(np.flipud, shapes=(((3,),), ((2, 3),))),
+    "fliplr": Row(np.fliplr, shapes=(((3, 2),), ((2, 3, 2),))),
+    "roll": Row(
+        np.roll,
+        shapes=(((3, 4),),),
+        options=(
+            {"shift": 1},
+            {"shift": -6, "axis": 1},
+            {"shift": (1, 2), "axis": (0, 1)},
+            {"shift": 0, "axis": 0},
+        ),
+    ),
+    "rot90": Row(
+        np.rot90,
+        shapes=(((2, 3),), ((2, 3, 4),)),
+        options=({}, {"k": 2}, {"k": -1}, {"k": 4}, {"axes": (1, 0)}),
+    ),
+    "diag": Row(
+        np.diag,
+        shapes=(((3,),), ((3, 4),)),
+        options=({}, {"k": 1}, {"k": -2}),
+    ),
+    "diagflat": Row(np.diagflat, shapes=(((2, 2),), ((3,),)), options=({}, {"k": -1})),
+    "diagonal": Row(
+        np.diagonal,
+        shapes=(((3, 4),), ((3, 4, 2),)),
+        options=({}, {"offset": 1}, {"offset": -1}, {"axis1": -1, "axis2": 0}),
+    ),
+    "trace": Row(
+        np.trace,
+        shapes=(((3, 4),), ((3, 4, 2),)),
+        options=({}, {"offset": 1}, {"axis1": 1, "axis2": 0}),
+    ),
+    "tril": Row(np.tril, shapes=(((3, 4),), ((2, 3, 3),)), options=({}, {"k": 1}, {"k": -1})),
+    "triu": Row(np.triu, shapes=(((3, 4),), ((2, 3, 3),)), options=({}, {"k": 1}, {"k": -1})),
+    "atleast_1d": Row(np.atleast_1d, shapes=(((),), ((3,),))),
+    "atleast_2d": Row(np.atleast_2d, shapes=(((),), ((3,),), ((2, 3),))),
+    "atleast_3d": Row(np.atleast_3d, shapes=(((),), ((3,),), ((2, 3),), ((2, 3, 4),))),
+    "column_stack": Row(
+        lambda *xs: np.column_stack(xs),
+        (real, real),
+        (((3,), (3, 2)), ((3,), (3,))),
+        call=lambda *xs: tg.column_stack(xs),
+    ),
+    "dstack": Row(
+        lambda *xs: np.dstack(xs),
+        (real, real),
+        (((3,), (3,)), ((2, 3), (2, 3, 2))),
+        call=lambda *xs: tg.dstack(xs),
+    ),
+    "append": Row(
+        np.append,
+        (real, real),
+        (((2, 3), (2, 3)), ((2, 3), (4, 3))),
+        ({}, {"axis": 0}),
+    ),
+    "delete": Row(
+        np.delete,
+        shapes=(((4, 3),),),
+        options=({"obj": 1}, {"obj": [0, 2], "axis": 1}, {"obj": -1, "axis": 0}),
+    ),
+    "block": Row(
+        lambda x, y: np.block([[x, y], [y, x]]),
+        (real, real),
+        (((2, 3), (2, 1)), ((), (2,))),
+        call=lambda x, y: tg.block([[x, y], [y, x]]),
+    ),
+    "broadcast_arrays": Row(
+        lambda x, y: np.stack(np.broadcast_arrays(x, y)),
+        (real, real),
+        (((2, 1), (3,)), ((), ())),
+        call=lambda x, y: tg.stack(tg.broadcast_arrays(x, y)),
+    ),
     # --- products
     "matmul": Row(np.matmul, (real, real), MATMUL),
     "dot": Row(

@@ -90,6 +90,24 @@ def jax_sinc_slope(jax: Any, x: Any, order: int) -> Any:
     return jax.numpy.vectorize(slope)(x)
 
 
+def jax_placed_along(jax: Any, x: Any, i: Any, axis: int, n: int) -> Any:
+    x, i = (jax.numpy.moveaxis(a, axis, -1)[..., None] for a in jax.numpy.broadcast_arrays(x, i))
+    return jax.numpy.moveaxis((x * (i == jax.numpy.arange(n))).sum(-2), -1, axis)
+
+
+def jax_cut(name: str) -> Peer:
+    """Parts, put together the other way round: see the row."""
+    along = {"hsplit": 1, "dsplit": 2}.get(name, 0)
+
+    def call(jax: Any, x: Any, indices_or_sections: Any = 2, **axis: int) -> Any:
+        if isinstance(indices_or_sections, list):
+            indices_or_sections = np.array(indices_or_sections)
+        parts = getattr(jax.numpy, name)(x, indices_or_sections, **axis)
+        return jax.numpy.concatenate(parts[::-1], axis=axis.get("axis", along))
+
+    return call
+
+
 #: What has no entry of its own is called as NumPy calls it.
 JAX: dict[str, Peer] = {
     **same_in_jax(*ROWS),
@@ -140,6 +158,25 @@ JAX: dict[str, Peer] = {
     "softmax_loss": jax_cross_entropy,
     "cross_entropy": jax_cross_entropy,
     "mean_squared_error": lambda jax, a, y, axis=0: per_example((a - y) ** 2, axis, mean=True),
+    **{name: jax_cut(name) for name in ("array_split", "split", "vsplit", "hsplit", "dsplit")},
+    "ranks": lambda jax, x, axis: (
+        jax.numpy.argsort(jax.numpy.argsort(x, axis=axis), axis=axis).astype(x.dtype)
+    ),
+    "picked_along": lambda jax, x, i, axis: jax.numpy.take_along_axis(x, i.astype(int), axis),
+    "placed_along": jax_placed_along,
+    "take_along_axis": lambda jax, x, axis: jax.numpy.take_along_axis(
+        x, np.array([[1, 0], [1, 1]]), axis
+    ) if x.shape[axis] == 2 else jax.numpy.take_along_axis(x, np.array([[1, 0], [3, 1]]), axis),
+    "take": lambda jax, x, axis=None: jax.numpy.take(x, np.array([[1, 0], [2, 1]]), axis),
+    "average": lambda jax, x, w, axis, keepdims=False: jax.numpy.average(
+        x, axis, w, keepdims=keepdims
+    ),
+    "repeat": lambda jax, x, repeats, axis=None: jax.numpy.repeat(x, np.array(repeats), axis),
+    "delete": lambda jax, x, obj, axis=None: jax.numpy.delete(x, np.array(obj), axis),
+    "column_stack": lambda jax, *xs: jax.numpy.column_stack(xs),
+    "dstack": lambda jax, *xs: jax.numpy.dstack(xs),
+    "block": lambda jax, x, y: jax.numpy.block([[x, y], [y, x]]),
+    "broadcast_arrays": lambda jax, x, y: jax.numpy.stack(jax.numpy.broadcast_arrays(x, y)),
     "sinc_slope": jax_sinc_slope,
     "erf": lambda jax, x: jax.scipy.special.erf(x),
     "erfc": lambda jax, x: jax.scipy.special.erfc(x),

@@ -22,10 +22,18 @@ GIVEN: dict[str, Any] = {
     "correction": 1, "ddof": 1, "decimals": 1, "dtype": np.float32,
     "initial": 5.0, "keepdims": True, "max": 1.0,
     "mean": np.array([[1.0], [2.0]]), "min": 0.5, "nobody_has_this": 1, "ord": 1, "order": "F",
+    "weights": np.array([[1.0, 2, 3], [4, 5, 6]]), "returned": True, "n": 2, "prepend": 1.0,
+    "append": 1.0, "overwrite_input": True, "kind": "stable", "stable": True, "mode": "wrap",
+    "k": 1, "offset": 1, "axis1": 1, "axis2": 0,
     "out": np.zeros(()), "signature": "d->d", "subok": False, "where": X > 1,
 }  # fmt: skip
 #: What a function is called with before it is given a keyword.
 ARGUMENTS: dict[Any, tuple[Any, ...]] = {
+    np.take: (X, [1, 0]), np.take_along_axis: (X, np.array([[1, 0], [1, 1]])),
+    np.array_split: (X, 2), np.split: (X, 2), np.vsplit: (X, 2), np.hsplit: (X, 3),
+    np.dsplit: (X[..., None], 1), np.tile: (X, 2), np.repeat: (X, 2), np.pad: (X, 1),
+    np.roll: (X, 1), np.append: (X, X), np.delete: (X, 1), np.column_stack: ([X, X],),
+    np.dstack: ([X, X],), np.block: ([X, X],), np.broadcast_arrays: (X, X), np.average: (X,),
     np.arcsin: (X / 3,), np.arccos: (X / 3,), np.arctanh: (X / 3,), np.arccosh: (X + 1,),
     np.where: (X > 1, X, 2 * X), np.reshape: (X, (3, 2)), np.swapaxes: (X, 0, 1),
     np.moveaxis: (X, 0, 1), np.expand_dims: (X, 0), np.broadcast_to: (X, (4, 2, 3)),
@@ -80,13 +88,20 @@ def test_a_keyword_of_numpy_does_what_numpy_does_or_is_refused_by_name(function,
     given = {keyword: GIVEN[keyword]}
     if keyword == "axis" and function in (np.squeeze, np.concatenate, np.stack):
         given = {"axis": 0}
-    if keyword == "out":
+    if keyword == "axis1" or keyword == "axis2":
+        given = {"axis1": 1, "axis2": 0}
+    if keyword == "out" and function not in (np.split, np.array_split):
         given = {"out": np.zeros_like(function(*args))}
+    if function in (np.split, np.array_split) and keyword == "axis":
+        given = {"axis": 0}
     found = outcome(lambda: function(*on_values(args), **given))
     if isinstance(found, Exception):
         assert keyword in str(found)
         return
     assert keyword != "out"
+    if isinstance(found, list):
+        assert [part.shape for part in found] == [p.shape for p in function(*args, **given)]
+        return
     expected = function(*args, **given)  # what NumPy refuses is no answer
     assert found.dtype == expected.dtype
     assert np.allclose(found.data, expected, rtol=1e-15, atol=0)

@@ -37,6 +37,8 @@ INPUTS = {
     "softmax": ((X23,), {"axis": 0}), "log_softmax": ((X23,), {"axis": 1}),
     "prod_of_others": ((X23,), {"axis": 1}), "power_log": ((X23, Y23), {"logs": 1}),
     "power_term": ((X23, Y23, X23[:1]), {"logs": 1}),
+    "ranks": ((X23,), {"axis": 1}), "picked_along": ((X23, 2 * MASK), {"axis": 1}),
+    "placed_along": ((X23, 2 * MASK), {"axis": 1, "n": 4}),
     "sinc_slope": ((X23,), {"order": 1}), "arccosh": ((1 + X23,), {}),
     "cumsum": ((X23,), {"axis": 1}), "std": ((X23,), {"axis": 1, "ddof": 1}),
 }  # fmt: skip

@@ -56,6 +56,8 @@ def tree_of(op):
     if op.name == "scatter":
         texts[0], shapes[0] = "S", (2, 4)
     options = {key: x for key, x in OPTIONS.items() if key in op.options}
+    if op.name == "placed_along":
+        options["n"] = 5
     if "shape" in op.options:
         options["shape"] = SHAPES[op.name]
     return literal(op, tuple(named(t, s) for t, s in zip(texts, shapes)), options)

@@ -237,10 +237,37 @@ def _floats(x: Any) -> Any:
     return x if x.ndim else float(x)
 
 
-def _on_floats(operation: Callable[..., Any], *args: Any, **options: Any) -> Any:
-    """An operation of the package's on numbers of any kind, masks too."""
-    taken = [_floats(x) if isinstance(x, (np.ndarray, np.generic, int)) else x for x in args]
-    return operation(*taken, **options)
+def _on_floats(
+    operation: Callable[..., Any],
+    largest: Callable[..., tuple[int, ...]],
+    *args: Any,
+    **options: Any,
+) -> Any:
+    """An operation of the package's on numbers of any kind, masks too; what else it is given stays.
+
+    `largest` says the shape of what it will make at most, where that may outgrow its inputs.
+    """
+    _checked_shape(*largest(*args, **options))
+    first = args[:1] if operation not in _OF_NUMBERS else args
+    taken = [_floats(x) if isinstance(x, (np.ndarray, np.generic, int)) else x for x in first]
+    return operation(*taken, *map(_plain, args[len(first) :]), **options)
+
+
+def _none(*_: Any, **__: Any) -> tuple[int, ...]:
+    return ()
+
+
+#: What operations make at most, where that may be more than they are given.
+_LARGEST: dict[str, Callable[..., tuple[int, ...]]] = {
+    "take": lambda x, at, axis=None: (_size(shape_of(x)), _size(np.shape(at))),
+    "take_along_axis": lambda x, at, axis=-1: (_size(shape_of(x)), _size(np.shape(at))),
+    "broadcast_arrays": lambda *xs: np.broadcast_shapes(*map(shape_of, xs)),
+    "array_split": lambda x, n, axis=0: (int(n) if np.ndim(n) == 0 else 1,),
+}
+#: All of whose arguments are numbers to compute with.
+_OF_NUMBERS = {PUBLIC[name] for family in (elementary, activations) for name in family.__all__} - {
+    PUBLIC["round"]
+} | {PUBLIC["append"], PUBLIC["broadcast_arrays"]}
 
 
 def _comparison(op: Primitive, test: Any) -> Callable[[Any, Any], Any]:
@@ -355,8 +382,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 _SINGLE = [
     name for family in (elementary, activations) for name in family.__all__ if name not in FUNCTIONS
 ]
-for _name in _SINGLE:
-    FUNCTIONS[_name] = functools.partial(_on_floats, PUBLIC[_name])
+for _name in PUBLIC.keys() - FUNCTIONS.keys():
+    FUNCTIONS[_name] = functools.partial(_on_floats, PUBLIC[_name], _LARGEST.get(_name, _none))
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu", "softmax")
 for _activation in ACTIVATIONS:
     for _suffix in ("prime", "derivative", "deriv", "grad"):

@@ -100,6 +100,7 @@ IDLE: dict[str, Any] = {
     "out": None, "where": True, "dtype": None, "casting": "same_kind", "copy": None,
     "signature": None, "axes": None, "axis": None, "keepdims": False, "subok": True, "order": "C",
     "initial": np._NoValue, "correction": np._NoValue, "mean": np._NoValue,
+    "returned": False, "mode": "raise", "overwrite_input": False, "kind": None, "stable": None,
 }  # fmt: skip
 
 

@@ -165,6 +165,12 @@ def _power_term(jax: Any, c: Any, x: Any, y: Any, logs: int = 0) -> Any:
     return jax.numpy.where(left_out, 0.0, c * x**y * jax.numpy.log(x) ** logs)
 
 
+def _placed_along(jax: Any, x: Any, index: Any, axis: int, n: int) -> Any:
+    x, index = (jax.numpy.moveaxis(jax.numpy.asarray(a), axis, -1)[..., None] for a in (x, index))
+    placed = jax.numpy.sum(x * (index == jax.numpy.arange(n)), axis=-2)
+    return jax.numpy.moveaxis(placed, -1, axis)
+
+
 def _norm(jax: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return jax.numpy.sqrt(jax.numpy.sum(x * x, axis=axis, keepdims=keepdims))
 
@@ -192,6 +198,13 @@ IN_JAX: dict[str, Callable[..., Any]] = {
     "power_constant": lambda jax, x, n: x**n,
     "where": lambda jax, c, x, y: jax.numpy.where(jax.numpy.asarray(c) != 0, x, y),
     "is_nan": lambda jax, x: jax.numpy.isnan(x).astype(x.dtype),
+    "ranks": lambda jax, x, axis: jax.numpy.argsort(
+        jax.numpy.argsort(x, axis=axis), axis=axis
+    ).astype(x.dtype),
+    "picked_along": lambda jax, x, index, axis: jax.numpy.take_along_axis(
+        x, jax.numpy.asarray(index).astype(int), axis
+    ),
+    "placed_along": _placed_along,
     "erf": lambda jax, x: jax.scipy.special.erf(x),
     "erfc": lambda jax, x: jax.scipy.special.erfc(x),
     "sigmoid": lambda jax, x: jax.nn.sigmoid(x),

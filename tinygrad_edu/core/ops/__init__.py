@@ -6,10 +6,12 @@ from typing import Any
 from tinygrad_edu.core.ops import (
     activations,
     arithmetic,
+    arranging,
     elementary,
     elementwise,
     linalg,
     losses,
+    orderings,
     reductions,
     shaping,
 )
@@ -18,14 +20,23 @@ from tinygrad_edu.core.primitive import Primitive
 #: Every primitive by name: what a sheet may call, what the tests walk through.
 TABLE: dict[str, Primitive] = {
     op.name: op
-    for family in (arithmetic, elementwise, elementary, shaping, reductions, linalg, losses)
+    for family in (
+        arithmetic,
+        elementwise,
+        elementary,
+        shaping,
+        reductions,
+        orderings,
+        linalg,
+        losses,
+    )
     for op in vars(family).values()
     if isinstance(op, Primitive)
 }
 
 #: The families whose `__all__` says what is public. Whatever stands there is exported, answers to
 #: NumPy's function of its name, and may be called in a sheet.
-FAMILIES = (elementary, activations)
+FAMILIES = (elementary, activations, orderings, arranging)
 #: The functions of these by name.
 PUBLIC: dict[str, Callable[..., Any]] = {
     name: vars(family)[name] for family in FAMILIES for name in family.__all__

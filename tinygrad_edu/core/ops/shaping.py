@@ -89,16 +89,24 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     return transpose(x, axes=tuple(axes))
 
 
-def moveaxis(x: Any, source: int, destination: int) -> Any:
-    """``x`` with one axis moved to another place.
+def moveaxis(x: Any, source: Any, destination: Any) -> Any:
+    """``x`` with an axis, or several, moved to other places.
+
+    Raises GradError where there are not as many places as axes.
 
     >>> moveaxis(np.zeros((2, 3, 4)), 0, 2).shape
     (3, 4, 2)
     """
     n = len(shape(x))
-    moved = axis_number("moveaxis", source, n)
-    axes = [axis for axis in range(n) if axis != moved]
-    axes.insert(axis_number("moveaxis", destination, n), moved)
+    moved, places = (
+        [axis_number("moveaxis", a, n) for a in (given if np.iterable(given) else (given,))]
+        for given in (source, destination)
+    )
+    if len(set(moved)) != len(moved) or len(set(places)) != len(moved) or len(moved) > len(places):
+        raise GradError(f"moveaxis: axes {source} have no places {destination} of their own each")
+    axes = [axis for axis in range(n) if axis not in moved]
+    for place, axis in sorted(zip(places, moved, strict=True)):
+        axes.insert(place, axis)
     return transpose(x, axes=tuple(axes))
 
 
