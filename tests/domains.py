@@ -303,6 +303,12 @@ def places(rng: np.random.Generator, n: int) -> Any:
     return rng.integers(0, 2, n).astype(float)
 
 
+def well_conditioned(rng: np.random.Generator, n: int) -> Any:
+    """A square matrix, row after row, whose inverse is of its own size."""
+    k = math.isqrt(n)
+    return (2 * np.eye(k) + rng.uniform(-0.5, 0.5, (k, k))).ravel()
+
+
 def _placed_along(x: Any, index: Any, axis: int, n: int) -> Any:
     x, index = (np.moveaxis(a, axis, -1) for a in np.broadcast_arrays(x, np.real(index)))
     return np.moveaxis((x[..., None] * (index[..., None] == np.arange(n))).sum(-2), -1, axis)
@@ -790,6 +796,66 @@ ROWS: dict[str, Row] = {
         (((), ()), ((), (2, 3)), ((3,), (3,)), ((2, 3), (3,)), ((2, 3), (3, 4))),
     ),
     "outer": Row(np.outer, (real, real), (((3,), (4,)), ((), (2,)), ((2, 2), (3,)))),
+    "tensordot": Row(
+        np.tensordot,
+        (real, real),
+        (((2, 3, 4), (3, 4, 5)), ((3, 4), (3, 4))),
+        varied=lambda shapes: (
+            {},
+            {"axes": ([1], [0])} if len(shapes[0]) == 3 else {"axes": (0, 0)},
+        ),
+    ),
+    "inner": Row(np.inner, (real, real), (((3,), (3,)), ((2, 3), (4, 3)), ((), (3,)))),
+    "vdot": Row(lambda x, y: np.sum(np.ravel(x) * np.ravel(y)), (real, real), (((2, 3), (3, 2)),)),
+    "kron": Row(np.kron, (real, real), (((2,), (3,)), ((2, 3), (3, 2)), ((2,), (3, 2)))),
+    "convolve": Row(
+        np.convolve,
+        (real, real),
+        (((5,), (3,)), ((2,), (4,))),
+        tuple({"mode": mode} for mode in ("full", "same", "valid")),
+    ),
+    "correlate": Row(
+        lambda x, y, mode: np.convolve(x, y[::-1], mode),
+        (real, real),
+        (((5,), (3,)), ((4,), (2,))),
+        tuple({"mode": mode} for mode in ("full", "valid")),
+    ),
+    "einsum": Row(
+        lambda x, y, subscripts: np.einsum(subscripts, x, y),
+        (real, real),
+        (((2, 3, 3), (4, 3, 2)),),
+        tuple(
+            {"subscripts": s}
+            for s in (
+                "abc,dce->abde",
+                "abc,dba->dc",
+                "abb,cba->ca",
+                "abc,dbe",
+                "abc,dba->",
+                "abc,dca->bcd",
+                "...bc,dca->b...d",
+            )
+        ),
+        call=lambda x, y, subscripts: tg.einsum(subscripts, x, y),
+    ),
+    "inv": Row(np.linalg.inv, shapes=(((3, 3),), ((2, 3, 3),))),
+    "det": Row(np.linalg.det, shapes=(((3, 3),), ((2, 3, 3),))),
+    "solve": Row(
+        lambda a, b: np.linalg.inv(a) @ b,
+        (well_conditioned, real),
+        (((3, 3), (3,)), ((3, 3), (3, 2))),
+    ),
+    "matrix_power": Row(
+        np.linalg.matrix_power,
+        shapes=(((3, 3),),),
+        options=tuple({"n": n} for n in (1, 2, 3, -2)),
+    ),
+    "multi_dot": Row(
+        lambda x, y, z: x @ y @ z,
+        (real, real, real),
+        (((2, 3), (3, 4), (4, 1)),),
+        call=lambda *xs: tg.multi_dot(xs),
+    ),
     # --- losses
     "bernoulli_loss": per_example(_bernoulli, unit),
     "logistic_loss": per_example(_logistic, real),

@@ -22,13 +22,18 @@ GIVEN: dict[str, Any] = {
     "correction": 1, "ddof": 1, "decimals": 1, "dtype": np.float32,
     "initial": 5.0, "keepdims": True, "max": 1.0,
     "mean": np.array([[1.0], [2.0]]), "min": 0.5, "nobody_has_this": 1, "ord": 1, "order": "F",
-    "weights": np.array([[1.0, 2, 3], [4, 5, 6]]), "returned": True, "n": 2, "prepend": 1.0,
+    "weights": np.array([[1.0, 2, 3], [4, 5, 6]]), "returned": True, "optimize": True,
+    "n": 2, "prepend": 1.0,
     "append": 1.0, "overwrite_input": True, "kind": "stable", "stable": True, "mode": "wrap",
     "k": 1, "offset": 1, "axis1": 1, "axis2": 0,
     "out": np.zeros(()), "signature": "d->d", "subok": False, "where": X > 1,
 }  # fmt: skip
 #: What a function is called with before it is given a keyword.
 ARGUMENTS: dict[Any, tuple[Any, ...]] = {
+    np.tensordot: (X, X), np.inner: (X, X), np.vdot: (X, X), np.kron: (X, X),
+    np.convolve: (X[0], X[1]), np.correlate: (X[0], X[1]), np.linalg.inv: (X[:, :2],),
+    np.linalg.det: (X[:, :2],), np.linalg.solve: (X[:, :2], X), np.linalg.multi_dot: ([X, X.T],),
+    np.linalg.matrix_power: (X[:, :2], 2), np.einsum: ("ij,ij", X, X),
     np.take: (X, [1, 0]), np.take_along_axis: (X, np.array([[1, 0], [1, 1]])),
     np.array_split: (X, 2), np.split: (X, 2), np.vsplit: (X, 2), np.hsplit: (X, 3),
     np.dsplit: (X[..., None], 1), np.tile: (X, 2), np.repeat: (X, 2), np.pad: (X, 1),

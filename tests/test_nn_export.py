@@ -37,6 +37,7 @@ INPUTS = {
     "softmax": ((X23,), {"axis": 0}), "log_softmax": ((X23,), {"axis": 1}),
     "prod_of_others": ((X23,), {"axis": 1}), "power_log": ((X23, Y23), {"logs": 1}),
     "power_term": ((X23, Y23, X23[:1]), {"logs": 1}),
+    "inv": ((X23.T @ X23 + np.eye(3),), {}), "det": ((X23 @ Y23.T,), {}),
     "ranks": ((X23,), {"axis": 1}), "picked_along": ((X23, 2 * MASK), {"axis": 1}),
     "placed_along": ((X23, 2 * MASK), {"axis": 1, "n": 4}),
     "sinc_slope": ((X23,), {"order": 1}), "arccosh": ((1 + X23,), {}),

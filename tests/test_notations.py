@@ -53,6 +53,8 @@ def tree_of(op):
     texts = ["P", "Q", "R"][:count]
     if op.name == "matmul":
         texts[1], shapes[1] = "Qt", (4, 3)
+    if op.name in ("inv", "det"):
+        texts[0], shapes[0] = "T", (3, 3)
     if op.name == "scatter":
         texts[0], shapes[0] = "S", (2, 4)
     options = {key: x for key, x in OPTIONS.items() if key in op.options}
@@ -64,7 +66,7 @@ def tree_of(op):
 
 
 def numbers_of(text):
-    return {"Qt": NUMBERS["Q"].T, "S": NUMBERS["P"][:2], **NUMBERS}[text]
+    return {"Qt": NUMBERS["Q"].T, "S": NUMBERS["P"][:2], "T": NUMBERS["P"][:, :3], **NUMBERS}[text]
 
 
 def elements(text):
@@ -98,7 +100,7 @@ def test_every_operation_is_written_in_every_notation(op):
         source = notation.counted(tree)
         if "scatter(" not in source and "prod_of_others(" not in source:
             scope = {"np": np} | {
-                t: numbers_of(t) for t in re.findall(r"\b(?:Qt|[PQRS])\b", source)
+                t: numbers_of(t) for t in re.findall(r"\b(?:Qt|[PQRST])\b", source)
             }
             with np.errstate(invalid="ignore"):  # arccosh is nan below 1
                 value = eval(source, scope)

@@ -119,6 +119,10 @@ CALLS = {
     np.append: [((2.0,), {}), ((np.ones((1, 3)),), {"axis": 0})],
     np.delete: [((1,), {}), (([0, 2],), {"axis": 1})],
     np.atleast_3d: [((), {})],
+    np.tensordot: [((np.ones((3, 2)),), {"axes": 1})],
+    np.inner: [((np.arange(3.0),), {})],
+    np.vdot: [((np.arange(6.0),), {})],
+    np.kron: [((np.arange(3.0),), {})],
     np.dot: [((np.ones((3, 2)),), {}), ((2.0,), {})],
     np.outer: [((np.arange(3.0),), {})],
     np.clip: [
@@ -148,6 +152,8 @@ JOINING = {
 def test_every_function_of_the_map_is_tried():
     assert set(FUNCTIONS) == {
         *CALLS, *JOINING, np.where, np.dsplit, np.block, np.broadcast_arrays,
+        np.convolve, np.correlate, np.einsum, np.linalg.inv, np.linalg.det, np.linalg.solve,
+        np.linalg.matrix_power, np.linalg.multi_dot,
     }  # fmt: skip
 
 

@@ -70,6 +70,17 @@ SHEETS = {
     ),
     "z = np.tril(a) * b": ("np.tril(b)", "b"),
     "z = np.flip(a, 1) * b": ("np.fliplr(b)", "b"),
+    "z = np.linalg.inv(a @ a.T + np.eye(2)) @ b": (
+        "-np.linalg.inv(a @ a.T + np.eye(2)) @ (np.ones((2, 3)) @ b.T "
+        "+ b @ np.ones((3, 2))) @ np.linalg.inv(a @ a.T + np.eye(2)) @ a", "b",
+    ),
+    "z = np.linalg.det(a @ b.T)": (
+        "z * np.linalg.inv(a @ b.T).T @ b", "z * np.linalg.inv(a @ b.T) @ b",
+    ),
+    'z = np.einsum("ij,kj->ik", a, b)': ("np.ones((2, 2)) @ b", "np.ones((2, 2)) @ a"),
+    "z = np.convolve(a[0], b[0])": (
+        "np.vstack([np.full((1, 3), np.sum(b[0])), np.zeros((1, 3))])", "b",
+    ),
     "z = elu(a) + 0 * b": ("np.where(a > 0, 1, np.exp(a))", "np.where(a > 0, 1, 0)"),
 }  # fmt: skip
 

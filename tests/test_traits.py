@@ -45,6 +45,8 @@ def inputs(op, where=0):
     """As many arrays as it takes; of a product of matrices the second is turned."""
     count = 2 if op.variadic else op.n_inputs
     xs = [POSITIVE[(i + where) % 4] for i in range(count)]
+    if op.name in ("inv", "det"):
+        return [x[:, :3] for x in xs]
     if op.name == "matmul":
         return [xs[0], xs[1].T]
     if op.name == "arccosh":  # of nothing below 1

@@ -26,7 +26,9 @@ from tinygrad_edu.core.operators import maximum, power
 from tinygrad_edu.core.ops import FAMILIES
 from tinygrad_edu.core.ops.activations import *  # noqa: F403
 from tinygrad_edu.core.ops.arranging import *  # noqa: F403
+from tinygrad_edu.core.ops.contractions import *  # noqa: F403
 from tinygrad_edu.core.ops.elementary import *  # noqa: F403
+from tinygrad_edu.core.ops.matrices import *  # noqa: F403
 from tinygrad_edu.core.ops.orderings import *  # noqa: F403
 from tinygrad_edu.core.ops.arithmetic import (
     add, divide, equal, greater, greater_equal, less, less_equal, minimum, multiply, negative,

@@ -28,6 +28,7 @@ from tinygrad_edu.core.ops import (
     PUBLIC,
     activations,
     arithmetic,
+    contractions,
     elementary,
     elementwise,
     reductions,
@@ -248,8 +249,8 @@ def _on_floats(
     `largest` says the shape of what it will make at most, where that may outgrow its inputs.
     """
     _checked_shape(*largest(*args, **options))
-    first = args[:1] if operation not in _OF_NUMBERS else args
-    taken = [_floats(x) if isinstance(x, (np.ndarray, np.generic, int)) else x for x in first]
+    first = args if operation in _OF_NUMBERS else args[:1]
+    taken = [_floats(x) if isinstance(x, (np.ndarray, np.generic)) else x for x in first]
     return operation(*taken, *map(_plain, args[len(first) :]), **options)
 
 
@@ -262,12 +263,22 @@ _LARGEST: dict[str, Callable[..., tuple[int, ...]]] = {
     "take": lambda x, at, axis=None: (_size(shape_of(x)), _size(np.shape(at))),
     "take_along_axis": lambda x, at, axis=-1: (_size(shape_of(x)), _size(np.shape(at))),
     "broadcast_arrays": lambda *xs: np.broadcast_shapes(*map(shape_of, xs)),
+    "tensordot": lambda x, y, axes=2: (_size(shape_of(x)), _size(shape_of(y))),
+    "inner": lambda x, y: (_size(shape_of(x)), _size(shape_of(y))),
+    "kron": lambda x, y: (_size(shape_of(x)), _size(shape_of(y))),
+    "convolve": lambda x, y, mode="full": (2 * _size(shape_of(x)), 2 * _size(shape_of(y))),
+    "correlate": lambda x, y, mode="valid": (2 * _size(shape_of(x)), 2 * _size(shape_of(y))),
+    "einsum": lambda text, *xs: tuple(_size(shape_of(x)) for x in xs),
+    "matrix_power": lambda x, n: (min(abs(int(n)), 10**9) * _size(shape_of(x)),),
     "array_split": lambda x, n, axis=0: (int(n) if np.ndim(n) == 0 else 1,),
 }
 #: All of whose arguments are numbers to compute with.
-_OF_NUMBERS = {PUBLIC[name] for family in (elementary, activations) for name in family.__all__} - {
-    PUBLIC["round"]
-} | {PUBLIC["append"], PUBLIC["broadcast_arrays"]}
+_OF_NUMBERS = {
+    PUBLIC[name]
+    for family in (elementary, activations, contractions)
+    for name in family.__all__
+    if name != "round"
+} | {PUBLIC[name] for name in ("append", "broadcast_arrays", "solve")}
 
 
 def _comparison(op: Primitive, test: Any) -> Callable[[Any, Any], Any]:
@@ -383,7 +394,9 @@ _SINGLE = [
     name for family in (elementary, activations) for name in family.__all__ if name not in FUNCTIONS
 ]
 for _name in PUBLIC.keys() - FUNCTIONS.keys():
-    FUNCTIONS[_name] = functools.partial(_on_floats, PUBLIC[_name], _LARGEST.get(_name, _none))
+    FUNCTIONS[_name if hasattr(np, _name) or _name in _SINGLE else f"linalg.{_name}"] = (
+        functools.partial(_on_floats, PUBLIC[_name], _LARGEST.get(_name, _none))
+    )
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu", "softmax")
 for _activation in ACTIVATIONS:
     for _suffix in ("prime", "derivative", "deriv", "grad"):

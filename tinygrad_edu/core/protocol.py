@@ -90,7 +90,7 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
 }
 
 for _name, _operation in PUBLIC.items():
-    _numpys = getattr(np, _name, None)
+    _numpys = getattr(np, _name, None) or getattr(np.linalg, _name, None)
     if _numpys is not None:
         (UFUNCS if isinstance(_numpys, np.ufunc) else FUNCTIONS)[_numpys] = _operation
 

@@ -205,6 +205,8 @@ IN_JAX: dict[str, Callable[..., Any]] = {
         x, jax.numpy.asarray(index).astype(int), axis
     ),
     "placed_along": _placed_along,
+    "inv": lambda jax, x: jax.numpy.linalg.inv(x),
+    "det": lambda jax, x: jax.numpy.linalg.det(x),
     "erf": lambda jax, x: jax.scipy.special.erf(x),
     "erfc": lambda jax, x: jax.scipy.special.erfc(x),
     "sigmoid": lambda jax, x: jax.nn.sigmoid(x),

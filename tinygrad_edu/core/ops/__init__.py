@@ -7,10 +7,12 @@ from tinygrad_edu.core.ops import (
     activations,
     arithmetic,
     arranging,
+    contractions,
     elementary,
     elementwise,
     linalg,
     losses,
+    matrices,
     orderings,
     reductions,
     shaping,
@@ -27,8 +29,10 @@ TABLE: dict[str, Primitive] = {
         shaping,
         reductions,
         orderings,
+        arranging,
         linalg,
         losses,
+        matrices,
     )
     for op in vars(family).values()
     if isinstance(op, Primitive)
@@ -36,7 +40,7 @@ TABLE: dict[str, Primitive] = {
 
 #: The families whose `__all__` says what is public. Whatever stands there is exported, answers to
 #: NumPy's function of its name, and may be called in a sheet.
-FAMILIES = (elementary, activations, orderings, arranging)
+FAMILIES = (elementary, activations, orderings, arranging, contractions, matrices)
 #: The functions of these by name.
 PUBLIC: dict[str, Callable[..., Any]] = {
     name: vars(family)[name] for family in FAMILIES for name in family.__all__
