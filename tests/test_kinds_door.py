@@ -504,6 +504,8 @@ def test_operators_are_the_same_objects_while_somebody_debugs():
         (lambda v, M: v.requires_grad_(), AttributeError, r"v\.requires_grad = True"),
         (lambda v, M: tg.tensor([1.0]), AttributeError, r"tg\.Value"),
         (lambda v, M: tg.cat([v, v]), AttributeError, r"tg\.concatenate"),
+        (lambda v, M: tg.optim.Adam(), AttributeError, r"nn\.Adam"),
+        (lambda v, M: tg.linalg.inv(M), AttributeError, r"tg\.inv"),
         (lambda v, M: tg.sofmax(v), AttributeError, "did you mean 'softmax'"),
         (lambda v, M: nn.Linear(3, 4), AttributeError, r"nn\.Dense"),
         (lambda v, M: nn.SGD(0.1), AttributeError, r"nn\.GradientDescent"),

@@ -41,6 +41,8 @@ HABITS = {
     "Parameter": "tg.Value", "cat": "tg.concatenate", "jit": "tg.compile", "jacrev": "tg.jacobian",
     "jacfwd": "tg.jacobian", "GradientTape": "tg.grad, or cost.backward()",
     "backward": "cost.backward()", "autograd": "tg.grad", "gradients": "v.grad",
+    "optim": "tg.nn, with nn.GradientDescent(lr), nn.Momentum, nn.RMSProp and nn.Adam",
+    "linalg": "np.linalg on Values, or tg.inv, tg.det, tg.solve",
     "set_grad_enabled": "tg.no_grad()", "gradcheck": "tg.check_gradients",
     # of networks
     "Linear": "nn.Dense(units)", "Sequential": "nn.Network(n0, layer, layer, …)",
