@@ -167,7 +167,7 @@ def test_a_lesson_of_ones_own_has_its_sheets_judged_and_explained(tmp_path):
     page = (tmp_path / "index.html").read_text("utf-8")
     assert page.count("<section id=") == 3
     assert page.count('<tr class="bad">') == 1
-    assert "One of the paths through mean and variance is missing" in page
+    assert "Z is divided by a deviation that is made of it" in page
     assert '<section class="why">' in page
     assert "S1, S2, S3: all that should match does." in console.file.getvalue()
 

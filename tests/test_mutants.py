@@ -131,7 +131,7 @@ def survivors(name: str, monkeypatch: pytest.MonkeyPatch) -> tuple[int, list[str
 )
 def test_every_mutant_of_every_rule_is_noticed(name, monkeypatch):
     tried, missed = survivors(name, monkeypatch)
-    assert tried >= 5
+    assert tried >= (3 if name == "heaviside" else 5)  # one rule, that says 0
     assert not missed
 
 

@@ -401,6 +401,8 @@ def test_laws_come_from_the_rules_of_the_operations(op, said):
 @pytest.mark.parametrize("op", laws._functions(), ids=str)
 def test_every_law_is_the_derivative(op):
     law, z, h = laws.law(op), np.array([0.3, 0.7]), 1e-6
+    with np.errstate(invalid="ignore"):
+        z = z if np.isfinite(op(z)).all() else z + 1
     value = evaluate(law.derivative, lambda a: z if a.name == laws.ARGUMENT else op(z))
     np.testing.assert_allclose(value, (op(z + h) - op(z - h)) / (2 * h), rtol=1e-6, atol=1e-9)
 

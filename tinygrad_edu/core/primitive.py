@@ -297,11 +297,17 @@ def plain(z: Any) -> Any:
 
 
 def operand(x: Any) -> Any:
-    """`x` as something to compute with: a list becomes an array, a whole number a float."""
+    """`x` as something to compute with: a list becomes an array, a whole number a float.
+
+    Raises TypeError where these are no real numbers.
+    """
     if isinstance(x, Traced) or type(x) is float:
         return x
-    array = asarray(x)
-    return plain(array if array.dtype.kind == "f" else array.astype(float))
+    try:
+        array = asarray(x)
+        return plain(array if array.dtype.kind == "f" else array.astype(float))
+    except (ValueError, OverflowError) as error:
+        raise TypeError(f"numbers are needed, not {type(x).__name__}: {error}") from None
 
 
 def primitive(

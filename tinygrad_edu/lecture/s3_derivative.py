@@ -104,6 +104,7 @@ def _said(report: Report) -> str:
 
 
 #: What an operation needs besides its inputs, which are arrays of shape (3, 4).
+SHAPES = {"matmul": [(3, 4), (4, 2)], "inv": [(3, 3)], "det": [(3, 3)]}
 OPTIONS: dict[str, dict[str, Any]] = {
     "power_constant": {"n": 3},
     "power_log": {"logs": 1},
@@ -116,6 +117,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "softmax": {"axis": 0},
     "log_softmax": {"axis": 1},
     "prod_of_others": {"axis": 1},
+    "sinc_slope": {"order": 1},
+    "picked_along": {"axis": 1},
+    "placed_along": {"axis": 1, "n": 5},
     "scatter": {"index": [0, 2, 2], "shape": (5, 4)},
 }
 
@@ -162,12 +166,14 @@ def _each_rule(op: Primitive, rng: np.random.Generator) -> Iterator[tuple[int, A
 
 
 def _inputs(op: Primitive, options: dict[str, Any], rng: np.random.Generator) -> list[Any]:
-    """Numbers of both signs, away from 0; between 0 and 1 where needed; a mask where no rule is."""
-    shapes = [(3, 4)] * (op.n_inputs or 2)
-    if op.name == "matmul":
-        shapes = [(3, 4), (4, 2)]
+    """Numbers of both signs, away from 0; between 0 and 1, or 1 and 2, where needed; a mask where
+    no rule is."""
+    shapes = SHAPES.get(op.name, [(3, 4)] * (op.n_inputs or 2))
     inputs = [rng.uniform(0.2, 0.8, size=shape) for shape in shapes]
     inputs = [np.round(x) if rule is None else x for rule, x in zip(op.rules, inputs)]
     signed = [x * rng.choice([-1, 1], size=x.shape) for x in inputs]
     with np.errstate(all="ignore"):
-        return signed if np.isfinite(op(*signed, **options)).all() else inputs
+        for numbers in (signed, inputs):
+            if np.isfinite(op(*numbers, **options)).all():
+                return numbers
+    return [x + 1 for x in inputs]

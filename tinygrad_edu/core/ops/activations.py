@@ -41,10 +41,10 @@ def gelu(x: Any, approximate: str = "none") -> Any:
     (0.0, False)
     """
     x = operand(x)
+    if not isinstance(approximate, str) or approximate not in ("none", "tanh"):
+        raise GradError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r:.60}")
     if approximate == "none":
         return 0.5 * x * erfc(x * (-1.0 / math.sqrt(2.0)))
-    if approximate != "tanh":
-        raise GradError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r:.60}")
     return x * sigmoid((2.0 * math.sqrt(2.0 / math.pi)) * (x + 0.044715 * x * x * x))
 
 

@@ -482,8 +482,15 @@ def _joined(arrays: Any, depth: int, ndim: int) -> Any:
 def broadcast_arrays(*args: Any) -> tuple[Any, ...]:
     """All in the shape that they have together.
 
+    Raises GradError where there is none.
+
     >>> [x.shape for x in broadcast_arrays(np.zeros((2, 1)), np.zeros(3))]
     [(2, 3), (2, 3)]
     """
-    together = np.broadcast_shapes(*map(shape, args))
-    return tuple(broadcast_to(operand(x), shape=together) for x in args)
+    given = [operand(x) for x in args]
+    try:
+        together = np.broadcast_shapes(*map(shape, given))
+    except ValueError:
+        shapes = " and ".join(str(shape(x)) for x in given)
+        raise GradError(f"broadcast_arrays: no shape holds {shapes}") from None
+    return tuple(broadcast_to(x, shape=together) for x in given)

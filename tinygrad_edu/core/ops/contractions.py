@@ -34,6 +34,8 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     x, y = operand(a), operand(b)
     n, m = len(shape(x)), len(shape(y))
     if isinstance(axes, (Sequence, np.ndarray)):
+        if len(axes) != 2:
+            raise GradError("tensordot: axes is a number, or the axes of a and the axes of b")
         of_x, of_y = ([*np.atleast_1d(part).tolist()] for part in axes)
     else:
         of_x, of_y = list(range(n - axes, n)), list(range(axes))
