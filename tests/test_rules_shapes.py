@@ -8,6 +8,7 @@ import os
 import numpy as np
 import pytest
 import shapes
+import test_programs
 
 import tinygrad_edu as tg
 from tinygrad_edu.checking.sheet import Sheet
@@ -149,3 +150,8 @@ def test_an_axis_put_in_is_taken_off_before_something_is_added_in_at_an_index(in
     scope = {}
     exec(tg.derive(cost, convention="calculus").to_numpy(), scope)
     np.testing.assert_allclose(scope["gradients"](data)[1]["dx"], x.grad, rtol=1e-12)
+
+
+def test_a_single_number_picked_as_a_whole_is_itself_in_the_lines_too():
+    lines = test_programs.test_the_derived_lines_of_a_random_program_give_the_engines_gradients
+    lines.raw(test_programs.random_program(52404, **lines.kind), 52404)

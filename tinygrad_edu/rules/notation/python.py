@@ -145,7 +145,7 @@ class NumPy(Notation):
     def _scatter(self, part: Tree, options: dict[str, Any]) -> str:
         index, shape = options["index"], options["shape"]
         parts = index if isinstance(index, tuple) else (index,)
-        if all(isinstance(p, slice) and p.step in (None, 1) for p in parts):
+        if shape and all(isinstance(p, slice) and p.step in (None, 1) for p in parts):
             widths = []
             for n, p in zip(shape, [*parts, *[slice(None)] * (len(shape) - len(parts))]):
                 start, stop, _ = p.indices(int(n))
@@ -159,7 +159,7 @@ class NumPy(Notation):
 
     def _as_index(self, index: Any) -> str:
         if isinstance(index, tuple):
-            return f"({', '.join(map(self._as_index, index))},)"
+            return f"({', '.join(map(self._as_index, index))},)" if index else "()"
         if isinstance(index, slice):
             return f"slice({index.start}, {index.stop}, {index.step})"
         return self.value(index)
