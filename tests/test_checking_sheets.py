@@ -57,6 +57,7 @@ def test_every_verdict_on_real_derivations_is_as_expected(name):
     json.dumps(report.to_json(), allow_nan=False)
 
 
+@pytest.mark.slow
 def test_every_mistake_on_real_derivations_is_named_and_corrected():
     from checker_figures import on_sheets
 
@@ -68,6 +69,7 @@ def test_every_mistake_on_real_derivations_is_named_and_corrected():
     assert figures["wrong"] == 75
 
 
+@pytest.mark.slow
 def test_every_mutant_of_a_net_is_wrong_named_and_corrected_and_nobody_else_accused():
     from checker_figures import on_mutants
 

@@ -437,6 +437,7 @@ def test_the_picture_zooms_and_moves(page: Browser, tmp_path: Path) -> None:
 
 @in_a_browser
 @pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
+@pytest.mark.one_in(4)
 def test_a_hostile_name_does_nothing_in_a_browser(page: Browser, tmp_path: Path, name: str) -> None:
     z = tg.Value(2.0, name) * 3.0
     z.name = name

@@ -10,8 +10,8 @@ import pytest
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
 
-#: Those that train for many seconds.
-SLOW = ("09_digits", "12_boltzmann")
+#: Those that train for seconds, or start several processes.
+SLOW = ("09_digits", "11_vanishing", "12_boltzmann", "13_eight_devices", "14_streamed")
 
 
 @pytest.mark.parametrize(

@@ -316,6 +316,7 @@ def make_wrong(monkeypatch, op, i, how):
 
 
 @pytest.mark.parametrize("op, i", RULES, ids=[f"{op}-{i}" for op, i in RULES])
+@pytest.mark.one_in(5)
 def test_any_rule_made_wrong_is_named(monkeypatch, op, i):
     make_wrong(monkeypatch, op, i, lambda d: 1.001 * d)
     failures, text = shown("S3")
@@ -350,7 +351,7 @@ WHERE = {
 }  # fmt: skip
 
 
-QUICK = {("tanh", 0), ("add", 1)}
+QUICK = {("tanh", 0)}
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def survivors(name: str, monkeypatch: pytest.MonkeyPatch) -> tuple[int, list[str
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=pytest.mark.slow if i % 4 else ()) for i, name in enumerate(RULES)],
+    [pytest.param(name, marks=pytest.mark.slow if i % 12 else ()) for i, name in enumerate(RULES)],
 )
 def test_every_mutant_of_every_rule_is_noticed(name, monkeypatch):
     tried, missed = survivors(name, monkeypatch)

@@ -66,6 +66,7 @@ def test_breast_cancer_needs_no_scikit_learn_and_is_what_that_ships(monkeypatch)
     assert d.classes == tuple(shipped.target_names)
 
 
+@pytest.mark.slow
 def test_a_small_net_reads_97_percent_of_unseen_digits():
     pytest.importorskip("sklearn")
     d = nn.digits()

@@ -46,6 +46,7 @@ INPUTS = {
 
 
 @pytest.mark.parametrize("name", TABLE)
+@pytest.mark.one_in(5)
 def test_every_operation_and_its_rules_are_the_same_in_jax(name):
     op = TABLE[name]
     inputs, options = INPUTS.get(name, ((X23, Y23)[: op.n_inputs], {}))
@@ -89,6 +90,7 @@ def test_a_networks_program_gives_its_gradients_for_new_numbers_and_sizes(kind):
         np.testing.assert_allclose(gradients[name], p.grad, rtol=1e-10, atol=1e-14)
 
 
+@pytest.mark.slow
 def test_what_jax_compiles_agrees_with_jaxs_own_derivative():
     net = NETS["softmax"]()
     program = export(net.cost(*net.example(m=6)))
@@ -133,6 +135,7 @@ print("same")
 """
 
 
+@pytest.mark.slow
 def test_eight_devices_with_an_eighth_of_the_examples_each_take_the_same_path():
     environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
     done = subprocess.run(

@@ -295,6 +295,7 @@ def one_long_sum(n):
     "make", [chain, unrolled, one_long_sum, lambda n: random_graph(n)[0]],
     ids=["chain", "unrolled", "sum", "random"],
 )  # fmt: skip
+@pytest.mark.one_in(4)
 def test_compiling_twice_the_graph_takes_twice_the_steps(make):
     """Counted in calls, Python's and C's, not in seconds."""
 

@@ -11,7 +11,7 @@ import readings
 
 import tinygrad_edu as tg
 
-PROGRAMS = int(os.environ.get("RULES_PROGRAMS", "80"))
+PROGRAMS = int(os.environ.get("RULES_PROGRAMS", "40"))
 A, B = 3, 4
 SHAPES = [(A, B), (A, 1), (1, B), (B,), (), (B, 2), (A, A)]
 

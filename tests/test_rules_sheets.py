@@ -22,6 +22,7 @@ def cost_of(sheet: Sheet, numbers: dict[str, object]) -> float:
 
 
 @pytest.mark.parametrize("path", SHEETS, ids=lambda path: path.stem)
+@pytest.mark.one_in(4)
 def test_emitted_numpy_agrees_with_central_differences_on_fresh_numbers(path):
     sheet = tg.load_sheet(path)
     derivation = sheet.derive(convention="calculus")
@@ -57,6 +58,7 @@ def test_emitted_numpy_agrees_with_central_differences_on_fresh_numbers(path):
 
 
 @pytest.mark.parametrize("path", SHEETS, ids=lambda path: path.stem)
+@pytest.mark.one_in(4)
 def test_rules_and_checker_mean_the_same_examples(path):
     """A gradient is m·∂J/∂Q in a derived line just where the checker takes it for that."""
     sheet = tg.load_sheet(path)
