@@ -25,7 +25,7 @@ GIVEN: dict[str, Any] = {
     "weights": np.array([[1.0, 2, 3], [4, 5, 6]]), "returned": True, "optimize": True,
     "n": 2, "prepend": 1.0,
     "append": 1.0, "overwrite_input": True, "kind": "stable", "stable": True, "mode": "wrap",
-    "k": 1, "offset": 1, "axis1": 1, "axis2": 0,
+    "descending": True, "k": 1, "offset": 1, "axis1": 1, "axis2": 0,
     "out": np.zeros(()), "signature": "d->d", "subok": False, "where": X > 1,
 }  # fmt: skip
 #: What a function is called with before it is given a keyword.

@@ -194,7 +194,8 @@ def advice(text: str, said: str, scalars: set[str] | None = None) -> str:
         a, b = bare[start:stop], bare[following:end]
         if _is_number(a, scalars or set()):
             return f"write * between {a} and {b}"
-        return f"write @ between {a} and {b} for a matrix product, * for one element by element"
+        if re.match(r"[\w(\[]", b):  # no sign that Python does not know
+            return f"write @ between {a} and {b} for a matrix product, * for one element by element"
     return f"this is not written as Python writes formulas: {said}"
 
 

@@ -89,7 +89,7 @@ def own_index(index: Any) -> Any:
         return slice(whole(index.start), whole(index.stop), whole(index.step))
     if isinstance(index, (str, bytes, float)):
         return index  # NumPy says what is wrong with it
-    if not isinstance(index, (ndarray, list)):
+    if not isinstance(index, (ndarray, list, np.bool_)):
         try:
             return int(operator.index(index))
         except TypeError:

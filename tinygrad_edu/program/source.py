@@ -572,6 +572,9 @@ def _write_cumsum(
 
 
 def _write_clip(w: _Writer, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]) -> None:
+    if s.options.get("min") is s.options.get("max") is None:  # an error before NumPy 2.1
+        w.body.append(f"{name} = np.positive({args[0]}{w.kept(s, (), name)})")
+        return
     limits = [w.option(s.options.get(key)) for key in ("min", "max")]
     w.body.append(f"{name} = np.clip({args[0]}, {', '.join(limits)}{w.kept(s, (), name)})")
 
