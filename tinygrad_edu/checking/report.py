@@ -32,7 +32,7 @@ from tinygrad_edu.checking.rounding import (
     numerical_error,
     relative_error,
 )
-from tinygrad_edu.checking.rows import STYLES, Row
+from tinygrad_edu.checking.rows import STYLES, Row, marked
 from tinygrad_edu.checking.sheet import Sheet, load_sheet, sheet_of_text
 from tinygrad_edu.checking.truth import Replay
 from tinygrad_edu.checking.unread import with_unread
@@ -431,7 +431,7 @@ def _section(report: SheetReport, picture: str) -> str:
                 if row.diagnosis is not None:
                     d = row.diagnosis
                     correction = (
-                        f"<br><code>{_marked(row.formula or '', d.correction)}</code>"
+                        f"<br><code>{marked(row.formula or '', d.correction)}</code>"
                         if d.correction else ""
                     )  # fmt: skip
                     lines.append(
@@ -446,19 +446,3 @@ def _section(report: SheetReport, picture: str) -> str:
             f"<h2>The derived rules</h2><ul>{rules}</ul>{figure}"
         )
     return f"<section><h1>{title}</h1>{body}</section>"
-
-
-def _marked(formula: str, correction: str) -> str:
-    """The correction with what is new in it marked."""
-    import difflib
-    import re
-
-    def cut(text: str) -> list[str]:
-        return re.findall(r"\w+|\s+|\*\*|\S", text)
-
-    old, new = cut(formula), cut(correction)
-    parts = []
-    for what, _, _, start, end in difflib.SequenceMatcher(None, old, new, False).get_opcodes():
-        text = html.escape("".join(new[start:end]))
-        parts.append(text if what == "equal" or not text else f"<ins>{text}</ins>")
-    return "".join(parts)

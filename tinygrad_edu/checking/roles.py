@@ -18,7 +18,7 @@ from tinygrad_edu.checking.parts import (
     near,
 )
 from tinygrad_edu.checking.sheet import Key
-from tinygrad_edu.checking.truth import equal, is_scalar
+from tinygrad_edu.checking.truth import constant_ratio, equal, is_scalar
 from tinygrad_edu.checking.verdict import Judgement
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
@@ -238,22 +238,8 @@ class Roles:
 
     def ratio(self, x: Expr, y: Expr) -> float | None:
         """The constant by which one formula is the other; None where there is none."""
-        ratio: float | None = None
-        for i in range(len(self.lab.points)):
-            a, b = self.lab.value(x, i), self.lab.value(y, i)
-            if a is None or b is None or np.shape(a) != np.shape(b) or not np.size(b):
-                return None
-            a, b = np.asarray(a, float), np.asarray(b, float)
-            at = int(np.argmax(np.abs(b)))
-            if b.flat[at] == 0:
-                if b.shape == () and not a:
-                    continue  # a single unit that is off
-                return None
-            here = float(a.flat[at] / b.flat[at])
-            if not here or not equal(a, here * b) or (ratio and abs(here / ratio - 1) > 1e-6):
-                return None
-            ratio = here
-        return ratio
+        lab = self.lab
+        return constant_ratio((lab.value(x, i), lab.value(y, i)) for i in range(len(lab.points)))
 
     def contains_derivative(self, e: Expr) -> Link | None:
         """The link whose derivative is a part of a formula."""

@@ -203,3 +203,19 @@ def counted(rows: Sequence[Row]) -> str:
 def score(rows: Sequence[Row]) -> int:
     """How ill a convention fits a derivation: ``3·(wrong lines) + (lines that follow)``."""
     return 3 * sum(r.verdict == "wrong" for r in rows) + sum(r.verdict == "follows" for r in rows)
+
+
+def marked(formula: str, correction: str) -> str:
+    """The correction with what is new in it marked."""
+    import difflib
+    import re
+
+    def cut(text: str) -> list[str]:
+        return re.findall(r"\w+|\s+|\*\*|\S", text)
+
+    old, new = cut(formula), cut(correction)
+    parts = []
+    for what, _, _, start, end in difflib.SequenceMatcher(None, old, new, False).get_opcodes():
+        text = html.escape("".join(new[start:end]))
+        parts.append(text if what == "equal" or not text else f"<ins>{text}</ins>")
+    return "".join(parts)

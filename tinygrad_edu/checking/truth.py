@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -253,3 +254,22 @@ def equal(a: Any, b: Any, tolerance: float = 1e-9) -> bool:
         size = np.abs(b)
         near = np.abs(a - b) <= tolerance * size + 1e-3 * tolerance * size.max() + 1e-300
         return bool(near.all())
+
+
+def constant_ratio(pairs: Iterable[tuple[Any, Any]]) -> float | None:
+    """The one constant by which the first of each pair is the second; None where there is none."""
+    ratio: float | None = None
+    for a, b in pairs:
+        if a is None or b is None or np.shape(a) != np.shape(b) or not np.size(b):
+            return None
+        a, b = np.asarray(a, float), np.asarray(b, float)
+        at = int(np.argmax(np.abs(b)))
+        if b.flat[at] == 0:
+            if b.shape == () and not a:
+                continue  # a single unit that is off
+            return None
+        here = float(a.flat[at] / b.flat[at])
+        if not here or not equal(a, here * b) or (ratio and abs(here / ratio - 1) > 1e-6):
+            return None
+        ratio = here
+    return ratio

@@ -21,7 +21,7 @@ from tinygrad_edu.checking.links import ELEMENTWISE
 from tinygrad_edu.checking.parts import near, product, spine, summands
 from tinygrad_edu.checking.roles import Roles
 from tinygrad_edu.checking.sheet import Key, Statement
-from tinygrad_edu.checking.truth import equal, is_scalar
+from tinygrad_edu.checking.truth import constant_ratio, equal, is_scalar
 from tinygrad_edu.checking.verdict import Judgement
 from tinygrad_edu.core.sweep import reachable, sweep
 from tinygrad_edu.core.value import Value
@@ -86,21 +86,7 @@ class Case:
 
     def ratio(self, x: Iterable[Any], y: Iterable[Any]) -> float | None:
         """The one constant by which numbers are others at all points; None where there is none."""
-        ratio: float | None = None
-        for a, b in zip(x, y, strict=True):
-            if a is None or b is None or np.shape(a) != np.shape(b) or not np.size(b):
-                return None
-            a, b = np.asarray(a, float), np.asarray(b, float)
-            at = int(np.argmax(np.abs(b)))
-            if b.flat[at] == 0:
-                if b.shape == () and not a:
-                    continue  # a single unit that is off
-                return None
-            here = float(a.flat[at] / b.flat[at])
-            if not here or not equal(a, here * b) or (ratio and abs(here / ratio - 1) > 1e-6):
-                return None
-            ratio = here
-        return ratio
+        return constant_ratio(zip(x, y, strict=True))
 
     def minus(self, x: Iterable[Any], y: Iterable[Any]) -> Numbers:
         """Differences of numbers; None where their shapes are not the same."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import html
 import re
 from collections.abc import Mapping
@@ -193,28 +192,14 @@ class CodeReport:
             if here and line.diagnosis.correction:
                 indent = re.match(r"\s*", text[number - 1])[0]  # type: ignore[index]
                 rows += [
-                    f'<tr class="right"><td class="n">→</td><td>{indent}{marked}</td></tr>'
-                    for marked in _marked(line.source, line.diagnosis.correction).split("\n")
+                    f'<tr class="right"><td class="n">→</td><td>{indent}{new}</td></tr>'
+                    for new in table.marked(line.source, line.diagnosis.correction).split("\n")
                 ]
         said = "".join(
             f"<p>{html.escape(text.strip())}</p>" for text in line.said
             if not text.startswith("    yours")
         )  # fmt: skip
         return f'<section><table class="source">{"".join(rows)}</table>{said}</section>'
-
-
-def _marked(old: str, new: str) -> str:
-    """A correction with what is new in it marked."""
-
-    def cut(text: str) -> list[str]:
-        return re.findall(r"\w+|\s+|\*\*|\S", text)
-
-    was, now = cut(old), cut(new)
-    parts = []
-    for what, _, _, start, end in difflib.SequenceMatcher(None, was, now, False).get_opcodes():
-        text = html.escape("".join(now[start:end]))
-        parts.append(text if what == "equal" or not text else f"<ins>{text}</ins>")
-    return "".join(parts)
 
 
 _STYLE = """

@@ -26,11 +26,6 @@ def _call(name: str, *args: ast.expr) -> ast.Call:
     return ast.Call(ast.Name(name, ast.Load()), list(args), [])
 
 
-def is_definition(node: ast.AST) -> bool:
-    """A function or a lambda."""
-    return isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-
-
 def keep(node: ast.FunctionDef, number: int) -> None:
     """Have the bare function handed over when it is made, beneath its decorators."""
     call = _call("__keep__", ast.Constant(number))
