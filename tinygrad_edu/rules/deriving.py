@@ -522,7 +522,7 @@ class Deriving:
     # --- the backward sweep --------------------------------------------------------------------
 
     def lines(self, wrt: Any, every: bool) -> list[Line]:
-        """The lines in backward order."""
+        """The lines, as the sweep comes to them."""
         self.wanted = None if wrt is None else {self._node(k) for k in _several(wrt)}
         self.every = every
         for node in self.wanted or ():
@@ -543,7 +543,7 @@ class Deriving:
         seed = Formula(self.algebra, self.algebra.one, ())
         read = lambda node: (self.formula[node], tuple(self.formula[p] for p in node.parents))  # noqa: E731
         sweep(self.cost, seed, read, arrived=self._arrived, options=self.options)
-        return self.in_order(self.found)
+        return self.found
 
     def _targets(self) -> dict[Any, set[Any]]:
         """For each node the lines its gradient flows into; several make it worth its own."""
