@@ -125,3 +125,10 @@ def test_the_readme_shows_what_the_command_prints(capsys, monkeypatch):
     shown = Path("README.md").read_text(encoding="utf-8")
     block = shown.split("$ tinygrad-edu check-code examples/18_your_script.py\n")[1].split("```")[0]
     assert block.splitlines() == said
+
+
+def test_a_file_that_is_not_there_is_not_said_to_be_executed(capsys):
+    assert cli.main(["check-code", "nowhere.py"]) == 2
+    said = capsys.readouterr().err
+    assert "nowhere.py: No such file" in said
+    assert "executing" not in said
