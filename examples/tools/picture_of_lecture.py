@@ -25,7 +25,7 @@ if __name__ == "__main__":
         subprocess.run(
             [
                 browser, "--headless", "--no-sandbox", "--hide-scrollbars", "--disable-gpu",
-                f"--screenshot={PICTURE}", "--window-size=1280,1240", f"--user-data-dir={folder}/b",
+                f"--screenshot={PICTURE}", "--window-size=1280,1270", f"--user-data-dir={folder}/b",
                 page,
             ],
             check=True, timeout=60, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
