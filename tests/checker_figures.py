@@ -16,10 +16,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from mutants import mutants, nets
 
-from tinygrad_edu.checking import check_sheet
-from tinygrad_edu.checking.formula import SheetError
-from tinygrad_edu.checking.natural import distance, tokens
-from tinygrad_edu.checking.sheet import Sheet
+from tinygrad_edu import check_sheet
+from tinygrad_edu.diagnosis.natural import distance, tokens
+from tinygrad_edu.sheets.sheet import Sheet
+from tinygrad_edu.sheets.syntax import SheetError
 
 
 def on_sheets(

@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from tinygrad_edu.checking import check_sheet
-from tinygrad_edu.checking.natural import distance, tokens
-from tinygrad_edu.checking.sheet import Sheet
+from tinygrad_edu import check_sheet
+from tinygrad_edu.diagnosis.natural import distance, tokens
+from tinygrad_edu.sheets.sheet import Sheet
 
 
 class Fresh(NamedTuple):

@@ -18,19 +18,19 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import numpy as np
 
-from tinygrad_edu.checking import check_sheet
-from tinygrad_edu.checking.account import DIAGNOSING, LARGEST_SEARCHED, Account
-from tinygrad_edu.checking.edits import Edit
-from tinygrad_edu.checking.formula import Expr, Reader, names_in
-from tinygrad_edu.checking.lab import Lab
-from tinygrad_edu.checking.roles import Roles
-from tinygrad_edu.checking.sheet import Sheet, Statement
+from tinygrad_edu import check_sheet
 from tinygrad_edu.checking.verdict import judge
 from tinygrad_edu.diagnosis import statements  # noqa: F401
 from tinygrad_edu.diagnosis.advice import ADVICE
 from tinygrad_edu.diagnosis.claims import claims_in
 from tinygrad_edu.diagnosis.diagnosing import NOT_SOUGHT, RULE
+from tinygrad_edu.diagnosis.edits import Edit
 from tinygrad_edu.diagnosis.evidence import Case
+from tinygrad_edu.diagnosis.lab import Lab
+from tinygrad_edu.diagnosis.roles import Roles
+from tinygrad_edu.sheets.account import DIAGNOSING, LARGEST_SEARCHED, Account
+from tinygrad_edu.sheets.sheet import Sheet, Statement
+from tinygrad_edu.sheets.syntax import Expr, Reader, names_in
 
 
 def fresh(sheet: Sheet, seed: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from test_checking_sheets import NET
 
 import tinygrad_edu as tg
 from tinygrad_edu import cli
-from tinygrad_edu.checking.claims import claimed, doubt, look_alikes
+from tinygrad_edu.sheets.claims import claimed, doubt, look_alikes
 
 LINE = "m = 4\nX: (3, m)\nY: (2, m)\nw: (2, 3)\nb: (2, 1)\nZ = w @ X + b\n"
 COST = "J = np.sum((Z - Y)**2) / (2 * m)\n"
@@ -173,7 +173,7 @@ def test_where_the_lectures_scale_does_not_exist_only_that_sheet_says_so(tmp_pat
 
 
 def test_whatever_else_goes_wrong_in_one_sheet_the_others_are_judged(tmp_path, monkeypatch):
-    from tinygrad_edu.checking import report
+    from tinygrad_edu.reports import report
 
     def breaking(sheet, *more):
         if "bad" in sheet.name:

@@ -5,7 +5,7 @@ import pytest
 from test_checking_sheets import NET
 
 import tinygrad_edu as tg
-from tinygrad_edu.checking.sheet import Sheet
+from tinygrad_edu.sheets.sheet import Sheet
 
 RIDGE = NET.replace(") / m\n", ") / m + 0.3 * np.sum(W1**2)\n")
 LASSO = NET.replace(") / m\n", ") / m + 0.1 * np.sum(np.abs(W2))\n")

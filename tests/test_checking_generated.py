@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from derivations import right, wrong
 
-from tinygrad_edu.checking.sheet import Sheet
 from tinygrad_edu.checking.verdict import judge
+from tinygrad_edu.sheets.sheet import Sheet
 
 COUNT = int(os.environ.get("DERIVATIONS", "40"))
 CHUNKS = 8

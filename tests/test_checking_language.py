@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.checking.formula import SheetError
-from tinygrad_edu.checking.sheet import Sheet
+from tinygrad_edu.sheets.sheet import Sheet
+from tinygrad_edu.sheets.syntax import SheetError
 
 X = "x: (3, 4)\nw: (2, 3)\nk: () = integers(2, 3)\n"
 

@@ -7,14 +7,14 @@ import pytest
 from test_checking_sheets import NET
 
 import tinygrad_edu as tg
-from tinygrad_edu.checking.account import DIAGNOSING, Account
-from tinygrad_edu.checking.formula import Expr, Reader, show
-from tinygrad_edu.checking.lab import Lab
-from tinygrad_edu.checking.natural import unnatural
-from tinygrad_edu.checking.sheet import Sheet
-from tinygrad_edu.checking.simplifying import simplified
 from tinygrad_edu.checking.verdict import judge
-from tinygrad_edu.checking.words import Words, visible_keys
+from tinygrad_edu.diagnosis.lab import Lab
+from tinygrad_edu.diagnosis.natural import unnatural
+from tinygrad_edu.diagnosis.simplifying import simplified
+from tinygrad_edu.diagnosis.words import Words, visible_keys
+from tinygrad_edu.sheets.account import DIAGNOSING, Account
+from tinygrad_edu.sheets.sheet import Sheet
+from tinygrad_edu.sheets.syntax import Expr, Reader, show
 
 LINE = "dZ1 = W2.T @ dZ2 * (1 - A1)\n"
 

@@ -8,7 +8,7 @@ from test_checking import two_layers
 from test_checking_sheets import NET
 
 import tinygrad_edu as tg
-from tinygrad_edu.checking.paper import Unreadable, as_python, read
+from tinygrad_edu.sheets.paper import Unreadable, as_python, read
 
 SHEETS = sorted((Path(__file__).parent / "sheets").glob("*.sheet"))
 TOP = "dZ2 = A2 - Y\n"

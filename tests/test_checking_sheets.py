@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
-from tinygrad_edu.checking.formula import SheetError
-from tinygrad_edu.checking.sheet import Sheet
+from tinygrad_edu.sheets.sheet import Sheet
+from tinygrad_edu.sheets.syntax import SheetError
 
 SHEETS = Path(__file__).parent / "sheets"
 EXPECTED = json.loads((SHEETS / "expected.json").read_text(encoding="utf-8"))

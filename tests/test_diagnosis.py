@@ -12,11 +12,11 @@ from test_checking_sheets import NET
 
 import tinygrad_edu as tg
 from tinygrad_edu import cli
-from tinygrad_edu.checking.sheet import Sheet
 from tinygrad_edu.diagnosis import statements  # noqa: F401
 from tinygrad_edu.diagnosis.advice import ADVICE
 from tinygrad_edu.diagnosis.claims import KINDS, claims_in
 from tinygrad_edu.diagnosis.registry import DETECTORS, MISTAKES
+from tinygrad_edu.sheets.sheet import Sheet
 
 SHEETS = Path(__file__).parent / "sheets"
 EXPECTED = json.loads((SHEETS / "expected.json").read_text(encoding="utf-8"))

@@ -13,8 +13,8 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu import nn
-from tinygrad_edu.checking.sheet import Sheet
 from tinygrad_edu.core.plain import ascii_text, printable
+from tinygrad_edu.sheets.sheet import Sheet
 
 ROOT = Path(__file__).parent.parent
 SHEET = """m = 5

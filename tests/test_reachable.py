@@ -9,9 +9,9 @@ import pytest
 from domains import ROWS, some_cases
 
 import tinygrad_edu as tg
-from tinygrad_edu.checking.vocabulary import FUNCTIONS as IN_SHEETS
 from tinygrad_edu.core.ops import PUBLIC
 from tinygrad_edu.core.protocol import FUNCTIONS, UFUNCS
+from tinygrad_edu.sheets.vocabulary import FUNCTIONS as IN_SHEETS
 
 
 @pytest.mark.parametrize("name", PUBLIC)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tinygrad_edu.calculus.checks import central_difference
-from tinygrad_edu.checking.sheet import Sheet
+from tinygrad_edu.sheets.sheet import Sheet
 
 
 def lines(text: str, wrt: str | None = None, convention: str = "lecture") -> dict[str, str]:

@@ -11,7 +11,7 @@ import shapes
 import test_programs
 
 import tinygrad_edu as tg
-from tinygrad_edu.checking.sheet import Sheet
+from tinygrad_edu.sheets.sheet import Sheet
 
 SHEETS = int(os.environ.get("RULES_SHAPES", "40"))
 

@@ -11,7 +11,7 @@ from test_rules import named_nodes
 import tinygrad_edu as tg
 from tinygrad_edu.calculus.axes import find_examples
 from tinygrad_edu.calculus.checks import central_difference
-from tinygrad_edu.checking.sheet import Sheet
+from tinygrad_edu.sheets.sheet import Sheet
 
 SHEETS = sorted((Path(__file__).parent / "sheets").glob("*.sheet"))
 

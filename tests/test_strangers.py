@@ -20,9 +20,9 @@ import pytest
 from strangers import END, GROWING, HEAD, PEAK, grown, layers
 
 import tinygrad_edu as tg
-from tinygrad_edu.checking.account import READING, Account, TooMuch, entries_of, indexed
-from tinygrad_edu.checking.formula import SheetError
-from tinygrad_edu.checking.sheet import Sheet
+from tinygrad_edu.sheets.account import READING, Account, TooMuch, entries_of, indexed
+from tinygrad_edu.sheets.sheet import Sheet
+from tinygrad_edu.sheets.syntax import SheetError
 
 STRANGERS = int(os.environ.get("STRANGERS", "10"))
 SECONDS, MEMORY = 10, 700_000

@@ -4,7 +4,7 @@ import pytest
 from test_checking_sheets import NET
 
 import tinygrad_edu as tg
-from tinygrad_edu.checking.sheet import Sheet
+from tinygrad_edu.sheets.sheet import Sheet
 
 
 def judged(text: str, **options: object) -> dict[str, object]:

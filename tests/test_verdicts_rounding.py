@@ -6,7 +6,7 @@ import pytest
 from test_verdicts import judged, verdicts
 
 import tinygrad_edu as tg
-from tinygrad_edu.checking.sheet import Sheet
+from tinygrad_edu.sheets.sheet import Sheet
 
 # --- gradients that are 0 -------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ import pytest
 from test_verdicts import verdicts
 
 import tinygrad_edu as tg
-from tinygrad_edu.checking.sheet import Sheet
+from tinygrad_edu.sheets.sheet import Sheet
 
 # --- a number that happens to be a length ---------------------------------------------------------
 

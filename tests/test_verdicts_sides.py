@@ -4,10 +4,10 @@ import pytest
 from test_verdicts import judged, verdicts
 
 import tinygrad_edu as tg
-from tinygrad_edu.checking.account import JUDGING, Account
 from tinygrad_edu.checking.points import points_of
-from tinygrad_edu.checking.sheet import Sheet
 from tinygrad_edu.checking.sides import seek
+from tinygrad_edu.sheets.account import JUDGING, Account
+from tinygrad_edu.sheets.sheet import Sheet
 
 NET = "X: (3, 5)\nT: (2, 5)\nW: (2, 3)\nZ = W @ X\n"
 COST = "J = np.sum((A - T)**2)\ndA = 2 * (A - T)\n"

@@ -11,11 +11,11 @@ from test_rules import COST, lecture_net, named_nodes
 from test_rules_random import program
 
 import tinygrad_edu as tg
-from tinygrad_edu.checking.sheet import Sheet
 from tinygrad_edu.core.ops import elementwise
 from tinygrad_edu.rules.notation import Text, evaluate
 from tinygrad_edu.rules.simplify import Simplifier
 from tinygrad_edu.rules.why import laws
+from tinygrad_edu.sheets.sheet import Sheet
 
 ROWS = """
 m = 7

@@ -63,9 +63,12 @@ if TYPE_CHECKING:
     from tinygrad_edu.program import (
         Program, compile,
     )  # fmt: skip
-    from tinygrad_edu.checking import (
-        Batch, Comparison, SheetError, SheetReport, assert_derivation, check_function,
-        check_sheet, check_sheets, check_text, compare, load_sheet,
+    from tinygrad_edu.sheets import (
+        SheetError, load_sheet,
+    )  # fmt: skip
+    from tinygrad_edu.reports import (
+        Batch, Comparison, SheetReport, assert_derivation, check_function, check_sheet,
+        check_sheets, check_text, compare,
     )  # fmt: skip
     from tinygrad_edu.tracing import (
         CodeReport, check_code,
@@ -95,9 +98,12 @@ _ROOMS = {
     "tinygrad_edu.program": (
         "Program", "compile",
     ),
-    "tinygrad_edu.checking": (
-        "Batch", "Comparison", "SheetError", "SheetReport", "assert_derivation",
-        "check_function", "check_sheet", "check_sheets", "check_text", "compare", "load_sheet",
+    "tinygrad_edu.sheets": (
+        "SheetError", "load_sheet",
+    ),
+    "tinygrad_edu.reports": (
+        "Batch", "Comparison", "SheetReport", "assert_derivation", "check_function", "check_sheet",
+        "check_sheets", "check_text", "compare",
     ),
     "tinygrad_edu.tracing": (
         "CodeReport", "check_code",

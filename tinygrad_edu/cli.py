@@ -309,7 +309,7 @@ def _scale(rules: tg.Derivation) -> str:
 def _draw(arguments: argparse.Namespace) -> int:
     check_apart(arguments.out, arguments.sheet, Path(arguments.sheet).with_suffix(".npz"))
     sheet = tg.load_sheet(arguments.sheet)
-    from tinygrad_edu.checking.report import wrong_lines
+    from tinygrad_edu.reports.report import wrong_lines
 
     wrong = {of: f"wrong: {line}" for of, line in wrong_lines(sheet).items()}
     sheet.cost.backward()

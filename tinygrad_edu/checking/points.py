@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.calculus.alignment import repeated
-from tinygrad_edu.checking.account import JUDGING, Account, entries_of
-from tinygrad_edu.checking.formula import Evaluator, Uncomputable
 from tinygrad_edu.checking.rounding import SHARE, RoundingOfLines
-from tinygrad_edu.checking.sheet import Graph, Key, Sheet
 from tinygrad_edu.checking.truth import Kinks, gradient_of, gradients
 from tinygrad_edu.core.ops import arithmetic, elementwise
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
+from tinygrad_edu.sheets.account import JUDGING, Account, entries_of
+from tinygrad_edu.sheets.sheet import Graph, Key, Sheet
+from tinygrad_edu.sheets.syntax import Evaluator, Uncomputable
 
 #: How many fresh sets of numbers confirm a verdict, and how many are tried to find good ones.
 FRESH = 3

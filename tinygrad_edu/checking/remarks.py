@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tinygrad_edu.checking.claims import claimed, doubt, look_alikes
-from tinygrad_edu.checking.sheet import Sheet, Statement
 from tinygrad_edu.core.sweep import reachable
+from tinygrad_edu.sheets.claims import claimed, doubt, look_alikes
+from tinygrad_edu.sheets.sheet import Sheet, Statement
 
 CLAIMS_NOTHING = "nothing is claimed here, so nothing is shown: a claim is a line such as dW1 = …"
 

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.checking.account import Account
 from tinygrad_edu.checking.points import Point
-from tinygrad_edu.checking.sheet import Graph, Sheet
 from tinygrad_edu.core.ops import arithmetic, elementary, elementwise
 from tinygrad_edu.core.ops.shaping import sum_to
 from tinygrad_edu.core.sweep import reachable, sweep
 from tinygrad_edu.core.value import Value
+from tinygrad_edu.sheets.account import Account
+from tinygrad_edu.sheets.sheet import Graph, Sheet
 
 _OF_TWO = frozenset(
     {

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from tinygrad_edu.checking.formula import Expr, names_in
 from tinygrad_edu.checking.rows import Row
-from tinygrad_edu.checking.sheet import Claim, Key, Sheet, Statement
+from tinygrad_edu.sheets.sheet import Claim, Key, Sheet, Statement
+from tinygrad_edu.sheets.syntax import Expr, names_in
 
 
 def with_unread(sheet: Sheet, rows: Sequence[Row]) -> list[Row]:

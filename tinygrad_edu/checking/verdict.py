@@ -8,17 +8,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.calculus.axes import Examples, find_examples
-from tinygrad_edu.checking.account import JUDGING, Account, entries_of
 from tinygrad_edu.checking.conventions import OF_SCALE, check_convention, moved, of_data, scales
-from tinygrad_edu.checking.formula import (
-    Evaluator,
-    names_in,
-)
 from tinygrad_edu.checking.notes import by_size, joined, of_nothing
 from tinygrad_edu.checking.points import Point, points_of
 from tinygrad_edu.checking.remarks import remarks_on
 from tinygrad_edu.checking.rounding import RUNS, SHARE, agree
-from tinygrad_edu.checking.sheet import Claim, Key, Sheet, Statement
 from tinygrad_edu.checking.sides import seek
 from tinygrad_edu.checking.truth import (
     TOLERANCE,
@@ -27,6 +21,12 @@ from tinygrad_edu.checking.truth import (
 )
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
+from tinygrad_edu.sheets.account import JUDGING, Account, entries_of
+from tinygrad_edu.sheets.sheet import Claim, Key, Sheet, Statement
+from tinygrad_edu.sheets.syntax import (
+    Evaluator,
+    names_in,
+)
 
 #: What it costs to compare numbers with the truth, besides their number.
 _COMPARED = 80_000

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_edu.checking.formula import Expr, show
 from tinygrad_edu.checking.rows import shape_text
+from tinygrad_edu.sheets.syntax import Expr, show
 
 if TYPE_CHECKING:
     from tinygrad_edu.diagnosis.evidence import Case

@@ -10,21 +10,21 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.checking import symbolic
-from tinygrad_edu.checking.account import DIAGNOSING, LARGEST_SEARCHED, Account, TooMuch
-from tinygrad_edu.checking.correction import Correction, Search
-from tinygrad_edu.checking.formula import Expr, assigns, names_in, nodes, show
-from tinygrad_edu.checking.lab import Lab, size
-from tinygrad_edu.checking.roles import Roles
 from tinygrad_edu.checking.rows import Diagnosis
-from tinygrad_edu.checking.sheet import Key, Statement
 from tinygrad_edu.checking.truth import equal
 from tinygrad_edu.checking.verdict import Judged, Judgement
-from tinygrad_edu.checking.words import LONGEST_SEARCHED, Words, visible_keys
 from tinygrad_edu.diagnosis import statements as say
+from tinygrad_edu.diagnosis import symbolic
+from tinygrad_edu.diagnosis.correction import Correction, Search
 from tinygrad_edu.diagnosis.evidence import Case
+from tinygrad_edu.diagnosis.lab import Lab, size
 from tinygrad_edu.diagnosis.mistakes.state import accumulated
 from tinygrad_edu.diagnosis.registry import named
+from tinygrad_edu.diagnosis.roles import Roles
+from tinygrad_edu.diagnosis.words import LONGEST_SEARCHED, Words, visible_keys
+from tinygrad_edu.sheets.account import DIAGNOSING, LARGEST_SEARCHED, Account, TooMuch
+from tinygrad_edu.sheets.sheet import Key, Statement
+from tinygrad_edu.sheets.syntax import Expr, assigns, names_in, nodes, show
 
 #: What is said of a wrong line when nothing more may be sought.
 NOT_SOUGHT = (

@@ -10,10 +10,10 @@ import itertools
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from tinygrad_edu.checking.formula import Expr, nodes
-from tinygrad_edu.checking.lab import Lab
-from tinygrad_edu.checking.parts import Factors, flat, is_word, kind_of_product, product
 from tinygrad_edu.checking.truth import is_scalar
+from tinygrad_edu.diagnosis.lab import Lab
+from tinygrad_edu.diagnosis.parts import Factors, flat, is_word, kind_of_product, product
+from tinygrad_edu.sheets.syntax import Expr, nodes
 
 _WRAPS = ("sum", "mean", "squeeze", "reshape", "array", "transpose", "ravel", "flatten")
 #: Formulas nested deeper, or that have more terms multiplied out, are compared no further.

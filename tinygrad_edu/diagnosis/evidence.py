@@ -14,18 +14,18 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.checking.edits import Edit
-from tinygrad_edu.checking.formula import Evaluator, Expr, Uncomputable, names_in, nodes
-from tinygrad_edu.checking.lab import Lab, size
-from tinygrad_edu.checking.links import ELEMENTWISE
-from tinygrad_edu.checking.parts import near, product, spine, summands
-from tinygrad_edu.checking.roles import Roles
-from tinygrad_edu.checking.sheet import Key, Statement
 from tinygrad_edu.checking.truth import constant_ratio, equal, is_scalar
 from tinygrad_edu.checking.verdict import Judgement
 from tinygrad_edu.core.sweep import reachable, sweep
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.diagnosis.differences import Differences, Pair
+from tinygrad_edu.diagnosis.edits import Edit
+from tinygrad_edu.diagnosis.lab import Lab, size
+from tinygrad_edu.diagnosis.links import ELEMENTWISE
+from tinygrad_edu.diagnosis.parts import near, product, spine, summands
+from tinygrad_edu.diagnosis.roles import Roles
+from tinygrad_edu.sheets.sheet import Key, Statement
+from tinygrad_edu.sheets.syntax import Evaluator, Expr, Uncomputable, names_in, nodes
 
 #: One array, or None where a formula has none, for each point.
 Numbers = list[Any]

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tinygrad_edu.checking.formula import nodes
-from tinygrad_edu.checking.parts import summands
 from tinygrad_edu.diagnosis import statements as say
 from tinygrad_edu.diagnosis.claims import Claim
 from tinygrad_edu.diagnosis.evidence import Case
+from tinygrad_edu.diagnosis.parts import summands
+from tinygrad_edu.sheets.syntax import nodes
 
 #: More differences between line and correction than this are not told one by one.
 _MOST_PAIRS = 3

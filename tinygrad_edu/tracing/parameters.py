@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.checking.claims import claimed
 from tinygrad_edu.core.primitive import GradError
+from tinygrad_edu.sheets.claims import claimed
 from tinygrad_edu.tracing.arrays import Recorded, get, leaf
 from tinygrad_edu.tracing.record import Node, Record
 from tinygrad_edu.tracing.stand_ins import stacked

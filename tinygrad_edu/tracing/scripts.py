@@ -10,8 +10,8 @@ import ast
 import re
 from typing import Any
 
-from tinygrad_edu.checking.claims import claimed
 from tinygrad_edu.core.primitive import GradError
+from tinygrad_edu.sheets.claims import claimed
 from tinygrad_edu.tracing.stamp import placed
 
 #: What a cost is called in a loop, the likeliest last.

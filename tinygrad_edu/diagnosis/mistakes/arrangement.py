@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tinygrad_edu.checking.formula import Expr, masks, nodes
-from tinygrad_edu.checking.parts import flips, kind_of_product
 from tinygrad_edu.diagnosis import advice
 from tinygrad_edu.diagnosis import statements as say
 from tinygrad_edu.diagnosis.claims import Claim, Finding
 from tinygrad_edu.diagnosis.differences import chain
 from tinygrad_edu.diagnosis.evidence import Case
+from tinygrad_edu.diagnosis.parts import flips, kind_of_product
+from tinygrad_edu.sheets.syntax import Expr, masks, nodes
 
 
 def changed(case: Case) -> tuple[Claim, ...]:

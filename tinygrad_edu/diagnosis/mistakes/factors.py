@@ -6,8 +6,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tinygrad_edu.checking.formula import Expr, names_in, nodes
-from tinygrad_edu.checking.parts import Factors, is_word, kind_of_product, near
 from tinygrad_edu.checking.truth import is_scalar
 from tinygrad_edu.diagnosis import advice
 from tinygrad_edu.diagnosis import statements as say
@@ -23,6 +21,8 @@ from tinygrad_edu.diagnosis.mistakes.slopes import (
     real_links,
 )
 from tinygrad_edu.diagnosis.mistakes.words import exchanged
+from tinygrad_edu.diagnosis.parts import Factors, is_word, kind_of_product, near
+from tinygrad_edu.sheets.syntax import Expr, names_in, nodes
 
 #: Names that do not count where another mistake is found beside them.
 _LESSER = ("constant_factor", "sign", "other")

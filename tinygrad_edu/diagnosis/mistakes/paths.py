@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from tinygrad_edu.checking.parts import summands
 from tinygrad_edu.diagnosis import advice
 from tinygrad_edu.diagnosis import statements as say
 from tinygrad_edu.diagnosis.claims import Claim, Finding
 from tinygrad_edu.diagnosis.evidence import Case
+from tinygrad_edu.diagnosis.parts import summands
 
 #: Rules of more terms are not looked through.
 _MOST_TERMS = 6

@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from tinygrad_edu.checking.formula import Expr, names_in
-from tinygrad_edu.checking.parts import near, summands
 from tinygrad_edu.checking.truth import is_scalar
 from tinygrad_edu.diagnosis import statements as say
 from tinygrad_edu.diagnosis.claims import Finding
 from tinygrad_edu.diagnosis.evidence import Case, Numbers
+from tinygrad_edu.diagnosis.parts import near, summands
+from tinygrad_edu.sheets.syntax import Expr, names_in
 
 #: Sums of more terms are not looked through.
 _MOST_TERMS = 6

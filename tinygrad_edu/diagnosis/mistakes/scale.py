@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tinygrad_edu.checking.formula import Expr, nodes
-from tinygrad_edu.checking.parts import near
 from tinygrad_edu.checking.truth import is_scalar
 from tinygrad_edu.diagnosis import advice
 from tinygrad_edu.diagnosis import statements as say
 from tinygrad_edu.diagnosis.claims import Claim, Finding
 from tinygrad_edu.diagnosis.differences import Pair
 from tinygrad_edu.diagnosis.evidence import Case
+from tinygrad_edu.diagnosis.parts import near
+from tinygrad_edu.sheets.syntax import Expr, nodes
 
 
 def other_shape(case: Case) -> Iterator[Finding]:

@@ -5,9 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from tinygrad_edu.checking.formula import Expr, names_in, nodes
-from tinygrad_edu.checking.links import Link
-from tinygrad_edu.checking.parts import (
+from tinygrad_edu.checking.truth import is_scalar
+from tinygrad_edu.diagnosis import advice
+from tinygrad_edu.diagnosis import statements as say
+from tinygrad_edu.diagnosis.claims import Claim, Finding
+from tinygrad_edu.diagnosis.differences import chain
+from tinygrad_edu.diagnosis.evidence import Case
+from tinygrad_edu.diagnosis.links import Link
+from tinygrad_edu.diagnosis.mistakes.arrangement import changed
+from tinygrad_edu.diagnosis.parts import (
     ORDERED,
     Factors,
     all_factors,
@@ -15,14 +21,8 @@ from tinygrad_edu.checking.parts import (
     spine,
     subproducts,
 )
-from tinygrad_edu.checking.sheet import Key
-from tinygrad_edu.checking.truth import is_scalar
-from tinygrad_edu.diagnosis import advice
-from tinygrad_edu.diagnosis import statements as say
-from tinygrad_edu.diagnosis.claims import Claim, Finding
-from tinygrad_edu.diagnosis.differences import chain
-from tinygrad_edu.diagnosis.evidence import Case
-from tinygrad_edu.diagnosis.mistakes.arrangement import changed
+from tinygrad_edu.sheets.sheet import Key
+from tinygrad_edu.sheets.syntax import Expr, names_in, nodes
 
 
 def derivative(link: Link) -> Claim:

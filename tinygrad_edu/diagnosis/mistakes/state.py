@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tinygrad_edu.checking.formula import Expr, names_in
 from tinygrad_edu.diagnosis import advice
 from tinygrad_edu.diagnosis import statements as say
 from tinygrad_edu.diagnosis.claims import Finding
 from tinygrad_edu.diagnosis.evidence import Case
+from tinygrad_edu.sheets.syntax import Expr, names_in
 
 
 def updated(case: Case) -> Iterator[Finding]:
@@ -33,7 +33,7 @@ def overwritten(case: Case) -> Iterator[Finding]:
 
 def accumulated(case: Case) -> str:
     """``NAME[index] = new`` as a line that adds up, repeated indices too."""
-    from tinygrad_edu.checking.formula import show
+    from tinygrad_edu.sheets.syntax import show
 
     old, *index, new = say.adding(case).args
     where = ", ".join(show(part) for part in index)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tinygrad_edu.checking.formula import Expr, names_in, nodes
-from tinygrad_edu.checking.parts import is_word, near
 from tinygrad_edu.diagnosis import advice
 from tinygrad_edu.diagnosis import statements as say
 from tinygrad_edu.diagnosis.claims import Claim, Finding
 from tinygrad_edu.diagnosis.evidence import Case
 from tinygrad_edu.diagnosis.mistakes.slopes import in_quotient
+from tinygrad_edu.diagnosis.parts import is_word, near
+from tinygrad_edu.sheets.syntax import Expr, names_in, nodes
 
 
 def bias_from_weight(case: Case) -> Iterator[Finding]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygrad_edu.checking.formula import Expr, names_in, nodes
-from tinygrad_edu.checking.parts import Factors, kind_of_product, summands
-from tinygrad_edu.checking.sheet import Key
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.diagnosis.claims import claim
 from tinygrad_edu.diagnosis.differences import Pair, chain
 from tinygrad_edu.diagnosis.evidence import Case
+from tinygrad_edu.diagnosis.parts import Factors, kind_of_product, summands
 from tinygrad_edu.diagnosis.statements.things import has, is_mask, links, symbol_of
 from tinygrad_edu.diagnosis.statements.whole import plus, times
+from tinygrad_edu.sheets.sheet import Key
+from tinygrad_edu.sheets.syntax import Expr, names_in, nodes
 
 
 @claim("With {y} for {x} the line is right.")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygrad_edu.checking.formula import Expr, names_in
-from tinygrad_edu.checking.links import Link
-from tinygrad_edu.checking.sheet import Key
 from tinygrad_edu.checking.truth import equal
 from tinygrad_edu.diagnosis.claims import claim
 from tinygrad_edu.diagnosis.evidence import Case, Numbers
+from tinygrad_edu.diagnosis.links import Link
+from tinygrad_edu.sheets.sheet import Key
+from tinygrad_edu.sheets.syntax import Expr, names_in
 
 
 @claim("{f} is the derivative of {a} with respect to {z}.")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygrad_edu.checking.formula import Expr, names_in, nodes
 from tinygrad_edu.checking.truth import equal, is_scalar
 from tinygrad_edu.diagnosis.claims import claim
 from tinygrad_edu.diagnosis.evidence import Case
 from tinygrad_edu.diagnosis.statements.things import is_gradient
+from tinygrad_edu.sheets.syntax import Expr, names_in, nodes
 
 
 @claim("Every number of this line has the wrong sign: a minus is lost or added.")

@@ -10,12 +10,12 @@ import re
 
 import numpy as np
 
-from tinygrad_edu.checking.edits import Edit
-from tinygrad_edu.checking.formula import Expr, assigns, nodes
-from tinygrad_edu.checking.lab import Lab
-from tinygrad_edu.checking.parts import flat, spine
 from tinygrad_edu.checking.truth import is_scalar
-from tinygrad_edu.checking.words import Words
+from tinygrad_edu.diagnosis.edits import Edit
+from tinygrad_edu.diagnosis.lab import Lab
+from tinygrad_edu.diagnosis.parts import flat, spine
+from tinygrad_edu.diagnosis.words import Words
+from tinygrad_edu.sheets.syntax import Expr, assigns, nodes
 
 _TOKEN = re.compile(r"\d+\.?\d*(?:e[-+]?\d+)?|\.\d+|\w+|\*\*|//|[<>=!]=|\S")
 

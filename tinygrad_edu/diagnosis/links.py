@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu.checking.formula import Evaluator, Expr, Uncomputable, names_in, nodes, show
 from tinygrad_edu.checking.points import MASKING
-from tinygrad_edu.checking.sheet import Key
 from tinygrad_edu.checking.truth import equal
 from tinygrad_edu.core.ops import arithmetic, elementwise
 from tinygrad_edu.core.sweep import reachable, sweep
 from tinygrad_edu.core.value import Value
+from tinygrad_edu.sheets.sheet import Key
+from tinygrad_edu.sheets.syntax import Evaluator, Expr, Uncomputable, names_in, nodes, show
 
 if TYPE_CHECKING:
-    from tinygrad_edu.checking.lab import Lab
+    from tinygrad_edu.diagnosis.lab import Lab
 
 ELEMENTWISE = frozenset(
     op

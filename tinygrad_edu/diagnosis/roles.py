@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.checking.formula import Expr, names_in, nodes, show
-from tinygrad_edu.checking.lab import Lab
-from tinygrad_edu.checking.links import Link
-from tinygrad_edu.checking.parts import (
-    near,
-)
-from tinygrad_edu.checking.sheet import Key
 from tinygrad_edu.checking.truth import constant_ratio, equal, is_scalar
 from tinygrad_edu.checking.verdict import Judgement
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
+from tinygrad_edu.diagnosis.lab import Lab
+from tinygrad_edu.diagnosis.links import Link
+from tinygrad_edu.diagnosis.parts import (
+    near,
+)
+from tinygrad_edu.sheets.sheet import Key
+from tinygrad_edu.sheets.syntax import Expr, names_in, nodes, show
 
 
 @dataclass(frozen=True)

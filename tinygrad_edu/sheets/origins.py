@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.calculus.axes import DATA, Length, Origins
-from tinygrad_edu.checking.formula import CASTS, Expr, is_length, names_in, show
 from tinygrad_edu.core.value import Value
+from tinygrad_edu.sheets.syntax import CASTS, Expr, is_length, names_in, show
 
 #: What a number is called that counts examples, where shapes are written as numbers.
 COUNTS = re.compile(r"m|n|b|batch\w*|num\w*|n_\w+|samples|n\w", re.IGNORECASE)

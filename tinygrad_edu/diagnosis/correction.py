@@ -15,15 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.checking.edits import PRODUCT_CALLS, Edit, Edits, Path, Places
-from tinygrad_edu.checking.formula import Expr, nodes, show
-from tinygrad_edu.checking.lab import Lab
-from tinygrad_edu.checking.natural import cost_of, distance, tokens
-from tinygrad_edu.checking.parts import product, spine
-from tinygrad_edu.checking.sheet import Statement
-from tinygrad_edu.checking.simplifying import simplified
 from tinygrad_edu.checking.truth import equal
-from tinygrad_edu.checking.words import LONGEST_SEARCHED, Words, unique
+from tinygrad_edu.diagnosis.edits import PRODUCT_CALLS, Edit, Edits, Path, Places
+from tinygrad_edu.diagnosis.lab import Lab
+from tinygrad_edu.diagnosis.natural import cost_of, distance, tokens
+from tinygrad_edu.diagnosis.parts import product, spine
+from tinygrad_edu.diagnosis.simplifying import simplified
+from tinygrad_edu.diagnosis.words import LONGEST_SEARCHED, Words, unique
+from tinygrad_edu.sheets.sheet import Statement
+from tinygrad_edu.sheets.syntax import Expr, nodes, show
 
 #: Formulas tried per line: single edits, and pairs where no single edit does it.
 MOST_SINGLE = 12_000

@@ -14,17 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.checking import rows as table
-from tinygrad_edu.checking.account import (
-    COMPARING,
-    DIAGNOSING,
-    LARGEST_SEARCHED,
-    OPERATION,
-    Account,
-    TooMuch,
-)
 from tinygrad_edu.checking.conventions import CONVENTIONS
-from tinygrad_edu.checking.formula import SheetError, show
-from tinygrad_edu.checking.lab import Lab
 from tinygrad_edu.checking.rounding import (
     RUNS,
     SHARE,
@@ -33,7 +23,6 @@ from tinygrad_edu.checking.rounding import (
     relative_error,
 )
 from tinygrad_edu.checking.rows import STYLES, Row, marked
-from tinygrad_edu.checking.sheet import Sheet, load_sheet, sheet_of_text
 from tinygrad_edu.checking.truth import Replay
 from tinygrad_edu.checking.unread import with_unread
 from tinygrad_edu.checking.verdict import Judged, Judgement, judge
@@ -41,6 +30,17 @@ from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.signature import checked
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.diagnosis.diagnosing import derived_rules, diagnose, one_line
+from tinygrad_edu.diagnosis.lab import Lab
+from tinygrad_edu.sheets.account import (
+    COMPARING,
+    DIAGNOSING,
+    LARGEST_SEARCHED,
+    OPERATION,
+    Account,
+    TooMuch,
+)
+from tinygrad_edu.sheets.sheet import Sheet, load_sheet, sheet_of_text
+from tinygrad_edu.sheets.syntax import SheetError, show
 
 #: How many entries of a claim the central difference is computed for, if the sheet is not huge.
 CHECKED_ENTRIES = 8

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 
-from tinygrad_edu.checking.formula import Expr
-from tinygrad_edu.checking.lab import Lab
+from tinygrad_edu.diagnosis.lab import Lab
+from tinygrad_edu.sheets.syntax import Expr
 
 Factors = list[tuple[Expr, int]]
 ORDERED = (">", ">=", "<", "<=", "==", "!=")

@@ -12,17 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.checking import vocabulary
-from tinygrad_edu.checking.formula import DEEPEST, Expr
-from tinygrad_edu.checking.lab import Lab
 from tinygrad_edu.checking.rounding import agree
-from tinygrad_edu.checking.sheet import Key
 from tinygrad_edu.checking.truth import equal
 from tinygrad_edu.core.operators import Operators
 from tinygrad_edu.core.ops.shaping import summed_axes
 from tinygrad_edu.core.primitive import Primitive, Shape, shape
 from tinygrad_edu.core.sweep import reachable, sweep
 from tinygrad_edu.core.value import Value
+from tinygrad_edu.diagnosis.lab import Lab
+from tinygrad_edu.sheets import vocabulary
+from tinygrad_edu.sheets.sheet import Key
+from tinygrad_edu.sheets.syntax import DEEPEST, Expr
 
 _INFIX = {
     "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "matmul": "@", "greater": ">",

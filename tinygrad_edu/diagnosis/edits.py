@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from tinygrad_edu.checking.formula import Expr, nodes
-from tinygrad_edu.checking.lab import Lab
-from tinygrad_edu.checking.parts import product, spine
 from tinygrad_edu.checking.truth import is_scalar
-from tinygrad_edu.checking.words import Words, unique
+from tinygrad_edu.diagnosis.lab import Lab
+from tinygrad_edu.diagnosis.parts import product, spine
+from tinygrad_edu.diagnosis.words import Words, unique
+from tinygrad_edu.sheets.syntax import Expr, nodes
 
 REDUCTIONS = ("sum", "mean")
 PRODUCT_CALLS = ("dot", "matmul", "multiply", "outer")

@@ -16,25 +16,25 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.calculus.axes import find_examples
-from tinygrad_edu.checking.account import DIAGNOSING, JUDGING, LARGEST_SEARCHED, Account
-from tinygrad_edu.checking.correction import Search
-from tinygrad_edu.checking.edits import Edit
 from tinygrad_edu.checking.flow import Entry, gradients_with
-from tinygrad_edu.checking.formula import Evaluator, Expr, show
-from tinygrad_edu.checking.formula import nodes as nodes_of
-from tinygrad_edu.checking.lab import Lab
 from tinygrad_edu.checking.points import Point, points_of
-from tinygrad_edu.checking.roles import Roles
 from tinygrad_edu.checking.rows import Diagnosis
-from tinygrad_edu.checking.sheet import Sheet, Statement
 from tinygrad_edu.checking.truth import TOLERANCE, gradient_of, largest_error, multiple_of
 from tinygrad_edu.checking.verdict import Judged, Judgement
-from tinygrad_edu.checking.words import Words, visible_keys
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
+from tinygrad_edu.diagnosis.correction import Search
 from tinygrad_edu.diagnosis.diagnosing import derived_rules
+from tinygrad_edu.diagnosis.edits import Edit
 from tinygrad_edu.diagnosis.evidence import Case
+from tinygrad_edu.diagnosis.lab import Lab
 from tinygrad_edu.diagnosis.registry import named
+from tinygrad_edu.diagnosis.roles import Roles
+from tinygrad_edu.diagnosis.words import Words, visible_keys
+from tinygrad_edu.sheets.account import DIAGNOSING, JUDGING, LARGEST_SEARCHED, Account
+from tinygrad_edu.sheets.sheet import Sheet, Statement
+from tinygrad_edu.sheets.syntax import Evaluator, Expr, show
+from tinygrad_edu.sheets.syntax import nodes as nodes_of
 
 #: In the rules of so many gradients that nobody handed in a mistake is sought.
 MOST_HIDDEN = 3

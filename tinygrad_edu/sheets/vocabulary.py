@@ -15,14 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.checking import account as accounts
-from tinygrad_edu.checking.account import (
-    MOST_AXES,
-    MOST_ENTRIES,
-    Account,
-    entries_of,
-    shape_of,
-)
 from tinygrad_edu.core import ops as _ops  # noqa: F401  (loads the table of operations)
 from tinygrad_edu.core.ops import (
     PUBLIC,
@@ -36,6 +28,14 @@ from tinygrad_edu.core.ops import (
 )
 from tinygrad_edu.core.primitive import Primitive
 from tinygrad_edu.core.value import Value
+from tinygrad_edu.sheets import account as accounts
+from tinygrad_edu.sheets.account import (
+    MOST_AXES,
+    MOST_ENTRIES,
+    Account,
+    entries_of,
+    shape_of,
+)
 
 #: No power of whole numbers has a larger exponent; larger whole numbers become floats.
 LARGEST_EXPONENT = 64

@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.checking.account import Account
-from tinygrad_edu.checking.formula import Evaluator, Expr, nodes, parts
-from tinygrad_edu.checking.links import Link, Links
-from tinygrad_edu.checking.sheet import Key, Statement
 from tinygrad_edu.checking.truth import TOLERANCE, equal, is_scalar
 from tinygrad_edu.checking.verdict import Judged
 from tinygrad_edu.core.value import Value
+from tinygrad_edu.diagnosis.links import Link, Links
+from tinygrad_edu.sheets.account import Account
+from tinygrad_edu.sheets.sheet import Key, Statement
+from tinygrad_edu.sheets.syntax import Evaluator, Expr, nodes, parts
 
 #: What it costs to compare two small arrays.
 _COMPARED = 15_000

@@ -11,19 +11,19 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.calculus.axes import Examples
-from tinygrad_edu.checking import vocabulary
-from tinygrad_edu.checking.account import DIAGNOSING, Account, TooMuch
 from tinygrad_edu.checking.flow import Entry, own_gradients, reads_others
-from tinygrad_edu.checking.formula import Expr, Formulas, SheetError, show
-from tinygrad_edu.checking.handed_in import HandedIn
-from tinygrad_edu.checking.lab import Lab
 from tinygrad_edu.checking.rows import Diagnosis
-from tinygrad_edu.checking.sheet import Sheet
-from tinygrad_edu.checking.symbolic import Line
 from tinygrad_edu.checking.verdict import judge
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.diagnosis.diagnosing import diagnose
+from tinygrad_edu.diagnosis.handed_in import HandedIn
+from tinygrad_edu.diagnosis.lab import Lab
+from tinygrad_edu.diagnosis.symbolic import Line
+from tinygrad_edu.sheets import vocabulary
+from tinygrad_edu.sheets.account import DIAGNOSING, Account, TooMuch
+from tinygrad_edu.sheets.sheet import Sheet
+from tinygrad_edu.sheets.syntax import Expr, Formulas, SheetError, show
 
 #: Larger graphs and arrays are compared but not diagnosed.
 MOST_NODES = 500

@@ -9,7 +9,7 @@ import tokenize
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from tinygrad_edu.checking.vocabulary import FUNCTIONS, MODULES
+from tinygrad_edu.sheets.vocabulary import FUNCTIONS, MODULES
 
 _ATOMS = (tokenize.NAME, tokenize.NUMBER, tokenize.STRING)
 _OPENING, _CLOSING = ("(", "["), (")", "]")

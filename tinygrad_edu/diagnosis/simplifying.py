@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygrad_edu.checking.formula import Expr, nodes
-from tinygrad_edu.checking.lab import Lab
-from tinygrad_edu.checking.parts import Factors, product, spine
+from tinygrad_edu.diagnosis.lab import Lab
+from tinygrad_edu.diagnosis.parts import Factors, product, spine
+from tinygrad_edu.sheets.syntax import Expr, nodes
 
 #: A number of a product is written as one if it has no more characters than this.
 _LONGEST_NUMBER = 6

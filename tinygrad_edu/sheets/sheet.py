@@ -17,21 +17,28 @@ import tokenize
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.calculus.axes import Origins
-from tinygrad_edu.checking import vocabulary
-from tinygrad_edu.checking.account import (
+from tinygrad_edu.core.files import opened, read_npz
+from tinygrad_edu.core.primitive import GradError, asarray
+from tinygrad_edu.core.signature import checked
+from tinygrad_edu.core.value import Value
+from tinygrad_edu.rules import Derivation, derive
+from tinygrad_edu.sheets import vocabulary
+from tinygrad_edu.sheets.account import (
     MOST_IN_GRAPH,
     READING,
     Account,
     TooMuch,
     entries_of,
 )
-from tinygrad_edu.checking.claims import COSTS, claimed
-from tinygrad_edu.checking.formula import (
+from tinygrad_edu.sheets.claims import COSTS, claimed
+from tinygrad_edu.sheets.origins import origins_of
+from tinygrad_edu.sheets.paper import Unreadable, changed_by, read, target_of
+from tinygrad_edu.sheets.syntax import (
     BINARY,
     Evaluator,
     Expr,
@@ -41,15 +48,6 @@ from tinygrad_edu.checking.formula import (
     Uncomputable,
     nodes,
 )
-from tinygrad_edu.checking.origins import origins_of
-from tinygrad_edu.checking.paper import Unreadable, changed_by, read, target_of
-from tinygrad_edu.core.files import opened, read_npz
-from tinygrad_edu.core.primitive import GradError, asarray
-from tinygrad_edu.core.signature import checked
-from tinygrad_edu.core.value import Value
-
-if TYPE_CHECKING:
-    from tinygrad_edu.rules import Derivation
 
 LONGEST_SHEET = 200_000
 #: Of the numbers beside a sheet, unpacked: those of a lecture's exercise are a thousandth of it.
@@ -215,8 +213,6 @@ class Sheet:
         >>> print(sheet.derive("w"))
         dw = (1/m) np.sum(x)
         """
-        from tinygrad_edu.rules import derive
-
         facts = {
             self.main.values[name, 0]: (
                 given.kind,

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from tinygrad_edu.checking.formula import Expr, names_in, nodes, parts
-from tinygrad_edu.checking.lab import Lab
-from tinygrad_edu.checking.parts import subproducts, summands
-from tinygrad_edu.checking.sheet import Key, Statement
 from tinygrad_edu.checking.truth import is_scalar
+from tinygrad_edu.diagnosis.lab import Lab
+from tinygrad_edu.diagnosis.parts import subproducts, summands
+from tinygrad_edu.sheets.sheet import Key, Statement
+from tinygrad_edu.sheets.syntax import Expr, names_in, nodes, parts
 
 #: A longer line is not searched: each trial costs as much as it is long.
 LONGEST_SEARCHED = 400

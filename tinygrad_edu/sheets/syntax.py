@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.checking import vocabulary
-from tinygrad_edu.checking.account import OBJECT, READING, Account, entries_of
 from tinygrad_edu.core.plain import printable
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.value import Value
+from tinygrad_edu.sheets import vocabulary
+from tinygrad_edu.sheets.account import OBJECT, READING, Account, entries_of
 
 #: Deeper than anybody writes by hand; far from Python's own limit.
 DEEPEST = 150

@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tinygrad_edu.checking.juxtaposed import chains, multiplied
-from tinygrad_edu.checking.vocabulary import MODULES
+from tinygrad_edu.sheets.juxtaposed import chains, multiplied
+from tinygrad_edu.sheets.vocabulary import MODULES
 
 #: Characters that mean one thing only; those of full width mean their narrow selves.
 _CHARACTERS = {

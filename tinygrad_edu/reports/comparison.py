@@ -13,12 +13,8 @@ import numpy as np
 
 from tinygrad_edu.calculus.axes import Examples, find_examples
 from tinygrad_edu.checking import rows as table
-from tinygrad_edu.checking.account import TooMuch
-from tinygrad_edu.checking.claims import claimed
 from tinygrad_edu.checking.conventions import OF_SCALE, check_convention, moved, of_data, scales
 from tinygrad_edu.checking.flow import Entry, Flow, reads_others
-from tinygrad_edu.checking.formula import Evaluator, Formulas, Reader, names_in
-from tinygrad_edu.checking.paper import advice, one_formula
 from tinygrad_edu.checking.rounding import (
     SHARE,
     Rounding,
@@ -34,11 +30,16 @@ from tinygrad_edu.checking.truth import (
     gradient_of,
     gradients,
 )
-from tinygrad_edu.checking.vocabulary import suggestion
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.signature import Size, checked
 from tinygrad_edu.core.sweep import needed, reachable
 from tinygrad_edu.core.value import Value, numbers
+from tinygrad_edu.diagnosis.graphs import diagnosed
+from tinygrad_edu.sheets.account import TooMuch
+from tinygrad_edu.sheets.claims import claimed
+from tinygrad_edu.sheets.paper import advice, one_formula
+from tinygrad_edu.sheets.syntax import Evaluator, Formulas, Reader, names_in
+from tinygrad_edu.sheets.vocabulary import suggestion
 
 #: How many entries of one quantity the central difference is computed for: all, up to this many.
 MOST_ENTRIES = 64
@@ -147,8 +148,6 @@ def compare(
     best = replace(best, rows=_forgiven(best, entries, manual))
     wrong = [row.name for row in best.rows if row.verdict == "wrong"]
     if wrong:
-        from tinygrad_edu.checking.graphs import diagnosed  # which reads sheets: only when needed
-
         said = diagnosed(cost, manual, entries, wrong, examples, best.convention)
         rows = [replace(row, diagnosis=said.get(row.name)) for row in best.rows]
         best = replace(best, rows=rows)

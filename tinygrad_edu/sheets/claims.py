@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterable, Mapping
 
-from tinygrad_edu.checking.vocabulary import looks
+from tinygrad_edu.sheets.vocabulary import looks
 
 #: What a cost may be called, the one looked for first in front.
 COSTS = ("J", "L", "cost", "loss", "E")

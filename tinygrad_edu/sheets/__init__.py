@@ -1,0 +1,11 @@
+"""The language of derivations on paper: read from Python's grammar, interpreted, never run.
+
+In reading order: `syntax` (formulas as trees), `vocabulary` (what a formula may say), `account`
+(how much work it may ask for), `evaluate` (formulas computed), `paper` (what paper writes and
+Python does not), `claims` (which names are gradients), `sheet`.
+"""
+
+from tinygrad_edu.sheets.sheet import Sheet, load_sheet
+from tinygrad_edu.sheets.syntax import SheetError
+
+__all__ = ["Sheet", "SheetError", "load_sheet"]
