@@ -111,6 +111,41 @@ def test_what_cannot_be_followed_is_told_and_never_judged():
     assert "could not be followed" in report.remarks[0]
 
 
+class Layer:
+    shared: list = []  # noqa: RUF012 - as people write it
+
+    def __init__(self, w):
+        self.w, self.dw = w, 0.0
+
+
+LAYER = Layer(0.5)
+
+
+def twice(x, layer=LAYER, seen=Layer.shared):
+    seen.append(x)
+    layer.dw = 2 * x
+    return 2 * x * layer.w
+
+
+def test_what_is_an_argument_by_default_or_held_by_a_class_is_the_runs_own():
+    def run(numbers):
+        LAYER.w = numbers["w"]
+        return twice(1.5), {"w": LAYER.dw}
+
+    assert tg.check_code(run, {"w": 0.7}).ok
+    assert (LAYER.w, LAYER.dw, Layer.shared) == (0.5, 0.0, [])
+
+
+def test_a_number_that_the_cost_is_not_computed_from_is_not_called_right():
+    def run(numbers):
+        return numbers["w"] ** 2, {"w": 2 * numbers["w"], "c": 3.0}
+
+    report = tg.check_code(run, {"w": 0.7, "c": 1.0})
+    assert [g["verdict"] for g in report.gradients] == ["correct", "unchecked"]
+    assert not report.ok
+    assert report.remarks == ["the cost is not computed from c, as run is written"]
+
+
 def test_nothing_outside_the_run_is_touched_and_an_error_leaves_nothing_behind():
     before = {name: vars(module).copy() for name, module in (("np", np), ("random", random))}
     seen = []

@@ -11,7 +11,12 @@ from tinygrad_edu import cli
 from tinygrad_edu.tracing.files import check_file
 
 SCRIPTS = Path(__file__).parent / "code" / "scripts"
-LOSSES = {"eleven_lines": "0.5 * np.sum((y - l2) ** 2)"}
+LOSSES = {
+    "eleven_lines": "0.5 * np.sum((y - l2) ** 2)",
+    "class_in_a_loop": "np.sum((nn.y - nn.output) ** 2)",
+}
+#: The error it prints has no 1/2, and what it calls the error's derivative has.
+HALVED = {"neurons_in_lists": "0.5 * sum((e - o) ** 2 for e, o in zip(expected, outputs))"}
 
 PARTS = """
 import numpy as np
@@ -49,6 +54,10 @@ def test_scripts_and_notebooks_as_people_post_them_are_followed_unchanged(path):
     pytest.param(
         "planar", "(1 - np.power(A1, 2))", "(1 - np.power(Z1, 2))", marks=pytest.mark.slow
     ),
+    ("class_in_a_loop", "self.layer1.T, (2", "self.layer1.T, (4"),
+    ("functions_in_a_loop", "np.sum(dZ1, axis=1", "np.sum(dZ2, axis=1"),
+    ("loop_in_a_function", "dW1 += reg_lambda * W1", "dW1 += reg_lambda * W1 * 2"),
+    ("neurons_in_lists", "output * (1.0 - output)", "output * (1.0 + output)"),
     pytest.param("vanilla_rnn", "dW += dz", "dW -= dz", marks=pytest.mark.slow),
 ])  # fmt: skip
 def test_a_mistake_in_a_script_is_named_by_its_line(script, right, wrong, tmp_path):
@@ -57,10 +66,41 @@ def test_a_mistake_in_a_script_is_named_by_its_line(script, right, wrong, tmp_pa
     assert right in text
     bad = tmp_path / path.name
     bad.write_text(text.replace(right, wrong), encoding="utf-8")
-    report = check_file(bad, loss=LOSSES.get(script), step=True)
+    loss = LOSSES.get(script, HALVED.get(script))
+    report = check_file(bad, loss=loss, step=script != "functions_in_a_loop")
     assert not report.ok
     assert wrong in report.lines[0]["source"]
     assert report.lines[0]["diagnosis"]["correction"]
+
+
+def test_a_weight_updated_before_it_is_used_is_told_with_the_lines_in_order(tmp_path):
+    text = (SCRIPTS / "layers_in_a_list.py").read_text(encoding="utf-8")
+    used, updated = [line for line in text.splitlines(True) if "= np.dot(self.weights.T" in line
+                     or "self.weights -=" in line]  # fmt: skip
+    file = tmp_path / "layers.py"
+    file.write_text(text.replace(used + updated, updated + used))
+    (line,) = check_file(file).lines
+    assert line["diagnosis"]["mistake"] == "updated_weights"
+    assert line["source"] == used.strip()
+    assert line["diagnosis"]["correction"].splitlines() == [used.strip(), updated.strip()]
+
+
+@pytest.mark.parametrize("rate, given, says", [
+    ("0.01", None, "over the learning rate 0.01"),
+    ("lr", None, "over the learning rate 0.02"),
+    ("lr / 2", None, "over the learning rate 0.01, which is 0.5 times 0.02"),
+    ("lr", 0.04, "over the learning rate 0.04"),
+])  # fmt: skip
+def test_a_step_has_the_rate_it_is_given_or_that_is_named_or_shared(rate, given, says, tmp_path):
+    file = tmp_path / "line.py"
+    file.write_text(
+        ("lr = 0.02\n" if "lr" in rate else "")
+        + "w, b = 2.0, 0.5\nfor i in range(3):\n    e = 3 * w + b\n    loss = e**2\n"
+        f"    w -= {rate} * 6 * e\n    b -= {rate} * 2 * e\n"
+    )
+    report = check_file(file, rate=given)
+    assert report.remarks == [f"the gradients are what one step takes away, {says}"]
+    assert report.ok == (given is None)
 
 
 def test_forward_cost_and_backward_are_called_by_the_names_of_their_arguments(tmp_path, capsys):

@@ -106,6 +106,9 @@ def parser() -> argparse.ArgumentParser:
     code.add_argument(
         "--step", action="store_true", help="a script's gradients are what its update takes away"
     )
+    code.add_argument(
+        "--lr", metavar="RATE", type=float, help="... over this learning rate: the numbers of lr"
+    )
     code.add_argument("--json", action="store_true", help="print the report as JSON")
     code.add_argument("--html", metavar="FILE", type=Path, help="write the report as a web page")
     code.set_defaults(run=_check_code)
@@ -251,7 +254,7 @@ def _check_code(arguments: argparse.Namespace) -> int:
     _tell(f"executing {arguments.file}")
     report = check_file(
         arguments.file, arguments.function, arguments.numbers, calls if all(calls) else (),
-        arguments.loss, arguments.parameters, arguments.step,
+        arguments.loss, arguments.parameters, arguments.step, arguments.lr,
     )  # fmt: skip
     if arguments.json:
         letters = (sys.stdout.encoding or "utf-8").lower() == "utf-8"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -67,7 +67,7 @@ class Case:
         except GradError:
             raise
         except Exception as error:
-            raise GradError(f"check_code: run raised {_told(error, source)}") from error
+            raise GradError(f"check_code: run raised {told_error(error, source)}") from error
         self.parameters = Parameters(numbers, gradients)
         self.runner = Runner(self.workspace, self.parameters)
 
@@ -81,21 +81,24 @@ class Case:
         return study, unfollowed(study, self.runner, self.source)
 
 
-def judged(source: Source, numbers: Mapping[str, Any]) -> CodeReport:
-    """The report on a source."""
+def judged(source: Source, numbers: Mapping[str, Any], said: Sequence[str] = ()) -> CodeReport:
+    """The report on a source; `said`: remarks there are already."""
     case = Case(source, numbers)
     file = source.title
     sources = {unit.file: unit.text for unit in source.units}
-    remarks = _remarks(case.parameters)
+    remarks = [*said, *_remarks(case.parameters)]
     try:
         study, why = case.study()
     except GradError:
         raise
     except Exception as error:
-        return _not_followed(case, file, _told(error, source), remarks, sources)
+        return _not_followed(case, file, told_error(error, source), remarks, sources)
     if why is not None:
         return _not_followed(case, file, why, remarks, sources)
     rows = _rows(case, study)
+    idle = [row.of or "" for row in rows if row.verdict == "unchecked"]
+    if idle:
+        remarks.append(f"the cost is not computed from {', '.join(idle)}, as run is written")
     lines: list[CodeLine] = []
     corrected: dict[str, str] = {}
     if any(row.verdict == "wrong" for row in rows):
@@ -104,7 +107,7 @@ def judged(source: Source, numbers: Mapping[str, Any]) -> CodeReport:
     return CodeReport(file, rows, lines, remarks, sources=sources, corrected=corrected)
 
 
-def _told(error: Exception, source: Source) -> str:
+def told_error(error: Exception, source: Source) -> str:
     """An error of the learner's code, with the line it was raised at."""
     files = {unit.file for unit in source.units}
     at, line = error.__traceback__, None

@@ -299,7 +299,8 @@ class Edits:
         i = block.index(s)
         for j in range(max(0, i - 6), min(len(block), i + 7)):
             if j != i and not isinstance(block[j], _FIXED):
-                yield Edit(2 if abs(i - j) == 1 else 3, "move", block, (i, j))
+                far = abs(i - j)  # of two places that do, the nearer one
+                yield Edit(2 if far == 1 else 3 + far / 100, "move", block, (i, j))
 
 
 def targets_of(statement: Any) -> list[Any]:

@@ -18,15 +18,13 @@ import numpy as np
 
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.tracing import scripts
-from tinygrad_edu.tracing.check import Case, judged
+from tinygrad_edu.tracing.check import judged
 from tinygrad_edu.tracing.report import CodeReport
-from tinygrad_edu.tracing.study import wrong_among
+from tinygrad_edu.tracing.steps import Step, harnessed
 from tinygrad_edu.tracing.workspace import Source
 
-#: How far a script's parameters are moved from their start: zeros and equal numbers hide mistakes.
-_START = 0.2
-_TURNS = 4
-_HARNESS = "<the step of the script>"
+#: So many turns of so many loops are tried.
+_TURNS, _LOOPS = 4, 4
 
 
 def check_file(
@@ -37,6 +35,7 @@ def check_file(
     loss: str | None = None,
     parameters: str | None = None,
     step: bool = False,
+    rate: float | None = None,
 ) -> CodeReport:
     """Execute a file, or a notebook's cells, and judge the function `run` of the names in it.
 
@@ -49,7 +48,7 @@ def check_file(
         if calls:
             return _called(cells, calls, parameters)
         if not _defines(cells, run):
-            return _script(cells, loss, parameters, step)
+            return _script(cells, loss, parameters, step, rate)
         names = _executed(cells, [ast.parse(text) for text in cells.values()])
         given = names.get(numbers)
         given = given() if callable(given) else given
@@ -116,104 +115,39 @@ def _executed(cells: dict[str, str], trees: Sequence[ast.Module]) -> dict[str, A
     return names
 
 
-def _harnessed(
-    cells: dict[str, str], names: dict[str, Any], text: str, script: scripts.Script | None
-) -> Source:
-    """A source whose run is made here, beside the learner's own text."""
-    exec(compile(text, _HARNESS, "exec", dont_inherit=True), names)  # noqa: S102 - names checked
-    shapes = {}
-    if script is not None:
-        shape = partial(scripts.shaped, turn=script.turn, known=script.known)
-        shapes = {list(cells)[-1]: shape}
-    return Source(names["run_one_step"], {**cells, _HARNESS: text}, shapes)
-
-
 def _script(
-    cells: dict[str, str], loss: str | None, parameters: str | None, step: bool
+    cells: dict[str, str], loss: str | None, parameters: str | None, step: bool, rate: float | None
 ) -> CodeReport:
     """A script's step judged: at the turn of its loop at which most parameters have a slope."""
-    best = None
-    for turn in range(_TURNS):
-        made = _at_turn(cells, loss, parameters, step, turn)
-        if best is None or len(made[1]) > len(best[1]):
+    if loss is not None:
+        _parsed("--loss", loss)
+    best: Step | None = None
+    for nth in range(_LOOPS):
+        for turn in range(_TURNS):
+            made = _at_turn(cells, loss, parameters, nth, turn)
+            if len(made.start) <= (len(best.start) if best else 0):
+                break
             best = made
-        if not made[2]:
+        if best is not None:
             break
-    assert best is not None
-    return judged(best[0], best[1])
+    if best is None:
+        raise GradError("check-code: nothing that the cost depends on changes in the loop")
+    source, remarks = best.source(step, rate)
+    return judged(source, best.start, remarks)
 
 
 def _at_turn(
-    cells: dict[str, str], loss: str | None, parameters: str | None, step: bool, turn: int
-) -> tuple[Source, dict[str, Any], list[str]]:
-    """The source of a step, the parameters it changes, and those without a slope there."""
+    cells: dict[str, str], loss: str | None, parameters: str | None, nth: int, turn: int
+) -> Step:
+    """A step of a script, with the parameters it changes."""
     trees = [_parsed(file, text) for file, text in cells.items()]
     known = frozenset(name for tree in trees[:-1] for name in scripts.assigned(tree.body))
-    script = scripts.Script(list(cells.values())[-1], turn, known)
+    shape = partial(scripts.shaped, turn=turn, nth=nth, known=known)
+    text = list(cells.values())[-1]
+    script = scripts.Script(text, turn, nth, known)
     names = _executed(cells, [*trees[:-1], script.module])
-    wanted = [p.strip() for p in parameters.split(",")] if parameters else script.parameters
-    missing = [name for name in wanted if name not in names]
-    if missing:
-        raise GradError(f"check-code: there is no {missing[0]} before the loop")
-    start = {
-        name: moved for name in wanted if (moved := _moved(names[name], len(name))) is not None
-    }
-    if loss is not None:
-        _parsed("--loss", loss)
-    cost = loss or script.cost()
-    named = script.gradient_names(list(start))
-    ways = [
-        f"{{key: taken(before[key], names[key], {rate!r}) for key in before}}"
-        for rate in script.rates(names)
-    ]
-    if not step and set(named) == set(start):
-        pairs = ", ".join(f"{of!r}: names[{name!r}]" for of, name in named.items())
-        ways.insert(0, f"{{{pairs}}}")
-    sources = []
-    for way in ways:
-        text = scripts.HARNESS.format(step=scripts.STEP, cost=cost, gradients=way)
-        source = _harnessed(cells, dict(names), text, script)
-        sources.append((*_wrong_and_idle(source, start), source))
-    _, idle, source = min(sources, key=lambda found: found[0])
-    kept = {name: x for name, x in start.items() if name not in idle or parameters}
-    return source, kept or start, idle
-
-
-def _wrong_and_idle(source: Source, start: dict[str, Any]) -> tuple[int, list[str]]:
-    """How many gradients differ from differences; which parameters the cost does not depend on."""
-    case = Case(source, start)
-    values = case.parameters.values
-    _, gradients = case.runner.outcome(values)
-    wrong, slopes = 0, dict.fromkeys(start, 0.0)
-    for p in case.parameters.all:
-        direction = np.random.default_rng(3).normal(size=p.value.shape)
-        slope = case.runner.slope(values, p.name, direction)
-        slopes[p.path[0]] += abs(slope)
-        told = gradients[p.name]
-        along = None if told is None or told.shape != p.value.shape else np.sum(told * direction)
-        wrong += bool(wrong_among({"": along}, {"": np.array(slope)}, 1e-4))
-    return wrong, [name for name, size in slopes.items() if size == 0]
-
-
-def _moved(x: Any, seed: int) -> Any:
-    """A parameter away from its start, in its own structure; None for what is no number."""
-    random = np.random.default_rng(seed)
-
-    def move(part: Any) -> Any:
-        if isinstance(part, dict):
-            return {key: move(value) for key, value in part.items()}
-        if isinstance(part, (list, tuple)):
-            return [move(value) for value in part]
-        if isinstance(part, np.ndarray) and part.dtype.kind in "fiu":
-            return part + _START * random.normal(size=part.shape)
-        if isinstance(part, (int, float, np.number)):
-            return float(part) + _START * float(random.normal())
-        raise TypeError
-
-    try:
-        return move(x)
-    except TypeError:
-        return None
+    wanted = [p.strip() for p in parameters.split(",")] if parameters else []
+    return Step(cells, names, {list(cells)[-1]: shape}, loss or script.cost(), wanted)
 
 
 def _called(cells: dict[str, str], calls: Sequence[str], parameters: str | None) -> CodeReport:
@@ -241,8 +175,7 @@ def _called(cells: dict[str, str], calls: Sequence[str], parameters: str | None)
         known |= dict(zip(made, results))
     costs = f"{calls[1]}_{_results(cells, calls[1])[0]}"
     lines.append(f"    return {costs}, {results[0]}")
-    text = "\n".join(lines) + "\n"
-    return judged(_harnessed(cells, names, text, None), given)
+    return judged(harnessed(cells, names, "\n".join(lines) + "\n"), given)
 
 
 def _argument(name: str, known: dict[str, str], given: dict[str, Any], function: str) -> str:

@@ -32,7 +32,7 @@ def _leaves(name: str, path: tuple[Any, ...], x: Any) -> Iterator[Parameter]:
             yield from _leaves(f"{name}[{key!r}]", (*path, key), part)
         return
     listed = isinstance(x, (list, tuple))
-    if listed and not _rectangular(x):
+    if listed and not is_table(x):
         for i, part in enumerate(x):
             yield from _leaves(f"{name}[{i}]", (*path, i), part)
         return
@@ -44,7 +44,7 @@ def _leaves(name: str, path: tuple[Any, ...], x: Any) -> Iterator[Parameter]:
         yield Parameter(name, path, value, listed)
 
 
-def _rectangular(x: Any) -> bool:
+def is_table(x: Any) -> bool:
     """Nested lists of plain numbers, as many in each."""
     if any(isinstance(part, (np.ndarray, Mapping)) for part in x):
         return False

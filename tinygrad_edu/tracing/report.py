@@ -100,7 +100,8 @@ class CodeReport:
     @property
     def ok(self) -> bool:
         """Was the run followed, and is every gradient right?"""
-        return self.followed and bool(self.rows) and all(row.ok for row in self.rows)
+        right = bool(self.rows) and all(row.verdict == "correct" for row in self.rows)
+        return self.followed and right
 
     @property
     def gradients(self) -> list[dict[str, Any]]:
@@ -142,10 +143,10 @@ class CodeReport:
         """What was judged."""
         if not self.followed:
             return f"{self.file}: not followed"
-        wrong = sum(row.verdict == "wrong" for row in self.rows)
-        said = (
-            "all gradients are right" if self.ok else f"{wrong} of {len(self.rows)} gradients wrong"
-        )
+        verdicts = [row.verdict for row in self.rows]
+        wrong = "wrong" if "wrong" in verdicts else "unchecked"
+        said = f"{verdicts.count(wrong)} of {len(verdicts)} gradients {wrong}"
+        said = "all gradients are right" if self.ok else said
         return f"{Path(self.file).name}: {said}"
 
     @property

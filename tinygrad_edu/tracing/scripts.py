@@ -1,46 +1,33 @@
-"""Scripts without functions: one turn of the training loop becomes a function, at the same lines.
+"""Scripts: one turn of the training loop becomes a function, at the same lines.
 
-The innermost loop in which names known before it are updated is the *step*; what stands before it
-is run first, loops around it take one of their values. The text stays as it is.
+The innermost loop that updates names known before, or calls what may update them, is the *step*;
+what stands before it is run first, loops around it take one of their values. A loop in a function
+that the script calls is looked into. The text stays as it is.
 """
 
 from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator, Set
 from typing import Any
 
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.sheets.claims import claimed
 from tinygrad_edu.tracing.stamp import placed
 
-#: What a cost is called in a loop, the likeliest last.
-_COST = re.compile(r"j|l|e|err|error|mse|bce|ce|nll|cost|loss|\w*_?(?:loss|cost)", re.I)
-_RATE = re.compile(r"lr|learning_?rate|alpha|eta|step(_?size)?|rate|l_rate", re.I)
+#: What a cost is called in a loop.
+COST = re.compile(r"j|l|e|mse|bce|ce|nll|\w*_?(?:loss|cost|error|err)", re.I)
 STEP = "training_step"
-
-HARNESS = """
-def taken(before, after, rate):
-    if isinstance(before, dict):
-        return {{key: taken(before[key], after[key], rate) for key in before}}
-    if isinstance(before, (list, tuple)):
-        return [taken(a, b, rate) for a, b in zip(before, after)]
-    return (before - after) / rate
+#: Calls that change nothing of a model.
+_IDLE = frozenset("print append shuffle show plot seed".split())
+#: A loop of fewer statements is no step but a part of one.
+_SHORT = 3
+_LOOPS = (ast.For, ast.While)
 
 
-def kept(x):
-    if isinstance(x, dict):
-        return {{key: kept(part) for key, part in x.items()}}
-    return [kept(part) for part in x] if isinstance(x, (list, tuple)) else x * 1.0
-
-
-def run_one_step(numbers):
-    before = kept(numbers)
-    globals().update(numbers)
-    {step}()
-    names = globals()
-    return ({cost}), {gradients}
-"""
+def _statements(body: list[ast.stmt]) -> list[Any]:
+    return [node for statement in body for node in ast.walk(statement)]
 
 
 def base(target: Any) -> str | None:
@@ -50,38 +37,46 @@ def base(target: Any) -> str | None:
     return target.id if isinstance(target, ast.Name) else None
 
 
-def _statements(body: list[ast.stmt]) -> list[Any]:
-    return [node for statement in body for node in ast.walk(statement)]
-
-
-def updated(body: list[ast.stmt]) -> list[str]:
+def updated(body: list[ast.stmt]) -> set[str | None]:
     """Names that get a new value from their own old one."""
-    found: dict[str, None] = {}
+    found = set()
     for node in _statements(body):
-        target: Any = None
         if isinstance(node, ast.AugAssign) and isinstance(node.op, (ast.Add, ast.Sub)):
-            target = node.target
+            found.add(base(node.target))
         elif isinstance(node, ast.Assign) and isinstance(node.value, ast.BinOp):
             if ast.unparse(node.value.left) == ast.unparse(node.targets[0]):
-                target = node.targets[0]
-        name = base(target)
-        if name is not None:
-            found[name] = None
-    return list(found)
+                found.add(base(node.targets[0]))
+    return found
 
 
 def assigned(body: list[ast.stmt]) -> set[str]:
     """Names that are given a value."""
     names = {n.id for n in _statements(body)
              if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}  # fmt: skip
-    return names | set(updated(body))
+    return names | {name for name in updated(body) if name is not None}
 
 
-def trained(body: list[ast.stmt], before: set[str]) -> list[str]:
-    """Names known before that are updated, or whose gradient is computed."""
-    claims = [claimed(name, before) for name in sorted(assigned(body))]
-    told = [*updated(body), *(name for name in claims if name is not None)]
-    return list(dict.fromkeys(name for name in told if name in before))
+def _rank(loop: Any, before: Set[str], claims: bool = True) -> int:
+    """2: the loop updates names known before, or makes their gradients; 1: it calls something."""
+    if not isinstance(loop, _LOOPS):
+        return 0
+    told = {claimed(name, before) for name in assigned(loop.body)} if claims else set()
+    if (updated(loop.body) | told) & before:
+        return 2
+    return 1 if any(_calls(loop.body)) else 0
+
+
+def _calls(body: list[ast.stmt]) -> Iterator[ast.Call]:
+    """The calls that are statements, or whose result is assigned."""
+    for node in _statements(body):
+        if isinstance(node, (ast.Expr, ast.Assign)) and isinstance(node.value, ast.Call):
+            if called(node.value) not in _IDLE:
+                yield node.value
+
+
+def called(call: ast.Call) -> str:
+    """The last name of a called function."""
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
 
 
 class _NoBreak(ast.NodeTransformer):
@@ -101,45 +96,47 @@ class _NoBreak(ast.NodeTransformer):
 
 
 class Script:
-    """A script's loop found: the names it updates, its cost, the module with the step in it."""
+    """A script's loop found, and the module with its step in it.
 
-    def __init__(self, text: str, turn: int, known: frozenset[str]) -> None:
-        self.turn, self.known = turn, known
-        self.chain, self.before = self._loops(ast.parse(text))
-        if not self.chain:
+    `turn`: which turn of the loops; `nth`: which of several loops, the likeliest first; `known`:
+    names of the cells above.
+    """
+
+    def __init__(self, text: str, turn: int, nth: int, known: frozenset[str]) -> None:
+        self.turn = turn
+        loops: list[Any] = []
+        for deep, block in enumerate(_levels(_flat(ast.parse(text).body))):
+            for i, statement in enumerate(block):
+                rank = _rank(statement, known | assigned(block[:i]))
+                loops += [(rank, -deep, i, block)] if rank else []
+        loops.sort(key=lambda found: found[:3], reverse=True)
+        if nth >= len(loops):
             raise GradError(
-                "check-code: there is no function run in the file, and no loop in which names "
-                "known before it are updated"
+                "check-code: there is no function run in the file, and no loop that trains "
+                "something. Add\n    numbers = {'W1': W1, 'b1': b1}\n    def run(numbers):\n"
+                "        ...\n        return cost, {'W1': dW1, 'b1': db1}\nor name the functions: "
+                "--forward F --cost C --backward B --parameters P"
             )
-        self.body = self.chain[-1][1].body
-        self.parameters = trained(self.body, self.before)
-        self.module = self._module()
-
-    def _loops(self, tree: ast.Module) -> tuple[list[tuple[list[Any], Any]], set[str]]:
-        """The loops around the step, each with the statements it stands among."""
-        chain: list[tuple[list[Any], Any]] = []
-        before = set(self.known)
-        block = _flat(tree.body)
+        rank, _, i, block = loops[nth]
+        self.chain = [(block, block[i])]
+        before = known | assigned(block[:i])
         while True:
-            loops = [
-                s for s in block
-                if isinstance(s, (ast.For, ast.While))
-                and trained(s.body, before | assigned(block[: block.index(s)]))
-                and (not chain or self._is_step(s, before))
-            ]  # fmt: skip
-            if not loops:
-                return chain, before
-            loop = loops[-1]
-            before |= assigned(block[: block.index(loop)])
-            chain.append((block, loop))
-            block = loop.body
+            block = self.body
+            ranks = [(_rank(s, before, False), i) for i, s in enumerate(block)]
+            inner = [(r, i) for r, i in ranks if r >= rank and len(block[i].body) > _SHORT]
+            if not inner:
+                break
+            rank, i = max(inner)
+            self.chain.append((block, block[i]))
 
-    def _is_step(self, loop: Any, before: set[str]) -> bool:
-        """Is an inner loop a whole step, not the update of one parameter's entries?"""
-        makes = any(isinstance(s, ast.Assign) for s in loop.body)
-        return bool(set(updated(loop.body)) & before) and makes and len(loop.body) > 3
+    @property
+    def body(self) -> list[Any]:
+        """The statements of the step."""
+        return self.chain[-1][1].body  # type: ignore[no-any-return]
 
-    def _module(self) -> ast.Module:
+    @property
+    def module(self) -> ast.Module:
+        """What stands before the loop, and the step as a function."""
         prelude: list[ast.stmt] = []
         for block, loop in self.chain:
             prelude += block[: block.index(loop)]
@@ -150,7 +147,7 @@ class Script:
                 _Fill(loop.iter).visit(value)
                 prelude.append(placed(ast.Assign([loop.target], value), loop))
         loop = self.chain[-1][1]
-        names = ast.Global(sorted(assigned(self.body)))
+        names = ast.Global(sorted(assigned(self.body))) if assigned(self.body) else ast.Pass()
         body = [placed(names, loop), *(_NoBreak().visit(s) for s in self.body)]
         nothing = ast.arguments([], [], None, [], [], None, [])
         prelude.append(placed(ast.FunctionDef(STEP, nothing, body, []), loop))
@@ -158,11 +155,12 @@ class Script:
 
     def cost(self) -> str:
         """The name of the cost; raises GradError where there is none."""
-        names = [
-            target.id for node in _statements(self.body) if isinstance(node, ast.Assign)
-            for target in node.targets if isinstance(target, ast.Name)
-            and _COST.fullmatch(target.id)
+        targets = [
+            target for node in _statements(self.body)
+            if isinstance(node, (ast.Assign, ast.AugAssign))
+            for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
         ]  # fmt: skip
+        names = [t.id for t in targets if isinstance(t, ast.Name) and COST.fullmatch(t.id)]
         named = [n for n in names if re.search("loss|cost", n, re.I)] or names
         if not named:
             raise GradError(
@@ -170,23 +168,6 @@ class Script:
                 '"0.5 * np.sum((y - a) ** 2)"'
             )
         return named[-1]
-
-    def gradient_names(self, parameters: list[str]) -> dict[str, str]:
-        """The names of gradients that the step computes, by parameter."""
-        found = {}
-        for name in sorted(assigned(self.body)):
-            of = claimed(name, set(parameters))
-            if of is not None and name not in parameters:
-                found[of] = name
-        return found
-
-    def rates(self, names: dict[str, Any]) -> list[float]:
-        """Numbers that are called as learning rates are; else 1."""
-        found = [
-            float(x) for name, x in names.items()
-            if _RATE.fullmatch(name) and isinstance(x, (int, float)) and x
-        ]  # fmt: skip
-        return found or [1.0]
 
 
 class _Fill(ast.NodeTransformer):
@@ -207,6 +188,44 @@ def _flat(body: list[Any]) -> list[Any]:
     return made
 
 
-def shaped(text: str, turn: int, known: frozenset[str]) -> ast.Module:
-    """The text's tree with the step as a function; `known`: names of the cells above."""
-    return Script(text, turn, known).module
+def _levels(body: list[Any], most: int = 3) -> Iterator[list[Any]]:
+    """The script's statements; then with those of the function it calls last, and so on."""
+    yield body
+    functions: dict[str, tuple[Any, bool]] = {}
+    for s in body:
+        for node in s.body if isinstance(s, ast.ClassDef) else [s]:
+            if isinstance(node, ast.FunctionDef):
+                functions[node.name] = node, node is not s
+    loose = [s for s in body if not isinstance(s, (ast.FunctionDef, ast.ClassDef, *_LOOPS))]
+    for call in reversed(list(_calls(loose))) if most else ():
+        function, bound = functions.get(called(call), (None, False))
+        if function is not None and any(isinstance(n, _LOOPS) for n in ast.walk(function)):
+            given = [call.func.value] if bound and isinstance(call.func, ast.Attribute) else []
+            at = next(i for i, s in enumerate(body) if call in ast.walk(s))
+            start = _arguments(function.args, [*given, *call.args], call)
+            known = [made for s in body[:at] for made in _without(s, function)]
+            yield from _levels([*known, *start, *function.body], most - 1)
+            return
+
+
+def _without(statement: Any, function: Any) -> list[Any]:
+    """A statement without the definition of a function: what is in that stands elsewhere."""
+    if isinstance(statement, ast.ClassDef) and function in statement.body:
+        statement.body = [s for s in statement.body if s is not function] or [ast.Pass()]
+    return [] if statement is function else [statement]
+
+
+def _arguments(wanted: ast.arguments, given: list[Any], call: ast.Call) -> list[ast.stmt]:
+    """A call's arguments assigned to the names that the function has for them."""
+    names = [a.arg for a in wanted.args]
+    values = dict(zip(names[len(names) - len(wanted.defaults) :], wanted.defaults))
+    values |= dict(zip(names, given)) | {k.arg: k.value for k in call.keywords if k.arg}
+    return [
+        placed(ast.Assign([ast.Name(name, ast.Store())], value), call)
+        for name, value in values.items() if ast.unparse(value) != name
+    ]  # fmt: skip
+
+
+def shaped(text: str, turn: int, nth: int, known: frozenset[str]) -> ast.Module:
+    """The text's tree with the step as a function."""
+    return Script(text, turn, nth, known).module

@@ -205,6 +205,7 @@ class Workspace:
         self.statements: list[tuple[Unit, ast.stmt]] = []
         self._new: dict[int, Any] = {}
         self._classes: dict[type, type] = {}
+        self._held: list[tuple[Any, Any]] = []
         self._ticks = 0
         self._kept: list[tuple[str, int, int]] = []
         self._builtins = self._marks()
@@ -247,6 +248,7 @@ class Workspace:
                 self._new[id(old)] = new
             if isinstance(old, type):
                 self._classes[old] = new
+            self._held += _holding(old, new)
         self._new[id(self.source.run)] = self.names[self.source.run.__name__]
 
     def _prepared(self, unit: Unit, node: ast.stmt) -> ast.stmt:
@@ -286,6 +288,18 @@ class Workspace:
             old = given.get(name)
             if id(old) in self._new:
                 self.names[name] = self._new[id(old)]
+        for old, new in self._held:
+            self._hold(old, new)
+
+    def _hold(self, old: Any, new: Any) -> None:
+        """What a function's arguments are by default, what a class holds: copied as names are."""
+        if isinstance(old, types.FunctionType):
+            if old.__defaults__:
+                new.__defaults__ = tuple(map(self._copied, old.__defaults__))
+            return
+        for name, x in vars(old).items():
+            if isinstance(x, (np.ndarray, list, dict, set)) and not name.startswith("__"):
+                setattr(new, name, self._copied(x))
 
     def run(self, numbers: Any) -> Any:
         """``run(numbers)``, from a fresh start; warnings of NumPy's are not given."""
@@ -345,6 +359,17 @@ class Workspace:
         for name, part in getattr(x, "__dict__", {}).items():
             made.__dict__[name] = self._copied(part)
         return made
+
+
+def _holding(old: Any, new: Any) -> list[tuple[Any, Any]]:
+    """Functions with arguments by default and classes: the learner's, and those made here."""
+    if isinstance(old, types.FunctionType) and isinstance(new, types.FunctionType):
+        return [(old, new)] if old.__defaults__ else []
+    if not isinstance(old, type):
+        return []
+    parts = [pair for name, x in vars(old).items() if not isinstance(x, type)
+             for pair in _holding(x, vars(new).get(name))]  # fmt: skip
+    return [(old, new), *parts]
 
 
 def _outermost(node: ast.stmt) -> list[Any]:
