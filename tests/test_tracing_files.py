@@ -158,11 +158,11 @@ def test_a_notebook_has_a_magic(tmp_path):
     assert [line["source"] for line in report.lines] == ["return w**3, {'w': 3 * w}"]
 
 
-def test_the_readme_shows_what_the_command_prints(capsys, monkeypatch):
+def test_the_guide_shows_what_the_command_prints(capsys, monkeypatch):
     monkeypatch.chdir(SCRIPTS.parents[2])
     cli.main(["check-code", "examples/18_your_script.py"])
     said = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
-    shown = Path("README.md").read_text(encoding="utf-8")
+    shown = Path("examples/guide/check_your_own_code.md").read_text(encoding="utf-8")
     block = shown.split("$ tinygrad-edu check-code examples/18_your_script.py\n")[1].split("```")[0]
     assert block.splitlines() == said
 

@@ -1,7 +1,7 @@
 """The lecture's formulas in plain NumPy: what the automatic gradients answer to.
 
 Nothing here uses the engine. Examples are columns; dZ belongs to the sum of the losses over the
-examples, dW and db to their mean (see the README on the lecture's two scales).
+examples, dW and db to their mean (see the guide, on two scales of dZ).
 """
 
 from __future__ import annotations
