@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.checking.claims import claimed
 from tinygrad_edu.core.primitive import GradError
+from tinygrad_edu.sheets.claims import claimed
 from tinygrad_edu.tracing.check import Case, told_error
 from tinygrad_edu.tracing.parameters import is_table
 from tinygrad_edu.tracing.scripts import COST, STEP
