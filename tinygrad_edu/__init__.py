@@ -4,8 +4,9 @@ A tour, in the order one needs things:
 
 - `Value` holds numbers and remembers how it was computed; ``cost.backward()`` puts the derivative
   of the cost in `.grad` of every node. Operators, NumPy's functions and this package's own make
-nodes. - `grad`, `value_and_grad`, `vjp`, `jacobian`, `hessian`: derivatives of functions, of any
-  order; `numerical_gradient` and `check_gradients`: the central difference as referee.
+  nodes.
+- `grad`, `value_and_grad`, `vjp`, `jacobian`, `hessian`: derivatives of functions, of any order;
+  `numerical_gradient` and `check_gradients`: the central difference as referee.
 - `compare` puts hand-derived formulas beside the automatic gradients and says which are wrong.
 - `derive` prints the rules themselves: ``dW2 = (1/m) dZ2 A1ᵀ``.
 - `draw` and `render` show the graph with its values and gradients.
@@ -16,6 +17,9 @@ nodes. - `grad`, `value_and_grad`, `vjp`, `jacobian`, `hessian`: derivatives of 
 >>> z.backward()
 >>> w.grad, x.grad, b.grad
 (-3.0, 2.0, 1.0)
+
+Examples in docstrings are to be pasted after ``import numpy as np``, ``import tinygrad_edu as tg``
+and ``from tinygrad_edu import nn``.
 """
 
 import importlib

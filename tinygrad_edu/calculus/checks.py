@@ -63,7 +63,7 @@ def numerical_gradient(f: Function, *args: Any, eps: float = 1e-5) -> Any:
     numbers.
         Raises GradError where `f` returns anything but a single number.
 
-        >>> round(numerical_gradient(lambda x: x * x, 3.0), 6)
+        >>> round(tg.numerical_gradient(lambda x: x * x, 3.0), 6)
         6.0
     """
     if not args:
@@ -103,7 +103,7 @@ def check_gradients(
     Raises AssertionError naming the argument, the index and both values at the largest difference;
     GradError for an order below 1 or above 7, or without arguments.
 
-    >>> check_gradients(lambda w, x: np.tanh(w * x), 0.5, 2.0, order=2)
+    >>> tg.check_gradients(lambda w, x: np.tanh(w * x), 0.5, 2.0, order=2)
     """
     if not args:
         raise GradError("check_gradients: there is no argument to differentiate by")

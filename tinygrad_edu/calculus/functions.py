@@ -125,7 +125,7 @@ def value_and_grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
 
     Raises GradError for a result that is no single number, TypeError for one that is no Value.
 
-    >>> value_and_grad(lambda x: x * x)(3.0)
+    >>> tg.value_and_grad(lambda x: x * x)(3.0)
     (9.0, 6.0)
     """
 
@@ -148,9 +148,9 @@ def grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
 
     Arguments, results and errors as for `value_and_grad`.
 
-    >>> grad(lambda x: x**3)(2.0)
+    >>> tg.grad(lambda x: x**3)(2.0)
     12.0
-    >>> grad(grad(lambda x: x**3))(2.0)
+    >>> tg.grad(tg.grad(lambda x: x**3))(2.0)
     12.0
     """
     both = value_and_grad(f, argnums)
@@ -168,7 +168,7 @@ def vjp(f: Function, *args: Any) -> tuple[Any, Function]:
 
     Raises GradError for a seed of another shape.
 
-    >>> z, back = vjp(lambda x, y: x * y, 3.0, 4.0)
+    >>> z, back = tg.vjp(lambda x, y: x * y, 3.0, 4.0)
     >>> z, back(10.0)
     (12.0, (40.0, 30.0))
     """
@@ -190,7 +190,7 @@ def vjp(f: Function, *args: Any) -> tuple[Any, Function]:
 def jacobian(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
     """All derivatives of all entries of a result: shape of the result, then shape of the argument.
 
-    >>> jacobian(lambda x: x**2)(np.array([1.0, 2.0])).tolist()
+    >>> tg.jacobian(lambda x: x**2)(np.array([1.0, 2.0])).tolist()
     [[2.0, 0.0], [0.0, 4.0]]
     """
 
@@ -223,7 +223,7 @@ def _assembled(rows: list[Any], shape: tuple[int, ...]) -> Any:
 def hessian(f: Function, argnums: int = 0) -> Function:
     """The second derivatives of a single number: the Jacobian of its gradient.
 
-    >>> hessian(lambda x: x[0] * x[1] ** 2)(np.array([2.0, 3.0])).tolist()
+    >>> tg.hessian(lambda x: x[0] * x[1] ** 2)(np.array([2.0, 3.0])).tolist()
     [[0.0, 6.0], [6.0, 4.0]]
     """
     return jacobian(grad(f, argnums), argnums)

@@ -115,8 +115,8 @@ class debug_nans(contextlib.ContextDecorator):
     NumPy's read-only flag, are told too. For this thread and, of asyncio, this task; for graphs
     computed inside, where NumPy's own warnings are silent. Also a decorator.
 
-    >>> x = Value(0.0, name="x")
-    >>> with debug_nans():
+    >>> x = tg.Value(0.0, name="x")
+    >>> with tg.debug_nans():
     ...     z = x.log()  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...

@@ -18,7 +18,7 @@ def is_number(n: Any) -> bool:
 def power(x: Any, y: Any) -> Any:
     """``x ** y``: of a Value to a plain number, of a number to a Value, or of two Values.
 
-    >>> power(3.0, 2)
+    >>> tg.power(3.0, 2)
     9.0
     """
     if is_number(y):
@@ -36,7 +36,7 @@ def maximum(x: Any, y: Any) -> Any:
     With the plain number 0 it is the lecture's spelling of `relu`, and means that: the derivative
     at 0 is 1.
 
-    >>> maximum(2.0, 3.0)
+    >>> tg.maximum(2.0, 3.0)
     3.0
     """
     for number, z in ((x, y), (y, x)):

@@ -62,8 +62,8 @@ class no_grad(contextlib.ContextDecorator):
     """Compute without recording: ``with tg.no_grad(): …`` or ``@tg.no_grad()``; in this thread
     and, of asyncio, this task.
 
-    >>> w = Value(2.0)
-    >>> with no_grad():
+    >>> w = tg.Value(2.0)
+    >>> with tg.no_grad():
     ...     z = w * 3
     >>> z.requires_grad
     False
@@ -162,7 +162,7 @@ class Value(NumPyProtocol, Operators):
 
     Raises TypeError for anything that is not real numbers, and for longdouble.
 
-    >>> x = Value(3.0, name="x")
+    >>> x = tg.Value(3.0, name="x")
     >>> z = x * x
     >>> z.backward()
     >>> x.grad
@@ -266,7 +266,7 @@ class Value(NumPyProtocol, Operators):
         computed from then on: a graph recorded before keeps to what it was recorded with. Of a
         computed node it is settled: true if any input's was. Setting it there raises GradError.
 
-        >>> w, x = Value(2.0), Value(3.0)
+        >>> w, x = tg.Value(2.0), tg.Value(3.0)
         >>> before = w * x
         >>> w.requires_grad = False
         >>> (w * x).backward()
@@ -375,7 +375,7 @@ class Value(NumPyProtocol, Operators):
         Raises GradError without a seed for a non-scalar, for a seed of the wrong shape, and where
         nothing needs a gradient.
 
-        >>> w, x = Value(2.0), Value(5.0)
+        >>> w, x = tg.Value(2.0), tg.Value(5.0)
         >>> (w * x + w).backward()
         >>> w.grad, x.grad
         (6.0, 2.0)
@@ -855,8 +855,8 @@ def name_values(**values: Any) -> None:
 
     What is not a Value is passed over, so that ``**locals()`` may be given whole.
 
-    >>> W1 = Value(2.0)
-    >>> name_values(W1=W1)
+    >>> W1 = tg.Value(2.0)
+    >>> tg.name_values(W1=W1)
     >>> W1.name
     'W1'
     """

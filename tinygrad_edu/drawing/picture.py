@@ -93,8 +93,8 @@ def draw(
 
     Raises TypeError for what is not a Value, GradError for an unknown `show` or `max_nodes`.
 
-    >>> x = Value(3.0, "x")
-    >>> draw(x * x).source.count("n0 -> o1")  # both uses of x, forward and back
+    >>> x = tg.Value(3.0, "x")
+    >>> tg.draw(x * x).source.count("n0 -> o1")  # both uses of x, forward and back
     4
     """
     nodes, found = _graph(cost, show, names, max_nodes, expand)

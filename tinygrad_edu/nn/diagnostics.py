@@ -89,9 +89,9 @@ class Diagnosis(list[LayerDiagnosis]):
 def diagnose(net: Network, X: Any, Y: Any) -> Diagnosis:
     """The gradients of every `Dense` layer of `net` on these examples; changes nothing.
 
-    >>> net = Network(1, Dense(1, "relu", init="zeros"), Dense(1), seed=0)
+    >>> net = nn.Network(1, nn.Dense(1, "relu", init="zeros"), nn.Dense(1), seed=0)
     >>> net.parameters["b1"].data = [[-1.0]]  # never above zero: dead
-    >>> diagnose(net, np.ones((1, 3)), np.ones((1, 3)))[0].dead
+    >>> nn.diagnose(net, np.ones((1, 3)), np.ones((1, 3)))[0].dead
     1.0
     """
     Z = net.before_output(X)

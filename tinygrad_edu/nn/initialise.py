@@ -19,7 +19,7 @@ Initialiser = Callable[[np.random.Generator, int, int], Array]
 def zeros(rng: np.random.Generator, n: Size, n_in: Size) -> Array:
     """All zeros: the units of a layer stay identical for ever (lecture, S8). Only to show that.
 
-    >>> zeros(np.random.default_rng(0), 1, 2).tolist()
+    >>> nn.zeros(np.random.default_rng(0), 1, 2).tolist()
     [[0.0, 0.0]]
     """
     return np.zeros((n, n_in))
@@ -29,7 +29,7 @@ def zeros(rng: np.random.Generator, n: Size, n_in: Size) -> Array:
 def small(rng: np.random.Generator, n: Size, n_in: Size) -> Array:
     """``randn(n, n_in) * 0.01`` (lecture, S8): breaks the symmetry, too small for a deep net.
 
-    >>> bool(abs(small(np.random.default_rng(0), 100, 100).std() - 0.01) < 0.001)
+    >>> bool(abs(nn.small(np.random.default_rng(0), 100, 100).std() - 0.01) < 0.001)
     True
     """
     return rng.standard_normal((n, n_in)) * 0.01
@@ -39,7 +39,7 @@ def small(rng: np.random.Generator, n: Size, n_in: Size) -> Array:
 def unscaled(rng: np.random.Generator, n: Size, n_in: Size) -> Array:
     """``randn(n, n_in)``: signals and gradients explode with depth (S9). Only to show that.
 
-    >>> bool(abs(unscaled(np.random.default_rng(0), 100, 100).std() - 1) < 0.1)
+    >>> bool(abs(nn.unscaled(np.random.default_rng(0), 100, 100).std() - 1) < 0.1)
     True
     """
     return rng.standard_normal((n, n_in))
@@ -52,7 +52,7 @@ def xavier(rng: np.random.Generator, n: Size, n_in: Size) -> Array:
     X. Glorot and Y. Bengio, "Understanding the difficulty of training deep feedforward neural
     networks", AISTATS 2010.
 
-    >>> bool(abs(xavier(np.random.default_rng(0), 100, 100).std() - 0.1) < 0.01)
+    >>> bool(abs(nn.xavier(np.random.default_rng(0), 100, 100).std() - 0.1) < 0.01)
     True
     """
     return rng.standard_normal((n, n_in)) * math.sqrt(2.0 / (n_in + n))
@@ -64,7 +64,7 @@ def he(rng: np.random.Generator, n: Size, n_in: Size) -> Array:
 
     K. He et al., "Delving deep into rectifiers", ICCV 2015.
 
-    >>> bool(abs(he(np.random.default_rng(0), 100, 200).std() - 0.1) < 0.01)
+    >>> bool(abs(nn.he(np.random.default_rng(0), 100, 200).std() - 0.1) < 0.01)
     True
     """
     return rng.standard_normal((n, n_in)) * math.sqrt(2.0 / n_in)

@@ -113,7 +113,7 @@ class Dense(Layer):
     bˡ (1, units), A (m, n_in). `init`: "zeros", "small", "xavier", "he", a function
     ``(rng, n, n_in) -> array``, or None for the one usual with the activation.
 
-    >>> layer = Dense(1, "relu", init="zeros")
+    >>> layer = nn.Dense(1, "relu", init="zeros")
     >>> layer.build(3, number=1, axis=0, rng=np.random.default_rng(0))
     1
     >>> layer(np.ones((3, 2))).data.tolist()
@@ -149,7 +149,7 @@ class Recurrent(Layer):
     the last A, (units, m): one parameter serves all times, so its gradient is a sum over them
     (J. Elman, "Finding structure in time", Cognitive Science 14, 1990).
 
-    >>> layer = Recurrent(1, "linear", init=lambda rng, n, n_in: np.ones((n, n_in)))
+    >>> layer = nn.Recurrent(1, "linear", init=lambda rng, n, n_in: np.ones((n, n_in)))
     >>> layer.build(1, number=1, axis=0, rng=np.random.default_rng(0))
     1
     >>> layer(np.array([[[2.0]], [[3.0]], [[4.0]]])).data.tolist()  # running sum
@@ -202,7 +202,7 @@ class Dropout(Layer):
     So the expected value stays, and nothing needs to change afterwards ("inverted dropout":
     N. Srivastava et al., JMLR 15, 2014).
 
-    >>> Dropout(0.5)(Value([[1.0, 2.0]])).data.tolist()  # not training: unchanged
+    >>> nn.Dropout(0.5)(tg.Value([[1.0, 2.0]])).data.tolist()  # not training: unchanged
     [[1.0, 2.0]]
     """
 
@@ -247,10 +247,10 @@ class _Normalisation(Layer):
 class LayerNorm(_Normalisation):
     """Normalised over the units of each example (J. Ba et al., arXiv:1607.06450): ε = 10⁻⁵.
 
-    >>> layer = LayerNorm(eps=0.0)
+    >>> layer = nn.LayerNorm(eps=0.0)
     >>> layer.build(2, number=1, axis=0, rng=np.random.default_rng(0))
     2
-    >>> layer(Value([[1.0], [5.0]])).data.tolist()
+    >>> layer(tg.Value([[1.0], [5.0]])).data.tolist()
     [[-1.0], [1.0]]
     """
 
@@ -265,10 +265,10 @@ class BatchNorm(_Normalisation):
     Once trained it uses running means and variances (unbiased) of what it has seen, each batch
     moving them by `momentum` = 0.1.
 
-    >>> layer = BatchNorm(eps=0.0)
+    >>> layer = nn.BatchNorm(eps=0.0)
     >>> layer.build(1, number=1, axis=0, rng=np.random.default_rng(0))
     1
-    >>> layer(Value([[1.0, 5.0]]), np.random.default_rng(0)).data.tolist()
+    >>> layer(tg.Value([[1.0, 5.0]]), np.random.default_rng(0)).data.tolist()
     [[-1.0, 1.0]]
     """
 

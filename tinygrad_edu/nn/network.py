@@ -53,7 +53,7 @@ class Network:
     softmax), "mean_squared_error" (after anything else), or a function ``(A, Y, axis) -> losses``
     of shape (m,). `l2`: λ; the cost gains ``λ/2 Σ‖W‖²``. The seed decides the initial weights.
 
-    >>> net = Network(3, Dense(4, "tanh"), Dense(1, "sigmoid"), seed=1)
+    >>> net = nn.Network(3, nn.Dense(4, "tanh"), nn.Dense(1, "sigmoid"), seed=1)
     >>> {name: p.shape for name, p in net.parameters.items()}
     {'W1': (4, 3), 'b1': (4, 1), 'W2': (1, 4), 'b2': (1, 1)}
     >>> net(np.zeros((3, 5))).data.tolist()
@@ -226,7 +226,7 @@ class Network:
         `Y`: (n_out, m), or one integer class per example, (m,), for cross-entropy. Cross-entropies
         are computed from Zᴸ, which is exact where Aᴸ would round to 0 or 1.
 
-        >>> net = Network(2, Dense(1, "sigmoid", init="zeros"))
+        >>> net = nn.Network(2, nn.Dense(1, "sigmoid", init="zeros"))
         >>> round(net.cost(np.ones((2, 3)), np.ones((1, 3))).item(), 6)  # log 2
         0.693147
         """

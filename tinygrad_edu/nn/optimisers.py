@@ -35,7 +35,7 @@ class Schedule(Protocol):
 class StepDecay:
     """The rate `lr`, multiplied by `factor` after every `every` steps.
 
-    >>> [StepDecay(8.0, every=2, factor=0.5)(t) for t in (1, 2, 3, 5)]
+    >>> [nn.StepDecay(8.0, every=2, factor=0.5)(t) for t in (1, 2, 3, 5)]
     [8.0, 8.0, 4.0, 2.0]
     """
 
@@ -56,7 +56,7 @@ class Cosine:
 
     `warmup` steps before it rise linearly to `lr` (I. Loshchilov and F. Hutter, ICLR 2017).
 
-    >>> [round(Cosine(8.0, steps=4)(t), 9) for t in (1, 3, 5, 9)]
+    >>> [round(nn.Cosine(8.0, steps=4)(t), 9) for t in (1, 3, 5, 9)]
     [8.0, 4.0, 0.0, 0.0]
     """
 
@@ -122,9 +122,9 @@ class Optimiser:
         `gradients`: those to use instead of each parameter's `.grad`. A parameter without one
         stays. All new numbers are computed before any is given to a parameter.
 
-        >>> w = Value(5.0, "w")
+        >>> w = tg.Value(5.0, "w")
         >>> (w * w).backward()
-        >>> memory = GradientDescent(0.25).step({"w": w})
+        >>> memory = nn.GradientDescent(0.25).step({"w": w})
         >>> w.data
         2.5
         """
@@ -150,7 +150,7 @@ class Optimiser:
 class GradientDescent(Optimiser):
     """The lecture's update (S3, S5): ``p ← p − α dp``.
 
-    >>> GradientDescent(0.1).update(1, 0.1, 1.0, 5.0)
+    >>> nn.GradientDescent(0.1).update(1, 0.1, 1.0, 5.0)
     (0.5,)
     """
 
@@ -164,7 +164,7 @@ class Momentum(Optimiser):
 
     Some courses write ``v ← β v + (1−β) dp``: the same path with α/(1−β) for α.
 
-    >>> Momentum(0.1, beta=0.5).update(1, 0.1, 1.0, 4.0, 2.0)
+    >>> nn.Momentum(0.1, beta=0.5).update(1, 0.1, 1.0, 4.0, 2.0)
     (0.5, 5.0)
     """
 
@@ -183,7 +183,7 @@ class RMSProp(Optimiser):
     ``s ← ρ s + (1−ρ) dp²``, ``p ← p − α dp/(√s + ε)``. G. Hinton, "Neural networks for
     machine learning", lecture 6e, 2012; ρ = 0.99 as in PyTorch.
 
-    >>> RMSProp(0.1, rho=0.5, eps=0.0).update(1, 0.1, 1.0, 3.0, 9.0)
+    >>> nn.RMSProp(0.1, rho=0.5, eps=0.0).update(1, 0.1, 1.0, 3.0, 9.0)
     (0.9, 9.0)
     """
 
@@ -203,7 +203,7 @@ class Adam(Optimiser):
     ``v ← β₁ v + (1−β₁) dp``, ``s ← β₂ s + (1−β₂) dp²``,
     ``p ← p − α (v/(1−β₁ᵗ)) / (√(s/(1−β₂ᵗ)) + ε)`` (D. Kingma and J. Ba, ICLR 2015).
 
-    >>> p, v, s = Adam(0.1, eps=0.0).update(1, 0.1, 1.0, 4.0, 0.0, 0.0)
+    >>> p, v, s = nn.Adam(0.1, eps=0.0).update(1, 0.1, 1.0, 4.0, 0.0, 0.0)
     >>> round(p, 12)  # the first step is α long, whatever the gradient
     0.9
     """
@@ -231,7 +231,7 @@ def _floats(g: Any, what: str) -> Any:
 def norm_of(gradients: Mapping[str, Any]) -> float:
     """The length of all gradients as one vector.
 
-    >>> norm_of({"W1": np.array([[3.0]]), "b1": 4.0})
+    >>> nn.norm_of({"W1": np.array([[3.0]]), "b1": 4.0})
     5.0
     """
     arrays = (_floats(g, f"norm_of: {name}") for name, g in gradients.items())
@@ -244,7 +244,7 @@ def clip_norm(gradients: Mapping[str, Any], limit: float) -> dict[str, Array]:
 
     The direction stays (R. Pascanu et al., ICML 2013).
 
-    >>> clip_norm({"w": np.array([3.0, 4.0])}, 1.0)["w"].tolist()
+    >>> nn.clip_norm({"w": np.array([3.0, 4.0])}, 1.0)["w"].tolist()
     [0.6000000000000001, 0.8]
     """
     if not limit > 0:

@@ -31,7 +31,7 @@ class RBM:
     Source: G. Hinton, "Training products of experts by minimizing contrastive divergence", Neural
     Computation 14, 2002.
 
-    >>> machine = RBM(3, 2)
+    >>> machine = nn.RBM(3, 2)
     >>> for p in machine.parameters.values():
     ...     p.data = p.data * 0
     >>> round(np.exp(machine.log_partition().item()))  # all 2⁵ configurations alike

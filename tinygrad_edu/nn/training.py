@@ -321,11 +321,10 @@ def fit(
     Raises GradError for data that does not fit the network, a checkpoint of another run, and a cost
     that is no longer finite; the network then has the numbers from before that step.
 
-    >>> from tinygrad_edu.nn import Dense, GradientDescent
-    >>> net = Network(1, Dense(1, init="zeros"))
+    >>> net = nn.Network(1, nn.Dense(1, init="zeros"))
     >>> X = np.array([[-1.0, 0.0, 1.0]])
-    >>> descent = GradientDescent(0.3)
-    >>> history = fit(net, X, 2 * X + 3, epochs=200, batch_size=None, optimiser=descent)
+    >>> descent = nn.GradientDescent(0.3)
+    >>> history = nn.fit(net, X, 2 * X + 3, epochs=200, batch_size=None, optimiser=descent)
     >>> round(net.parameters["W1"].item(), 6), round(net.parameters["b1"].item(), 6)
     (2.0, 3.0)
     """

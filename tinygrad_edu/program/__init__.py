@@ -35,8 +35,8 @@ def compile(
     Raises GradError where `cost` is not a single number, needs no gradient, or where two leaves
     have the same name.
 
-    >>> w, x = Value(2.0, "w"), Value(5.0, "x")
-    >>> program = compile(w * x + w)
+    >>> w, x = tg.Value(2.0, "w"), tg.Value(5.0, "x")
+    >>> program = tg.compile(w * x + w)
     >>> program(w=3.0, x=7.0)
     (24.0, {'w': 8.0, 'x': 3.0})
     """

@@ -126,8 +126,8 @@ def compare(
 
     Raises GradError where no node has the name, or the lecture's convention finds no m.
 
-    >>> z = Value(2.0, "z")
-    >>> compare(z * z, {"dz": 4.0}).ok
+    >>> z = tg.Value(2.0, "z")
+    >>> tg.compare(z * z, {"dz": 4.0}).ok
     True
     """
     found = gradients(cost)
@@ -161,8 +161,8 @@ def assert_derivation(
     """`compare` for tests: an AssertionError, whose message is the table, where a line is wrong or
     nothing is claimed.
 
-    >>> z = Value(2.0, "z")
-    >>> assert_derivation(z * z, {"dz": 4.0})
+    >>> z = tg.Value(2.0, "z")
+    >>> tg.assert_derivation(z * z, {"dz": 4.0})
     """
     comparison = compare(cost, manual, convention, m)
     if not comparison.rows:
@@ -192,7 +192,7 @@ def check_function(
 
     >>> def forward(w):
     ...     return w * w
-    >>> check_function(lambda w: {"dw": 2 * w}, forward, w=3.0).ok
+    >>> tg.check_function(lambda w: {"dw": 2 * w}, forward, w=3.0).ok
     True
     """
     if isinstance(forward, Value):

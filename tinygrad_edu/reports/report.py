@@ -236,7 +236,7 @@ def check_text(
 
     Raises SheetError for what is not a sheet, GradError where the convention does not exist.
 
-    >>> report = check_text("x: ()\\nw: ()\\nJ = (w * x)**2\\ndw = 2 * w * x\\n")
+    >>> report = tg.check_text("x: ()\\nw: ()\\nJ = (w * x)**2\\ndw = 2 * w * x\\n")
     >>> report.ok, [(row.name, row.verdict) for row in report.rows]
     (False, [('dw', 'wrong')])
     """

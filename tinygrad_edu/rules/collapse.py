@@ -57,9 +57,9 @@ def collapse(out: Value, x: Value) -> Collapsed:
     reaches `out` along several paths, and where it does not reach it.
 
     >>> from tinygrad_edu import Value
-    >>> W1, b1, x = Value([[2.0]], "W1"), Value([[1.0]], "b1"), Value([[5.0]], "x")
-    >>> W2, b2 = Value([[3.0]], "W2"), Value([[4.0]], "b2")
-    >>> one = collapse(W2 @ (W1 @ x + b1) + b2, x)
+    >>> W1, b1, x = tg.Value([[2.0]], "W1"), tg.Value([[1.0]], "b1"), tg.Value([[5.0]], "x")
+    >>> W2, b2 = tg.Value([[3.0]], "W2"), tg.Value([[4.0]], "b2")
+    >>> one = tg.collapse(W2 @ (W1 @ x + b1) + b2, x)
     >>> print(one)
     W' = W2 W1
     b' = W2 b1 + b2

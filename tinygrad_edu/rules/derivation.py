@@ -146,7 +146,7 @@ def derive(
     >>> w, x, b = Value(2.0, "w"), Value(3.0, "x", requires_grad=False), Value(1.0, "b")
     >>> z = w * x + b
     >>> z.name = "z"
-    >>> print(derive(z * z))
+    >>> print(tg.derive(z * z))
     dz = 2 ∗ z
     dw = dz ∗ x
     db = dz

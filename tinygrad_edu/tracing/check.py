@@ -46,7 +46,7 @@ def check_code(
     ...     w, x = numbers["w"], 3.0
     ...     error = w * x - 1.0
     ...     return error**2, {"w": error * x}
-    >>> report = check_code(run, {"w": 2.0})
+    >>> report = tg.check_code(run, {"w": 2.0})
     >>> report.lines[0]["diagnosis"]["correction"]
     'return error**2, {"w": error * x * 2}'
     """

@@ -21,7 +21,7 @@ __all__ = ["elu", "gelu", "selu", "silu"]
 def silu(x: Any) -> Any:
     """``x · σ(x)``, also called swish (Ramachandran, Zoph and Le, 2017).
 
-    >>> silu(0.0)
+    >>> tg.silu(0.0)
     0.0
     """
     x = operand(x)
@@ -37,7 +37,7 @@ def gelu(x: Any, approximate: str = "none") -> Any:
 
     Raises GradError for another `approximate`.
 
-    >>> gelu(0.0), gelu(-20.0) == 0.0
+    >>> tg.gelu(0.0), tg.gelu(-20.0) == 0.0
     (0.0, False)
     """
     x = operand(x)
@@ -54,7 +54,7 @@ def elu(x: Any, alpha: float = 1.0) -> Any:
 
     The derivative is 1 above zero, ``alpha · eˣ`` elsewhere, at 0 too.
 
-    >>> elu(2.0), elu(-1000.0)
+    >>> tg.elu(2.0), tg.elu(-1000.0)
     (2.0, -1.0)
     """
     x = operand(x)
@@ -67,7 +67,7 @@ def elu(x: Any, alpha: float = 1.0) -> Any:
 def selu(x: Any) -> Any:
     """`elu` scaled so that layers keep mean 0 and variance 1 (Klambauer and others, 2017).
 
-    >>> selu(1.0)
+    >>> tg.selu(1.0)
     1.0507009873554805
     """
     return 1.0507009873554805 * elu(x, alpha=1.6732632423543772)

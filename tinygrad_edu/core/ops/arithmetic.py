@@ -20,7 +20,7 @@ from tinygrad_edu.core.primitive import Primitive, primitive
 def add(x: Any, y: Any) -> Any:
     """``x + y``, broadcast. The gradient goes to both unchanged.
 
-    >>> add(2.0, 3.0)
+    >>> tg.add(2.0, 3.0)
     5.0
     """
     return np.add(x, y)
@@ -35,7 +35,7 @@ def add(x: Any, y: Any) -> Any:
 def subtract(x: Any, y: Any) -> Any:
     """``x - y``, broadcast: ``dx = dz``, ``dy = -dz``.
 
-    >>> subtract(2.0, 3.0)
+    >>> tg.subtract(2.0, 3.0)
     -1.0
     """
     return np.subtract(x, y)
@@ -50,7 +50,7 @@ def subtract(x: Any, y: Any) -> Any:
 def multiply(x: Any, y: Any) -> Any:
     """``x * y``, element by element, broadcast: ``dx = dz * y``, ``dy = dz * x``.
 
-    >>> multiply(2.0, 3.0)
+    >>> tg.multiply(2.0, 3.0)
     6.0
     """
     return np.multiply(x, y)
@@ -65,7 +65,7 @@ def multiply(x: Any, y: Any) -> Any:
 def divide(x: Any, y: Any) -> Any:
     """``x / y``, broadcast: ``dx = dz / y``, ``dy = -dz * x / y²``.
 
-    >>> divide(1.0, 4.0)
+    >>> tg.divide(1.0, 4.0)
     0.25
     """
     return np.divide(x, y)
@@ -79,7 +79,7 @@ def divide(x: Any, y: Any) -> Any:
 def negative(x: Any) -> Any:
     """``-x``.
 
-    >>> negative(2.0)
+    >>> tg.negative(2.0)
     -2.0
     """
     return np.negative(x)
@@ -146,7 +146,7 @@ def _comparison(test: Any, on_floats: Any, symbol: str, latex: str, numpy: str) 
     forward.__name__ = test.__name__
     forward.__doc__ = (
         f"``x {numpy} y`` as 0.0 and 1.0: a mask. Its derivative is zero everywhere.\n\n"
-        f"    >>> {test.__name__}(2.0, 3.0)\n    {float(test(2.0, 3.0))}\n    "
+        f"    >>> tg.{test.__name__}(2.0, 3.0)\n    {float(test(2.0, 3.0))}\n    "
     )
     return primitive(
         None, None, scalar=lambda x, y: float(on_floats(x, y)),
@@ -187,7 +187,7 @@ def maximum(x: Any, y: Any) -> Any:
 def minimum(x: Any, y: Any) -> Any:
     """The smaller of two, element by element; a tie gives half the gradient to each.
 
-    >>> minimum(2.0, 3.0)
+    >>> tg.minimum(2.0, 3.0)
     2.0
     """
     return np.minimum(x, y)
@@ -211,7 +211,7 @@ def where(condition: Any, x: Any, y: Any) -> Any:
     derivatives, derived lines and compiled programs give nan there, as other engines do: for these
     make the argument safe first, ``sqrt(where(x > 0, x, 1.0))``.
 
-    >>> where(True, 2.0, 3.0)
+    >>> tg.where(True, 2.0, 3.0)
     2.0
     """
     return np.where(np.asarray(condition) != 0, x, y)

@@ -54,7 +54,7 @@ def _at_least(name: str, x: Any, ndim: int) -> Any:
 def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     """Parts along an axis: so many, as equal as can be, or cut at the places listed.
 
-    >>> [part.tolist() for part in array_split(np.arange(5.0), 2)]
+    >>> [part.tolist() for part in tg.array_split(np.arange(5.0), 2)]
     [[0.0, 1.0, 2.0], [3.0, 4.0]]
     """
     x = _at_least("array_split", ary, 1)
@@ -77,7 +77,7 @@ def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 
     Raises GradError where the parts would not be equal.
 
-    >>> [part.tolist() for part in split(np.arange(4.0), 2)]
+    >>> [part.tolist() for part in tg.split(np.arange(4.0), 2)]
     [[0.0, 1.0], [2.0, 3.0]]
     """
     if not isinstance(indices_or_sections, (Sequence, np.ndarray)):
@@ -94,7 +94,7 @@ def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     """`split` of the rows.
 
-    >>> [part.shape for part in vsplit(np.zeros((4, 3)), 2)]
+    >>> [part.shape for part in tg.vsplit(np.zeros((4, 3)), 2)]
     [(2, 3), (2, 3)]
     """
     return split(_at_least("vsplit", ary, 2), indices_or_sections, 0)
@@ -104,7 +104,7 @@ def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
 def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     """`split` of the columns; of a vector's entries.
 
-    >>> [part.shape for part in hsplit(np.zeros((3, 4)), [1])]
+    >>> [part.shape for part in tg.hsplit(np.zeros((3, 4)), [1])]
     [(3, 1), (3, 3)]
     """
     x = _at_least("hsplit", ary, 1)
@@ -115,7 +115,7 @@ def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
 def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     """`split` along the third axis.
 
-    >>> [part.shape for part in dsplit(np.zeros((3, 1, 4)), 2)]
+    >>> [part.shape for part in tg.dsplit(np.zeros((3, 1, 4)), 2)]
     [(3, 1, 2), (3, 1, 2)]
     """
     return split(_at_least("dsplit", ary, 3), indices_or_sections, 2)
@@ -125,7 +125,7 @@ def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
 def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
     """Without the entries at some places along `axis`; without one, of all numbers in a row.
 
-    >>> delete(np.arange(4.0), [1, 2]).tolist()
+    >>> tg.delete(np.arange(4.0), [1, 2]).tolist()
     [0.0, 3.0]
     """
     x = operand(arr)
@@ -143,7 +143,7 @@ def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
 def tile(A: Any, reps: Any) -> Any:
     """The whole array again and again, so often along each axis.
 
-    >>> tile(np.array([1.0, 2.0]), 2).tolist()
+    >>> tg.tile(np.array([1.0, 2.0]), 2).tolist()
     [1.0, 2.0, 1.0, 2.0]
     """
     x = operand(A)
@@ -160,7 +160,7 @@ def tile(A: Any, reps: Any) -> Any:
 def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     """Each entry again and again along `axis`; without one, of all numbers in a row.
 
-    >>> repeat(np.array([1.0, 2.0]), 2).tolist()
+    >>> tg.repeat(np.array([1.0, 2.0]), 2).tolist()
     [1.0, 1.0, 2.0, 2.0]
     """
     x = operand(a)
@@ -185,7 +185,7 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: Any
 
     Raises GradError for a mode that is not constant, edge, reflect, symmetric or wrap.
 
-    >>> pad(np.array([1.0, 2.0]), (1, 2)).tolist()
+    >>> tg.pad(np.array([1.0, 2.0]), (1, 2)).tolist()
     [0.0, 1.0, 2.0, 0.0, 0.0]
     """
     x = operand(array)
@@ -214,7 +214,7 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: Any
 def flip(m: Any, axis: Any = None) -> Any:
     """Back to front along one axis, several, or all.
 
-    >>> flip(np.array([1.0, 2.0, 3.0])).tolist()
+    >>> tg.flip(np.array([1.0, 2.0, 3.0])).tolist()
     [3.0, 2.0, 1.0]
     """
     x = operand(m)
@@ -226,7 +226,7 @@ def flip(m: Any, axis: Any = None) -> Any:
 def flipud(m: Any) -> Any:
     """The rows back to front.
 
-    >>> flipud(np.array([[1.0], [2.0]])).tolist()
+    >>> tg.flipud(np.array([[1.0], [2.0]])).tolist()
     [[2.0], [1.0]]
     """
     return flip(_at_least("flipud", m, 1), 0)
@@ -236,7 +236,7 @@ def flipud(m: Any) -> Any:
 def fliplr(m: Any) -> Any:
     """The columns back to front.
 
-    >>> fliplr(np.array([[1.0, 2.0]])).tolist()
+    >>> tg.fliplr(np.array([[1.0, 2.0]])).tolist()
     [[2.0, 1.0]]
     """
     return flip(_at_least("fliplr", m, 2), 1)
@@ -246,7 +246,7 @@ def fliplr(m: Any) -> Any:
 def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     """Everything moved on along an axis; what leaves at the end comes in at the front.
 
-    >>> roll(np.array([1.0, 2.0, 3.0]), 1).tolist()
+    >>> tg.roll(np.array([1.0, 2.0, 3.0]), 1).tolist()
     [3.0, 1.0, 2.0]
     """
     x = operand(a)
@@ -267,7 +267,7 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
 def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
     """A quarter turn from the first of two axes to the second, k times.
 
-    >>> rot90(np.array([[1.0, 2.0], [3.0, 4.0]])).tolist()
+    >>> tg.rot90(np.array([[1.0, 2.0], [3.0, 4.0]])).tolist()
     [[2.0, 4.0], [1.0, 3.0]]
     """
     x = _at_least("rot90", m, 2)
@@ -297,7 +297,7 @@ def _places(n: int, m: int, offset: int) -> tuple[Any, Any]:
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """The entries whose two places are equal, or differ by `offset`; in the last axis.
 
-    >>> diagonal(np.array([[1.0, 2.0], [3.0, 4.0]])).tolist()
+    >>> tg.diagonal(np.array([[1.0, 2.0], [3.0, 4.0]])).tolist()
     [1.0, 4.0]
     """
     x = moveaxis(_at_least("diagonal", a, 2), (axis1, axis2), (0, 1))
@@ -309,7 +309,7 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 def diag(v: Any, k: int = 0) -> Any:
     """A matrix with a vector on its diagonal; of a matrix its diagonal.
 
-    >>> diag(np.array([1.0, 2.0])).tolist()
+    >>> tg.diag(np.array([1.0, 2.0])).tolist()
     [[1.0, 0.0], [0.0, 2.0]]
     """
     x = operand(v)
@@ -325,7 +325,7 @@ def diag(v: Any, k: int = 0) -> Any:
 def diagflat(v: Any, k: int = 0) -> Any:
     """A matrix with all numbers of v on its diagonal.
 
-    >>> diagflat(np.array([[1.0, 2.0]])).tolist()
+    >>> tg.diagflat(np.array([[1.0, 2.0]])).tolist()
     [[1.0, 0.0], [0.0, 2.0]]
     """
     return diag(ravel(operand(v)), k)
@@ -335,7 +335,7 @@ def diagflat(v: Any, k: int = 0) -> Any:
 def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """The sum of the diagonal.
 
-    >>> trace(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    >>> tg.trace(np.array([[1.0, 2.0], [3.0, 4.0]]))
     5.0
     """
     return sum(diagonal(a, offset, axis1, axis2), axis=-1)
@@ -350,7 +350,7 @@ def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 def tril(x: Any, k: int = 0) -> Any:
     """The entries on and below a diagonal, 0 elsewhere.
 
-    >>> tril(np.ones((2, 2))).tolist()
+    >>> tg.tril(np.ones((2, 2))).tolist()
     [[1.0, 0.0], [1.0, 1.0]]
     """
     return np.tril(x, k)
@@ -365,7 +365,7 @@ def tril(x: Any, k: int = 0) -> Any:
 def triu(x: Any, k: int = 0) -> Any:
     """The entries on and above a diagonal, 0 elsewhere.
 
-    >>> triu(np.ones((2, 2))).tolist()
+    >>> tg.triu(np.ones((2, 2))).tolist()
     [[1.0, 1.0], [0.0, 1.0]]
     """
     return np.triu(x, k)
@@ -392,7 +392,7 @@ def _with_axes(ndim: int, xs: tuple[Any, ...]) -> Any:
 def atleast_1d(*arys: Any) -> Any:
     """A single number as a vector of one; other shapes as they are.
 
-    >>> atleast_1d(np.float64(2.0)).tolist()
+    >>> tg.atleast_1d(np.float64(2.0)).tolist()
     [2.0]
     """
     return _with_axes(1, arys)
@@ -401,7 +401,7 @@ def atleast_1d(*arys: Any) -> Any:
 def atleast_2d(*arys: Any) -> Any:
     """A vector as a row; matrices as they are.
 
-    >>> atleast_2d(np.array([1.0, 2.0])).shape
+    >>> tg.atleast_2d(np.array([1.0, 2.0])).shape
     (1, 2)
     """
     return _with_axes(2, arys)
@@ -410,7 +410,7 @@ def atleast_2d(*arys: Any) -> Any:
 def atleast_3d(*arys: Any) -> Any:
     """A vector as (1, n, 1), a matrix as (n, k, 1).
 
-    >>> atleast_3d(np.zeros((3, 2))).shape
+    >>> tg.atleast_3d(np.zeros((3, 2))).shape
     (3, 2, 1)
     """
     return _with_axes(3, arys)
@@ -420,7 +420,7 @@ def atleast_3d(*arys: Any) -> Any:
 def column_stack(tup: Any) -> Any:
     """Vectors as the columns of a matrix, matrices beside them.
 
-    >>> column_stack([np.array([1.0, 2.0]), np.array([3.0, 4.0])]).tolist()
+    >>> tg.column_stack([np.array([1.0, 2.0]), np.array([3.0, 4.0])]).tolist()
     [[1.0, 3.0], [2.0, 4.0]]
     """
     columns = [x if len(shape(x)) > 1 else reshape(operand(x), shape=(-1, 1)) for x in tup]
@@ -431,7 +431,7 @@ def column_stack(tup: Any) -> Any:
 def dstack(tup: Any) -> Any:
     """Behind one another, along the third axis.
 
-    >>> dstack([np.zeros((3, 2)), np.zeros((3, 2))]).shape
+    >>> tg.dstack([np.zeros((3, 2)), np.zeros((3, 2))]).shape
     (3, 2, 2)
     """
     return concatenate([atleast_3d(x) for x in tup], axis=2)
@@ -441,7 +441,7 @@ def dstack(tup: Any) -> Any:
 def append(arr: Any, values: Any, axis: Any = None) -> Any:
     """The second behind the first along `axis`; without one, all numbers in a row.
 
-    >>> append(np.array([1.0, 2.0]), 3.0).tolist()
+    >>> tg.append(np.array([1.0, 2.0]), 3.0).tolist()
     [1.0, 2.0, 3.0]
     """
     x, y = operand(arr), operand(values)
@@ -454,7 +454,7 @@ def append(arr: Any, values: Any, axis: Any = None) -> Any:
 def block(arrays: Any) -> Any:
     """An array put together of blocks in nested lists: the innermost lists are rows.
 
-    >>> block([[np.ones((1, 1)), np.zeros((1, 2))], [np.zeros((1, 3))]]).tolist()
+    >>> tg.block([[np.ones((1, 1)), np.zeros((1, 2))], [np.zeros((1, 3))]]).tolist()
     [[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
     """
     depth = _depth(arrays)
@@ -484,7 +484,7 @@ def broadcast_arrays(*args: Any) -> tuple[Any, ...]:
 
     Raises GradError where there is none.
 
-    >>> [x.shape for x in broadcast_arrays(np.zeros((2, 1)), np.zeros(3))]
+    >>> [x.shape for x in tg.broadcast_arrays(np.zeros((2, 1)), np.zeros(3))]
     [(2, 3), (2, 3)]
     """
     given = [operand(x) for x in args]

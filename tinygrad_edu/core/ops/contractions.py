@@ -28,7 +28,7 @@ __all__ = ["convolve", "correlate", "einsum", "inner", "kron", "tensordot", "vdo
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     """Products summed over axes of a and of b: the last and first so many, or those listed.
 
-    >>> float(tensordot(np.array([1.0, 2.0]), np.array([3.0, 4.0]), axes=1))
+    >>> float(tg.tensordot(np.array([1.0, 2.0]), np.array([3.0, 4.0]), axes=1))
     11.0
     """
     x, y = operand(a), operand(b)
@@ -57,7 +57,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
 def inner(a: Any, b: Any) -> Any:
     """Products summed over the last axis of both.
 
-    >>> float(inner(np.array([1.0, 2.0]), np.array([3.0, 4.0])))
+    >>> float(tg.inner(np.array([1.0, 2.0]), np.array([3.0, 4.0])))
     11.0
     """
     x, y = operand(a), operand(b)
@@ -69,7 +69,7 @@ def inner(a: Any, b: Any) -> Any:
 def vdot(a: Any, b: Any) -> Any:
     """The sum of the products of all numbers, whatever the shapes.
 
-    >>> float(vdot(np.ones((2, 2)), np.ones((4, 1))))
+    >>> float(tg.vdot(np.ones((2, 2)), np.ones((4, 1))))
     4.0
     """
     return matmul(ravel(operand(a)), ravel(operand(b)))
@@ -78,7 +78,7 @@ def vdot(a: Any, b: Any) -> Any:
 def kron(a: Any, b: Any) -> Any:
     """The second array times each number of the first: blocks.
 
-    >>> kron(np.array([1.0, 10.0]), np.array([1.0, 2.0])).tolist()
+    >>> tg.kron(np.array([1.0, 10.0]), np.array([1.0, 2.0])).tolist()
     [1.0, 2.0, 10.0, 20.0]
     """
     x, y = operand(a), operand(b)
@@ -96,7 +96,7 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Any:
 
     Raises GradError for what is no vector, and for a mode that is not full, same or valid.
 
-    >>> convolve(np.array([1.0, 2.0, 3.0]), np.array([1.0, 1.0])).tolist()
+    >>> tg.convolve(np.array([1.0, 2.0, 3.0]), np.array([1.0, 1.0])).tolist()
     [1.0, 3.0, 5.0, 3.0]
     """
     x, y = operand(a), operand(v)
@@ -110,7 +110,7 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Any:
 def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
     """Two vectors, the second slid along the first as it is.
 
-    >>> correlate(np.array([1.0, 2.0, 3.0]), np.array([1.0, 0.0])).tolist()
+    >>> tg.correlate(np.array([1.0, 2.0, 3.0]), np.array([1.0, 0.0])).tolist()
     [1.0, 2.0]
     """
     x, y = operand(a), operand(v)
@@ -142,7 +142,7 @@ def einsum(subscripts: str, *operands: Any) -> Any:
 
     Raises GradError for subscripts that do not fit.
 
-    >>> einsum("ij,j->i", np.ones((2, 3)), np.ones(3)).tolist()
+    >>> tg.einsum("ij,j->i", np.ones((2, 3)), np.ones(3)).tolist()
     [3.0, 3.0]
     """
     xs = [operand(x) for x in operands]

@@ -25,7 +25,7 @@ from tinygrad_edu.core.primitive import primitive
 def exp(x: Any) -> Any:
     """``eˣ``, its own derivative.
 
-    >>> exp(0.0)
+    >>> tg.exp(0.0)
     1.0
     """
     return np.exp(x)
@@ -40,7 +40,7 @@ def exp(x: Any) -> Any:
 def expm1(x: Any) -> Any:
     """``eˣ − 1``, exact near 0.
 
-    >>> expm1(0.0)
+    >>> tg.expm1(0.0)
     0.0
     """
     return np.expm1(x)
@@ -54,7 +54,7 @@ def expm1(x: Any) -> Any:
 def log(x: Any) -> Any:
     """The natural logarithm: ``dx = dz / x``.
 
-    >>> log(1.0)
+    >>> tg.log(1.0)
     0.0
     """
     return np.log(x)
@@ -69,7 +69,7 @@ def log(x: Any) -> Any:
 def log1p(x: Any) -> Any:
     """``log(1 + x)``, exact near 0.
 
-    >>> log1p(0.0)
+    >>> tg.log1p(0.0)
     0.0
     """
     return np.log1p(x)
@@ -84,7 +84,7 @@ def log1p(x: Any) -> Any:
 def log2(x: Any) -> Any:
     """The logarithm to base 2.
 
-    >>> log2(8.0)
+    >>> tg.log2(8.0)
     3.0
     """
     return np.log2(x)
@@ -99,7 +99,7 @@ def log2(x: Any) -> Any:
 def log10(x: Any) -> Any:
     """The logarithm to base 10.
 
-    >>> log10(100.0)
+    >>> tg.log10(100.0)
     2.0
     """
     return np.log10(x)
@@ -188,7 +188,7 @@ def power_term(c: Any, x: Any, y: Any, logs: int = 0) -> Any:
 def sqrt(x: Any) -> Any:
     """The square root: ``dx = dz / (2 √x)``, infinite at 0.
 
-    >>> sqrt(9.0)
+    >>> tg.sqrt(9.0)
     3.0
     """
     return np.sqrt(x)
@@ -202,7 +202,7 @@ def sqrt(x: Any) -> Any:
 def sign(x: Any) -> Any:
     """−1, 0 or 1; its derivative is zero everywhere.
 
-    >>> sign(-3.0)
+    >>> tg.sign(-3.0)
     -1.0
     """
     return np.sign(x)
@@ -216,7 +216,7 @@ def sign(x: Any) -> Any:
 def absolute(x: Any) -> Any:
     """``|x|``; its derivative at 0 is taken as 0.
 
-    >>> absolute(-3.0)
+    >>> tg.absolute(-3.0)
     3.0
     """
     return np.abs(x)
@@ -230,7 +230,7 @@ def absolute(x: Any) -> Any:
 def sin(x: Any) -> Any:
     """The sine of an angle in radians.
 
-    >>> sin(0.0)
+    >>> tg.sin(0.0)
     0.0
     """
     return np.sin(x)
@@ -244,7 +244,7 @@ def sin(x: Any) -> Any:
 def cos(x: Any) -> Any:
     """The cosine of an angle in radians.
 
-    >>> cos(0.0)
+    >>> tg.cos(0.0)
     1.0
     """
     return np.cos(x)
@@ -258,7 +258,7 @@ def cos(x: Any) -> Any:
 def tan(x: Any) -> Any:
     """The tangent of an angle in radians.
 
-    >>> tan(0.0)
+    >>> tg.tan(0.0)
     0.0
     """
     return np.tan(x)
@@ -272,7 +272,7 @@ def tan(x: Any) -> Any:
 def arctan(x: Any) -> Any:
     """The angle, in radians, whose tangent is x.
 
-    >>> arctan(0.0)
+    >>> tg.arctan(0.0)
     0.0
     """
     return np.arctan(x)
@@ -286,7 +286,7 @@ def arctan(x: Any) -> Any:
 def sinh(x: Any) -> Any:
     """The hyperbolic sine.
 
-    >>> sinh(0.0)
+    >>> tg.sinh(0.0)
     0.0
     """
     return np.sinh(x)
@@ -300,7 +300,7 @@ def sinh(x: Any) -> Any:
 def cosh(x: Any) -> Any:
     """The hyperbolic cosine.
 
-    >>> cosh(0.0)
+    >>> tg.cosh(0.0)
     1.0
     """
     return np.cosh(x)
@@ -364,7 +364,7 @@ def _d_tanh(dz: Any, z: Any, x: Any) -> Any:
 def tanh(x: Any) -> Any:
     """``(eˣ − e⁻ˣ)/(eˣ + e⁻ˣ)``, with derivative ``1 − z²`` (lecture, S2).
 
-    >>> tanh(0.0)
+    >>> tg.tanh(0.0)
     0.0
     """
     return np.tanh(x)
@@ -385,7 +385,7 @@ def _sigmoid_of_float(x: float) -> float:
 def sigmoid(x: Any) -> Any:
     """``1 / (1 + e⁻ˣ)``, with derivative ``z(1 − z)`` (lecture, S2); exact and silent at ±1000.
 
-    >>> sigmoid(0.0)
+    >>> tg.sigmoid(0.0)
     0.5
     """
     with np.errstate(over="ignore"):  # e⁻ˣ = inf is right here: 1 / inf = 0
@@ -404,7 +404,7 @@ def sigmoid(x: Any) -> Any:
 def softplus(x: Any) -> Any:
     """``log(1 + eˣ)``, the integral of the sigmoid; exact and silent at ±1000.
 
-    >>> softplus(0.0) == math.log(2.0)
+    >>> tg.softplus(0.0) == tg.log(2.0)
     True
     """
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
@@ -431,7 +431,7 @@ def relu(x: Any, at_zero: float = 1) -> Any:
     The derivative is 1 for x > 0 and 0 for x < 0. At exactly 0 it is `at_zero`: 1 in the lecture
     and here, 0 in PyTorch and JAX.
 
-    >>> relu(-2.0), relu(3.0)
+    >>> tg.relu(-2.0), tg.relu(3.0)
     (0.0, 3.0)
     """
     return np.maximum(x, 0)
@@ -451,7 +451,7 @@ def leaky_relu(x: Any, slope: float = 0.01, at_zero: float = 1) -> Any:
     The derivative is 1 for x > 0 and `slope` for x < 0. At exactly 0 it is 1 with ``at_zero=1``,
     the lecture's choice, and `slope` with ``at_zero=0``, PyTorch's.
 
-    >>> leaky_relu(-2.0), leaky_relu(3.0)
+    >>> tg.leaky_relu(-2.0), tg.leaky_relu(3.0)
     (-0.02, 3.0)
     """
     return np.where(np.asarray(x) >= 0, x, slope * x) if type(x) is not float else (
@@ -467,7 +467,7 @@ def leaky_relu(x: Any, slope: float = 0.01, at_zero: float = 1) -> Any:
 def clip(x: Any, min: Any = None, max: Any = None) -> Any:
     """``x`` limited to ``[min, max]``; the gradient passes inside and on the limits, not outside.
 
-    >>> clip(7.0, 0.0, 5.0)
+    >>> tg.clip(7.0, 0.0, 5.0)
     5.0
     """
     if min is None and max is None:
@@ -500,7 +500,7 @@ def _inside(x: Any, low: Any, high: Any) -> Any:
 def xlogy(x: Any, y: Any) -> Any:
     """``x log y``, where ``0 · log 0 = 0``; nan where y is.
 
-    >>> xlogy(0.0, 0.0)
+    >>> tg.xlogy(0.0, 0.0)
     0.0
     """
     safe = np.where((np.asarray(x) == 0) & ~np.isnan(y), 1, y)

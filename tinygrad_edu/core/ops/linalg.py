@@ -54,7 +54,7 @@ def matmul(x: Any, y: Any) -> Any:
     ``dx = dz @ yᵀ`` and ``dy = xᵀ @ dz``: with Z = W A (4, m) = (4, 3) (3, m), ``dW = dZ Aᵀ`` is
     (4, m) (m, 3) → (4, 3).
 
-    >>> float(matmul(np.array([1.0, 2.0]), np.array([3.0, 4.0])))
+    >>> float(tg.matmul(np.array([1.0, 2.0]), np.array([3.0, 4.0])))
     11.0
     """
     if type(x) is ndarray is type(y) and x.ndim == 2 == y.ndim:
@@ -65,7 +65,7 @@ def matmul(x: Any, y: Any) -> Any:
 def dot(x: Any, y: Any) -> Any:
     """``np.dot``: a product of numbers, vectors and matrices; for higher ranks use `matmul`.
 
-    >>> float(dot(np.array([1.0, 2.0]), np.array([3.0, 4.0])))
+    >>> float(tg.dot(np.array([1.0, 2.0]), np.array([3.0, 4.0])))
     11.0
     """
     if shape(x) == () or shape(y) == ():
@@ -81,7 +81,7 @@ def dot(x: Any, y: Any) -> Any:
 def outer(x: Any, y: Any) -> Any:
     """All products ``x_i y_j`` of two vectors.
 
-    >>> outer(np.array([1.0, 2.0]), np.array([3.0, 4.0])).tolist()
+    >>> tg.outer(np.array([1.0, 2.0]), np.array([3.0, 4.0])).tolist()
     [[3.0, 4.0], [6.0, 8.0]]
     """
     return expand_dims(ravel(x), 1) * expand_dims(ravel(y), 0)

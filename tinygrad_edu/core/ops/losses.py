@@ -321,7 +321,7 @@ def binary_cross_entropy(a: Any, y: Any, from_logits: bool = False, axis: int = 
     Raises GradError where the shapes differ, and where targets, or without `from_logits`
     predictions, are not from 0 to 1. Warns of a sigmoid's result given as logits.
 
-    >>> binary_cross_entropy(np.array([1.0, 0.0]), np.array([1.0, 0.0])).tolist()
+    >>> tg.binary_cross_entropy(np.array([1.0, 0.0]), np.array([1.0, 0.0])).tolist()
     [0.0, 0.0]
     """
     y = _same_shape("binary_cross_entropy", a, y)
@@ -349,7 +349,7 @@ def one_hot(labels: Any, classes: int, axis: int = 0) -> Any:
 
     Raises GradError for a label outside ``0 … classes − 1``.
 
-    >>> one_hot(np.array([0, 2]), 3).tolist()
+    >>> tg.one_hot(np.array([0, 2]), 3).tolist()
     [[1.0, 0.0], [0.0, 0.0], [0.0, 1.0]]
     """
     labels, classes = asarray(labels), operator.index(classes)
@@ -372,7 +372,7 @@ def cross_entropy(z: Any, labels: Any, axis: int = 0) -> Any:
     Raises GradError for labels of another shape, outside the classes, or, one-hot, not from 0 to 1.
     Warns of a softmax's result given as logits.
 
-    >>> cross_entropy(np.zeros((1, 2)), np.array([0, 0])).tolist()
+    >>> tg.cross_entropy(np.zeros((1, 2)), np.array([0, 0])).tolist()
     [0.0, 0.0]
     """
     size = shape(z)
@@ -406,7 +406,7 @@ def mean_squared_error(a: Any, y: Any, axis: int = 0) -> Any:
 
     Raises GradError where the shapes differ.
 
-    >>> mean_squared_error(np.array([3.0]), np.array([1.0])).tolist()
+    >>> tg.mean_squared_error(np.array([3.0]), np.array([1.0])).tolist()
     [4.0]
     """
     y = _same_shape("mean_squared_error", a, y)

@@ -38,7 +38,7 @@ def inv(x: Any) -> Any:
 
     Raises GradError for a matrix that has none.
 
-    >>> inv(np.array([[2.0, 0.0], [0.0, 4.0]])).tolist()
+    >>> tg.inv(np.array([[2.0, 0.0], [0.0, 4.0]])).tolist()
     [[0.5, 0.0], [0.0, 0.25]]
     """
     return np.linalg.inv(x)
@@ -52,7 +52,7 @@ def inv(x: Any) -> Any:
 def det(x: Any) -> Any:
     """The determinant: ``dx = dz · z · x⁻ᵀ``, of a matrix that has an inverse.
 
-    >>> round(det(np.array([[4.0, 5.0], [0.0, 2.0]])), 9)
+    >>> round(tg.det(np.array([[4.0, 5.0], [0.0, 2.0]])), 9)
     8.0
     """
     return np.linalg.det(x)
@@ -61,7 +61,7 @@ def det(x: Any) -> Any:
 def solve(a: Any, b: Any) -> Any:
     """The x of ``a x = b``: ``a⁻¹ b``, for a vector b or a matrix.
 
-    >>> solve(np.array([[2.0, 0.0], [0.0, 4.0]]), np.array([2.0, 2.0])).tolist()
+    >>> tg.solve(np.array([[2.0, 0.0], [0.0, 4.0]]), np.array([2.0, 2.0])).tolist()
     [1.0, 0.5]
     """
     return matmul(inv(operand(a)), operand(b))
@@ -70,7 +70,7 @@ def solve(a: Any, b: Any) -> Any:
 def matrix_power(a: Any, n: int) -> Any:
     """``a @ a @ …``, n factors; of the inverse where n is negative.
 
-    >>> matrix_power(np.array([[2.0, 0.0], [0.0, 3.0]]), 2).tolist()
+    >>> tg.matrix_power(np.array([[2.0, 0.0], [0.0, 3.0]]), 2).tolist()
     [[4.0, 0.0], [0.0, 9.0]]
     """
     x, times = operand(a), operator.index(n)
@@ -92,7 +92,7 @@ def matrix_power(a: Any, n: int) -> Any:
 def multi_dot(arrays: Sequence[Any]) -> Any:
     """The product of several matrices, the longest axes summed over first.
 
-    >>> float(multi_dot([np.ones((1, 2)), np.ones((2, 3)), np.ones((3, 1))])[0, 0])
+    >>> float(tg.multi_dot([np.ones((1, 2)), np.ones((2, 3)), np.ones((3, 1))])[0, 0])
     6.0
     """
     xs = [operand(x) for x in arrays]

@@ -131,7 +131,7 @@ def sort(x: Any, axis: Any = -1) -> Any:
 
     Each gradient goes back to where its number came from; of equal ones the first comes first.
 
-    >>> sort(np.array([5.0, 2.0, 9.0])).tolist()
+    >>> tg.sort(np.array([5.0, 2.0, 9.0])).tolist()
     [2.0, 5.0, 9.0]
     """
     return np.sort(x, axis=axis)
@@ -167,7 +167,7 @@ def _middles(x: Any, axis: Any) -> Any:
 def median(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The number in the middle, or the mean of the two there: these alone get the gradient.
 
-    >>> median(np.array([5.0, 2.0, 9.0]))
+    >>> tg.median(np.array([5.0, 2.0, 9.0]))
     5.0
     """
     x = np.asarray(x)
@@ -180,7 +180,7 @@ def median(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 def ptp(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The largest number less the smallest ("peak to peak").
 
-    >>> ptp(np.array([5.0, 2.0, 9.0]))
+    >>> tg.ptp(np.array([5.0, 2.0, 9.0]))
     7.0
     """
     a = operand(a)
@@ -193,7 +193,7 @@ def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
 
     Raises GradError for a negative n.
 
-    >>> diff(np.array([1.0, 4.0, 9.0])).tolist()
+    >>> tg.diff(np.array([1.0, 4.0, 9.0])).tolist()
     [3.0, 5.0]
     """
     x = operand(a)
@@ -212,7 +212,7 @@ def cumprod(a: Any, axis: Any = None) -> Any:
     By doubling: after k rounds each number is the product of the 2ᵏ up to its place. There is no
     division, so that zeros have right gradients of every order.
 
-    >>> cumprod(np.array([2.0, 3.0, 4.0])).tolist()
+    >>> tg.cumprod(np.array([2.0, 3.0, 4.0])).tolist()
     [2.0, 6.0, 24.0]
     """
     x = operand(a)
@@ -230,7 +230,7 @@ def cumprod(a: Any, axis: Any = None) -> Any:
 def take(a: Any, indices: Any, axis: Any = None) -> Any:
     """The entries at whole-number places along `axis`; without one, of all numbers in a row.
 
-    >>> take(np.array([5.0, 2.0, 9.0]), [2, 0, 2]).tolist()
+    >>> tg.take(np.array([5.0, 2.0, 9.0]), [2, 0, 2]).tolist()
     [9.0, 5.0, 9.0]
     """
     x = operand(a)
@@ -255,7 +255,8 @@ def whole_numbers(name: str, indices: Any) -> Any:
 def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
     """Along `axis` the entries at places of their own for each row, as `np.argsort` gives them.
 
-    >>> take_along_axis(np.array([[5.0, 2.0], [7.0, 9.0]]), np.array([[1], [0]]), axis=1).tolist()
+    >>> x = np.array([[5.0, 2.0], [7.0, 9.0]])
+    >>> tg.take_along_axis(x, np.array([[1], [0]]), axis=1).tolist()
     [[2.0], [7.0]]
     """
     x = operand(arr)
@@ -280,7 +281,7 @@ def average(a: Any, axis: Any = None, weights: Any = None, keepdims: bool = Fals
 
     Raises GradError for weights of another shape.
 
-    >>> average(np.array([1.0, 4.0]), weights=[2, 1])
+    >>> tg.average(np.array([1.0, 4.0]), weights=[2, 1])
     2.0
     """
     x = operand(a)
@@ -302,7 +303,7 @@ def average(a: Any, axis: Any = None, weights: Any = None, keepdims: bool = Fals
 def nansum(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The sum of those that are numbers; what is not gets no gradient.
 
-    >>> nansum(np.array([1.0, np.nan, 3.0]))
+    >>> tg.nansum(np.array([1.0, np.nan, 3.0]))
     4.0
     """
     x = operand(a)
@@ -313,7 +314,7 @@ def nansum(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
 def nanmean(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The mean of those that are numbers; what is not gets no gradient.
 
-    >>> nanmean(np.array([1.0, np.nan, 3.0]))
+    >>> tg.nanmean(np.array([1.0, np.nan, 3.0]))
     2.0
     """
     x = operand(a)

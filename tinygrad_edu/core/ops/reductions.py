@@ -58,7 +58,7 @@ def count(x: Any, axis: Any) -> int:
 def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The sum over all axes, or those in `axis`: every number summed gets the gradient of the sum.
 
-    >>> sum(np.ones((2, 3)), axis=1).tolist()
+    >>> tg.sum(np.ones((2, 3)), axis=1).tolist()
     [3.0, 3.0]
     """
     return add_up(x, axis, None, None, keepdims)
@@ -77,7 +77,7 @@ def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The sum divided by how many numbers were summed; nan for none.
 
-    >>> mean(np.array([1.0, 2.0, 6.0]))
+    >>> tg.mean(np.array([1.0, 2.0, 6.0]))
     3.0
     """
     return add_up(x, axis, None, None, keepdims) / count(x, axis)
@@ -99,7 +99,7 @@ def _ties(dz: Any, z: Any, x: Any, *, axis: Any = None, keepdims: bool = False) 
 def max(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The largest number; ties share the gradient evenly.
 
-    >>> max(np.array([2.0, 5.0, 5.0]))
+    >>> tg.max(np.array([2.0, 5.0, 5.0]))
     5.0
     """
     return np.max(x, axis=axis, keepdims=keepdims)
@@ -112,7 +112,7 @@ def max(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 def min(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The smallest number; ties share the gradient evenly.
 
-    >>> min(np.array([2.0, 5.0, 5.0]))
+    >>> tg.min(np.array([2.0, 5.0, 5.0]))
     2.0
     """
     return np.min(x, axis=axis, keepdims=keepdims)
@@ -192,7 +192,7 @@ def _d_prod(dz: Any, z: Any, x: Any, *, axis: Any = None, keepdims: bool = False
 def prod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The product; the gradient of each factor is the product of the others, zeros included.
 
-    >>> prod(np.array([2.0, 3.0, 4.0]))
+    >>> tg.prod(np.array([2.0, 3.0, 4.0]))
     24.0
     """
     return np.prod(x, axis=axis, keepdims=keepdims)
@@ -234,7 +234,7 @@ def centred(x: Any, axis: Any = None) -> Any:
 def var(x: Any, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Any:
     """The mean squared distance from the mean; divided by n − ddof, n of them.
 
-    >>> var(np.array([1.0, 3.0]))
+    >>> tg.var(np.array([1.0, 3.0]))
     1.0
     """
     squares = np.square(centred.forward(x, axis=axis))
@@ -260,7 +260,7 @@ def std(x: Any, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Any:
     Its derivatives, of every order, are taken as 0 where all numbers are equal. (They are not those
     of its square there: differentiate `var`.)
 
-    >>> std(np.array([1.0, 3.0]))
+    >>> tg.std(np.array([1.0, 3.0]))
     1.0
     """
     length = np.asarray(norm.forward(centred.forward(x, axis=axis), axis=axis, keepdims=keepdims))
@@ -285,7 +285,7 @@ def norm(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     Its derivative ``x / ‖x‖``, and those of higher order, are taken as 0 where x is all zeros.
     (They are not those of its square there: differentiate ``Σx²``.)
 
-    >>> norm(np.array([3.0, 4.0]))
+    >>> tg.norm(np.array([3.0, 4.0]))
     5.0
     """
     with np.errstate(over="ignore"):
@@ -315,7 +315,7 @@ def norm(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """``log Σ eˣ``, exact and silent at ±1000; its gradient is the softmax.
 
-    >>> logsumexp(np.zeros(1))
+    >>> tg.logsumexp(np.zeros(1))
     0.0
     """
     top, _, _, others = exponentials(x, axis)
@@ -367,7 +367,7 @@ def softmax(x: Any, axis: Any = None) -> Any:
 
     Raises GradError for two or more axes without ``axis=``.
 
-    >>> softmax(np.zeros(4)).tolist()
+    >>> tg.softmax(np.zeros(4)).tolist()
     [0.25, 0.25, 0.25, 0.25]
     """
     _, _, e, others = exponentials(x, _said(x, axis))
@@ -422,7 +422,7 @@ def log_softmax(x: Any, axis: Any = None) -> Any:
 
     Raises GradError for two or more axes without ``axis=``.
 
-    >>> log_softmax(np.zeros(1)).tolist()
+    >>> tg.log_softmax(np.zeros(1)).tolist()
     [0.0]
     """
     _, shifted, _, others = exponentials(x, _said(x, axis))
@@ -438,7 +438,7 @@ def log_softmax(x: Any, axis: Any = None) -> Any:
 def cumsum(x: Any, axis: Any = None) -> Any:
     """Running totals along `axis`: an early number reaches every later total.
 
-    >>> cumsum(np.ones(3)).tolist()
+    >>> tg.cumsum(np.ones(3)).tolist()
     [1.0, 2.0, 3.0]
     """
     return np.cumsum(x, axis=axis)

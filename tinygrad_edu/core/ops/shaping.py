@@ -35,7 +35,7 @@ def _reshaped(old: Shape, *, shape: Any) -> Shape:
 def reshape(x: Any, shape: Any) -> Any:
     """The same numbers in another shape; one entry of it may be −1.
 
-    >>> reshape(np.arange(6.0), (2, 3)).shape
+    >>> tg.reshape(np.arange(6.0), (2, 3)).shape
     (2, 3)
     """
     return np.reshape(x, shape)
@@ -62,7 +62,7 @@ def _inverse(axes: Any) -> Any:
 def transpose(x: Any, axes: Any = None) -> Any:
     """Axes reversed, or in the order of `axes`.
 
-    >>> transpose(np.zeros((2, 3))).shape
+    >>> tg.transpose(np.zeros((2, 3))).shape
     (3, 2)
     """
     return np.transpose(x, axes)
@@ -79,7 +79,7 @@ def axis_number(name: str, axis: Any, ndim: int) -> int:
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     """``x`` with two of its axes exchanged.
 
-    >>> swapaxes(np.zeros((2, 3, 4)), 0, 2).shape
+    >>> tg.swapaxes(np.zeros((2, 3, 4)), 0, 2).shape
     (4, 3, 2)
     """
     n = len(shape(x))
@@ -94,7 +94,7 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Any:
 
     Raises GradError where there are not as many places as axes.
 
-    >>> moveaxis(np.zeros((2, 3, 4)), 0, 2).shape
+    >>> tg.moveaxis(np.zeros((2, 3, 4)), 0, 2).shape
     (3, 4, 2)
     """
     n = len(shape(x))
@@ -114,7 +114,7 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Any:
 def expand_dims(x: Any, axis: int) -> Any:
     """``x`` with an axis of length 1 put in at `axis`.
 
-    >>> expand_dims(np.zeros(3), 0).shape
+    >>> tg.expand_dims(np.zeros(3), 0).shape
     (1, 3)
     """
     old = shape(x)
@@ -126,7 +126,7 @@ def expand_dims(x: Any, axis: int) -> Any:
 def squeeze(x: Any, axis: Any = None) -> Any:
     """``x`` without its axes of length 1, or without those named in `axis`.
 
-    >>> squeeze(np.zeros((1, 3, 1))).shape
+    >>> tg.squeeze(np.zeros((1, 3, 1))).shape
     (3,)
     """
     old = shape(x)
@@ -142,7 +142,7 @@ def squeeze(x: Any, axis: Any = None) -> Any:
 def ravel(x: Any) -> Any:
     """All numbers of ``x`` in one row.
 
-    >>> ravel(np.zeros((2, 3))).shape
+    >>> tg.ravel(np.zeros((2, 3))).shape
     (6,)
     """
     return reshape(x, shape=(math.prod(shape(x)),))
@@ -157,7 +157,7 @@ def ravel(x: Any) -> Any:
 def broadcast_to(x: Any, shape: Any) -> Any:
     """``x`` repeated to a larger shape, as NumPy broadcasts.
 
-    >>> broadcast_to(2.0, (2, 3)).shape
+    >>> tg.broadcast_to(2.0, (2, 3)).shape
     (2, 3)
     """
     x = np.asarray(x)
@@ -283,7 +283,7 @@ def joined(*xs: Any, axis: Any = 0) -> Any:
 def concatenate(xs: Any, axis: int | None = 0) -> Any:
     """A list of arrays or Values joined along an existing axis.
 
-    >>> concatenate([np.zeros((2, 3)), np.zeros((1, 3))]).shape
+    >>> tg.concatenate([np.zeros((2, 3)), np.zeros((1, 3))]).shape
     (3, 3)
     """
     axis = axis if axis is None else operator.index(axis)
@@ -295,7 +295,7 @@ def concatenate(xs: Any, axis: int | None = 0) -> Any:
 def stack(xs: Any, axis: int = 0) -> Any:
     """A list of arrays or Values of one shape joined along a new axis.
 
-    >>> stack([np.zeros(3), np.zeros(3)]).shape
+    >>> tg.stack([np.zeros(3), np.zeros(3)]).shape
     (2, 3)
     """
     parts = _listed("stack", xs)
@@ -307,7 +307,7 @@ def stack(xs: Any, axis: int = 0) -> Any:
 def vstack(xs: Any) -> Any:
     """Rows under one another.
 
-    >>> vstack([np.zeros(3), np.zeros((2, 3))]).shape
+    >>> tg.vstack([np.zeros(3), np.zeros((2, 3))]).shape
     (3, 3)
     """
     given = _listed("vstack", xs)
@@ -318,7 +318,7 @@ def vstack(xs: Any) -> Any:
 def hstack(xs: Any) -> Any:
     """Columns beside one another; vectors end to end.
 
-    >>> hstack([np.zeros((3, 1)), np.zeros((3, 2))]).shape
+    >>> tg.hstack([np.zeros((3, 1)), np.zeros((3, 2))]).shape
     (3, 3)
     """
     given = _listed("hstack", xs)
