@@ -29,7 +29,8 @@ from tinygrad_edu.diagnosis.evidence import Case
 from tinygrad_edu.diagnosis.lab import Lab
 from tinygrad_edu.diagnosis.roles import Roles
 from tinygrad_edu.sheets.account import DIAGNOSING, LARGEST_SEARCHED, Account
-from tinygrad_edu.sheets.sheet import Sheet, Statement
+from tinygrad_edu.sheets.lines import Statement
+from tinygrad_edu.sheets.sheet import Sheet
 from tinygrad_edu.sheets.syntax import Expr, Reader, names_in
 
 

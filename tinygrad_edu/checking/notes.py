@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.checking.points import Point
-from tinygrad_edu.sheets.sheet import Claim, Key
-from tinygrad_edu.sheets.syntax import Evaluator, nodes, show
+from tinygrad_edu.sheets.evaluate import Evaluator
+from tinygrad_edu.sheets.lines import Claim, Key
+from tinygrad_edu.sheets.syntax import nodes, show
 
 #: A number larger than this share of the terms it was added up from is known to some digits.
 KNOWN = 1e-6

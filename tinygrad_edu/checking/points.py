@@ -15,8 +15,9 @@ from tinygrad_edu.core.ops import arithmetic, elementwise
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.sheets.account import JUDGING, Account, entries_of
-from tinygrad_edu.sheets.sheet import Graph, Key, Sheet
-from tinygrad_edu.sheets.syntax import Evaluator, Uncomputable
+from tinygrad_edu.sheets.evaluate import Evaluator, Uncomputable
+from tinygrad_edu.sheets.lines import Key
+from tinygrad_edu.sheets.sheet import Graph, Sheet
 
 #: How many fresh sets of numbers confirm a verdict, and how many are tried to find good ones.
 FRESH = 3

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.sheets.claims import claimed, doubt, look_alikes
-from tinygrad_edu.sheets.sheet import Sheet, Statement
+from tinygrad_edu.sheets.lines import Statement
+from tinygrad_edu.sheets.sheet import Sheet
 
 CLAIMS_NOTHING = "nothing is claimed here, so nothing is shown: a claim is a line such as dW1 = …"
 

@@ -20,9 +20,11 @@ from tinygrad_edu.checking.truth import KINKED, TOLERANCE, gradient_of
 from tinygrad_edu.core.sweep import reachable, sweep
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.sheets.account import Account
-from tinygrad_edu.sheets.sheet import Graph, Key, Statement
-from tinygrad_edu.sheets.syntax import Evaluator, Expr
-from tinygrad_edu.sheets.vocabulary import apply
+from tinygrad_edu.sheets.applying import apply
+from tinygrad_edu.sheets.evaluate import Evaluator
+from tinygrad_edu.sheets.lines import Key, Statement
+from tinygrad_edu.sheets.sheet import Graph
+from tinygrad_edu.sheets.syntax import Expr
 
 #: How large a rounding is made: far above the true one, far below any number that matters.
 DELTA = 1e-9

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tinygrad_edu.checking.rows import Row
-from tinygrad_edu.sheets.sheet import Claim, Key, Sheet, Statement
+from tinygrad_edu.sheets.lines import Claim, Key, Statement
+from tinygrad_edu.sheets.sheet import Sheet
 from tinygrad_edu.sheets.syntax import Expr, names_in
 
 

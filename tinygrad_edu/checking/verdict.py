@@ -22,11 +22,10 @@ from tinygrad_edu.checking.truth import (
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.sheets.account import JUDGING, Account, entries_of
-from tinygrad_edu.sheets.sheet import Claim, Key, Sheet, Statement
-from tinygrad_edu.sheets.syntax import (
-    Evaluator,
-    names_in,
-)
+from tinygrad_edu.sheets.evaluate import Evaluator
+from tinygrad_edu.sheets.lines import Claim, Key, Statement
+from tinygrad_edu.sheets.sheet import Sheet
+from tinygrad_edu.sheets.syntax import names_in
 
 #: What it costs to compare numbers with the truth, besides their number.
 _COMPARED = 80_000

@@ -22,7 +22,7 @@ from tinygrad_edu.diagnosis.natural import cost_of, distance, tokens
 from tinygrad_edu.diagnosis.parts import product, spine
 from tinygrad_edu.diagnosis.simplifying import simplified
 from tinygrad_edu.diagnosis.words import LONGEST_SEARCHED, Words, unique
-from tinygrad_edu.sheets.sheet import Statement
+from tinygrad_edu.sheets.lines import Statement
 from tinygrad_edu.sheets.syntax import Expr, nodes, show
 
 #: Formulas tried per line: single edits, and pairs where no single edit does it.

@@ -23,7 +23,7 @@ from tinygrad_edu.diagnosis.registry import named
 from tinygrad_edu.diagnosis.roles import Roles
 from tinygrad_edu.diagnosis.words import LONGEST_SEARCHED, Words, visible_keys
 from tinygrad_edu.sheets.account import DIAGNOSING, LARGEST_SEARCHED, Account, TooMuch
-from tinygrad_edu.sheets.sheet import Key, Statement
+from tinygrad_edu.sheets.lines import Key, Statement
 from tinygrad_edu.sheets.syntax import Expr, assigns, names_in, nodes, show
 
 #: What is said of a wrong line when nothing more may be sought.

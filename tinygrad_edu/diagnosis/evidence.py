@@ -24,8 +24,9 @@ from tinygrad_edu.diagnosis.lab import Lab, size
 from tinygrad_edu.diagnosis.links import ELEMENTWISE
 from tinygrad_edu.diagnosis.parts import near, product, spine, summands
 from tinygrad_edu.diagnosis.roles import Roles
-from tinygrad_edu.sheets.sheet import Key, Statement
-from tinygrad_edu.sheets.syntax import Evaluator, Expr, Uncomputable, names_in, nodes
+from tinygrad_edu.sheets.evaluate import Evaluator, Uncomputable
+from tinygrad_edu.sheets.lines import Key, Statement
+from tinygrad_edu.sheets.syntax import Expr, names_in, nodes
 
 #: One array, or None where a formula has none, for each point.
 Numbers = list[Any]

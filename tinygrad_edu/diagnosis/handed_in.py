@@ -32,8 +32,10 @@ from tinygrad_edu.diagnosis.registry import named
 from tinygrad_edu.diagnosis.roles import Roles
 from tinygrad_edu.diagnosis.words import Words, visible_keys
 from tinygrad_edu.sheets.account import DIAGNOSING, JUDGING, LARGEST_SEARCHED, Account
-from tinygrad_edu.sheets.sheet import Sheet, Statement
-from tinygrad_edu.sheets.syntax import Evaluator, Expr, show
+from tinygrad_edu.sheets.evaluate import Evaluator
+from tinygrad_edu.sheets.lines import Statement
+from tinygrad_edu.sheets.sheet import Sheet
+from tinygrad_edu.sheets.syntax import Expr, show
 from tinygrad_edu.sheets.syntax import nodes as nodes_of
 
 #: In the rules of so many gradients that nobody handed in a mistake is sought.

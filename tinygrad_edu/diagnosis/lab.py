@@ -21,8 +21,9 @@ from tinygrad_edu.checking.verdict import Judged
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.diagnosis.links import Link, Links
 from tinygrad_edu.sheets.account import Account
-from tinygrad_edu.sheets.sheet import Key, Statement
-from tinygrad_edu.sheets.syntax import Evaluator, Expr, nodes, parts
+from tinygrad_edu.sheets.evaluate import Evaluator
+from tinygrad_edu.sheets.lines import Key, Statement
+from tinygrad_edu.sheets.syntax import Expr, nodes, parts
 
 #: What it costs to compare two small arrays.
 _COMPARED = 15_000

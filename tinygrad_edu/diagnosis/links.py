@@ -12,8 +12,9 @@ from tinygrad_edu.checking.truth import equal
 from tinygrad_edu.core.ops import arithmetic, elementwise
 from tinygrad_edu.core.sweep import reachable, sweep
 from tinygrad_edu.core.value import Value
-from tinygrad_edu.sheets.sheet import Key
-from tinygrad_edu.sheets.syntax import Evaluator, Expr, Uncomputable, names_in, nodes, show
+from tinygrad_edu.sheets.evaluate import Evaluator, Uncomputable
+from tinygrad_edu.sheets.lines import Key
+from tinygrad_edu.sheets.syntax import Expr, names_in, nodes, show
 
 if TYPE_CHECKING:
     from tinygrad_edu.diagnosis.lab import Lab

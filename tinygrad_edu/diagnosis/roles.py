@@ -20,7 +20,7 @@ from tinygrad_edu.diagnosis.links import Link
 from tinygrad_edu.diagnosis.parts import (
     near,
 )
-from tinygrad_edu.sheets.sheet import Key
+from tinygrad_edu.sheets.lines import Key
 from tinygrad_edu.sheets.syntax import Expr, names_in, nodes, show
 
 

@@ -21,7 +21,7 @@ from tinygrad_edu.core.sweep import reachable, sweep
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.diagnosis.lab import Lab
 from tinygrad_edu.sheets import vocabulary
-from tinygrad_edu.sheets.sheet import Key
+from tinygrad_edu.sheets.lines import Key
 from tinygrad_edu.sheets.syntax import DEEPEST, Expr
 
 _INFIX = {

@@ -9,7 +9,7 @@ import numpy as np
 from tinygrad_edu.checking.truth import is_scalar
 from tinygrad_edu.diagnosis.lab import Lab
 from tinygrad_edu.diagnosis.parts import subproducts, summands
-from tinygrad_edu.sheets.sheet import Key, Statement
+from tinygrad_edu.sheets.lines import Key, Statement
 from tinygrad_edu.sheets.syntax import Expr, names_in, nodes, parts
 
 #: A longer line is not searched: each trial costs as much as it is long.

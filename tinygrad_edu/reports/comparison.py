@@ -37,8 +37,9 @@ from tinygrad_edu.core.value import Value, numbers
 from tinygrad_edu.diagnosis.graphs import diagnosed
 from tinygrad_edu.sheets.account import TooMuch
 from tinygrad_edu.sheets.claims import claimed
+from tinygrad_edu.sheets.evaluate import Evaluator
 from tinygrad_edu.sheets.paper import advice, one_formula
-from tinygrad_edu.sheets.syntax import Evaluator, Formulas, Reader, names_in
+from tinygrad_edu.sheets.syntax import Formulas, Reader, names_in
 from tinygrad_edu.sheets.vocabulary import suggestion
 
 #: How many entries of one quantity the central difference is computed for: all, up to this many.

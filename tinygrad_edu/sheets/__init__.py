@@ -1,8 +1,8 @@
 """The language of derivations on paper: read from Python's grammar, interpreted, never run.
 
 In reading order: `syntax` (formulas as trees), `vocabulary` (what a formula may say), `account`
-(how much work it may ask for), `evaluate` (formulas computed), `paper` (what paper writes and
-Python does not), `claims` (which names are gradients), `sheet`.
+(how much work it may ask for), `applying` and `evaluate` (formulas computed), `paper` (what paper
+writes and Python does not), `claims` (which names are gradients), `lines`, `parsing`, `sheet`.
 """
 
 from tinygrad_edu.sheets.sheet import Sheet, load_sheet

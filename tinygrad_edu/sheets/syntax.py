@@ -1,4 +1,4 @@
-"""Formulas as a sheet writes them: read from Python's grammar, computed by a table, printed back.
+"""Formulas as a sheet writes them: read from Python's grammar, and printed back.
 
 A formula is a tree of `Expr` nodes. Equal formulas of one `Formulas` are one object, so a value
 computed for a node serves every formula that contains it. Nothing is ever handed to `eval`: a node
@@ -11,18 +11,12 @@ import ast
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from tinygrad_edu.core.plain import printable
 from tinygrad_edu.core.primitive import GradError
-from tinygrad_edu.core.value import Value
 from tinygrad_edu.sheets import vocabulary
-from tinygrad_edu.sheets.account import OBJECT, READING, Account, entries_of
 
 #: Deeper than anybody writes by hand; far from Python's own limit.
 DEEPEST = 150
-#: Numbers that one evaluator remembers the results of formulas in: 16 MB.
-MOST_REMEMBERED = 2_000_000
 
 BINARY: dict[type[ast.operator], str] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.Pow: "**",
@@ -56,14 +50,6 @@ class SheetError(GradError):
     def __str__(self) -> str:
         where = f"line {self.line}, column {self.column}: " if self.line else ""
         return printable(f"{self.sheet + ': ' if self.sheet else ''}{where}{self.message}")
-
-
-class Uncomputable(Exception):
-    """A formula has no value: shapes, an unknown name, a limit; `expr` says where."""
-
-    def __init__(self, message: str, expr: Expr) -> None:
-        super().__init__(message)
-        self.expr = expr
 
 
 class Expr:
@@ -200,6 +186,18 @@ def names_in(e: Expr) -> set[tuple[str, int]]:
     return {part.extra for part in parts(e) if part.op == "name"}
 
 
+#: What leaves a whole number what it is.
+CASTS = frozenset({"float", "float64", "float32", "int", "int64", "int32"})
+
+
+def is_length(e: Expr) -> bool:
+    """Is a formula ``X.shape[i]``, ``np.shape(X)[i]`` or ``len(X)``?"""
+    if e.op == "index" and len(e.args) == 2:
+        of = e.args[0]
+        return (of.op == "attribute" and of.extra == "shape") or of.function == "shape"
+    return e.function == "len"
+
+
 # --- reading ----------------------------------------------------------------------------------
 
 
@@ -209,18 +207,21 @@ _OPEN, _CLOSE, _SPACE = ord("("), ord(")"), frozenset(b" \t\n\r\f\v")
 class Reader:
     """Reads the formulas of one statement; remembers how each node was written, and where.
 
-    `resolve` says which assignment of a name is meant. `source` is the statement on one line.
+    `resolve` says which assignment of a name is meant. `text` is the statement on one line, `line`
+    that of the sheet.
     """
 
-    def __init__(self, formulas: Formulas, source: str, resolve: Callable[[str], int]) -> None:
-        self.formulas = formulas
-        self.source = source.encode()
+    def __init__(
+        self, formulas: Formulas, text: str, resolve: Callable[[str], int], line: int = 1
+    ) -> None:
+        self.formulas, self.text, self.line = formulas, text, line
+        self.source = text.encode()
         self.resolve = resolve
         self.spelling: dict[Expr, str] = {}
         self.columns: dict[Expr, int] = {}
 
     def error(self, message: str, node: ast.AST) -> SheetError:
-        return SheetError(message, 1, getattr(node, "col_offset", 0) + 1)
+        return SheetError(message, self.line, getattr(node, "col_offset", 0) + 1)
 
     def read(self, node: ast.expr, bounds: tuple[int, int] | None = None, depth: int = 0) -> Expr:
         """The formula of a syntax tree; within `bounds`, brackets around it are its own."""
@@ -483,176 +484,3 @@ def _fresh(e: Expr, spelling: Mapping[Expr, str]) -> str:
         where = ", ".join(sub(a) for a in args[1:-1])
         return f"{sub(args[0], ATOM)}[{where}] = {sub(args[-1])}"
     return f"np.add.at({', '.join(sub(a) for a in args)})"
-
-
-# --- computing --------------------------------------------------------------------------------
-
-
-_UNKNOWN = object()
-#: Where a number with names meets a Value these names are kept: in arithmetic and comparisons, …
-_OPERATORS = frozenset({"+", "-", "*", "/", "@", ">", ">=", "<", "<=", "==", "!="})
-_FUNCTIONS = frozenset(
-    {"add", "subtract", "multiply", "divide", "true_divide", "maximum", "minimum", "where"}
-)
-#: … and in these, of numbers alone.
-_OF_NUMBERS = frozenset({"sqrt", "exp", "log", "square", "power", "abs", "absolute"})
-#: What leaves a whole number what it is.
-CASTS = frozenset({"float", "float64", "float32", "int", "int64", "int32"})
-
-
-def is_length(e: Expr) -> bool:
-    """Is a formula ``X.shape[i]``, ``np.shape(X)[i]`` or ``len(X)``?"""
-    if e.op == "index" and len(e.args) == 2:
-        of = e.args[0]
-        return (of.op == "attribute" and of.extra == "shape") or of.function == "shape"
-    return e.function == "len"
-
-
-class Evaluator:
-    """Computes formulas, on arrays or on Values; each node once.
-
-    `known` has the value of every name, by name and assignment. With `constants`, a dictionary to
-    keep them in, the formulas make a graph: a number that has a name, or is a length, becomes a
-    node where it meets a Value, so that pictures and rules can show it and know where it comes
-    from. Raises Uncomputable, and TooMuch where `account` is used up.
-    """
-
-    def __init__(
-        self,
-        known: Mapping[tuple[str, int], Any],
-        account: Account | None = None,
-        constants: dict[Expr, Any] | None = None,
-    ) -> None:
-        self.known = known
-        self.constants = constants
-        self.account = account or Account(READING)
-        self.values: dict[Expr, Any] = {}
-        self.remembered = 0  # how many numbers those are, about
-
-    def value(self, e: Expr) -> Any:
-        """The value of a formula."""
-        if e in self.values:
-            found = self.values[e]
-            if isinstance(found, Uncomputable):
-                raise found
-            return found
-        try:
-            result = self._compute(e)
-        except Uncomputable as error:
-            self.values[e] = error
-            raise
-        except (ValueError, TypeError, IndexError, KeyError, ArithmeticError, MemoryError) as error:
-            self.account.spend(2_000 * e.length)  # it is written out
-            self.values[e] = failure = Uncomputable(_message(e, error), e)
-            raise failure from None
-        self.values[e] = result
-        if e.op != "name":  # which somebody else keeps
-            self._remember(result)
-        return result
-
-    def _remember(self, result: Any) -> None:
-        """Forget all results when they fill too much memory: what is needed is computed again.
-
-        Those of a graph stay in it, and are kept on the account.
-        """
-        if self.constants is not None:
-            self.account.keep(entries_of(result))
-            return
-        self.remembered += OBJECT + entries_of(result)
-        if self.remembered > MOST_REMEMBERED:
-            self.remembered = 0
-            for e in [e for e, v in self.values.items() if not isinstance(v, Uncomputable)]:
-                del self.values[e]
-
-    def get(self, e: Expr) -> Any:
-        """The value of a formula, or None where it has none."""
-        try:
-            return self.value(e)
-        except Uncomputable as error:
-            # It is remembered, and with its traceback every array that was in use would be.
-            error.__traceback__ = error.__context__ = None
-            return None
-
-    def array(self, e: Expr) -> Any:
-        """`get` for what is meant to be a gradient: a list is the array it stands for, if any."""
-        found = self.get(e)
-        if type(found) is np.ndarray:
-            return found
-        try:
-            return vocabulary._array(found)
-        except (ValueError, TypeError):
-            return None
-
-    def _compute(self, e: Expr) -> Any:
-        op = e.op
-        if op == "number":
-            return e.extra
-        if op == "unread":
-            raise Uncomputable(e.extra[0], e)
-        if op == "name":
-            if e.extra not in self.known:
-                names = {key[0] for key, value in self.known.items() if value is not None}
-                name = e.extra[0]
-                self.account.spend(10_000 * len(names))
-                similar = vocabulary.suggestion(name, sorted(names)) if self.account.ample else ""
-                raise Uncomputable(f"{name} is not defined{similar}", e)
-            value = self.known[e.extra]
-            if value is None:
-                raise Uncomputable(f"{e.extra[0]} has no value: its own line fails", e)
-            return value
-        values = self.values
-        args = []
-        for a in e.args:
-            value = values.get(a, _UNKNOWN)
-            if value is _UNKNOWN or type(value) is Uncomputable:
-                value = self.value(a)
-            args.append(value)
-        if self.constants is not None and (op in _OPERATORS or e.function in _FUNCTIONS):
-            if any(isinstance(x, Value) for x in args):
-                args = [self._node(a, x) for a, x in zip(e.args, args, strict=True)]
-        result = vocabulary.apply(op, e.extra, args, self.account)
-        self._keep(e, result)
-        return result
-
-    def _keep(self, e: Expr, result: Any) -> None:
-        """What is reshaped or picked goes into a graph's dictionary each time it is computed: its
-        lengths may have names, and so may an index."""
-        if self.constants is None:
-            return
-        if e.function == "reshape" or (e.op == "index" and isinstance(result, Value)):
-            key = e if e not in self.constants else Expr(e.op, e.args, e.extra, e.number)
-            self.constants[key] = result
-
-    def _node(self, e: Expr, x: Any) -> Any:
-        """A plain number with names in its formula (``2 * m``) as nodes of these names; a plain
-        array as a node that is known by its formula."""
-        if self.constants is None or not isinstance(x, (int, float, np.ndarray)):
-            return x
-        if e in self.constants:
-            return self.constants[e]
-        if isinstance(x, np.ndarray):
-            name = e.extra[0] if e.op == "name" else None
-            self.constants[e] = Value(x, name, requires_grad=False) if x.ndim else x
-            return self.constants[e]
-        node: Any = x
-        if e.op == "name":
-            node = Value(float(x), e.extra[0], requires_grad=False)
-        elif is_length(e):
-            node = Value(float(x), requires_grad=False)
-        elif e.function in CASTS and len(e.args) == 1:
-            node = self._node(e.args[0], x)
-        elif e.op in ("+", "-", "*", "/", "**", "neg", "pos") or e.function in _OF_NUMBERS:
-            parts = [self._node(a, self.value(a)) for a in e.args]
-            if any(isinstance(part, Value) for part in parts):
-                node = vocabulary.apply(e.op, e.extra, parts, self.account)
-        self.constants[e] = node
-        return node
-
-
-def _message(e: Expr, error: Exception) -> str:
-    text = str(error).split("\n")[0][:200] or type(error).__name__
-    if "core dimension" in text:  # NumPy's words for a matrix product that does not fit
-        text = "these shapes do not chain in a matrix product; is a transpose (.T) missing?"
-    if "broadcast" in text and e.op == "*":
-        text += "; a matrix product is written @"
-    return f"{show(e)[:60]}: {text}"

@@ -32,8 +32,6 @@ from tinygrad_edu.sheets import account as accounts
 from tinygrad_edu.sheets.account import (
     MOST_AXES,
     MOST_ENTRIES,
-    Account,
-    entries_of,
     shape_of,
 )
 
@@ -54,15 +52,16 @@ def _size(shape: tuple[int, ...]) -> int:
     return math.prod(shape)
 
 
-def _plain(x: Any) -> Any:
+def plain(x: Any) -> Any:
     """The numbers of a Value, for what is asked of numbers only: an index, a shape."""
     return x._data if isinstance(x, Value) else x
 
 
-def _checked_shape(*shape: Any) -> tuple[int, ...]:
+def checked_shape(*shape: Any) -> tuple[int, ...]:
+    """A shape that a sheet may ask for; ValueError for one too large."""
     if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
         shape = tuple(shape[0])
-    new = tuple(operator.index(_plain(n)) for n in shape)
+    new = tuple(operator.index(plain(n)) for n in shape)
     if len(new) > MOST_AXES:
         raise ValueError(f"{len(new)} axes are more than a sheet may use")
     if _size(new) > MOST_ENTRIES or any(n > MOST_ENTRIES for n in new):
@@ -72,7 +71,7 @@ def _checked_shape(*shape: Any) -> tuple[int, ...]:
 
 def _create(make: Callable[[tuple[int, ...]], Any]) -> Callable[..., Any]:
     def function(shape: Any, *_: Any, dtype: Any = None) -> Any:
-        return make(_checked_shape(*(shape if isinstance(shape, (tuple, list)) else (shape,))))
+        return make(checked_shape(*(shape if isinstance(shape, (tuple, list)) else (shape,))))
 
     return function
 
@@ -99,14 +98,15 @@ def _astype(x: Any, kind: Any = "float64", **_: Any) -> Any:
     return _cast(kind if kind in ("float64", "int64", "bool") else "float64")(x)
 
 
-def _array(x: Any, dtype: Any = None, **_: Any) -> Any:
+def array(x: Any, dtype: Any = None, **_: Any) -> Any:
+    """A list as the array it stands for; anything else as it is."""
     if isinstance(x, (list, tuple)):
         if any(isinstance(part, Value) for part in _leaves(x)):
-            return shaping.stack([_array(part) for part in x])
-        array = np.array(x)
-        if array.dtype.kind not in "fiub":
+            return shaping.stack([array(part) for part in x])
+        made = np.array(x)
+        if made.dtype.kind not in "fiub":
             raise TypeError("an array of a sheet holds real numbers")
-        return array if dtype is None else array.astype(dtype)
+        return made if dtype is None else made.astype(dtype)
     return x
 
 
@@ -119,7 +119,7 @@ def _reshape(x: Any, *shape: Any, **options: Any) -> Any:
     if order != "C":
         raise TypeError("reshape in a sheet keeps NumPy's own order")
     given = options.get("shape", options.get("newshape"))
-    new = _checked_shape(*(shape if given is None else (given,)))
+    new = checked_shape(*(shape if given is None else (given,)))
     return shaping.reshape(x, shape=new) if isinstance(x, Value) else np.reshape(x, new)
 
 
@@ -130,71 +130,97 @@ def _transpose(x: Any, *axes: Any) -> Any:
 
 def _eye(n: Any, m: Any = None, **_: Any) -> Any:
     n, m = operator.index(n), None if m is None else operator.index(m)
-    _checked_shape(n, n if m is None else m)
+    checked_shape(n, n if m is None else m)
     return np.eye(n, m)
 
 
 def _arange(*limits: Any, **_: Any) -> Any:
-    numbers = [operator.index(_plain(n)) for n in limits]
+    numbers = [operator.index(plain(n)) for n in limits]
     if any(abs(n) > MOST_ENTRIES for n in numbers):
         raise ValueError("this range is larger than a sheet may make")
     return np.arange(*numbers)
 
 
 def _full(shape: Any, number: Any, **_: Any) -> Any:
-    return np.full(_checked_shape(shape), number)
+    return np.full(checked_shape(shape), number)
 
 
 def _repeat(x: Any, repeats: Any, axis: Any = None) -> Any:
     n = operator.index(repeats)
-    _checked_shape(_size(shape_of(x)) * max(n, 0))
+    checked_shape(_size(shape_of(x)) * max(n, 0))
     return np.repeat(x, n, axis=axis)
 
 
 def _tile(x: Any, reps: Any) -> Any:
     times = tuple(reps) if isinstance(reps, (tuple, list)) else (reps,)
-    _checked_shape(_size(shape_of(x)) * _size(tuple(max(operator.index(n), 0) for n in times)))
+    checked_shape(_size(shape_of(x)) * _size(tuple(max(operator.index(n), 0) for n in times)))
     return np.tile(x, times)
 
 
 def _broadcast_to(x: Any, shape: Any) -> Any:
-    return np.broadcast_to(x, _checked_shape(shape))
+    return np.broadcast_to(x, checked_shape(shape))
 
 
 def _diag(x: Any, **_: Any) -> Any:
     n = _size(shape_of(x))
-    _checked_shape(n, n)
+    checked_shape(n, n)
     return np.diag(x)
 
 
 def _diagflat(x: Any, **_: Any) -> Any:
     n = _size(shape_of(x))
-    _checked_shape(n, n)
+    checked_shape(n, n)
     return np.diagflat(x)
 
 
 def _pad(x: Any, width: Any, mode: str = "constant") -> Any:
     widths = np.broadcast_to(np.asarray(width, int), (len(shape_of(x)), 2)).tolist()
-    _checked_shape(*(a + n + b for n, (a, b) in zip(shape_of(x), widths, strict=True)))
+    checked_shape(*(a + n + b for n, (a, b) in zip(shape_of(x), widths, strict=True)))
     if mode != "constant" or min(map(min, widths), default=0) < 0:
         raise TypeError("np.pad in a sheet adds zeros")
     return np.pad(x, widths)
 
 
+def as_index(parts: list[Any]) -> Any:
+    """The parts of an index as NumPy takes them, masks of Values among them."""
+
+    def one(part: Any) -> Any:
+        if isinstance(part, Value):
+            if part.op is None or part.op.differentiable:
+                raise IndexError("floats cannot be an index")
+            return np.asarray(part._data) != 0
+        if isinstance(part, (tuple, list)):
+            return np.array(part)
+        return part
+
+    made = tuple(one(part) for part in parts)
+    return made[0] if len(made) == 1 else made
+
+
+def added(x: Any, index: Any, new: Any, result: Any) -> Any:
+    """`x` with numbers added; in `result`, a copy of it, where these are plain."""
+    if not isinstance(x, Value) and not isinstance(new, Value):
+        np.add.at(result, index, new)
+        return result
+    shape = shape_of(x)
+    at = shaping._getitem_shape(shape, index=index)
+    return x + shaping.scatter(shaping.broadcast_to(new, shape=at), index=index, shape=shape)
+
+
 def _scatter(x: Any, index: Any, shape: Any) -> Any:
     """What `derive` writes for zeros of a shape with numbers added at an index."""
-    at = _as_index(list(index) if isinstance(index, tuple) else [index])
-    zeros = np.zeros(_checked_shape(shape))
-    _checked_shape(accounts.indexed(zeros.shape, at))
-    return _added(zeros, at, x, zeros)
+    at = as_index(list(index) if isinstance(index, tuple) else [index])
+    zeros = np.zeros(checked_shape(shape))
+    checked_shape(accounts.indexed(zeros.shape, at))
+    return added(zeros, at, x, zeros)
 
 
 def _slice(*limits: Any) -> slice:
-    return slice(*(None if n is None else operator.index(_plain(n)) for n in limits))
+    return slice(*(None if n is None else operator.index(plain(n)) for n in limits))
 
 
 def _outer(x: Any, y: Any) -> Any:
-    _checked_shape(_size(shape_of(x)), _size(shape_of(y)))
+    checked_shape(_size(shape_of(x)), _size(shape_of(y)))
     if isinstance(x, Value) or isinstance(y, Value):
         return np.outer(x, y)
     return np.multiply.outer(np.ravel(x), np.ravel(y))
@@ -210,7 +236,7 @@ def _spread(function: Callable[..., Any]) -> Callable[..., Any]:
     """A variance: of ddof= one number, which NumPy would broadcast."""
 
     def spread(x: Any, axis: Any = None, ddof: Any = 0, **options: Any) -> Any:
-        return function(x, axis=axis, ddof=operator.index(_plain(ddof)), **options)
+        return function(x, axis=axis, ddof=operator.index(plain(ddof)), **options)
 
     return spread
 
@@ -248,10 +274,10 @@ def _on_floats(
 
     `largest` says the shape of what it will make at most, where that may outgrow its inputs.
     """
-    _checked_shape(*largest(*args, **options))
+    checked_shape(*largest(*args, **options))
     first = args if operation in _OF_NUMBERS else args[:1]
     taken = [_floats(x) if isinstance(x, (np.ndarray, np.generic)) else x for x in first]
-    return operation(*taken, *map(_plain, args[len(first) :]), **options)
+    return operation(*taken, *map(plain, args[len(first) :]), **options)
 
 
 def _none(*_: Any, **__: Any) -> tuple[int, ...]:
@@ -377,7 +403,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "ones": _create(np.ones), "zeros": _create(np.zeros), "empty": _create(np.zeros),
     "full": _full, "eye": _eye, "identity": _eye, "arange": _arange, "range": _arange,
     "repeat": _repeat, "tile": _tile, "diag": _diag, "diagflat": _diagflat,
-    "array": _array, "asarray": _array, "copy": _same, "float64": _cast("float64"),
+    "array": array, "asarray": array, "copy": _same, "float64": _cast("float64"),
     "float32": _cast("float64"), "float": _cast("float64"), "int64": _cast("int64"),
     "int32": _cast("int64"), "int": _cast("int64"), "bool": _cast("bool"), "bool_": _cast("bool"),
     "greater": _greater, "greater_equal": _greater_equal, "less": _less,
@@ -390,11 +416,11 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "logsumexp": reductions.logsumexp,
 }  # fmt: skip
 #: Functions of single numbers that are declared as public: nothing of theirs outgrows its inputs.
-_SINGLE = [
+SINGLE = [
     name for family in (elementary, activations) for name in family.__all__ if name not in FUNCTIONS
 ]
 for _name in PUBLIC.keys() - FUNCTIONS.keys():
-    FUNCTIONS[_name if hasattr(np, _name) or _name in _SINGLE else f"linalg.{_name}"] = (
+    FUNCTIONS[_name if hasattr(np, _name) or _name in SINGLE else f"linalg.{_name}"] = (
         functools.partial(_on_floats, PUBLIC[_name], _LARGEST.get(_name, _none))
     )
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu", "softmax")
@@ -420,37 +446,6 @@ METHODS: dict[str, Callable[..., Any]] = {
     "flatten": np.ravel, "astype": _astype,
     "item": lambda x: x if isinstance(x, Value) else np.asarray(x).item(),
 }  # fmt: skip
-
-_OPERATORS: dict[str, Callable[..., Any]] = {
-    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv,
-    "@": operator.matmul, "**": _power, "//": operator.floordiv, "%": operator.mod,
-    "&": _both, "|": _either, "~": _invert, "neg": operator.neg, "pos": operator.pos,
-    ">": _greater, ">=": _greater_equal, "<": _less, "<=": _less_equal, "==": _equal,
-    "!=": _not_equal,
-}  # fmt: skip
-#: Arithmetic that arrays of floats need no care with while they are small.
-_PLAIN = {
-    "+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "@": np.matmul,
-}  # fmt: skip
-_SMALL = 10_000
-#: What nearly all operators are given.
-_NUMBERS = frozenset({np.ndarray, np.float64, float, int, Value})
-_PRODUCTS = frozenset({"@", "dot", "matmul"})
-#: How much dearer than an addition.
-_DEAR = {
-    "exp": 8, "log": 8, "tanh": 12, "**": 12, "power": 12, "softmax": 16, "sigmoid": 12,
-    "cumsum": 4, "var": 4, "std": 4, "norm": 4, "linalg.norm": 4, "prod": 3_000, "repeat": 4,
-}  # fmt: skip
-#: Entry by entry: the result is as large as all arguments broadcast together. Of anything else it
-#: is no larger than the arguments, or than the function allows that makes it.
-_ENTRYWISE = frozenset(
-    name for name in FUNCTIONS if isinstance(getattr(np, name, None), np.ufunc)
-) - {"matmul"} | {"where", "clip", "leaky_relu", *_SINGLE} | {
-    name for name in FUNCTIONS if name.startswith("leaky_relu_")
-}  # fmt: skip
-#: What a list costs for each number where it is made an array, and an index array for each entry.
-_LISTED, _PICKED = 1_000, 10
-
 
 #: Names are compared letter by letter up to this many, of this many letters.
 _MOST_COMPARED, _MOST_LETTERS = 300, 40
@@ -480,183 +475,3 @@ def looks(name: str) -> str:
 def prefix(name: str) -> str:
     """``np.`` before what is NumPy's."""
     return "" if name in OWN else "np."
-
-
-def apply(op: str, extra: Any, args: list[Any], account: Account) -> Any:
-    """The result of one operation of a formula; may raise what NumPy raises for misfits."""
-    plain = _PLAIN.get(op)
-    if plain is not None:
-        x, y = args
-        if type(x) is np.ndarray or type(y) is np.ndarray:
-            entries = _plain_size(x) * _plain_size(y)
-            if 0 < entries <= _SMALL:
-                account.charge(entries)
-                result = plain(x, y)
-                return result if result.ndim else result[()]
-    if op == "slice":
-        return slice(*(None if a is None else operator.index(_plain(a)) for a in args))
-    if op in ("tuple", "list"):
-        account.charge(entries_of(args), 0.0)  # what they hold is there already
-        account.spend(_LISTED * len(args))
-        return tuple(args) if op == "tuple" else list(args)
-    if op in _OPERATORS:
-        result = _operate(op, args, account)
-    elif op in ("call", "method"):
-        name, options = extra
-        _charge(name, args, account)
-        split = len(args) - len(options)
-        given, named = args[:split], dict(zip(options, args[split:], strict=True))
-        result = (FUNCTIONS if op == "call" else METHODS)[name](*given, **named)
-    elif op == "attribute":
-        account.charge(entries_of(args[0]))
-        result = (
-            args[0].T if extra == "T" and isinstance(args[0], Value) else _about(args[0], extra)
-        )
-    elif op == "index":
-        result = _index(args[0], args[1:], account)
-    elif op == "setitem":
-        result = _setitem(args[0], args[1:-1], args[-1], account)
-    else:  # "addat": a formula is made of nothing else
-        result = _addat(args[0], args[1:-1], args[-1], account)
-    return _result(result, account)
-
-
-def _plain_size(x: Any) -> int:
-    """How many numbers an array of floats has, or a Python number; 0 of anything else."""
-    if type(x) is np.ndarray:
-        return x.size if x.dtype == np.float64 else 0
-    return 1 if type(x) is float or type(x) is int else 0
-
-
-def _result(x: Any, account: Account) -> Any:
-    if isinstance(x, (np.ndarray, Value)) and x.ndim > MOST_AXES:
-        raise ValueError(f"{x.ndim} axes are more than a sheet may use")
-    if isinstance(x, np.ndarray):
-        if x.dtype.kind not in "fiub":
-            raise TypeError("a formula of a sheet computes real numbers")
-        account.charge(x.size)
-        return x if x.ndim else x[()]
-    if type(x) is int and abs(x) > LARGEST_WHOLE:
-        return float(x)
-    return x
-
-
-def _charge(name: str, args: list[Any], account: Account) -> None:
-    """Account for an operation on all its arguments, named ones too, before it is computed."""
-    each = _DEAR.get(name, 1)
-    if len(args) == 2:  # what nearly every operation is
-        x, y = args
-        entries = (x.size if isinstance(x, (Value, np.ndarray)) else 1) * (
-            y.size if isinstance(y, (Value, np.ndarray)) else 1
-        )
-        if entries <= _SMALL and not isinstance(x, (list, tuple)) and type(y) not in (list, tuple):
-            account.charge(entries, each)
-            return
-    for a in args:
-        if isinstance(a, (list, tuple)):
-            account.charge(entries_of(a), _LISTED)
-    if name in _PRODUCTS and len(args) > 1:
-        account.charge(*accounts.product(*args[:2]))
-    elif name in _ENTRYWISE or name in _OPERATORS:
-        account.charge(accounts.broadcast(args), each)
-    else:
-        account.charge(sum(a.size for a in args if isinstance(a, (Value, np.ndarray))), each)
-
-
-def _operate(op: str, args: list[Any], account: Account) -> Any:
-    if not _NUMBERS.issuperset(map(type, args)):
-        for a in args:
-            if a is None or isinstance(a, (str, slice)) or a is Ellipsis:
-                raise TypeError(f"{a!r} is not a number")
-        if any(isinstance(a, (tuple, list)) for a in args):
-            account.charge(entries_of(args), _LISTED)
-            if op == "+" and all(isinstance(a, (tuple, list)) for a in args):
-                return type(args[0])([*args[0], *args[1]])  # shapes put together
-            args = [_array(list(a)) if isinstance(a, (tuple, list)) else a for a in args]
-    _charge(op, args, account)
-    if len(args) == 2:
-        args = [np.float64(a) if type(a) is bool else a for a in args]
-        if op in "/":
-            args = [np.float64(a) if isinstance(a, (int, float)) else a for a in args]
-        if op == "-":  # NumPy refuses to subtract booleans; learners mean numbers
-            args = [_number_of_mask(a) for a in args]
-    elif op == "neg":
-        args = [_number_of_mask(args[0])]
-    return _OPERATORS[op](*args)
-
-
-def _number_of_mask(a: Any) -> Any:
-    return a.astype(float) if isinstance(a, (np.ndarray, np.bool_)) and a.dtype == bool else a
-
-
-def _about(x: Any, what: str) -> Any:
-    if what == "T":
-        return np.transpose(x)
-    if what == "shape":
-        return tuple(shape_of(x))
-    return len(shape_of(x)) if what == "ndim" else _size(shape_of(x))
-
-
-def _as_index(parts: list[Any]) -> Any:
-    def one(part: Any) -> Any:
-        if isinstance(part, Value):
-            if part.op is None or part.op.differentiable:
-                raise IndexError("floats cannot be an index")
-            return np.asarray(part._data) != 0
-        if isinstance(part, (tuple, list)):
-            return np.array(part)
-        return part
-
-    made = tuple(one(part) for part in parts)
-    return made[0] if len(made) == 1 else made
-
-
-def _index(x: Any, parts: list[Any], account: Account) -> Any:
-    account.charge(sum(map(entries_of, parts)), _PICKED)
-    index = _as_index(parts)
-    if isinstance(x, (tuple, list)):
-        return x[index if isinstance(index, slice) else operator.index(index)]
-    if not isinstance(x, Value):
-        x = np.asarray(x)
-    account.charge(accounts.indexed(shape_of(x), index), _PICKED)
-    return x[index]
-
-
-def _changed(x: Any, parts: list[Any], new: Any, account: Account) -> tuple[Any, Any]:
-    """An index, and the array to change; both copies and what is put in are accounted for."""
-    account.charge(sum(map(entries_of, [x, *parts, new])), _PICKED)
-    index = _as_index(parts)
-    account.charge(accounts.indexed(shape_of(x), index), 4 * _PICKED)
-    return index, x if isinstance(x, Value) else np.array(x, dtype=float)
-
-
-def _setitem(x: Any, parts: list[Any], new: Any, account: Account) -> Any:
-    """A copy of `x` with other numbers at an index."""
-    index, result = _changed(x, parts, new, account)
-    if not isinstance(x, Value) and not isinstance(new, Value):
-        result[index] = new
-        return result
-    shape = shape_of(x)
-    keep = np.ones(shape)
-    keep[index] = 0.0
-    if isinstance(new, Value) or np.ndim(new):
-        at = np.shape(keep[index])
-        spread = shaping.broadcast_to(new, shape=at)
-        return x * keep + shaping.scatter(spread, index=index, shape=shape)
-    return arithmetic.where(keep, x, float(new))
-
-
-def _addat(x: Any, parts: list[Any], new: Any, account: Account) -> Any:
-    """A copy of `x` with numbers added at an index, repeated ones as often as they occur."""
-    index, result = _changed(x, parts, new, account)
-    return _added(x, index, new, result)
-
-
-def _added(x: Any, index: Any, new: Any, result: Any) -> Any:
-    """`x` with numbers added; in `result`, a copy of it, where these are plain."""
-    if not isinstance(x, Value) and not isinstance(new, Value):
-        np.add.at(result, index, new)
-        return result
-    shape = shape_of(x)
-    at = shaping._getitem_shape(shape, index=index)
-    return x + shaping.scatter(shaping.broadcast_to(new, shape=at), index=index, shape=shape)

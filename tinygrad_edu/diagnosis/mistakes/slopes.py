@@ -21,7 +21,7 @@ from tinygrad_edu.diagnosis.parts import (
     spine,
     subproducts,
 )
-from tinygrad_edu.sheets.sheet import Key
+from tinygrad_edu.sheets.lines import Key
 from tinygrad_edu.sheets.syntax import Expr, names_in, nodes
 
 

@@ -11,7 +11,7 @@ from tinygrad_edu.diagnosis.evidence import Case
 from tinygrad_edu.diagnosis.parts import Factors, kind_of_product, summands
 from tinygrad_edu.diagnosis.statements.things import has, is_mask, links, symbol_of
 from tinygrad_edu.diagnosis.statements.whole import plus, times
-from tinygrad_edu.sheets.sheet import Key
+from tinygrad_edu.sheets.lines import Key
 from tinygrad_edu.sheets.syntax import Expr, names_in, nodes
 
 

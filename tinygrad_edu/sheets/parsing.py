@@ -1,0 +1,469 @@
+"""The text of a sheet read into what is given, forward lines and claims."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from typing import Any, TypeVar, cast
+
+import numpy as np
+
+from tinygrad_edu.sheets import vocabulary
+from tinygrad_edu.sheets.account import Account, entries_of
+from tinygrad_edu.sheets.claims import COSTS, claimed
+from tinygrad_edu.sheets.evaluate import Evaluator, Uncomputable
+from tinygrad_edu.sheets.lines import (
+    KINDS,
+    Claim,
+    Given,
+    Key,
+    Lines,
+    Statement,
+    Unread,
+    too_much_in,
+)
+from tinygrad_edu.sheets.paper import Unreadable, changed_by, read, target_of
+from tinygrad_edu.sheets.syntax import BINARY, Expr, Reader, SheetError
+
+LONGEST_SHEET = 200_000
+MOST_STATEMENTS = 2_000
+#: What a character costs to be read.
+_READ = 10_000
+
+_Statement = TypeVar("_Statement", bound=ast.stmt)
+
+#: Where Python ends a line; `str.splitlines` ends it at more.
+_NEWLINE = re.compile(r"\r\n|\r|\n")
+
+
+#: A text with formulas in it, and how long a sheet is that may not have any.
+_FORMATTED, _LONG = re.compile(r"""\b(?:f|fr|rf)['"]""", re.IGNORECASE), 20_000
+
+
+def parse(source: str, account: Account) -> Lines:
+    """The lines of a sheet.
+
+    Raises SheetError where a line down to the cost cannot be read; those below it are told.
+    """
+    return _Parser(source, account).parse()
+
+
+class _Parser:
+    """Turns the text of a sheet into givens, statements and claims."""
+
+    def __init__(self, source: str, account: Account) -> None:
+        self.account, self.lines = account, Lines()
+        self.known: set[str] = set()  # given and forward names
+        self.claim_of: dict[str, str] = {}
+        self.latest: dict[str, int] = {}
+        self.statements: dict[str, list[Statement]] = {}
+        self.in_backward = False
+        self.count = 0  # of statements
+        #: What the forward lines so far are where they are plain numbers: shapes are made of them.
+        self.plain: dict[Key, Any] = {}
+        self.computed = 0
+        if len(source) > LONGEST_SHEET:
+            line = source.count("\n", 0, LONGEST_SHEET) + 1
+            raise SheetError(f"a sheet has at most {LONGEST_SHEET} characters", line, 1)
+        _refuse_texts(source.replace("\ufeff", ""))
+        self.source, self.nodes = read(source.replace("\ufeff", ""))
+        #: The lines as Python counts them, as UTF-8, which is what it counts columns in.
+        self.rows = [line.encode("utf-8", "surrogatepass") for line in _NEWLINE.split(self.source)]
+
+    def parse(self) -> Lines:
+        """All statements read."""
+        lines, statements = self.lines, self.nodes
+        self.cost_line = self._find_cost(statements)
+        for node in statements:
+            try:
+                self._line(node)
+            except SheetError as error:
+                if not self._below_cost(error.line):
+                    raise  # what is to be derived is not known
+                self._unread(error, node)
+        if not any(s.name == lines.cost_name for s in lines.forward):
+            raise SheetError(
+                "there is no cost: a forward line must define J (or L, cost, loss, E), before the "
+                "first claim",
+                1,
+                1,
+            )
+        quantities = list(self.claim_of.values())
+        for name, of in self.claim_of.items():
+            made = [s for s in lines.backward if s.name == name]
+            if quantities.count(of) > 1 and all(s.expr.op == "number" for s in made):
+                continue  # W_grad = 0.0, to start from, where dW is derived
+            lines.claims[name] = Claim(name, of, tuple(made))
+        return lines
+
+    def _find_cost(self, statements: list[ast.stmt | Unreadable]) -> int:
+        """The line that defines the cost, by its name."""
+        assigned = {}
+        for node in statements:
+            if isinstance(node, Unreadable):
+                assigned[target_of(node.text)[0]] = node.line
+            elif isinstance(node, (ast.Assign, ast.AugAssign)):
+                if not isinstance(node.value, ast.Constant):
+                    assigned[_plain_target(node)] = node.lineno
+        self.lines.cost_name = next((name for name in COSTS if name in assigned), "J")
+        return assigned.get(self.lines.cost_name, 0)
+
+    def _below_cost(self, line: int) -> bool:
+        return line > self.cost_line and any(
+            s.name == self.lines.cost_name for s in self.lines.forward
+        )
+
+    def _line(self, node: ast.stmt | Unreadable) -> None:
+        if isinstance(node, Unreadable):
+            raise SheetError(node.message, node.line, node.column)
+        try:
+            with too_much_in(node.lineno):
+                self.statement(node)
+        except RecursionError:
+            raise SheetError("this line is nested too deeply", node.lineno, 1) from None
+
+    # --- one statement -------------------------------------------------------------------------
+
+    def statement(self, node: ast.stmt) -> None:
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            self._only_numpy(node)
+        elif isinstance(node, ast.Expr):
+            self._expression(node)
+        elif isinstance(node, ast.AnnAssign):
+            self._annotated(node)
+        elif isinstance(node, ast.Assign):
+            reader, again = self._read(node)
+            value = reader.read(again.value)
+            for target, shifted in zip(node.targets, again.targets, strict=True):
+                self._assign(node, target, shifted, value, reader)
+        elif isinstance(node, ast.AugAssign):
+            self._augmented(node)
+        elif not isinstance(node, ast.Pass):
+            what = {
+                ast.For: "a loop", ast.While: "a loop", ast.FunctionDef: "a function",
+                ast.If: "a condition", ast.ClassDef: "a class", ast.With: "a with-block",
+            }.get(type(node), "this statement")  # fmt: skip
+            raise SheetError(
+                f"{what} cannot stand in a sheet: write the lines out",
+                node.lineno,
+                node.col_offset + 1,
+            )
+
+    def _only_numpy(self, node: ast.Import | ast.ImportFrom) -> None:
+        names = (
+            [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+        )
+        if any(name.split(".")[0] not in ("numpy", "math", "__future__") for name in names):
+            raise SheetError("a sheet imports nothing but numpy", node.lineno, node.col_offset + 1)
+
+    def _expression(self, node: ast.Expr) -> None:
+        call = node.value
+        if isinstance(call, ast.Constant) and isinstance(call.value, str):
+            return  # a remark
+        if isinstance(call, ast.Call) and ast.unparse(call.func) in (
+            "np.add.at",
+            "numpy.add.at",
+            "add.at",
+        ):
+            if len(call.args) == 3 and isinstance(call.args[0], ast.Name) and not call.keywords:
+                name = call.args[0].id
+                reader, shifted = self._read(node)
+                target, index, new = cast(ast.Call, shifted.value).args
+                parts = index.elts if isinstance(index, ast.Tuple) else [index]
+                read = [reader.read(part) for part in (target, *parts, new)]
+                self._add(node, name, self.lines.formulas.make("addat", *read), reader, plain=False)
+                return
+        raise SheetError(
+            "this line computes something and keeps it nowhere; write NAME = …",
+            node.lineno,
+            node.col_offset + 1,
+        )
+
+    def _annotated(self, node: ast.AnnAssign) -> None:
+        if not isinstance(node.target, ast.Name):
+            raise SheetError("a name is needed before the colon", node.lineno, node.col_offset + 1)
+        name, note = node.target.id, node.annotation
+        of = claimed(note.id, self.known) if isinstance(note, ast.Name) else None
+        if of is not None:
+            if node.value is None:
+                raise SheetError(f"{name} is declared but not derived", node.lineno, 1)
+            self.claim_of[name] = of
+            self.in_backward = True
+            reader, again = self._read(node)
+            assert again.value is not None
+            self._add(node, name, reader.read(again.value), reader)
+            return
+        if self.in_backward:
+            raise SheetError(
+                f"{ast.unparse(note)} is not d + a name of the forward lines", node.lineno,
+                note.col_offset + 1,
+            )  # fmt: skip
+        self._given(node, name)
+
+    def _given(self, node: ast.AnnAssign, name: str) -> None:
+        if name in self.known:
+            raise SheetError(f"{name} is given twice", node.lineno, node.col_offset + 1)
+        shape = self._numbers(node.annotation, "the shape")
+        if isinstance(shape, (int, np.integer)):
+            shape = (shape,)
+        if not isinstance(shape, tuple) or not all(
+            isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n > 0 for n in shape
+        ):
+            raise SheetError(
+                f"the shape of {name} is written (rows, columns), of whole numbers above 0",
+                node.annotation.lineno,
+                node.annotation.col_offset + 1,
+            )
+        try:
+            shape = vocabulary.checked_shape(shape)
+        except ValueError as error:
+            raise SheetError(str(error), node.lineno, node.annotation.col_offset + 1) from None
+        kind, options = self._kind(node, shape)
+        self.known.add(name)
+        self.latest[name] = 0
+        note = node.annotation
+        written = note.elts if isinstance(note, ast.Tuple) else [note]
+        sizes = tuple(None if isinstance(n, ast.Constant) else ast.unparse(n) for n in written)
+        self.lines.givens[name] = Given(name, shape, kind, options, node.lineno, sizes)
+
+    def _kind(self, node: ast.AnnAssign, shape: tuple[int, ...]) -> tuple[str, tuple[float, ...]]:
+        value = node.value
+        if value is None:
+            return "normal", ()
+        call = isinstance(value, ast.Call)
+        head = value.func if isinstance(value, ast.Call) else value
+        if not isinstance(head, ast.Name) or head.id not in KINDS:
+            raise SheetError(
+                f"{ast.unparse(value)[:40]} is not a kind of numbers; there are {', '.join(KINDS)}",
+                value.lineno,
+                value.col_offset + 1,
+            )
+        kind = head.id
+        wanted = [w for w in KINDS[kind].split(", ") if w]
+        given = dict(zip(wanted, value.args)) if isinstance(value, ast.Call) else {}
+        if isinstance(value, ast.Call):
+            if len(value.args) > len(wanted) or any(k.arg not in wanted for k in value.keywords):
+                raise SheetError(
+                    f"{kind}({KINDS[kind]}) was given something else", value.lineno,
+                    value.col_offset + 1,
+                )  # fmt: skip
+            given |= {str(k.arg): k.value for k in value.keywords}
+        if kind in ("onehot", "probabilities") and "axis" not in given:
+            if call or len(shape) != 1:
+                raise SheetError(f"{kind} needs axis=", value.lineno, value.col_offset + 1)
+            return kind, (0.0,)
+        if len(given) != len(wanted):
+            raise SheetError(f"{kind} needs {KINDS[kind]}", value.lineno, value.col_offset + 1)
+        numbers = tuple(self._one_number(given[w], w) for w in wanted)
+        bad = (
+            (kind in ("onehot", "probabilities") and not -len(shape) <= numbers[0] < len(shape))
+            or (kind == "integers" and not numbers[0] < numbers[1])
+            or (kind == "uniform" and not numbers[0] <= numbers[1])
+        )
+        if bad:
+            raise SheetError(
+                f"{ast.unparse(value)[:60]} fits no shape {shape}",
+                value.lineno,
+                value.col_offset + 1,
+            )
+        return kind, numbers
+
+    def _one_number(self, node: ast.expr, what: str) -> float:
+        number = self._numbers(node, what)
+        if isinstance(number, bool) or not isinstance(number, (int, float, np.number)):
+            raise SheetError(f"{what} is a number", node.lineno, node.col_offset + 1)
+        exact = float(number)
+        if not abs(exact) <= 1e9:
+            raise SheetError(f"{what} is too large", node.lineno, node.col_offset + 1)
+        return exact
+
+    def _numbers(self, node: ast.expr, what: str) -> Any:
+        """A shape or limit computed from the numbers known so far."""
+        text = ast.unparse(node)
+        reader = Reader(self.lines.formulas, text, self._version)
+        try:
+            e = reader.read(ast.parse(text, mode="eval").body)
+            for statement in self.lines.forward[self.computed :]:
+                value = Evaluator(self.plain, self.account).get(statement.expr)
+                if value is not None:  # else computed from arrays, of no use for a shape
+                    self.account.keep(entries_of(value))
+                    self.plain[statement.key] = value
+            self.computed = len(self.lines.forward)
+            return Evaluator(self.plain, self.account).value(e)
+        except (SheetError, Uncomputable) as error:
+            message = error.message if isinstance(error, SheetError) else str(error)
+            raise SheetError(f"{what}: {message}", node.lineno, node.col_offset + 1) from None
+
+    def _assign(
+        self,
+        node: ast.Assign,
+        target: ast.expr,
+        shifted: ast.expr,
+        value: Expr,
+        reader: Reader,
+    ) -> None:
+        if isinstance(target, ast.Name):
+            self._add(node, target.id, value, reader)
+        elif isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
+            self._put(node, shifted, value, reader)
+        elif isinstance(target, (ast.Tuple, ast.List)):
+            names = [t.id for t in target.elts if isinstance(t, ast.Name)]
+            if len(names) != len(target.elts):
+                raise SheetError("names are needed on the left", node.lineno, node.col_offset + 1)
+            for i, name in enumerate(names):
+                if value.op in ("tuple", "list") and len(value.args) == len(names):
+                    part = value.args[i]
+                else:
+                    part = self.lines.formulas.make("index", value, self.lines.formulas.number(i))
+                self._add(node, name, part, reader, advance=False)
+            for name in names:
+                self.latest[name] = self.statements[name][-1].version
+        else:
+            raise SheetError(
+                "on the left stands a name, or an array of your own with an index",
+                node.lineno,
+                target.col_offset + 1,
+            )
+
+    def _augmented(self, node: ast.AugAssign) -> None:
+        if type(node.op) not in BINARY:
+            raise SheetError(
+                "this operator has no place in a sheet", node.lineno, node.col_offset + 1
+            )
+        reader, shifted = self._read(node)
+        new = reader.read(shifted.value)
+        make = self.lines.formulas.make
+        if isinstance(node.target, ast.Name):
+            old = self.lines.formulas.name(node.target.id, self._version(node.target.id))
+            self._add(
+                node, node.target.id, make(BINARY[type(node.op)], old, new), reader, plain=False
+            )
+        elif isinstance(shifted.target, ast.Subscript):
+            old = reader.read(shifted.target)
+            self._put(node, shifted.target, make(BINARY[type(node.op)], old, new), reader)
+        else:
+            raise SheetError("a name is needed on the left", node.lineno, node.col_offset + 1)
+
+    def _put(self, node: ast.stmt, target: ast.expr, new: Expr, reader: Reader) -> None:
+        """``NAME[index] = new`` as a new state of NAME."""
+        if not isinstance(target, ast.Subscript) or not isinstance(target.value, ast.Name):
+            raise SheetError("one index after a name is allowed on the left", node.lineno, 1)
+        name = target.value.id
+        if self._version(name) < 0:
+            similar = vocabulary.suggestion(name, self.latest)
+            raise SheetError(f"{name} is not defined{similar}", node.lineno, node.col_offset + 1)
+        old = reader.read(target)
+        make = self.lines.formulas.make
+        changed = make("setitem", old.args[0], *old.args[1:], new)
+        self._add(node, name, changed, reader, plain=False)
+
+    def _add(
+        self,
+        node: ast.stmt,
+        name: str,
+        expr: Expr,
+        reader: Reader,
+        plain: bool = True,
+        advance: bool = True,
+    ) -> None:
+        lines = self.lines
+        if name in vocabulary.MODULES:
+            raise SheetError(f"{name} is the name of a module", node.lineno, 1)
+        self.count += 1
+        if self.count > MOST_STATEMENTS:
+            raise SheetError(
+                f"a sheet has at most {MOST_STATEMENTS} lines that assign", node.lineno, 1
+            )
+        if self._below_cost(node.lineno) and name not in self.claim_of:
+            of = claimed(name, self.known)
+            if of is not None and name not in self.known:
+                self.claim_of[name] = of
+                self.in_backward = True
+        made = self.statements.setdefault(name, [])
+        version = self.latest[name] + 1 if name in self.latest else 0
+        statement = Statement(name, version, expr, node.lineno, reader.text, reader, plain)
+        made.append(statement)
+        if self.in_backward:
+            lines.backward.append(statement)
+        else:
+            lines.forward.append(statement)
+            self.known.add(name)
+        if advance:
+            self.latest[name] = version
+        elif name not in self.latest:
+            self.latest[name] = version
+
+    def _version(self, name: str) -> int:
+        """Which assignment a name means here; -1 for a name not assigned yet."""
+        return self.latest.get(name, -1)
+
+    def _unread(self, error: SheetError, node: ast.stmt | Unreadable) -> None:
+        """A line that cannot be read: its names have no value from here on, the rest is judged."""
+        lines = self.lines
+        if isinstance(node, Unreadable):
+            name, note = target_of(node.text)
+            text, names = node.text, [name] if name else []
+        else:
+            text = " ".join((ast.get_source_segment(self.source, node) or "").split())
+            names, note = changed_by(node)
+        lines.unread.append(Unread(error, text, names[-1] if names else None))
+        reader = Reader(lines.formulas, text, self._version, error.line)
+        expr = lines.formulas.make("unread", extra=(error.message, error.line))
+        self.in_backward = True
+        of = claimed(note, self.known) if note else None
+        for name in names:
+            if of is not None:
+                self.claim_of[name] = of
+            if name not in vocabulary.MODULES:
+                self._add(ast.Pass(lineno=error.line), name, expr, reader, plain=False)
+
+    def _read(self, node: _Statement) -> tuple[Reader, _Statement]:
+        """A reader of a statement, and the statement in the one-line form it counts columns in."""
+        text = _one_line(self._text(node))
+        self.account.spend(_READ * len(text))
+        try:
+            (again,) = ast.parse(text).body
+        except (SyntaxError, ValueError):
+            raise SheetError("this line cannot be read", node.lineno, 1) from None
+        reader = Reader(self.lines.formulas, text, self._version, node.lineno)
+        return reader, cast(_Statement, again)
+
+    def _text(self, node: ast.stmt) -> str:
+        """The source of a statement: `ast.get_source_segment` splits all of it for each."""
+        first, last = node.lineno - 1, (node.end_lineno or node.lineno) - 1
+        rows = self.rows[first : last + 1]
+        rows[-1] = rows[-1][: node.end_col_offset]
+        rows[0] = rows[0][node.col_offset :]
+        return b"\n".join(rows).decode("utf-8", "surrogatepass")
+
+
+def _refuse_texts(source: str) -> None:
+    """Python takes quadratic time for ``f"{a}{b}…"``, which no formula has."""
+    if len(source) > _LONG:
+        for number, line in enumerate(source.split("\n"), 1):
+            if _FORMATTED.search(line.partition("#")[0]):
+                raise SheetError("a text cannot stand in a sheet's formula", number, 1)
+
+
+def _plain_target(node: ast.Assign | ast.AugAssign) -> str | None:
+    target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+    return target.id if isinstance(target, ast.Name) else None
+
+
+def _one_line(text: str) -> str:
+    """A statement on one line, without comments."""
+    if "\n" not in text and "#" not in text:
+        return text.strip()
+    parts: list[str] = []
+    end = (1, 0)
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type in (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.ENDMARKER):
+            continue
+        if parts and (token.start[0] != end[0] or token.start[1] != end[1]):
+            parts.append(" ")
+        parts.append(token.string)
+        end = token.end
+    line = "".join(parts)
+    return re.sub(r"([(\[]) | (?=[)\]])", r"\1", line).strip()
