@@ -145,8 +145,8 @@ def test_the_top_level_holds_what_a_reader_expects():
     if listed.returncode:
         pytest.skip("not a git checkout")
     assert {line.split("/")[0] for line in listed.stdout.splitlines()} <= {
-        ".ci", ".github", ".gitignore", "LICENSE", "README.md", "examples", "pyproject.toml",
-        "tests", "tinygrad_edu",
+        ".ci", ".docs", ".github", ".gitignore", "LICENSE", "README.md", "examples",
+        "pyproject.toml", "tests", "tinygrad_edu",
     }  # fmt: skip
 
 

@@ -58,13 +58,12 @@ def _number(result: Any) -> float:
 def numerical_gradient(f: Function, *args: Any, eps: float = 1e-5) -> Any:
     """The central difference of a single-number function for every entry of every argument.
 
-        ``(f(x + ε) − f(x − ε)) / 2ε``, all other entries fixed (lecture, S3). One argument gives an
-        array of its shape, several a tuple. `f` gets Values where Values were given, else plain
-    numbers.
-        Raises GradError where `f` returns anything but a single number.
+    ``(f(x + ε) − f(x − ε)) / 2ε``, all other entries fixed (lecture, S3). One argument gives an
+    array of its shape, several a tuple. `f` gets Values where Values were given, else plain
+    numbers. Raises GradError where `f` returns anything but a single number.
 
-        >>> round(tg.numerical_gradient(lambda x: x * x, 3.0), 6)
-        6.0
+    >>> round(tg.numerical_gradient(lambda x: x * x, 3.0), 6)
+    6.0
     """
     if not args:
         raise GradError("numerical_gradient: there is no argument to differentiate by")
