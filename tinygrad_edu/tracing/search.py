@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,12 +17,13 @@ from tinygrad_edu.tracing.parameters import Parameters
 from tinygrad_edu.tracing.ranking import Ranking, natural
 from tinygrad_edu.tracing.scope import Scope
 from tinygrad_edu.tracing.study import Runner, Study, wrong_among
-from tinygrad_edu.tracing.trial import Trials, text_with
+from tinygrad_edu.tracing.trial import Trials, bounded_memory, text_with
 from tinygrad_edu.tracing.workspace import Source
 
 #: The work of all trials together, in recorded operations; a trial has a price of its own.
 _WORK = 2_400_000
 _TRIAL = 400
+_SECONDS = 3.5
 #: What is tried of the forward pass, where nothing small corrects the backward one.
 _FORWARD = frozenset({"drop", "sign", "keyword", "operator", "transpose", "compare"})
 _AXES = frozenset({"keyword"})
@@ -102,11 +104,16 @@ class Search:
         self._first = 0
         self._cost, _ = runner.outcome(study.values)
         self._most = _WORK // (_TRIAL + len(study.record.nodes))
+        self._until = time.process_time() + _SECONDS
 
     def scope_of(self, k: int) -> tuple[Scope, Any] | None:
         """The statement of a record in the tree for edits; None for what is not the learner's."""
         unit, statement = self.study.statements[k]
-        scope = self.scopes.get(unit.file) or self.scopes.setdefault(unit.file, Scope(unit))
+        if unit.file not in self.scopes:
+            functions = self.runner.workspace.functions
+            compiled = {(line, column) for file, line, column in functions if file == unit.file}
+            self.scopes[unit.file] = Scope(unit, compiled)
+        scope = self.scopes[unit.file]
         found = scope.statements.get((statement.lineno, statement.col_offset))
         return None if found is None else (scope, found)
 
@@ -150,6 +157,11 @@ class Search:
                 add((scope, node), why, rank, extra)
 
     def run(self) -> list[Correction]:
+        """Corrections, the best first."""
+        with bounded_memory():
+            return self._run()
+
+    def _run(self) -> list[Correction]:
         """Try edits, cheapest first; one level of cost beyond the first that is right."""
         found = []
         for cost, place, edit in self._jobs(self.places()):
@@ -184,7 +196,7 @@ class Search:
                     {_shape(place, edit): edit for edit in _edits(place, 2)} for place in places
                 ]
                 for key, edit in alike[0].items():
-                    if all(key in other for other in alike) and self.tried < self._most:
+                    if all(key in other for other in alike) and not self._spent():
                         edits = tuple(other[key] for other in alike)
                         made = self._tried(places[0], edits, edit.cost + 1)
                         if made is not None:
@@ -213,8 +225,9 @@ class Search:
         try:
             with self.trials.changed(place.scope, (edit,)):
                 _, gradients = self.runner.outcome(study.values)
-                slope = self.runner.slope(study.values, name, np.ones_like(study.values[name]))
-                off = abs(slope - np.sum(gradients[name]))
+                direction = np.random.default_rng(0).normal(size=study.values[name].shape)
+                slope = self.runner.slope(study.values, name, direction)
+                off = abs(slope - np.sum(gradients[name] * direction))
                 if not off <= 1e-5 * abs(slope) or abs(slope) < 1e-6:
                     return False
                 return self.runner.right_elsewhere()
@@ -235,8 +248,12 @@ class Search:
             jobs.sort(key=lambda job: (job[0], job[2].cost, job[1].rank))
             yield from jobs
 
+    def _spent(self) -> bool:
+        """Has enough been tried? Not by the clock, unless changes make the code slow."""
+        return self.tried >= self._most or time.process_time() > self._until
+
     def _over(self, cost: float, place: Place) -> bool:
-        if self.tried >= self._most:
+        if self._spent():
             return True
         if self._stop is None:
             return False

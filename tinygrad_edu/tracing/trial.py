@@ -9,6 +9,7 @@ import ast
 import contextlib
 import copy
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from types import CodeType
 from typing import Any
 
@@ -17,6 +18,29 @@ from tinygrad_edu.tracing.edits import Edit
 from tinygrad_edu.tracing.scope import Scope
 from tinygrad_edu.tracing.stamp import placed
 from tinygrad_edu.tracing.workspace import Workspace
+
+#: So much more memory than there is in use may a trial take: a changed product can be a huge one.
+_MEMORY = 1 << 29
+
+
+@contextlib.contextmanager
+def bounded_memory() -> Iterator[None]:
+    """What asks for much more memory than is in use raises MemoryError, where the system can."""
+    try:
+        import resource
+
+        used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    except (ImportError, OSError):
+        yield
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    most = used * resource.getpagesize() + _MEMORY
+    inside = most if soft == resource.RLIM_INFINITY else min(soft, most)
+    resource.setrlimit(resource.RLIMIT_AS, (inside, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 class Trials:
