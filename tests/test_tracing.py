@@ -87,6 +87,77 @@ def test_a_line_says_where_it_is_what_is_wrong_and_how_it_would_be_right():
     assert "<ins>A</ins>" in report.to_html()
 
 
+def error_of(A):
+    return sum((A - Y) for _ in "seventy")
+
+
+def test_a_correction_that_only_makes_up_for_an_earlier_line_is_told_as_such():
+    def run(numbers):
+        k = 7.0
+        A = np.tanh(numbers["W"] @ X)
+        cost = k * np.sum((A - Y) ** 2) / (2 * k)
+        dA = error_of(A)
+        dW = (dA * (1 - A**2)) @ X.T
+        return cost, {"dW": dW}
+
+    (line,) = tg.check_code(run, {"W": NUMBERS["W"]}).lines
+    assert line["diagnosis"]["correction"] == "dA = error_of(A) / k"
+    told = f"But this only makes up for line {error_of.__code__.co_firstlineno + 1}: "
+    assert told in line["diagnosis"]["explanation"]
+
+
+def test_a_backward_pass_that_fits_another_forward_pass_is_told_as_such():
+    def run(numbers):
+        scores = np.exp(numbers["W"] @ X)
+        P = scores / scores.sum(axis=1, keepdims=True)
+        cost = -np.sum(np.log(P[0]))
+        dZ = P.copy()
+        dZ[0] -= 1
+        return cost, {"dW": dZ @ X.T}
+
+    (line,) = tg.check_code(run, {"W": NUMBERS["W"]}).lines
+    assert line["diagnosis"]["mistake"] == "forward_softmax_axis"
+    assert "the forward pass" in line["diagnosis"]["explanation"]
+    assert "axis=0" in line["diagnosis"]["correction"]
+
+
+RECURRENT = """
+import numpy as np
+xs, ys = np.random.randn(3, 2, 1), np.random.randn(3, 4, 1)
+h0 = np.random.randn(4, 1)
+
+def numbers():
+    return {"U": np.random.randn(4, 4), "V": np.random.randn(4, 2)}
+
+def run(numbers):
+    U, V = numbers["U"], numbers["V"]
+    H, h, cost = [], h0, 0
+    for t in range(3):
+        h = np.tanh(U @ h + V @ xs[t])
+        H.append(h)
+        cost += 0.5 * np.sum((h - ys[t])**2)
+    dU, dV, dh = np.zeros_like(U), np.zeros_like(V), 0
+    for t in reversed(range(3)):
+        dz = (H[t] - ys[t] + dh) * (1 - H[t]**2)
+        before = H[t - 1] if t > 0 else h0
+        dU += dz @ before.T
+        dV += dz @ xs[t].T
+        dh = U.T @ dz
+    return cost, {"dU": dU, "dV": dV}
+"""
+
+
+@pytest.mark.parametrize("right, wrong, said", [
+    ("if t > 0 else h0", "if t > 0 else H[0]", "It is wrong only at t = 0."),
+    ("dU += dz", "dU += 2 * dz", "It is wrong in 3 of 3 steps."),
+])  # fmt: skip
+def test_of_a_line_in_a_loop_it_is_told_at_which_steps_it_is_wrong(right, wrong, said, tmp_path):
+    assert piece_report(RECURRENT, tmp_path).ok
+    (line,) = piece_report(RECURRENT.replace(right, wrong), tmp_path).lines
+    assert wrong in line["source"]
+    assert line["iterations"]["said"] == said
+
+
 def test_of_several_numbers_those_without_a_gradient_are_remarked_on():
     def run(numbers):
         w, c = numbers["w"], numbers["c"]

@@ -208,7 +208,7 @@ def _culprits(
         search = Search(case.source, case.parameters, study, ranking, case.runner)
         found = search.run()
         if found:
-            lines = blamed(study, found[0], found[1:])
+            lines = blamed(study, ranking, found[0], found[1:])
             texts[found[0].place.scope.unit.file] = found[0].text
             corrected = {f: t for f, t in texts.items() if t != start.texts.get(f)}
             every = sorted([*steps, *lines], key=lambda line: line.line)
@@ -216,7 +216,7 @@ def _culprits(
         best = search.best_partial()
         if best is None:
             break
-        steps += blamed(study, best, [])
+        steps += blamed(study, ranking, best, [])
         texts[best.place.scope.unit.file] = best.text
         case = Case(Source(start.run, texts, start.shapes), numbers)
         study, why = case.study()

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from tinygrad_edu.checking.rows import Diagnosis
 from tinygrad_edu.tracing.edits import targets_of
 from tinygrad_edu.tracing.mistakes import named, target_text
@@ -17,6 +15,7 @@ from tinygrad_edu.tracing.ranking import Ranking, Suspect
 from tinygrad_edu.tracing.report import CodeLine
 from tinygrad_edu.tracing.search import Correction
 from tinygrad_edu.tracing.study import Study
+from tinygrad_edu.tracing.times import Steps, corrected_steps, suspected_steps
 
 #: Other corrections that are shown.
 _ALTERNATIVES = 3
@@ -40,14 +39,33 @@ def corrected_text(correction: Correction) -> str:
     return "\n".join(text.strip() for text in changed if text.strip())
 
 
-def blamed(study: Study, correction: Correction, others: Sequence[Correction]) -> list[CodeLine]:
+def blamed(
+    study: Study, ranking: Ranking, correction: Correction, others: Sequence[Correction]
+) -> list[CodeLine]:
     """The lines with their corrections; with others that are equally right."""
     if not correction.places:
-        return [_blamed(study, correction, others)]
+        line = _blamed(study, correction, others)
+        earlier = None if correction.forward else _made_up_for(study, ranking, correction)
+        if earlier is None:
+            return [line]
+        told = f"{line.diagnosis.explanation} But this only makes up for line "
+        told += f"{earlier[1].lineno}: {target_text(earlier[1])} is no gradient of anything there."
+        return [replace(line, diagnosis=replace(line.diagnosis, explanation=told))]
     made = zip(correction.places, correction.edits)
     return [
         _blamed(study, replace(correction, place=place, edits=(edit,)), []) for place, edit in made
     ]
+
+
+def _made_up_for(study: Study, ranking: Ranking, correction: Correction) -> Any:
+    """An earlier statement that a true gradient would fit into, and that stays without one."""
+    k = study.number_of(correction.place.scope.unit.file, correction.place.statement)
+    starts = [node.number for made in ranking.sites.results.get(k, ()) for node in made]  # type: ignore[arg-type]
+    for suspect in ranking.suspects:
+        earlier = suspect.statement != k and starts and suspect.first <= min(starts)
+        if earlier and suspect.fits and not (suspect.soft or suspect.outer):
+            return study.statements[suspect.statement]
+    return None
 
 
 def _blamed(study: Study, correction: Correction, others: Sequence[Correction]) -> CodeLine:
@@ -76,7 +94,7 @@ def _blamed(study: Study, correction: Correction, others: Sequence[Correction]) 
         end_column=end,
         source=unit.text.split("\n")[correction.line - 1].strip(),
         of=of,
-        iterations=_changed(study, correction),
+        steps=corrected_steps(study, correction),
         called_from=_caller(study, unit.file, statement),
         diagnosis=Diagnosis(mistake, f"{told} {why}".strip(), corrected_text(correction) or None),
         alternatives=tuple(alternatives[:_ALTERNATIVES]),
@@ -100,10 +118,8 @@ def suspected(study: Study, ranking: Ranking, suspect: Suspect, alone: bool) -> 
         why = f"{of} is wrong: other numbers here would make all gradients right."
     else:
         why = f"{of} is wrong: other numbers here would make {names} right."
-    runs = len(ranking.sites.results.get(suspect.statement, ()))
-    wrong = _wrong_runs(ranking, suspect) if runs > 1 else None
     mistake = "missing_fan_out_term" if suspect.empty else "other"
-    line = _line(study, suspect.statement, why, wrong, mistake)
+    line = _line(study, suspect.statement, why, suspected_steps(study, ranking, suspect), mistake)
     others = [study.statements[s.statement][1].lineno for s in ranking.suspects if not s.passes]
     statement = study.statements[suspect.statement][1]
     others[:0] = (
@@ -115,9 +131,7 @@ def suspected(study: Study, ranking: Ranking, suspect: Suspect, alone: bool) -> 
     return replace(line, alternatives=tuple(told[: _ALTERNATIVES - 1]))
 
 
-def _line(
-    study: Study, k: int, why: str, iterations: tuple[int, int] | None, mistake: str
-) -> CodeLine:
+def _line(study: Study, k: int, why: str, steps: Steps | None, mistake: str) -> CodeLine:
     unit, statement = study.statements[k]
     return CodeLine(
         file=unit.file,
@@ -126,7 +140,7 @@ def _line(
         end_column=statement.end_col_offset + 1,
         source=unit.text.split("\n")[statement.lineno - 1].strip(),
         of=target_text(statement),
-        iterations=iterations,
+        steps=steps,
         called_from=_caller(study, unit.file, statement),
         diagnosis=Diagnosis(mistake, why, None),
     )
@@ -140,59 +154,9 @@ def _columns(correction: Correction) -> tuple[int, int]:
     return node.col_offset + 1, node.end_col_offset + 1
 
 
-def _number(study: Study, file: str, statement: Any) -> int | None:
-    for k, (unit, known) in enumerate(study.statements):
-        if unit.file == file and (known.lineno, known.col_offset) == (
-            statement.lineno, statement.col_offset,
-        ):  # fmt: skip
-            return k
-    return None
-
-
-def _executions(study: Study, file: str, statement: Any) -> list[list[Any]]:
-    """The last values that a statement computed, at each of its executions."""
-    k = _number(study, file, statement)
-    runs: dict[int, Any] = {}
-    for node in study.record.nodes:
-        for j, serial in node.places[:1]:
-            if j == k and node.number not in study.forward:
-                runs.setdefault(serial, []).append(node.value)
-    return [runs[serial] for serial in sorted(runs)]
-
-
-def _changed(study: Study, correction: Correction) -> tuple[int, int] | None:
-    """In how many of its executions the line computes something else once it is corrected."""
-    after = correction.study
-    statement, file = correction.place.statement, correction.place.scope.unit.file
-    if after is None or isinstance(correction.edits[0].node, list):
-        return None
-    before = _executions(study, file, statement)
-    now = _executions(after, file, statement)
-    if len(before) != len(now) or len(before) < 2:
-        return None
-    wrong = sum(
-        not (np.shape(a[-1]) == np.shape(b[-1]) and np.allclose(a[-1], b[-1], 1e-9, 1e-12))
-        for a, b in zip(before, now)
-    )
-    return (wrong, len(before)) if wrong else None
-
-
-def _wrong_runs(ranking: Ranking, suspect: Suspect) -> tuple[int, int] | None:
-    solution = suspect.solution
-    if solution is None:
-        return None
-    change, i, wrong = np.abs(solution.x - solution.x0), 0, 0
-    results = ranking.sites.results[suspect.statement]
-    for made in results:
-        size = sum(node.value.size for node in made)
-        wrong += bool(change[i : i + size].max(initial=0) > 1e-9)
-        i += size
-    return wrong, len(results)
-
-
 def _caller(study: Study, file: str, statement: Any) -> int | None:
     """The line that calls the function a statement is in; None where it is `run`, or several."""
-    k = _number(study, file, statement)
+    k = study.number_of(file, statement)
     callers = set()
     for node in study.record.nodes:
         chain = [j for j, _ in node.places]

@@ -43,10 +43,14 @@ class Node:
 
 
 class Record:
-    """The nodes of one run, in the order they were computed."""
+    """The nodes of one run, in the order they were computed.
+
+    `watch`: a statement, and what is called before each of its executions.
+    """
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
+        self.watch: tuple[int, Callable[[FrameType], None]] | None = None
         self._current: dict[int, tuple[CodeType, int, int]] = {}
         self._serial = 0
 
@@ -55,6 +59,8 @@ class Record:
         frame = sys._getframe(1)
         self._serial += 1
         self._current[id(frame)] = (frame.f_code, statement, self._serial)
+        if self.watch is not None and self.watch[0] == statement:
+            self.watch[1](frame)
 
     def places(self) -> tuple[tuple[Place, ...], tuple[CodeType, int] | None]:
         """The statements being executed, innermost first, and where in the innermost one."""

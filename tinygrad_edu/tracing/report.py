@@ -21,7 +21,7 @@ _AROUND = 6
 class CodeLine:
     """A line to blame: where it is, what it computes, what is wrong with it.
 
-    `iterations`: in how many of its executions it is wrong, and how many there are; None where it
+    `steps`: in how many of its executions it is wrong, of how many, and at which; None where it
     runs once. `called_from`: the line that calls the function it stands in. `alternatives`: other
     corrections that are equally right, or other lines, where there is none.
     """
@@ -32,7 +32,7 @@ class CodeLine:
     end_column: int
     source: str
     of: str
-    iterations: tuple[int, int] | None
+    steps: tuple[int, int, str] | None
     called_from: int | None
     diagnosis: Diagnosis
     alternatives: tuple[tuple[int, str | None], ...] = ()
@@ -48,8 +48,8 @@ class CodeLine:
             "source": self.source,
             "of": self.of,
             "iterations": None
-            if self.iterations is None
-            else {"wrong": self.iterations[0], "of": self.iterations[1]},
+            if self.steps is None
+            else {"wrong": self.steps[0], "of": self.steps[1], "said": self.steps[2]},
             "called_from": self.called_from,
             "diagnosis": {
                 "mistake": d.mistake, "explanation": d.explanation, "correction": d.correction,
@@ -61,9 +61,7 @@ class CodeLine:
     def said(self) -> list[str]:
         """What the table says of it, underneath."""
         caller = f" (called from line {self.called_from})" if self.called_from else ""
-        times = ""
-        if self.iterations is not None:
-            times = f" It is wrong in {self.iterations[0]} of its {self.iterations[1]} executions."
+        times = f" {self.steps[2]}" if self.steps else ""
         d = self.diagnosis
         said = [f"{Path(self.file).name}:{self.line}{caller}: {d.mistake}. {d.explanation}{times}"]
         said.append(f"    yours:   {self.source}")

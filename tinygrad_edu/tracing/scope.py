@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+from collections.abc import Container
 from typing import Any
 
 from tinygrad_edu.tracing.stamp import Tick, count_loops
@@ -21,10 +22,13 @@ def parsed(text: str) -> ast.expr:
 
 
 class Scope:
-    """A unit's tree for edits: every node with what it is in, loops counted."""
+    """A unit's tree for edits: every node with what it is in, loops counted.
 
-    def __init__(self, unit: Unit) -> None:
-        self.unit = unit
+    `compiled`: where the functions begin that were compiled by themselves, as (line, column).
+    """
+
+    def __init__(self, unit: Unit, compiled: Container[tuple[int, int]] = ()) -> None:
+        self.unit, self.compiled = unit, compiled
         self.tree = unit.shape(unit.text)
         self.up: dict[ast.AST, ast.AST] = {}
         self._connect()
@@ -44,11 +48,14 @@ class Scope:
                 self.up[child] = node
 
     def function(self, statement: ast.AST) -> Any:
-        """The outermost function around a statement; for a named lambda its assignment."""
+        """The function around a statement that was compiled; for a named lambda its assignment."""
         chain = [statement]
         while chain[-1] in self.up:
             chain.append(self.up[chain[-1]])
         functions = [n for n in chain if isinstance(n, ast.FunctionDef)]
+        for function in functions:
+            if (function.lineno, function.col_offset) in self.compiled:
+                return function
         return functions[-1] if functions else chain[-2] if len(chain) > 1 else statement
 
     def classes(self, function: ast.AST) -> list[ast.ClassDef]:

@@ -81,8 +81,11 @@ class Runner:
 class Study:
     """One recorded run: nodes, statements, truths, and which gradients are wrong."""
 
-    def __init__(self, source: Source, parameters: Parameters, values: Values) -> None:
-        self.record = Record()
+    def __init__(
+        self, source: Source, parameters: Parameters, values: Values, record: Record | None = None
+    ) -> None:
+        self.source = source
+        self.record = record or Record()
         self.parameters, self.values = parameters, values
         workspace = Workspace(source, self.record)
         handed, self.roots = parameters.handed(values, self.record)
@@ -115,6 +118,15 @@ class Study:
         }
         self.reaching = {name for name, n in self.roots.items() if n.number in self.forward}
         self.wrong = wrong_among(self.gradients, self.truth)
+
+    def number_of(self, file: str, statement: Any) -> int | None:
+        """Which statement of the record stands where `statement` does."""
+        at = statement.lineno, statement.col_offset
+        for k in reversed(range(len(self.statements))):  # a function in a function stands last
+            unit, known = self.statements[k]
+            if unit.file == file and (known.lineno, known.col_offset) == at:
+                return k
+        return None
 
     def line_of(self, node: Node) -> tuple[Unit, Any] | None:
         """The learner's innermost statement that made a node."""

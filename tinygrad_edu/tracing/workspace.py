@@ -141,6 +141,7 @@ class Source:
         for unit in self.units:
             if unit.file == file:
                 return unit
+        linecache.checkcache(file)  # the file may have been changed, and run again
         text = self.texts.get(file) or "".join(linecache.getlines(file))
         if not text:
             raise GradError(
@@ -163,7 +164,9 @@ class Source:
         for unit in map(self.unit, files):
             for node in unit.definitions():
                 name = name_of(node)
-                if name in self.names and own.get(name, main) == unit.file:
+                if name not in self.names or _replaced(node, self.names[name]):
+                    continue
+                if own.get(name, main) == unit.file:
                     self.definitions.append((unit, node))
         for name, x in {**self.local, self.run.__name__: self.run}.items():
             if isinstance(x, types.FunctionType) and not self._has(x):
@@ -179,6 +182,17 @@ class Source:
 
     def _has(self, function: types.FunctionType) -> bool:
         return self.names.get(function.__name__) is function
+
+
+def _replaced(node: Any, x: Any) -> bool:
+    """Was a function defined once more after `node`, under the same name?"""
+    plain = isinstance(node, ast.FunctionDef) and not node.decorator_list
+    return (
+        plain
+        and isinstance(x, types.FunctionType)
+        and x.__name__ == node.name
+        and (x.__code__.co_firstlineno != node.lineno)
+    )
 
 
 def _is_text(file: str) -> bool:
