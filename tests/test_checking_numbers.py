@@ -86,6 +86,7 @@ def every_third(*choices):
 
 
 @pytest.mark.parametrize("layout, line, slip", every_third(LAYOUTS, ["dZ3", "dZ2", "dZ1"], SLIPPED))
+@pytest.mark.one_in(3)
 def test_numbers_computed_rightly_from_a_wrong_gradient_follow(layout, line, slip):
     v = deep(**layout)
     judged = tg.compare(v["J"], backward(v, {line: SLIPS[slip]}, **layout), convention="lecture")
@@ -137,6 +138,7 @@ def test_of_two_mistakes_both_are_wrong_and_each_is_named_at_the_learners_own_nu
 
 
 @pytest.mark.parametrize("spoilt, shape", [("dZ2", (4, 6)), ("dZ3", (2,)), ("dW2", (5, 4))])
+@pytest.mark.one_in(3)
 def test_a_gradient_of_another_shape_or_without_numbers_flows_nowhere(spoilt, shape):
     v = deep()
     for numbers in (np.zeros(shape), np.full(v[spoilt[1:]].shape, np.nan)):

@@ -81,6 +81,7 @@ def test_the_table_is_printed_with_examples(capsys):
     "mistake", [m for m in MISTAKES if m.example.startswith(("dZ1", "dZ2", "dW", "db1"))],
     ids=lambda m: m.name,
 )  # fmt: skip
+@pytest.mark.one_in(3)
 def test_the_example_of_a_mistake_of_the_net_is_named_so(mistake):
     forward, line = NET, mistake.example
     if "reg" in mistake.name and "bias" not in mistake.name:

@@ -135,6 +135,7 @@ def test_a_method_refuses_a_keyword_it_does_not_have(name, keyword):
 
 @without_a_meaning
 @pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.one_in(4)
 def test_an_operation_refuses_a_keyword_it_does_not_have(name, keyword):
     with pytest.raises(TypeError, match=keyword):
         getattr(tg, name)(tg.Value(X), **{keyword: GIVEN.get(keyword, 1)})

@@ -51,6 +51,7 @@ def test_the_value_is_numpys(name):
 
 
 @differentiable
+@pytest.mark.one_in(2)
 def test_the_derivative_is_that_of_the_complex_step(name):
     for case in cases(name):
         check_first(case)
@@ -63,7 +64,7 @@ def test_the_derivative_is_that_of_central_differences(name):
 
 
 @differentiable
-@pytest.mark.one_in(3)
+@pytest.mark.one_in(6)
 def test_the_second_derivative_is_that_of_central_differences(name):
     for case in cases(name, salt=2):
         check_second(case)
@@ -72,6 +73,7 @@ def test_the_second_derivative_is_that_of_central_differences(name):
 @pytest.mark.parametrize(
     "name", [n for n, r in ROWS.items() if r.elementwise and len(r.domains) == 2]
 )
+@pytest.mark.one_in(3)
 def test_every_pair_of_shapes_that_broadcasts(name):
     row = ROWS[name]
     for shapes in fitting_pairs():
@@ -121,6 +123,7 @@ def test_what_the_forward_keeps_is_what_the_rule_would_compute_again(name):
 
 
 @every_operation
+@pytest.mark.one_in(2)
 def test_float32_stays_float32_forward_and_backward(name):
     for case in cases(name):
         arrays = [np.asarray(x, dtype=np.float32)[()] for x in case.arrays]
@@ -193,6 +196,7 @@ def test_a_float_is_answered_as_an_array_of_one_element(name):
 @pytest.mark.parametrize(
     "name", [n for n, row in ROWS.items() if row.elementwise and cases(n)[0].wrt]
 )
+@pytest.mark.one_in(3)
 def test_the_derivative_of_a_float_is_that_of_an_array_of_one_element(name):
     function = cases(name)[0].call
     with warnings.catch_warnings():
@@ -225,6 +229,7 @@ def _layouts(x: Any) -> Any:
 
 
 @every_operation
+@pytest.mark.one_in(2)
 def test_values_and_gradients_do_not_depend_on_the_layout(name):
     """Non-contiguous and negative strides, as they arise inside a graph."""
     for case in some_cases(name):
@@ -270,6 +275,7 @@ def _made_of(x: Any) -> Any:
 
 
 @every_operation
+@pytest.mark.one_in(2)
 def test_inputs_may_be_any_kind_of_array_and_are_never_changed(name):
     for case in some_cases(name):
         if not any(np.size(x) and np.ndim(x) for x in case.arrays):

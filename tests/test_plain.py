@@ -51,6 +51,7 @@ def standard_output(encoding, monkeypatch):
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1", "utf-8"])
+@pytest.mark.one_in(2)
 def test_all_that_is_printed_can_be_encoded(encoding, monkeypatch):
     W, X = tg.Value(np.ones((2, 3)), "Wθ"), tg.Value(np.ones((3, 4)), "X")
     z = W @ X

@@ -176,6 +176,7 @@ SHAPES = [(), (1,), (4,), (3, 1), (1, 4), (3, 4), (2, 3, 4)]
     "op", ["add", "subtract", "multiply", "divide", "maximum", "power", "where"]
 )
 @pytest.mark.parametrize("shapes", list(itertools.product(SHAPES, repeat=2)))
+@pytest.mark.one_in(5)
 def test_broadcasting_compiles(op, shapes):
     r = np.random.default_rng(6)
 

@@ -389,6 +389,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("forms", FORMS.values(), ids=FORMS.keys())
+@pytest.mark.one_in(4)
 def test_all_forms_of_an_operation_meet_in_one_program(forms):
     """Two by two and all together, on numbers apart and on numbers that tie and lie on kinks.
 
@@ -434,6 +435,7 @@ def test_all_forms_of_an_operation_meet_in_one_program(forms):
         (lambda x: 1.0 / tg.relu(x), [-1.0, 0.0]),
     ],
 )  # fmt: skip
+@pytest.mark.one_in(3)
 def test_a_program_computes_at_the_ends_of_the_range_what_was_recorded(f, numbers):
     """As one number, which becomes plain Python, as one of an array, and as one of many alike."""
     sets = [[x] for x in (1.5, *numbers)]

@@ -296,6 +296,7 @@ def test_a_long_chain_is_cut_into_readable_pieces(rng):
 @pytest.mark.parametrize(
     "step", [tg.sin, lambda h: tg.tanh(h * 0.9 + 0.1), lambda h: h * h * 0.5 + h]
 )
+@pytest.mark.one_in(3)
 def test_a_chain_four_times_as_long_has_four_times_the_lines_none_of_them_longer(step):
     def rules(n):
         h = tg.Value(0.1, "x")

@@ -122,6 +122,7 @@ def test_texts_that_grow_at_random_are_judged_or_refused(tmp_path):
         ("".join(f"a{i}: (1000, 1999)\n" for i in range(30)) + "J = np.sum(a0)\n", 21),
     ],
 )
+@pytest.mark.one_in(2)
 def test_the_line_that_was_too_much_is_named(text, line):
     with pytest.raises(SheetError, match="more than a sheet may") as caught:
         Sheet(text)

@@ -63,6 +63,7 @@ ZERO = {
 
 
 @pytest.mark.parametrize("forward, above, right, junk, name, of", ZERO.values(), ids=ZERO)
+@pytest.mark.one_in(3)
 def test_a_gradient_that_is_0_is_right_when_a_line_gives_0_and_says_why(
     forward, above, right, junk, name, of
 ):
