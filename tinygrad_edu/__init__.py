@@ -25,7 +25,7 @@ and ``from tinygrad_edu import nn``.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_edu.core.habits import hint
+from tinygrad_edu.core.habits import OF_THE_PACKAGE, hint
 from tinygrad_edu.core.operators import maximum, power
 from tinygrad_edu.core.ops import FAMILIES
 from tinygrad_edu.core.ops.activations import *  # noqa: F403
@@ -153,7 +153,7 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module("tinygrad_edu.nn")
     if name not in _ROOM_OF:
         raise AttributeError(
-            f"module 'tinygrad_edu' has no attribute {name!r}{hint(name, __all__)}"
+            f"module 'tinygrad_edu' has no attribute {name!r}{hint(name, __all__, OF_THE_PACKAGE)}"
         )
     value = getattr(importlib.import_module(_ROOM_OF[name]), name)
     globals()[name] = value

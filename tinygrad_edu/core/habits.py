@@ -6,67 +6,124 @@ Python's own "did you mean" is not shown by every shell, and knows no other libr
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NoReturn, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: Attributes that PyTorch, JAX, Keras or NumPy would have where a Value stands, and what to write.
+#: What PyTorch, JAX, Keras, micrograd or NumPy have where a Value stands, and what to write here.
 OF_A_VALUE = {
     "numpy": "v.data", "values": "v.data", "value": "v.data", "tolist": "v.data.tolist()",
     "to_numpy": "v.data", "astype": "tg.Value(v.data.astype(…))", "copy": "v.detach(), or +v",
+    "float": "tg.Value(v.data.astype(np.float32))", "double": "tg.Value(v.data.astype(float))",
     "clone": "+v", "view": "v.reshape(…)", "permute": "v.transpose(…)", "t": "v.T",
-    "unsqueeze": "tg.expand_dims(v, axis)", "argmax": "np.argmax(v)", "any": "(v > 0).any()",
-    "grad_fn": "v.op", "is_leaf": "v.op is None", "requires_grad_": "v.requires_grad = True",
-    "zero_": "v.data = np.zeros(v.shape)", "gradient": "v.grad", "mm": "v @ w",
-    "matmul": "v @ w", "pow": "v ** n", "add_": "v.data += …", "sub_": "v.data -= …",
-    "mul_": "v.data *= …", "fill_": "v.data = …", "copy_": "v.data = …",
+    "mT": "v.swapaxes(-1, -2)", "unsqueeze": "tg.expand_dims(v, axis)",
+    "expand": "tg.broadcast_to(v, shape)",
+    "contiguous": "v", "to": "not needed: numbers are NumPy's",
+    "cpu": "not needed: numbers are NumPy's",
+    "cuda": "tg.export, which takes a graph to other devices",
+    "device": "not needed: numbers are NumPy's", "argmax": "np.argmax(v)", "any": "(v > 0).any()",
+    "numel": "v.size", "nelement": "v.size", "dim": "v.ndim", "clamp": "v.clip(min, max)",
+    "gather": "tg.take_along_axis(v, indices, axis)", "masked_fill": "tg.where(mask, x, v)",
+    "at": "tg.where(mask, new, v)", "topk": "tg.sort(v)[-k:]", "chunk": "tg.split(v, n)",
+    "grad_fn": "v.op", "_op": "v.op", "_prev": "v.parents", "label": "v.name",
+    "is_leaf": "v.op is None", "requires_grad_": "v.requires_grad = True",
+    "retain_grad": "v.grad, which every node keeps", "zero_": "v.data = np.zeros(v.shape)",
+    "gradient": "v.grad", "mm": "v @ w", "bmm": "v @ w", "matmul": "v @ w", "pow": "v ** n",
+    "add": "v + w", "sub": "v - w", "mul": "v * w", "div": "v / w",
+    "add_": "v.data += …", "sub_": "v.data -= …", "mul_": "v.data *= …", "fill_": "v.data = …",
+    "copy_": "v.data = …",
 }  # fmt: skip
 
-#: The same in any place.
-HABITS = {
-    # arguments
+#: The same of the package and of `tg.nn`.
+OF_THE_PACKAGE = {
+    **OF_A_VALUE,
+    "tensor": "tg.Value", "Tensor": "tg.Value", "Variable": "tg.Value", "array": "tg.Value",
+    "Parameter": "tg.Value", "constant": "tg.Value(x, requires_grad=False)",
+    "from_numpy": "tg.Value", "as_tensor": "tg.Value", "zeros": "tg.Value(np.zeros(shape))",
+    "ones": "tg.Value(np.ones(shape))", "eye": "tg.Value(np.eye(n))", "arange": "np.arange",
+    "randn": "tg.Value(rng.normal(size=shape)), rng being np.random.default_rng(seed)",
+    "rand": "tg.Value(rng.uniform(size=shape)), rng being np.random.default_rng(seed)",
+    "random": "rng = np.random.default_rng(seed)",
+    "manual_seed": "rng = np.random.default_rng(seed)",
+    "cat": "tg.concatenate", "concat": "tg.concatenate", "jit": "tg.compile",
+    "jacrev": "tg.jacobian", "jacfwd": "tg.jacobian", "GradientTape": "tg.grad, or cost.backward()",
+    "elementwise_grad": "tg.grad(lambda x: tg.sum(f(x)))", "make_vjp": "tg.vjp",
+    "vmap": "not needed: operations work on whole arrays", "grad_and_value": "tg.value_and_grad",
+    "backward": "cost.backward()", "autograd": "tg.grad", "gradients": "v.grad",
+    "detach": "v.detach()", "stop_gradient": "v.detach()", "inference_mode": "tg.no_grad()",
+    "optim": "tg.nn, with nn.GradientDescent(lr), nn.Momentum, nn.RMSProp and nn.Adam",
+    "linalg": "np.linalg on Values, or tg.inv, tg.det, tg.solve",
+    "functional": "tg: tg.relu, tg.softmax, tg.cross_entropy, …",
+    "set_grad_enabled": "tg.no_grad()", "gradcheck": "tg.check_gradients", "flatten": "tg.ravel",
+    "save": "net.save(path)", "load": "net.load(path)",
+    "Linear": "nn.Dense(units)", "Sequential": "nn.Network(n0, layer, layer, …)",
+    "MLP": "nn.Network(n0, layer, layer, …)", "Neuron": "nn.Dense(1, 'tanh')",
+    "Module": "nn.Network, or nn.Layer", "Model": "nn.Network", "SGD": "nn.GradientDescent(lr)",
+    "RMSprop": "nn.RMSProp", "AdamW": "nn.Adam, with l2= of nn.Network",
+    "BCELoss": "tg.binary_cross_entropy",
+    "BCEWithLogitsLoss": "tg.binary_cross_entropy(z, y, from_logits=True)",
+    "CrossEntropyLoss": "tg.cross_entropy", "NLLLoss": "tg.cross_entropy, of logits",
+    "MSELoss": "tg.mean_squared_error", "ReLU": "nn.Dense(units, 'relu')",
+    "Sigmoid": "nn.Dense(units, 'sigmoid')", "Tanh": "nn.Dense(units, 'tanh')",
+    "Softmax": "nn.Dense(units, 'softmax')", "Embedding": "rows of a Value: W[words]",
+    "BatchNorm1d": "nn.BatchNorm", "RNN": "nn.Recurrent", "LSTM": "nn.Recurrent",
+    "init": "init= of nn.Dense: 'xavier', 'he', 'small', 'zeros'",
+}  # fmt: skip
+
+#: The same of a network, its optimiser and its history.
+OF_NETWORKS = {
+    "zero_grad": "for p in net.parameters.values(): p.zero_grad()", "weights": "net.parameters",
+    "trainable_variables": "net.parameters", "get_weights": "net.state()",
+    "set_weights": "net.restore(state)", "state_dict": "net.state()",
+    "load_state_dict": "net.restore(state)", "save_weights": "net.save(path)",
+    "forward": "net(X)", "train": "net.fit(X, Y)", "eval": "net.predict(X)",
+    "evaluate": "net.accuracy(X, Y)", "summary": "print(net), or net.draw()",
+    "compile": "loss= of nn.Network and optimiser= of net.fit",
+    "add": "nn.Network(n0, layer, layer, …)", "to": "not needed: numbers are NumPy's",
+    "named_parameters": "net.parameters.items()", "children": "net.layers",
+    "modules": "net.layers", "param_groups": "step(net.parameters)",
+    "minimize": "optimiser.step(net.parameters, memory)",
+    "apply_gradients": "optimiser.step(net.parameters, memory, gradients)",
+    "history": "the dictionary itself: history['cost']", "losses": "history['cost']",
+    "loss": "history['cost']", "val_loss": "history['validation_cost']",
+    "acc": "history['accuracy']", "val_accuracy": "history['validation_accuracy']",
+}  # fmt: skip
+
+#: The same of keywords.
+ARGUMENTS = {
     "dim": "axis=", "dims": "axes=", "keepdim": "keepdims=", "correction": "ddof=",
     "unbiased": "ddof=1, or ddof=0", "a_min": "min=", "a_max": "max=", "argnum": "argnums=",
-    "inplace": "nothing: operations make new Values, p.data = … gives a leaf new numbers",
+    "inplace": "not needed: operations make new Values, p.data = … gives a leaf new numbers",
     "reduction": "tg.mean(…) of the loss, which is one per example",
+    "label": "name=", "_children": "not needed: operations set it",
+    "_op": "not needed: operations set it", "dtype": "the data's: np.float32(…) stays so",
+    "gradient": "seed=",
+    "retain_graph": "not needed: a graph may be swept again",
+    "create_graph": "tg.grad, whose results are graphs where its arguments are Values",
     "learning_rate": "lr=", "betas": "beta1= and beta2=", "momentum": "nn.Momentum(lr, beta)",
     "weight_decay": "l2= of nn.Network", "lr": "optimiser=nn.Adam(0.001)",
     "optimizer": "optimiser=", "num_epochs": "epochs=", "n_epochs": "epochs=",
-    "validation_data": "validation=(X, Y)",
-    **OF_A_VALUE,
-    # of the package
-    "tensor": "tg.Value", "Tensor": "tg.Value", "Variable": "tg.Value", "array": "tg.Value",
-    "Parameter": "tg.Value", "cat": "tg.concatenate", "jit": "tg.compile", "jacrev": "tg.jacobian",
-    "jacfwd": "tg.jacobian", "GradientTape": "tg.grad, or cost.backward()",
-    "backward": "cost.backward()", "autograd": "tg.grad", "gradients": "v.grad",
-    "optim": "tg.nn, with nn.GradientDescent(lr), nn.Momentum, nn.RMSProp and nn.Adam",
-    "linalg": "np.linalg on Values, or tg.inv, tg.det, tg.solve",
-    "set_grad_enabled": "tg.no_grad()", "gradcheck": "tg.check_gradients",
-    # of networks
-    "Linear": "nn.Dense(units)", "Sequential": "nn.Network(n0, layer, layer, …)",
-    "Module": "nn.Network, or nn.Layer", "Model": "nn.Network", "SGD": "nn.GradientDescent(lr)",
-    "RMSprop": "nn.RMSProp", "BCELoss": "tg.binary_cross_entropy",
-    "BCEWithLogitsLoss": "tg.binary_cross_entropy(z, y, from_logits=True)",
-    "CrossEntropyLoss": "tg.cross_entropy", "MSELoss": "tg.mean_squared_error",
-    "ReLU": "nn.Dense(units, 'relu')", "BatchNorm1d": "nn.BatchNorm", "RNN": "nn.Recurrent",
-    "zero_grad": "for p in net.parameters.values(): p.zero_grad()", "weights": "net.parameters",
-    "state_dict": "net.state()", "load_state_dict": "net.restore(state)", "forward": "net(X)",
-    "train": "net.fit(X, Y)", "eval": "net.predict(X)", "evaluate": "net.accuracy(X, Y)",
-    "summary": "print(net), or net.draw()", "named_parameters": "net.parameters.items()",
-    "param_groups": "step(net.parameters)", "units": "the first argument of nn.Dense",
+    "verbose": "progress=", "loss": "loss= of nn.Network", "metrics": "history['accuracy']",
+    "shuffle": "not needed: each epoch has an order of its own, drawn from seed=",
+    "validation_data": "validation=(X, Y)", "validation_split": "validation=(X, Y)",
+    "units": "the first argument of nn.Dense", "p": "rate=", "kernel_initializer": "init=",
+    "use_bias": "not needed: b is always there", "bias": "not needed: b is always there",
+    "input_dim": "the first argument of nn.Network",
+    "input_shape": "the first argument of nn.Network",
+    "in_features": "not needed: the network counts them", "out_features": "units=",
 }  # fmt: skip
 
 
-def hint(name: str, known: Iterable[str]) -> str:
+def hint(name: str, known: Iterable[str], words: Mapping[str, str]) -> str:
     """The end of an error about a name: what it is called here, or which name is near; or nothing.
 
-    >>> hint("keepdim", ["axis", "keepdims"]), hint("axes", ["axis", "keepdims"]), hint("q", [])
-    ('; here it is keepdims=', "; did you mean 'axis'?", '')
+    >>> hint("keepdim", ["axis", "keepdims"], ARGUMENTS), hint("axes", ["axis"], ARGUMENTS)
+    ('; here it is keepdims=', "; did you mean 'axis'?")
     """
-    if name in HABITS:
-        return f"; here it is {HABITS[name]}"
+    if name in words:
+        return f"; here it is {words[name]}"
     if name.startswith("_"):
         return ""
     import difflib  # where it is needed: it costs a millisecond
@@ -85,18 +142,19 @@ class Elsewhere:
         self.name = name
 
     def __get__(self, x: object, cls: type) -> NoReturn:
-        raise AttributeError(f"{cls.__name__} has no attribute {self.name!r}{hint(self.name, ())}")
+        told = hint(self.name, (), OF_A_VALUE)
+        raise AttributeError(f"{cls.__name__} has no attribute {self.name!r}{told}")
 
 
 def no_attribute(x: object, name: str) -> AttributeError:
-    """The error for what an object has not."""
+    """The error for what a network, an optimiser or a history has not."""
     kind, known = type(x).__name__, [key for key in dir(type(x)) if not key.startswith("_")]
-    return AttributeError(f"{kind} has no attribute {name!r}{hint(name, known)}")
+    return AttributeError(f"{kind} has no attribute {name!r}{hint(name, known, OF_NETWORKS)}")
 
 
 def no_argument(function: str, name: str, known: Iterable[str]) -> TypeError:
     """The error for a keyword that a function does not take."""
-    return TypeError(f"{function}() does not take {name}={hint(name, known)}")
+    return TypeError(f"{function}() does not take {name}={hint(name, known, ARGUMENTS)}")
 
 
 def own_keywords(f: Callable[P, R]) -> Callable[P, R]:

@@ -18,7 +18,7 @@ from typing import Annotated, Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from tinygrad_edu.core.habits import hint
+from tinygrad_edu.core.habits import ARGUMENTS, hint
 from tinygrad_edu.core.primitive import GradError, Traced
 
 P = ParamSpec("P")
@@ -79,7 +79,7 @@ def checked(f: Callable[P, R]) -> Callable[P, R]:
             given = signature.bind(*args, **options).arguments
         except TypeError as error:
             unknown = [key for key in options if key not in signature.parameters and not more]
-            told = hint(unknown[0], signature.parameters) if unknown else ""
+            told = hint(unknown[0], signature.parameters, ARGUMENTS) if unknown else ""
             raise TypeError(f"{name}: {error}{told}") from None
         kinds = _kinds(f)
         for key, x in given.items():

@@ -193,7 +193,11 @@ class Value(NumPyProtocol, Operators):
     _name: str | None
     op: Primitive | None
 
-    def __init__(self, data: Any, name: str | None = None, requires_grad: bool = True) -> None:
+    def __init__(
+        self, data: Any, name: str | None = None, requires_grad: bool = True, **other: Any
+    ) -> None:
+        if other:
+            raise habits.no_argument("Value", min(other), ("name", "requires_grad"))
         self._name = None
         if name is not None:
             self.name = name
@@ -364,6 +368,7 @@ class Value(NumPyProtocol, Operators):
 
     # --- derivatives ---------------------------------------------------------------------------
 
+    @habits.own_keywords
     def backward(self, seed: Any = None, keep: str = "all") -> None:
         """Compute the derivative of this node with respect to every node it was made from.
 

@@ -16,7 +16,7 @@ learnt from the inputs), `datasets`, `export`.
 
 from typing import Any
 
-from tinygrad_edu.core.habits import hint
+from tinygrad_edu.core.habits import OF_THE_PACKAGE, hint
 from tinygrad_edu.nn.datasets import Dataset, breast_cancer, digits, iris
 from tinygrad_edu.nn.diagnostics import Diagnosis, Watch, diagnose, plot_vanishing
 from tinygrad_edu.nn.initialise import he, small, unscaled, xavier, zeros
@@ -47,4 +47,5 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    raise AttributeError(f"module 'tinygrad_edu.nn' has no attribute {name!r}{hint(name, __all__)}")
+    told = hint(name, __all__, OF_THE_PACKAGE)
+    raise AttributeError(f"module 'tinygrad_edu.nn' has no attribute {name!r}{told}")

@@ -16,11 +16,12 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinygrad_edu.core.files import read_npz, write_npz
+from tinygrad_edu.core.habits import no_attribute
 from tinygrad_edu.core.primitive import GradError, asarray
 from tinygrad_edu.core.signature import Count, Natural, check, checked
 from tinygrad_edu.core.value import Value, no_grad
@@ -56,6 +57,16 @@ class History(dict[str, list[float]]):
     Other keys: "accuracy" (of the batches, as they were trained on), "validation_cost",
     "validation_accuracy".
     """
+
+    if not TYPE_CHECKING:  # to mypy, what is not declared is not there
+
+        def __getattr__(self, name: str) -> Any:
+            raise no_attribute(self, name)
+
+    def __missing__(self, key: str) -> Any:
+        words = {"loss": "cost", "val_loss": "validation_cost", "acc": "accuracy"}
+        told = f"it is called {words[key]!r} here" if key in words else f"there are {list(self)}"
+        raise KeyError(f"no {key!r} was measured; {told}")
 
     def arrays(self) -> dict[str, Array]:
         """The same as arrays."""

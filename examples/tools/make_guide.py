@@ -1,0 +1,41 @@
+"""Write what the guide takes from the package: the tables of names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from tinygrad_edu.core import habits
+
+GUIDE = Path(__file__).parents[1] / "guide"
+
+
+def names() -> str:
+    """The tables of names, as the errors have them."""
+    package = {
+        name: here for name, here in habits.OF_THE_PACKAGE.items() if name not in habits.OF_A_VALUE
+    }
+    return "\n".join([
+        *table("Of a Value `v`", "v.{}", habits.OF_A_VALUE),
+        *table("Of the package, `tg`, and of `tg.nn`", "{}", package),
+        *table("Of a network, its optimiser and its history", "{}", habits.OF_NETWORKS),
+        *table("Keywords", "{}=", habits.ARGUMENTS),
+    ])  # fmt: skip
+
+
+def table(title: str, form: str, words: Mapping[str, str]) -> Iterator[str]:
+    yield from (f"### {title}", "", "| there | here |", "|---|---|")
+    for name in sorted(words, key=str.lower):
+        yield f"| `{form.format(name)}` | {words[name]} |"
+    yield ""
+
+
+def write(page: str, heading: str, text: str) -> None:
+    """Put a text below a heading, the last of its page."""
+    path = GUIDE / page
+    above = path.read_text(encoding="utf-8").split(f"{heading}\n")[0]
+    path.write_text(f"{above}{heading}\n\n{text}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write("coming_from.md", "## Names", names())

@@ -1,0 +1,175 @@
+"""What people know from other libraries works, or an error says what it is called here."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu import nn
+from tinygrad_edu.core import habits
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+TABLES = (habits.OF_A_VALUE, habits.OF_THE_PACKAGE, habits.OF_NETWORKS, habits.ARGUMENTS)
+
+V = tg.Value([1.0, 2.0], "v")
+NET = nn.Network(2, nn.Dense(1, "sigmoid"), seed=0)
+HISTORY = NET.fit(np.zeros((2, 3)), np.zeros((1, 3)), epochs=1)
+
+
+def test_the_guide_has_the_tables_that_errors_have():
+    names = runpy.run_path(str(EXAMPLES / "tools" / "make_guide.py"))["names"]
+    page = (EXAMPLES / "guide" / "coming_from.md").read_text(encoding="utf-8")
+    assert page.split("## Names\n\n")[1] == names(), "run python examples/tools/make_guide.py"
+
+
+@pytest.mark.parametrize("here", sorted({here for words in TABLES for here in words.values()}))
+def test_what_an_error_names_is_there(here):
+    places = {"tg": tg, "nn": nn, "v": V, "net": NET, "np": np, "cost": V, "optimiser": nn.Adam}
+    for place, name in re.findall(r"\b(tg|nn|v|net|np|cost|optimiser)\.([A-Za-z]\w*)", here):
+        assert hasattr(places[place], name), f"{place}.{name}"
+    for key in re.findall(r"history\['(\w+)'\]", here):
+        assert key.removeprefix("validation_") in HISTORY
+
+
+@pytest.mark.parametrize("name", habits.OF_A_VALUE)
+def test_an_attribute_of_a_value_elsewhere_is_answered(name):
+    with pytest.raises(AttributeError, match=re.escape(habits.OF_A_VALUE[name])):
+        getattr(V, name)
+
+
+@pytest.mark.parametrize("name", habits.OF_THE_PACKAGE)
+def test_a_name_of_a_package_elsewhere_is_answered(name):
+    rooms = [room for room in (tg, nn) if name not in room.__all__ and name not in vars(room)]
+    for room in rooms:
+        with pytest.raises(AttributeError, match=re.escape(habits.OF_THE_PACKAGE[name])):
+            getattr(room, name)
+
+
+@pytest.mark.parametrize("name", habits.OF_NETWORKS)
+def test_an_attribute_of_networks_elsewhere_is_answered(name):
+    asked = [x for x in (NET, nn.Adam(), HISTORY) if not hasattr(x, name)]
+    assert asked
+    for x in asked:
+        with pytest.raises(AttributeError, match=re.escape(habits.OF_NETWORKS[name])):
+            getattr(x, name)
+
+
+@pytest.mark.parametrize(
+    "call, said",
+    [
+        (lambda: tg.sum(V, dim=0), "axis="),
+        (lambda: V.mean(dim=0), "axis="),
+        (lambda: tg.softmax(V, dim=0), "axis="),
+        (lambda: tg.Value(1.0, label="a"), "name="),
+        (lambda: tg.Value(1.0, dtype=float), "np.float32"),
+        (lambda: V.sum().backward(retain_graph=True), "swept again"),
+        (lambda: V.backward(gradient=1.0), "seed="),
+        (lambda: nn.Dense(3, bias=False), "always there"),
+        (lambda: nn.Dropout(p=0.5), "rate="),
+        (lambda: NET.fit(np.zeros((2, 3)), np.zeros((1, 3)), verbose=0), "progress="),
+    ],
+)
+def test_a_keyword_of_elsewhere_is_answered(call, said):
+    with pytest.raises(TypeError, match=said):
+        call()
+
+
+def test_a_history_says_what_it_has_instead():
+    with pytest.raises(KeyError, match="'cost' here"):
+        HISTORY["loss"]
+    with pytest.raises(KeyError, match=r"there are .*accuracy"):
+        HISTORY["precision"]
+
+
+def test_back_propagation_by_hand_through_a_net_of_names():
+    """As in the exercise for makemore: embedding, batch norm in steps, cross-entropy in steps."""
+    words = ["lena", "moritz", "ada", "yusuf", "kiran", "noor"]
+    letters = sorted({letter for word in words for letter in word})
+    place = {letter: i + 1 for i, letter in enumerate(letters)}
+    rows, followers = [], []
+    for word in words:
+        before = [0, 0, 0]
+        for letter in [*word, None]:
+            rows.append(before)
+            followers.append(place[letter] if letter else 0)
+            before = [*before[1:], followers[-1]]
+    Xb, Yb = np.array(rows), np.array(followers)
+    n, n_letters, n_emb, n_hidden = len(Xb), len(letters) + 1, 4, 7
+
+    rng = np.random.default_rng(0)
+    C = tg.Value(rng.normal(size=(n_letters, n_emb)))
+    W1 = tg.Value(rng.normal(size=(3 * n_emb, n_hidden)) * 0.3)
+    b1 = tg.Value(rng.normal(size=n_hidden) * 0.1)
+    W2 = tg.Value(rng.normal(size=(n_hidden, n_letters)) * 0.1)
+    b2 = tg.Value(rng.normal(size=n_letters) * 0.1)
+    bngain = tg.Value(1 + rng.normal(size=(1, n_hidden)) * 0.1)
+    bnbias = tg.Value(rng.normal(size=(1, n_hidden)) * 0.1)
+
+    emb = C[Xb]
+    embcat = emb.reshape(emb.shape[0], -1)
+    hprebn = embcat @ W1 + b1
+    bnmean = 1 / n * hprebn.sum(0, keepdims=True)
+    bndiff = hprebn - bnmean
+    bndiff2 = bndiff**2
+    bnvar = 1 / (n - 1) * bndiff2.sum(0, keepdims=True)
+    bnvar_inv = (bnvar + 1e-5) ** -0.5
+    bnraw = bndiff * bnvar_inv
+    hpreact = bngain * bnraw + bnbias
+    h = tg.tanh(hpreact)
+    logits = h @ W2 + b2
+    logit_maxes = logits.max(1, keepdims=True)
+    norm_logits = logits - logit_maxes
+    counts = norm_logits.exp()
+    counts_sum = counts.sum(1, keepdims=True)
+    counts_sum_inv = counts_sum**-1
+    probs = counts * counts_sum_inv
+    logprobs = probs.log()
+    loss = -logprobs[range(n), Yb].mean()
+    loss.backward()
+
+    dlogprobs = np.zeros((n, n_letters))
+    dlogprobs[range(n), Yb] = -1 / n
+    dprobs = dlogprobs / probs.data
+    dcounts_sum_inv = (dprobs * counts.data).sum(1, keepdims=True)
+    dcounts_sum = -(counts_sum.data**-2.0) * dcounts_sum_inv
+    dcounts = dprobs * counts_sum_inv.data + dcounts_sum
+    dnorm_logits = dcounts * counts.data
+    dlogit_maxes = -dnorm_logits.sum(1, keepdims=True)
+    dlogits = dnorm_logits + np.eye(n_letters)[logits.data.argmax(1)] * dlogit_maxes
+    dh = dlogits @ W2.data.T
+    dW2, db2 = h.data.T @ dlogits, dlogits.sum(0)
+    dhpreact = (1 - h.data**2) * dh
+    dbngain = (bnraw.data * dhpreact).sum(0, keepdims=True)
+    dbnbias = dhpreact.sum(0, keepdims=True)
+    dbnraw = bngain.data * dhpreact
+    dbnvar_inv = (bndiff.data * dbnraw).sum(0, keepdims=True)
+    dbnvar = -0.5 * (bnvar.data + 1e-5) ** -1.5 * dbnvar_inv
+    dbndiff2 = 1 / (n - 1) * np.ones((n, n_hidden)) * dbnvar
+    dbndiff = bnvar_inv.data * dbnraw + 2 * bndiff.data * dbndiff2
+    dbnmean = -dbndiff.sum(0, keepdims=True)
+    dhprebn = dbndiff + 1 / n * dbnmean
+    dembcat = dhprebn @ W1.data.T
+    dW1, db1 = embcat.data.T @ dhprebn, dhprebn.sum(0)
+    demb = dembcat.reshape(emb.shape)
+    dC = np.zeros(C.shape)
+    np.add.at(dC, Xb, demb)
+
+    here = locals()
+    by_hand = {name: x for name, x in here.items() if isinstance(here.get(f"d{name}"), np.ndarray)}
+    assert len(by_hand) == 26
+    for name, quantity in by_hand.items():
+        assert here[f"d{name}"] == pytest.approx(quantity.grad, rel=1e-9, abs=1e-12), name
+
+    # In one step each: cross-entropy, and batch norm.
+    dlogits_at_once = (probs.data - np.eye(n_letters)[Yb]) / n
+    assert dlogits_at_once == pytest.approx(logits.grad, abs=1e-12)
+    z, dz = bnraw.data, dhpreact
+    dhprebn_at_once = bngain.data * bnvar_inv.data / n * (
+        n * dz - dz.sum(0) - n / (n - 1) * z * (dz * z).sum(0)
+    )  # fmt: skip
+    assert dhprebn_at_once == pytest.approx(hprebn.grad, abs=1e-12)
