@@ -345,6 +345,160 @@ def _cut(name: str, options: tuple[dict[str, Any], ...], shape: Shape) -> Row:
     return Row(asked(np), shapes=((shape,),), options=options, call=asked(tg))
 
 
+def _solved(solve: Callable[[Any], Any], misses: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    """A reference that is right on complex numbers too, of what is solved for: one step of Newton's
+    method from the solution at the real parts, by how much `misses`, made of polynomials, tells."""
+
+    def reference(x: Any) -> Any:
+        y, h = np.asarray(solve(np.real(x))), 1e-25
+        if not np.iscomplexobj(x):
+            return y
+        slopes = []
+        for k in range(y.size):
+            moved = y.astype(complex).ravel()
+            moved[k] += 1j * h
+            slopes.append(np.imag(misses(moved.reshape(y.shape), np.real(x))) / h)
+        missed = np.imag(misses(y, x)) / h
+        return y - 1j * h * np.linalg.lstsq(np.transpose(slopes), missed)[0].reshape(y.shape)
+
+    return reference
+
+
+def _together(*parts: Any) -> Any:
+    return np.concatenate([np.ravel(part) for part in parts])
+
+
+def _mean_of_both(x: Any) -> Any:
+    return (x + np.swapaxes(x, -1, -2)) / 2
+
+
+def _eigh(x: Any, part: int) -> Any:
+    n = x.shape[-1]
+
+    def misses(y: Any, x: Any) -> Any:
+        w, v = y[:n], y[n:].reshape(n, n)
+        return _together(_mean_of_both(x) @ v - v * w, v.T @ v - np.eye(n))
+
+    y = _solved(lambda x: _together(*np.linalg.eigh(_mean_of_both(x))), misses)(x)
+    return y[n:].reshape(n, n) if part else y[:n]
+
+
+def _svd(x: Any, part: int) -> Any:
+    n, m = x.shape
+    k = min(n, m)
+
+    def apart(y: Any) -> Any:
+        return y[: n * k].reshape(n, k), y[n * k : n * k + k], y[n * k + k :].reshape(k, m)
+
+    def misses(y: Any, x: Any) -> Any:
+        u, s, vt = apart(y)
+        return _together(u * s @ vt - x, u.T @ u - np.eye(k), vt @ vt.T - np.eye(k))
+
+    return apart(_solved(lambda x: _together(*np.linalg.svd(x, full_matrices=False)), misses)(x))[
+        part
+    ]
+
+
+def _qr(x: Any, part: int) -> Any:
+    n, m = x.shape
+
+    def apart(y: Any) -> Any:
+        return y[: n * m].reshape(n, m), y[n * m :].reshape(m, m)
+
+    def misses(y: Any, x: Any) -> Any:
+        q, r = apart(y)
+        return _together(q @ r - x, q.T @ q - np.eye(m), np.tril(r, -1))
+
+    return apart(_solved(lambda x: _together(*np.linalg.qr(x)), misses)(x))[part]
+
+
+def _cholesky(x: Any) -> Any:
+    return _solved(
+        lambda x: np.linalg.cholesky(_mean_of_both(x)),
+        lambda y, x: _together(y @ y.T - _mean_of_both(x), np.triu(y, 1)),
+    )(x)
+
+
+def each_matrix(f: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of a matrix, of each of a batch."""
+
+    def batch(x: Any, **options: Any) -> Any:
+        if np.ndim(x) == 2:
+            return f(x, **options)
+        return np.stack([batch(one, **options) for one in x])
+
+    return batch
+
+
+def _pinv(x: Any) -> Any:
+    n, m = x.shape[-2:]
+    t = np.swapaxes(x, -1, -2)
+    return np.linalg.inv(t @ x) @ t if n >= m else t @ np.linalg.inv(x @ t)
+
+
+def _over_gaps(x: Any, w: Any, v: Any, strict: bool = True) -> Any:
+    gap = w[..., None, :] - v[..., :, None]
+    return np.where(gap == 0, 0, x / np.where(gap == 0, 1, gap))
+
+
+def _windows_summed(x: Any, lengths: Any, axes: Any, shape: Any) -> Any:
+    places = np.arange(np.prod(shape)).reshape(shape)
+    windows = np.lib.stride_tricks.sliding_window_view(places, lengths, axes)
+    z = np.zeros(np.prod(shape), np.result_type(x))
+    np.add.at(z, windows.ravel(), np.ravel(x))
+    return z.reshape(shape)
+
+
+def _norm_of_order(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    """From NumPy's own description of each order."""
+    sizes = np.where(np.real(x) < 0, -x, x)
+    if isinstance(axis, tuple) or (axis is None and np.ndim(x) == 2):
+        rows, columns = axis or (0, 1)
+        if ord in ("fro", None):
+            return np.sqrt(np.sum(x * x, axis=(rows, columns), keepdims=keepdims))
+        if ord in ("nuc", 2, -2):
+            values = each_matrix(_svd)(np.moveaxis(x, (rows, columns), (-2, -1)), part=1)
+            z = values.sum(-1) if ord == "nuc" else values[..., 0 if ord == 2 else -1]
+        else:
+            total = sizes.sum(rows if abs(ord) == 1 else columns, keepdims=True)
+            z = _pick(total, ord > 0, (rows, columns), False)
+        shape = [1 if a in (rows % x.ndim, columns % x.ndim) else n for a, n in enumerate(x.shape)]
+        return np.reshape(z, shape) if keepdims else z
+    if math.isinf(ord):
+        return _pick(sizes, ord > 0, axis, keepdims)
+    return np.sum(sizes**ord, axis=axis, keepdims=keepdims) ** (1 / ord)
+
+
+def positive_definite(rng: np.random.Generator, n: int) -> Any:
+    """Square matrices, row after row, whose symmetric parts have eigenvalues from 0.7 up, apart."""
+    k = 3
+    x = rng.uniform(-0.3, 0.3, (n // 9, k, k))
+    return (x - 0.5 * np.swapaxes(x, -1, -2) + np.diag([1.0, 2.0, 3.5])).ravel()
+
+
+def symmetric(rng: np.random.Generator, n: int) -> Any:
+    """The same, symmetric."""
+    return _mean_of_both(positive_definite(rng, n).reshape(-1, 3, 3)).ravel()
+
+
+MATRICES: tuple[tuple[Shape, ...], ...] = (((3, 3),), ((2, 3, 3),))
+
+
+def factor(f: Callable[..., Any], shapes: Any, parts: int, domain: Draw = real) -> Row:
+    """One part of a factoring."""
+    return Row(each_matrix(f), (domain,), shapes, tuple({"part": i} for i in range(parts)))
+
+
+def _functions_of_symmetric(name: str, part: Any, **options: Any) -> Callable[..., Any]:
+    """A public function on the symmetric part of what a test moves entry by entry."""
+
+    def call(x: Any) -> Any:
+        z = getattr(tg, name)((x + tg.swapaxes(x, -1, -2)) / 2, **options)
+        return z if part is None else z[part]
+
+    return call
+
+
 ROWS: dict[str, Row] = {
     # --- arithmetic
     "add": elementwise(lambda x, y: x + y, real, real),
@@ -431,6 +585,7 @@ ROWS: dict[str, Row] = {
     "hypot": elementwise(lambda x, y: np.sqrt(x * x + y * y), real, signed(0.4, 2)),
     "arctan2": elementwise(_arctan2, real, real),
     "logaddexp": elementwise(lambda x, y: np.log(np.exp(x) + np.exp(y)), real, real),
+    "share": elementwise(lambda x, y: 1 / (1 + np.exp(y - x)), real, real),
     "logaddexp2": elementwise(
         lambda x, y: np.log(np.exp(x * np.log(2)) + np.exp(y * np.log(2))) / np.log(2), real, real
     ),
@@ -844,6 +999,95 @@ ROWS: dict[str, Row] = {
         lambda a, b: np.linalg.inv(a) @ b,
         (well_conditioned, real),
         (((3, 3), (3,)), ((3, 3), (3, 2))),
+    ),
+    "cofactors": Row(
+        lambda x: np.linalg.det(x)[..., None, None] * np.swapaxes(np.linalg.inv(x), -1, -2),
+        shapes=MATRICES,
+    ),
+    "log_abs_det": Row(
+        lambda x: np.log(np.linalg.det(x) * np.sign(np.real(np.linalg.det(x)))), shapes=MATRICES
+    ),
+    "sign_of_det": Row(lambda x: np.sign(np.linalg.det(np.real(x))), shapes=MATRICES, without=(0,)),
+    "slogdet": Row(
+        lambda x: np.log(np.linalg.det(x) * np.sign(np.real(np.linalg.det(x)))),
+        shapes=MATRICES,
+        call=lambda x: tg.slogdet(x)[0] * tg.slogdet(x)[1] * tg.sign(tg.det(x)),
+    ),
+    "cholesky_factor": Row(each_matrix(_cholesky), (symmetric,), MATRICES),
+    "cholesky": Row(
+        lambda x: np.swapaxes(each_matrix(_cholesky)(x), -1, -2),
+        (positive_definite,),
+        MATRICES,
+        call=_functions_of_symmetric("cholesky", None, upper=True),
+    ),
+    "over_gaps": Row(
+        _over_gaps,
+        (real, real, apart(3, 6)),
+        (((2, 3), (3,), (2,)), ((4, 2, 3), (4, 3), (4, 2))),
+        ({}, {"strict": False}),
+    ),
+    "eigh_part": factor(_eigh, MATRICES, 2, symmetric),
+    "eigh": Row(
+        lambda x: each_matrix(_eigh)(x, part=1),
+        (positive_definite,),
+        MATRICES,
+        call=_functions_of_symmetric("eigh", 1),
+    ),
+    "eigvalsh": Row(
+        lambda x: each_matrix(_eigh)(x, part=0),
+        (positive_definite,),
+        MATRICES,
+        call=_functions_of_symmetric("eigvalsh", None),
+    ),
+    "svd_part": factor(_svd, (((3, 3),), ((4, 2),), ((2, 4),), ((2, 3, 2),)), 3),
+    "svd": Row(
+        each_matrix(_svd),
+        shapes=(((3, 3),), ((2, 3),)),
+        options=({"part": 0}, {"part": 2}),
+        call=lambda x, part: tg.svd(x, full_matrices=np.shape(x)[0] == 3)[part],
+    ),
+    "svdvals": Row(lambda x: each_matrix(_svd)(x, part=1), shapes=(((4, 2),),)),
+    "qr_part": factor(_qr, (((3, 3),), ((4, 2),), ((2, 3, 2),)), 2),
+    "qr": Row(
+        lambda x: _qr(x[:, : len(x)], 0).T @ x,
+        shapes=(((3, 3),), ((2, 4),)),
+        call=lambda x: tg.qr(x)[1],
+    ),
+    "pinv": Row(_pinv, shapes=(((3, 3),), ((4, 2),), ((2, 4),), ((2, 3, 2),))),
+    "norm of an order": Row(
+        _norm_of_order,
+        (signed(0.3, 2),),
+        shapes=(((4,),), ((3, 2),), ((2, 4, 3),)),
+        varied=lambda shapes: (
+            *({"ord": p, "axis": -1} for p in (1, 2, math.inf, -math.inf, 3, -1, 0.5)),
+            *(
+                {"ord": p, "axis": (0, -1), "keepdims": k}
+                for p, k in (("fro", True), ("nuc", False), (1, True), (-1, False))
+                if len(shapes[0]) > 1
+            ),
+            *({"ord": p} for p in (2, -2, math.inf, -math.inf) if len(shapes[0]) == 2),
+        ),
+        call=lambda x, **options: tg.norm(x, **options),
+    ),
+    # --- windows
+    "windows": Row(
+        lambda x, lengths, axes: np.lib.stride_tricks.sliding_window_view(x, lengths, axes),
+        shapes=(((5, 4),), ((5, 4, 2),)),
+        options=({"lengths": (2,), "axes": (0,)}, {"lengths": (3, 2), "axes": (1, 0)}),
+    ),
+    "windows_summed": Row(
+        _windows_summed,
+        shapes=(((2, 4, 3, 2),),),
+        options=({"lengths": (3, 2), "axes": (1, 0), "shape": (3, 6)},),
+    ),
+    "sliding_window_view": Row(
+        np.lib.stride_tricks.sliding_window_view,
+        shapes=(((5, 4),),),
+        options=(
+            {"window_shape": (2, 3)},
+            {"window_shape": 2, "axis": -1},
+            {"window_shape": [2], "axis": (0,)},
+        ),
     ),
     "matrix_power": Row(
         np.linalg.matrix_power,

@@ -50,6 +50,45 @@ def binary_losses(bernoulli: Peer, logistic: Peer) -> dict[str, Peer]:
     }
 
 
+def of_matrices(function: Peer, flipped: Peer) -> dict[str, Peer]:
+    """Factors and what is made of them, from a peer's function of a name, and its transpose."""
+
+    def of(name: str, part: Any = None, **options: Any) -> Peer:
+        def call(peer: Any, x: Any, part: Any = part) -> Any:
+            z = function(peer, name)(x, **options)
+            return z if part is None else z[part]
+
+        return call
+
+    def of_symmetric(call: Peer) -> Peer:
+        return lambda peer, x, **part: call(peer, (x + flipped(peer, x)) / 2, **part)
+
+    return {
+        "cofactors": lambda peer, x: (
+            function(peer, "det")(x)[..., None, None] * flipped(peer, function(peer, "inv")(x))
+        ),
+        "log_abs_det": of("slogdet", 1),
+        "sign_of_det": of("slogdet", 0),
+        "slogdet": of("slogdet", 1),
+        "cholesky_factor": of_symmetric(of("cholesky")),
+        "cholesky": lambda peer, x: flipped(
+            peer, function(peer, "cholesky")((x + flipped(peer, x)) / 2)
+        ),
+        "eigh_part": of_symmetric(of("eigh")),
+        "eigh": of_symmetric(of("eigh", 1)),
+        "eigvalsh": of_symmetric(of("eigh", 0)),
+        "svd_part": of("svd", full_matrices=False),
+        "svd": of("svd", full_matrices=False),
+        "svdvals": of("svd", 1, full_matrices=False),
+        "qr_part": of("qr"),
+        "qr": of("qr", 1),
+        "pinv": of("pinv"),
+        "norm of an order": lambda peer, x, ord=None, axis=None, **keepdims: function(peer, "norm")(
+            x, ord, axis, **keepdims
+        ),
+    }
+
+
 # --- JAX -----------------------------------------------------------------------------------------
 
 
@@ -106,6 +145,13 @@ def jax_cut(name: str) -> Peer:
         return jax.numpy.concatenate(parts[::-1], axis=axis.get("axis", along))
 
     return call
+
+
+def jax_windows(jax: Any, x: Any, lengths: Any, axes: Any) -> Any:
+    """By the places of NumPy's."""
+    numbers = np.arange(x.size).reshape(x.shape)
+    places = np.lib.stride_tricks.sliding_window_view(numbers, tuple(lengths), tuple(axes))
+    return x.ravel()[places]
 
 
 #: What has no entry of its own is called as NumPy calls it.
@@ -183,6 +229,22 @@ JAX: dict[str, Peer] = {
     "inv": lambda jax, x: jax.numpy.linalg.inv(x),
     "det": lambda jax, x: jax.numpy.linalg.det(x),
     "solve": lambda jax, a, b: jax.numpy.linalg.solve(a, b),
+    "share": lambda jax, x, y: jax.nn.sigmoid(x - y),
+    **of_matrices(
+        lambda jax, name: getattr(jax.numpy.linalg, name),
+        lambda jax, x: jax.numpy.swapaxes(x, -1, -2),
+    ),
+    "over_gaps": lambda jax, x, w, v, strict=True: x / (w[..., None, :] - v[..., :, None]),
+    "windows": jax_windows,
+    "windows_summed": lambda jax, x, lengths, axes, shape: jax.vjp(
+        lambda y: jax_windows(jax, y, lengths, axes), jax.numpy.zeros(shape)
+    )[1](x)[0],
+    "sliding_window_view": lambda jax, x, window_shape, axis=None: jax_windows(
+        jax,
+        x,
+        window_shape if isinstance(window_shape, (tuple, list)) else (window_shape,),
+        range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,),
+    ),
     "sinc_slope": jax_sinc_slope,
     "erf": lambda jax, x: jax.scipy.special.erf(x),
     "erfc": lambda jax, x: jax.scipy.special.erfc(x),

@@ -26,6 +26,8 @@ GIVEN: dict[str, Any] = {
     "n": 2, "prepend": 1.0,
     "append": 1.0, "overwrite_input": True, "kind": "stable", "stable": True, "mode": "wrap",
     "descending": True, "k": 1, "offset": 1, "axis1": 1, "axis2": 0,
+    "upper": True, "UPLO": "U", "rcond": 0.1, "rtol": 0.1, "hermitian": True,
+    "full_matrices": False, "compute_uv": False, "writeable": True,
     "out": np.zeros(()), "signature": "d->d", "subok": False, "where": X > 1,
 }  # fmt: skip
 #: What a function is called with before it is given a keyword.
@@ -33,7 +35,10 @@ ARGUMENTS: dict[Any, tuple[Any, ...]] = {
     np.tensordot: (X, X), np.inner: (X, X), np.vdot: (X, X), np.kron: (X, X),
     np.convolve: (X[0], X[1]), np.correlate: (X[0], X[1]), np.linalg.inv: (X[:, :2],),
     np.linalg.det: (X[:, :2],), np.linalg.solve: (X[:, :2], X), np.linalg.multi_dot: ([X, X.T],),
-    np.linalg.matrix_power: (X[:, :2], 2), np.einsum: ("ij,ij", X, X),
+    np.linalg.matrix_power: (X[:, :2], 2), np.linalg.slogdet: (X[:, :2],),
+    np.linalg.cholesky: (X @ X.T,), np.linalg.eigh: (X @ X.T,), np.linalg.eigvalsh: (X @ X.T,),
+    np.linalg.svd: (X[:, :2],),
+    np.lib.stride_tricks.sliding_window_view: (X[0], 2), np.einsum: ("ij,ij", X, X),
     np.take: (X, [1, 0]), np.take_along_axis: (X, np.array([[1, 0], [1, 1]])),
     np.array_split: (X, 2), np.split: (X, 2), np.vsplit: (X, 2), np.hsplit: (X, 3),
     np.dsplit: (X[..., None], 1), np.tile: (X, 2), np.repeat: (X, 2), np.pad: (X, 1),
@@ -46,6 +51,13 @@ ARGUMENTS: dict[Any, tuple[Any, ...]] = {
     np.squeeze: (X[:1],), np.concatenate: ([X, X],), np.stack: ([X, X],), np.vstack: ([X, X],),
     np.hstack: ([X, X],),
 }  # fmt: skip
+
+
+#: What has a first axis only, or whose second is too short.
+ALONG_THE_FIRST = (
+    np.squeeze, np.concatenate, np.stack, np.split, np.array_split,
+    np.lib.stride_tricks.sliding_window_view,
+)  # fmt: skip
 
 
 def on_values(x: Any) -> Any:
@@ -91,20 +103,18 @@ def outcome(call: Callable[[], Any]) -> Any:
 def test_a_keyword_of_numpy_does_what_numpy_does_or_is_refused_by_name(function, keyword):
     args = ARGUMENTS.get(function, (X,) * getattr(function, "nin", 1))
     given = {keyword: GIVEN[keyword]}
-    if keyword == "axis" and function in (np.squeeze, np.concatenate, np.stack):
-        given = {"axis": 0}
     if keyword == "axis1" or keyword == "axis2":
         given = {"axis1": 1, "axis2": 0}
     if keyword == "out" and function not in (np.split, np.array_split):
         given = {"out": np.zeros_like(function(*args))}
-    if function in (np.split, np.array_split) and keyword == "axis":
+    if keyword == "axis" and function in ALONG_THE_FIRST:
         given = {"axis": 0}
     found = outcome(lambda: function(*on_values(args), **given))
     if isinstance(found, Exception):
         assert keyword in str(found)
         return
     assert keyword != "out"
-    if isinstance(found, list):
+    if isinstance(found, (list, tuple)):
         assert [part.shape for part in found] == [p.shape for p in function(*args, **given)]
         return
     expected = function(*args, **given)  # what NumPy refuses is no answer

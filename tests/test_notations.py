@@ -28,17 +28,23 @@ CORE = {
 #: How many children these have; the others take any number.
 CHILDREN = {"mfrac": 2, "msub": 2, "msup": 2, "msubsup": 3, "mover": 2}
 OPTIONS = {
+    "part": 1, "lengths": (2,), "axes": (0,),
     "axis": 0, "n": 3, "logs": 1, "order": 1, "min": -0.5, "max": 0.5,
     "index": (slice(1, 3), slice(None)),
 }  # fmt: skip
 SHAPES = {
-    "reshape": (2, 6), "scatter": (7, 4), "sum_to": (3, 1), "broadcast_to": (2, 3, 4),
+    "windows_summed": (3, 4), "reshape": (2, 6), "scatter": (7, 4), "sum_to": (3, 1),
+    "broadcast_to": (2, 3, 4),
 }  # fmt: skip
 NUMBERS = {
     "P": np.random.default_rng(1).uniform(0.2, 0.9, (3, 4)),
     "Q": np.random.default_rng(2).uniform(0.2, 0.9, (3, 4)),
     "R": np.random.default_rng(3).uniform(0.2, 0.9, (3, 4)),
 }
+#: Of square matrices, here a symmetric one: NumPy reads one half of it.
+OF_MATRICES = (
+    "inv", "det", "cofactors", "log_abs_det", "sign_of_det", "cholesky_factor", "eigh_part",
+)  # fmt: skip
 ALGEBRA = Algebra()
 
 
@@ -53,20 +59,31 @@ def tree_of(op):
     texts = ["P", "Q", "R"][:count]
     if op.name == "matmul":
         texts[1], shapes[1] = "Qt", (4, 3)
-    if op.name in ("inv", "det"):
+    if op.name in OF_MATRICES:
         texts[0], shapes[0] = "T", (3, 3)
+    if op.name == "over_gaps":
+        texts, shapes = ["P", "q", "r"], [(3, 4), (4,), (3,)]
+    if op.name == "windows_summed":
+        texts[0], shapes[0] = "V", (2, 4, 2)
     if op.name == "scatter":
         texts[0], shapes[0] = "S", (2, 4)
     options = {key: x for key, x in OPTIONS.items() if key in op.options}
     if op.name == "placed_along":
         options["n"] = 5
+    if op.name == "transpose":
+        del options["axes"]
     if "shape" in op.options:
         options["shape"] = SHAPES[op.name]
     return literal(op, tuple(named(t, s) for t, s in zip(texts, shapes)), options)
 
 
 def numbers_of(text):
-    return {"Qt": NUMBERS["Q"].T, "S": NUMBERS["P"][:2], "T": NUMBERS["P"][:, :3], **NUMBERS}[text]
+    P, Q = NUMBERS["P"], NUMBERS["Q"]
+    others = {
+        "Qt": Q.T, "S": P[:2], "T": P @ P.T + np.eye(3), "q": Q[0], "r": P[:, 0] + 1,
+        "V": np.stack([P, Q], axis=-1)[:2],
+    }  # fmt: skip
+    return {**others, **NUMBERS}[text]
 
 
 def elements(text):
@@ -100,7 +117,7 @@ def test_every_operation_is_written_in_every_notation(op):
         source = notation.counted(tree)
         if "scatter(" not in source and "prod_of_others(" not in source:
             scope = {"np": np} | {
-                t: numbers_of(t) for t in re.findall(r"\b(?:Qt|[PQRST])\b", source)
+                t: numbers_of(t) for t in re.findall(r"\b(?:Qt|[PQRSTVqr])\b", source)
             }
             with np.errstate(invalid="ignore"):  # arccosh is nan below 1
                 value = eval(source, scope)

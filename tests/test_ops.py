@@ -27,8 +27,8 @@ elementwise = pytest.mark.parametrize("name", [n for n, row in ROWS.items() if r
 
 #: Public functions that are no operations: they have tests of their own.
 NO_OPERATIONS = {
-    "GradError", "Value", "__version__", "abs", "amax", "amin",
-    "check_gradients", "debug_nans", "grad", "hessian",
+    "GradError", "Value", "__version__", "abs", "amax", "amin", "around",
+    "check_gradients", "debug_nans", "fix", "grad", "hessian",
     "jacobian", "name_values", "no_grad", "numerical_gradient", "one_hot", "value_and_grad", "vjp",
 }  # fmt: skip
 

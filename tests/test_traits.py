@@ -13,10 +13,11 @@ from tinygrad_edu.core.primitive import TRAITS, Primitive
 
 #: Options for those operations that need some.
 OPTIONS = {
+    "part": 1, "lengths": (3,), "axes": (0,),
     "n": 3.0, "logs": 1, "order": 1, "min": -0.5, "max": 0.5, "axis": 0,
     "index": (slice(0, 2), slice(None)), "shape": (4, 3),
 }  # fmt: skip
-SHAPES = {"scatter": (5, 4), "sum_to": (1, 4), "broadcast_to": (2, 3, 4)}
+SHAPES = {"windows_summed": (6, 4), "scatter": (5, 4), "sum_to": (1, 4), "broadcast_to": (2, 3, 4)}
 #: What is level between −1 and 1.
 WIDER = {"trunc": 2}
 #: Fractional powers and logarithms want positive numbers.
@@ -28,6 +29,8 @@ def applied(op, *xs):
     options = {key: x for key, x in OPTIONS.items() if key in op.options}
     if op.name in SHAPES:
         options["shape"] = SHAPES[op.name]
+    if op.name == "transpose":
+        del options["axes"]
     if op.name == "median":
         options["axis"] = 1  # of four: the mean of two
     if op.name in ("picked_along", "placed_along"):
@@ -45,8 +48,14 @@ def inputs(op, where=0):
     """As many arrays as it takes; of a product of matrices the second is turned."""
     count = 2 if op.variadic else op.n_inputs
     xs = [POSITIVE[(i + where) % 4] for i in range(count)]
-    if op.name in ("inv", "det"):
-        return [x[:, :3] for x in xs]
+    if op.name in ("inv", "det", "cofactors", "log_abs_det", "sign_of_det", "eigh_part"):
+        return [x[:: 1 - 2 * where, :3] for x in xs]
+    if op.name == "cholesky_factor":  # of the first twice less of the other thrice too
+        return [0.1**where * (x @ x.T + 5 * np.eye(3)) for x in xs]
+    if op.name == "over_gaps":
+        return [xs[0], xs[1][0], xs[2][:, 0] + 1]
+    if op.name == "windows_summed":
+        return [np.stack(xs * 3, axis=-1)]
     if op.name == "matmul":
         return [xs[0], xs[1].T]
     if op.name == "arccosh":  # of nothing below 1
@@ -62,10 +71,13 @@ def is_elementwise(op):
     """Do its entries change places when those of its inputs do, and see no others?"""
     xs = inputs(op)
     z = applied(op, *xs)
-    if z.shape != xs[0].shape:
+    if any(x.shape != z.shape for x in xs):
         return False
     order = np.random.default_rng(0).permutation(z.size)
-    moved = applied(op, *(x.ravel()[order].reshape(x.shape) for x in xs))
+    try:
+        moved = applied(op, *(x.ravel()[order].reshape(x.shape) for x in xs))
+    except np.linalg.LinAlgError:  # no longer positive definite
+        return False
     changed = [x.copy() for x in xs]
     for x in changed:
         x[0, 0] += 0.05
@@ -95,7 +107,7 @@ def is_bilinear(op):
 
 def is_exact(op):
     """Are its numbers, but for their sign, among those it was given, 0, 1, and its bounds?"""
-    xs = [x - 0.5 for x in inputs(op)]
+    xs = [x - 0.5 * (op.name != "cholesky_factor") for x in inputs(op)]
     known = np.concatenate([*(np.abs(x).ravel() for x in xs), [0.0, 1.0, 0.5]])
     return bool(np.isin(np.abs(applied(op, *xs)), known).all())
 

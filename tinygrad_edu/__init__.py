@@ -32,8 +32,10 @@ from tinygrad_edu.core.ops.activations import *  # noqa: F403
 from tinygrad_edu.core.ops.arranging import *  # noqa: F403
 from tinygrad_edu.core.ops.contractions import *  # noqa: F403
 from tinygrad_edu.core.ops.elementary import *  # noqa: F403
+from tinygrad_edu.core.ops.factors import *  # noqa: F403
 from tinygrad_edu.core.ops.matrices import *  # noqa: F403
 from tinygrad_edu.core.ops.orderings import *  # noqa: F403
+from tinygrad_edu.core.ops.windows import *  # noqa: F403
 from tinygrad_edu.core.ops.arithmetic import (
     add, divide, equal, greater, greater_equal, less, less_equal, minimum, multiply, negative,
     not_equal, subtract, where,

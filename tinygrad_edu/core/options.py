@@ -16,7 +16,7 @@ from numpy import ndarray
 #: Options that are whole numbers, or several.
 _WHOLE = frozenset({"axis", "axes", "shape"})
 #: Options that may be arrays.
-_LIMITS = frozenset({"min", "max"})
+LIMITS = frozenset({"min", "max"})
 
 
 class Described:
@@ -40,7 +40,7 @@ def owned(op: str, key: str, option: Any) -> Any:
         make, wanted, what = own_index, "whole numbers, slices, masks and arrays of these", "[…]"
     elif key in _WHOLE:
         make, wanted = whole, "a whole number or a tuple of them"
-    elif key in _LIMITS:
+    elif key in LIMITS:
         make, wanted = _limit, "plain numbers or an array of them"
     try:
         return make(option)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy import float64, ndarray
 
 from tinygrad_edu.core.habits import no_argument
-from tinygrad_edu.core.options import owned
+from tinygrad_edu.core.options import LIMITS, owned
 from tinygrad_edu.core.plain import printable
 
 Rule = Callable[..., Any]
@@ -35,6 +35,10 @@ class GradError(ValueError):
 
 class GradIndexError(GradError, IndexError):
     """An index that does not fit; also an ``IndexError``, for code that expects NumPy's."""
+
+
+class GradLinAlgError(GradError, np.linalg.LinAlgError):
+    """A matrix without an inverse, without a factor; also NumPy's own error."""
 
 
 class Traced:
@@ -95,6 +99,13 @@ TRAITS = {
 }
 
 
+def parameters(f: Any) -> tuple[str, ...]:
+    """What a function of Python's calls its arguments; `inspect.signature` takes long."""
+    code = getattr(f, "__wrapped__", f).__code__
+    names: tuple[str, ...] = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    return names
+
+
 class Each:
     """One rule for any number of inputs, which gives the contributions of all, one after another.
 
@@ -123,15 +134,16 @@ class Primitive:
     whose gradient is mostly zeros: ``add_into(array, dz, **options)`` adds only what is not),
     `with_slope` (where result and derivative share most of their work: the result of `forward` and
     what the first rule would compute again, or None; the sweep hands it to that rule as
-    ``slope=``), `traits` (see `TRAITS`), and the notation: `symbol` in pictures, `numpy` and
-    `latex` as templates over the inputs.
+    ``slope=``), `general` (the same with more arguments, made of other operations:
+    ``norm(x, ord=1)``), `traits` (see `TRAITS`), and the notation: `symbol` in pictures, `numpy`
+    and `latex` as templates over the inputs.
     """
 
     # Slots are found faster than a dictionary's entries, and a graph asks for these at every node.
     __slots__ = (
-        "__dict__", "add_into", "compact", "definition", "differentiable", "forward", "latex",
-        "n_inputs", "name", "numpy", "options", "parameters", "rules", "scalar", "shape_rule",
-        "spelling", "symbol", "traits", "variadic", "with_slope",
+        "__dict__", "add_into", "compact", "definition", "differentiable", "forward",
+        "general", "latex", "n_inputs", "name", "numpy", "options", "parameters", "rules", "scalar",
+        "shape_rule", "spelling", "symbol", "traits", "variadic", "with_slope",
     )  # fmt: skip
 
     def __init__(
@@ -145,6 +157,7 @@ class Primitive:
         spelling: Callable[..., Any] | None = None,
         add_into: Callable[..., None] | None = None,
         with_slope: Callable[..., tuple[Any, Any]] | None = None,
+        general: Callable[..., Any] | None = None,
         symbol: str | None = None,
         numpy: str | None = None,
         latex: str | None = None,
@@ -160,6 +173,7 @@ class Primitive:
         self.spelling = spelling
         self.add_into = add_into
         self.with_slope = with_slope
+        self.general = general
         self.symbol = symbol or self.name
         self.numpy = numpy
         self.latex = latex or rf"\operatorname{{{self.name}}}".replace("_", r"\_") + "({0})"
@@ -173,12 +187,13 @@ class Primitive:
         self.differentiable = self.variadic or any(rule is not None for rule in given)
         #: One or two inputs, each with a rule: what a node has slots for.
         self.compact = 0 < len(given) < 3 and None not in given
-        code = forward.__code__  # `inspect.signature` takes longer than all else in a declaration
-        self.parameters = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        self.parameters = parameters(forward)
         self.options = frozenset(self.parameters[self.n_inputs :])
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         if options or len(args) != self.n_inputs:
+            if self.general is not None and self._is_general(args, options):
+                return self.general(*args, **options)
             args, options = self._sorted(args, options)
         odd = False
         for arg in args:
@@ -217,6 +232,14 @@ class Primitive:
                 value = _held(value, f"{self.name}: {key}=")
                 options = {**options, key: owned(self.name, key, value)}
         return args, options
+
+    def _is_general(self, args: tuple[Any, ...], options: dict[str, Any]) -> bool:
+        """Is there an argument that only `general` has, or a limit that is no plain number?"""
+        given = {**dict(zip(self.parameters[self.n_inputs :], args[self.n_inputs :])), **options}
+        more = set(parameters(self.general)).difference(self.parameters)
+        return not more.isdisjoint(given) or any(
+            isinstance(given.get(key), Traced) for key in LIMITS
+        )
 
     def _bind(
         self, args: tuple[Any, ...], options: dict[str, Any]
@@ -278,8 +301,12 @@ def _held(x: Any, what: str) -> Any:
 def misfit(
     op: Primitive | str, given: tuple[str, ...], options: dict[str, Any], error: Exception
 ) -> GradError:
-    """The error of an operation whose inputs, described in words, do not fit."""
+    """The error of an operation whose inputs, described in words, do not fit; or its own words."""
+    if isinstance(error, GradError):
+        return error
     kind = GradIndexError if isinstance(error, IndexError) else GradError
+    if isinstance(error, np.linalg.LinAlgError):
+        kind = GradLinAlgError
     inputs = " and ".join(given)
     if "broadcast" in str(error) and len(given) > 1 and not options:
         return kind(f"{op}: {inputs} do not fit: axes must be equal or of length 1")

@@ -15,7 +15,8 @@ import numpy as np
 
 from tinygrad_edu.core.operators import maximum, power
 from tinygrad_edu.core.ops import PUBLIC, arithmetic, elementwise, linalg, reductions, shaping
-from tinygrad_edu.core.primitive import GradError, Primitive, Traced
+from tinygrad_edu.core.ops.factors import norm_of_order
+from tinygrad_edu.core.primitive import GradError, Primitive, Traced, parameters
 
 #: NumPy's element-wise functions, and matmul.
 UFUNCS: dict[Any, Callable[..., Any]] = {
@@ -66,7 +67,15 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.min: reductions.min,
     np.var: reductions.var,
     np.std: reductions.std,
-    np.linalg.norm: lambda x, ord=None, axis=None, keepdims=False: _norm(x, ord, axis, keepdims),
+    np.linalg.norm: lambda x, ord=None, axis=None, keepdims=False: norm_of_order(
+        x, axis, keepdims, ord
+    ),
+    np.linalg.vector_norm: lambda x, axis=None, keepdims=False, ord=2: norm_of_order(
+        x if axis is not None else shaping.ravel(x), axis, keepdims, ord
+    ),
+    np.linalg.matrix_norm: lambda x, keepdims=False, ord="fro": norm_of_order(
+        x, (-2, -1), keepdims, ord
+    ),
     np.cumsum: reductions.cumsum,
     np.dot: linalg.dot,
     np.outer: linalg.outer,
@@ -89,8 +98,10 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.hstack: shaping.hstack,
 }
 
+#: Where NumPy has functions of arrays.
+_MODULES = (np, np.linalg, np.lib.stride_tricks)
 for _name, _operation in PUBLIC.items():
-    _numpys = getattr(np, _name, None) or getattr(np.linalg, _name, None)
+    _numpys = next((getattr(m, _name) for m in _MODULES if hasattr(m, _name)), None)
     if _numpys is not None:
         (UFUNCS if isinstance(_numpys, np.ufunc) else FUNCTIONS)[_numpys] = _operation
 
@@ -98,8 +109,9 @@ for _name, _operation in PUBLIC.items():
 #: Arguments of NumPy's functions that no operation has, and the value with which they say nothing.
 IDLE: dict[str, Any] = {
     "out": None, "where": True, "dtype": None, "casting": "same_kind", "copy": None,
-    "signature": None, "axes": None, "axis": None, "keepdims": False, "subok": True, "order": "C",
+    "signature": None, "axes": None, "axis": None, "keepdims": False, "order": "C",
     "initial": np._NoValue, "correction": np._NoValue, "mean": np._NoValue,
+    "UPLO": "L", "hermitian": False, "subok": True, "writeable": False,
     "returned": False, "mode": "raise", "overwrite_input": False, "kind": None, "stable": None,
 }  # fmt: skip
 
@@ -149,7 +161,8 @@ def _signature(function: Any) -> list[str]:
 @functools.cache
 def _parameters(meaning: Callable[..., Any]) -> frozenset[str]:
     if isinstance(meaning, Primitive):
-        return frozenset(meaning.parameters)
+        more = () if meaning.general is None else parameters(meaning.general)
+        return frozenset((*meaning.parameters, *more))
     return frozenset(inspect.signature(meaning).parameters)
 
 
@@ -158,17 +171,6 @@ def _one_of(name: str, old: Any, new: Any) -> Any:
     if old is not None and new is not None:
         raise TypeError(f"a_{name}= and {name}= are the same limit: give one of them")
     return old if new is None else new
-
-
-def _norm(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
-    axes = len(x.shape) if axis is None else len(axis) if isinstance(axis, tuple) else 1
-    # Of a vector 2 is the Euclidean length, of a matrix "fro" is: there 2 is the spectral norm.
-    if ord is not None and not ((axes == 1 and ord == 2) or (axes == 2 and ord == "fro")):
-        raise TypeError(
-            f"np.linalg.norm of a Value has no rule for ord={ord!r} over {axes} axes: only for the "
-            "Euclidean length, ord=None"
-        )
-    return reductions.norm(x, axis=axis, keepdims=keepdims)
 
 
 #: Questions whose answer is not differentiable: asked of the numbers, answered with plain numbers.

@@ -104,7 +104,12 @@ def _said(report: Report) -> str:
 
 
 #: What an operation needs besides its inputs, which are arrays of shape (3, 4).
-SHAPES = {"matmul": [(3, 4), (4, 2)], "inv": [(3, 3)], "det": [(3, 3)]}
+SHAPES: dict[str, list[tuple[int, ...]]] = {
+    "matmul": [(3, 4), (4, 2)], "over_gaps": [(2, 3), (3,), (2,)], "windows_summed": [(3, 2)],
+    "qr_part": [(4, 3)],
+    **{name: [(3, 3)] for name in ("inv", "det", "cofactors", "log_abs_det", "eigh_part")},
+    "cholesky_factor": [(3, 3)],
+}  # fmt: skip
 OPTIONS: dict[str, dict[str, Any]] = {
     "power_constant": {"n": 3},
     "power_log": {"logs": 1},
@@ -121,6 +126,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "picked_along": {"axis": 1},
     "placed_along": {"axis": 1, "n": 5},
     "scatter": {"index": [0, 2, 2], "shape": (5, 4)},
+    **{name: {"part": 1} for name in ("eigh_part", "svd_part", "qr_part")},
+    "windows": {"lengths": (2,), "axes": (1,)},
+    "windows_summed": {"lengths": (2,), "axes": (0,), "shape": (4,)},
 }
 
 
@@ -170,6 +178,8 @@ def _inputs(op: Primitive, options: dict[str, Any], rng: np.random.Generator) ->
     no rule is."""
     shapes = SHAPES.get(op.name, [(3, 4)] * (op.n_inputs or 2))
     inputs = [rng.uniform(0.2, 0.8, size=shape) for shape in shapes]
+    if op.name == "cholesky_factor":  # of a matrix whose diagonal is large
+        return [inputs[0] + 2 * np.eye(3)]
     inputs = [np.round(x) if rule is None else x for rule, x in zip(op.rules, inputs)]
     signed = [x * rng.choice([-1, 1], size=x.shape) for x in inputs]
     with np.errstate(all="ignore"):

@@ -171,6 +171,27 @@ def _placed_along(jax: Any, x: Any, index: Any, axis: int, n: int) -> Any:
     return jax.numpy.moveaxis(placed, -1, axis)
 
 
+def _of_matrices(name: str, part: int | None = None, **options: Any) -> Callable[..., Any]:
+    """A function of `linalg`, or a part of what it gives."""
+
+    def function(jax: Any, x: Any, part: int | None = part) -> Any:
+        z = getattr(jax.numpy.linalg, name)(x, **options)
+        return z if part is None else z[part]
+
+    return function
+
+
+def _over_gaps(jax: Any, x: Any, w: Any, v: Any, strict: bool = True) -> Any:
+    gap = jax.numpy.expand_dims(w, -2) - jax.numpy.expand_dims(v, -1)
+    return jax.numpy.where(gap == 0, 0.0, x / jax.numpy.where(gap == 0, 1.0, gap))
+
+
+def _places(shape: Shape, lengths: Shape, axes: Shape) -> Any:
+    """Where in a row of all its numbers those of an array's windows stand."""
+    numbers = np.arange(np.prod(shape)).reshape(shape)
+    return np.lib.stride_tricks.sliding_window_view(numbers, lengths, axes)
+
+
 def _norm(jax: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return jax.numpy.sqrt(jax.numpy.sum(x * x, axis=axis, keepdims=keepdims))
 
@@ -205,8 +226,20 @@ IN_JAX: dict[str, Callable[..., Any]] = {
         x, jax.numpy.asarray(index).astype(int), axis
     ),
     "placed_along": _placed_along,
-    "inv": lambda jax, x: jax.numpy.linalg.inv(x),
-    "det": lambda jax, x: jax.numpy.linalg.det(x),
+    **{name: _of_matrices(name) for name in ("inv", "det", "pinv")},
+    "log_abs_det": _of_matrices("slogdet", 1),
+    "sign_of_det": _of_matrices("slogdet", 0),
+    "cholesky_factor": _of_matrices("cholesky"),
+    "eigh_part": _of_matrices("eigh"),
+    "svd_part": _of_matrices("svd", full_matrices=False),
+    "qr_part": _of_matrices("qr"),
+    "over_gaps": _over_gaps,
+    "windows": lambda jax, x, lengths, axes: jax.numpy.ravel(x)[
+        _places(np.shape(x), lengths, axes)
+    ],
+    "windows_summed": lambda jax, x, lengths, axes, shape: (
+        jax.numpy.zeros(shape, x.dtype).ravel().at[_places(shape, lengths, axes)].add(x)
+    ).reshape(shape),
     "erf": lambda jax, x: jax.scipy.special.erf(x),
     "erfc": lambda jax, x: jax.scipy.special.erfc(x),
     "sigmoid": lambda jax, x: jax.nn.sigmoid(x),

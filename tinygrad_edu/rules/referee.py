@@ -122,7 +122,10 @@ class Referee:
     def fault(self, line: Line, i: int) -> float:
         """How far a line is from the gradient on a sample, in units of what rounding can do."""
         sample = self.samples[i]
-        want, value = sample.wanted[line.name], computed(line, sample.named)
+        try:
+            want, value = sample.wanted[line.name], computed(line, sample.named)
+        except np.linalg.LinAlgError:  # of a gap that only rounding tells from 0
+            return math.inf
         if np.shape(value) != np.shape(want):
             return math.inf
         defined = np.isfinite(want)
@@ -174,7 +177,10 @@ class Referee:
     def _usual(self) -> Iterator[Numbers]:
         for attempt in range(ATTEMPTS):
             numbers = self._fresh(attempt, partial(usual, attempt))
-            data = run(self.work.nodes, numbers)
+            try:
+                data = run(self.work.nodes, numbers)
+            except np.linalg.LinAlgError:  # of a matrix that is not positive definite
+                continue
             if all(np.all(np.isfinite(x)) for x in data.values()):
                 yield numbers
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core.ops import arithmetic, shaping
+from tinygrad_edu.core.ops import arithmetic, factors, shaping
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.sheets import account as accounts
 from tinygrad_edu.sheets.account import MOST_AXES, Account, entries_of, shape_of
@@ -39,6 +39,10 @@ _PLAIN = {
 _SMALL = 10_000
 #: What nearly all operators are given.
 _NUMBERS = frozenset({np.ndarray, np.float64, float, int, Value})
+#: What takes all rows of a matrix for each of its entries.
+_FACTORED = frozenset(
+    f"linalg.{name}" for name in ("inv", "det", "slogdet", "solve", *factors.__all__)
+)
 _PRODUCTS = frozenset({"@", "dot", "matmul"})
 #: How much dearer than an addition.
 _DEAR = {
@@ -107,10 +111,20 @@ def _charge(name: str, args: list[Any], account: Account) -> None:
             account.charge(entries_of(a), _LISTED)
     if name in _PRODUCTS and len(args) > 1:
         account.charge(*accounts.product(*args[:2]))
+    elif _is_factored(name, args) and len(shape_of(args[0])) > 1:
+        account.charge(math.prod(shape_of(args[0])), 10 * max(1, *shape_of(args[0])[-2:]))
     elif name in _ENTRYWISE or name in _OPERATORS:
         account.charge(accounts.broadcast(args), each)
     else:
         account.charge(sum(a.size for a in args if isinstance(a, (Value, np.ndarray))), each)
+
+
+def _is_factored(name: str, args: list[Any]) -> bool:
+    """Is a matrix taken apart? For some norms too."""
+    orders = [x for x in args[1:] if isinstance(x, (int, float, str))]
+    return name in _FACTORED or (
+        name in ("norm", "linalg.norm") and any(x in ("nuc", 2, -2) for x in orders)
+    )
 
 
 def _operate(op: str, args: list[Any], account: Account) -> Any:

@@ -226,12 +226,6 @@ def _outer(x: Any, y: Any) -> Any:
     return np.multiply.outer(np.ravel(x), np.ravel(y))
 
 
-def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    if ord not in (None, "fro", 1, math.inf) and (axis is None) == (len(shape_of(x)) == 2):
-        raise TypeError(f"a norm of matrices with ord={ord!r} has no place in a sheet")
-    return np.linalg.norm(x, ord, axis, keepdims)
-
-
 def _spread(function: Callable[..., Any]) -> Callable[..., Any]:
     """A variance: of ddof= one number, which NumPy would broadcast."""
 
@@ -296,6 +290,10 @@ _LARGEST: dict[str, Callable[..., tuple[int, ...]]] = {
     "correlate": lambda x, y, mode="valid": (2 * _size(shape_of(x)), 2 * _size(shape_of(y))),
     "einsum": lambda text, *xs: tuple(_size(shape_of(x)) for x in xs),
     "matrix_power": lambda x, n: (min(abs(int(n)), 10**9) * _size(shape_of(x)),),
+    "sliding_window_view": lambda x, n, axis=None: (
+        _size(shape_of(x)),
+        *map(int, n if isinstance(n, (tuple, list)) else (n,)),
+    ),
     "array_split": lambda x, n, axis=0: (int(n) if np.ndim(n) == 0 else 1,),
 }
 #: All of whose arguments are numbers to compute with.
@@ -397,7 +395,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     ),
     "var": _spread(np.var), "std": _spread(np.std),
     "transpose": _transpose, "reshape": _reshape, "outer": _outer, "power": _power, "pow": _power,
-    "float_power": _power, "linalg.norm": _norm, "norm": _norm, "broadcast_to": _broadcast_to,
+    "float_power": _power, "linalg.norm": np.linalg.norm,
+    "norm": np.linalg.norm, "broadcast_to": _broadcast_to,
     "ones_like": _like(1.0), "zeros_like": _like(0.0), "empty_like": _like(0.0),
     "full_like": lambda x, number, dtype=None: np.full(shape_of(x), number),
     "ones": _create(np.ones), "zeros": _create(np.zeros), "empty": _create(np.zeros),
@@ -420,9 +419,11 @@ SINGLE = [
     name for family in (elementary, activations) for name in family.__all__ if name not in FUNCTIONS
 ]
 for _name in PUBLIC.keys() - FUNCTIONS.keys():
-    FUNCTIONS[_name if hasattr(np, _name) or _name in SINGLE else f"linalg.{_name}"] = (
-        functools.partial(_on_floats, PUBLIC[_name], _LARGEST.get(_name, _none))
+    of_matrices = hasattr(np.linalg, _name) and not hasattr(np, _name)
+    FUNCTIONS[f"linalg.{_name}" if of_matrices else _name] = functools.partial(
+        _on_floats, PUBLIC[_name], _LARGEST.get(_name, _none)
     )
+FUNCTIONS["lib.stride_tricks.sliding_window_view"] = FUNCTIONS["sliding_window_view"]
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu", "softmax")
 for _activation in ACTIVATIONS:
     for _suffix in ("prime", "derivative", "deriv", "grad"):

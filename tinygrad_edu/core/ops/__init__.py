@@ -10,12 +10,14 @@ from tinygrad_edu.core.ops import (
     contractions,
     elementary,
     elementwise,
+    factors,
     linalg,
     losses,
     matrices,
     orderings,
     reductions,
     shaping,
+    windows,
 )
 from tinygrad_edu.core.primitive import Primitive
 
@@ -33,6 +35,8 @@ TABLE: dict[str, Primitive] = {
         linalg,
         losses,
         matrices,
+        factors,
+        windows,
     )
     for op in vars(family).values()
     if isinstance(op, Primitive)
@@ -40,7 +44,9 @@ TABLE: dict[str, Primitive] = {
 
 #: The families whose `__all__` says what is public. Whatever stands there is exported, answers to
 #: NumPy's function of its name, and may be called in a sheet.
-FAMILIES = (elementary, activations, orderings, arranging, contractions, matrices)
+FAMILIES = (
+    elementary, activations, orderings, arranging, contractions, matrices, factors, windows,
+)  # fmt: skip
 #: The functions of these by name.
 PUBLIC: dict[str, Callable[..., Any]] = {
     name: vars(family)[name] for family in FAMILIES for name in family.__all__

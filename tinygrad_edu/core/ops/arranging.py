@@ -190,7 +190,11 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: Any
     """
     x = operand(array)
     old = shape(x)
-    widths = np.broadcast_to(whole_numbers("pad", pad_width), (len(old), 2)).tolist()
+    given = whole_numbers("pad", pad_width)
+    try:
+        widths = np.broadcast_to(given, (len(old), 2)).tolist()
+    except ValueError:
+        raise GradError(f"pad: {pad_width!r:.60} are no widths of shape {old}") from None
     if mode == "constant":
         inside = tuple(slice(a, a + n) for n, (a, _) in zip(old, widths))
         around = np.pad(np.zeros(old, bool), widths, constant_values=True)

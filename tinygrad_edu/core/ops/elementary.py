@@ -27,9 +27,9 @@ from tinygrad_edu.core.ops.elementwise import (
 from tinygrad_edu.core.primitive import Primitive, operand, primitive
 
 __all__ = [
-    "arccos", "arccosh", "arcsin", "arcsinh", "arctan2", "arctanh", "ceil", "erf", "erfc", "exp2",
-    "floor", "fmax", "fmin", "heaviside", "hypot", "logaddexp", "logaddexp2", "reciprocal", "rint",
-    "round", "sinc", "square", "trunc",
+    "arccos", "arccosh", "arcsin", "arcsinh", "arctan2", "arctanh", "around", "ceil", "erf",
+    "erfc", "exp2", "fix", "floor", "fmax", "fmin", "heaviside", "hypot", "logaddexp",
+    "logaddexp2", "reciprocal", "rint", "round", "sinc", "square", "trunc",
 ]  # fmt: skip
 
 _LOG2 = math.log(2.0)
@@ -175,14 +175,34 @@ def arctan2(y: Any, x: Any) -> Any:
 
 
 @primitive(
-    lambda dz, z, x, y: dz * sigmoid(x - y),
-    lambda dz, z, x, y: dz * sigmoid(y - x),
+    lambda dz, z, x, y: dz * z * share(y, x),
+    lambda dz, z, x, y: -dz * z * share(y, x),
+    latex=r"\sigma({0} - {1})",
+    definition=lambda x, y: sigmoid(x - y),
+    spelling=lambda x, y: sigmoid(where(equal(x, y), 0.0, x - y)),
+    traits={"elementwise", "opened"},
+)  # fmt: skip
+def share(x: Any, y: Any) -> Any:
+    """``eˣ / (eˣ + eʸ)``: a half where both are equal, infinities too.
+
+    >>> share(-math.inf, -math.inf), share(0.0, -math.inf)
+    (0.5, 1.0)
+    """
+    same = np.equal(x, y)
+    return sigmoid.forward(np.where(same, 0, x) - np.where(same, 0, y))
+
+
+@primitive(
+    lambda dz, z, x, y: dz * share(x, y),
+    lambda dz, z, x, y: dz * share(y, x),
     numpy="np.logaddexp({0}, {1})", latex=r"\log\left(e^{{{0}}} + e^{{{1}}}\right)",
     definition=lambda x, y: log(exp(x) + exp(y)),
     traits={"elementwise"},
 )  # fmt: skip
 def logaddexp(x: Any, y: Any) -> Any:
     """``log(eˣ + eʸ)``, exact and silent at ±1000: probabilities added up as logarithms.
+
+    The gradient is shared out as ``eˣ`` and ``eʸ`` are, evenly where both are infinite.
 
     >>> tg.logaddexp(0.0, 0.0) == tg.log(2.0)
     True
@@ -378,6 +398,9 @@ trunc = _step("trunc", r"\operatorname{{trunc}}({0})", "x without what is behind
 rint = _step("rint", r"\operatorname{{round}}({0})", "The whole number next to x", "-2.0")
 
 
+fix = trunc
+
+
 @primitive(
     None,
     numpy="np.round({0}{options})", latex=r"\operatorname{{round}}({0})",
@@ -390,3 +413,6 @@ def round(x: Any, decimals: int = 0) -> Any:
     2.72
     """
     return np.round(x, decimals)
+
+
+around = round

@@ -15,6 +15,7 @@ _SHORT = {"absolute": "abs", "maximum": "max", "minimum": "min", "relu": "ReLU",
 #: What is written with the options NumPy takes.
 _AS_IN_NUMPY = {
     "getitem", "scatter", "joined", "reshape", "clip", "ones", "eye", "one_hot", "outer",
+    "cholesky_factor", "eigh_part", "qr_part", "svd_part", "log_abs_det", "sign_of_det", "windows",
 }  # fmt: skip
 
 
