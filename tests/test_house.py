@@ -19,8 +19,8 @@ PACKAGE = ROOT / "tinygrad_edu"
 #: The stairs: a room may import what stands on a lower step; neighbours on one step do not import
 #: each other.
 STEPS = {
-    "core": 0, "calculus": 1, "rules": 2, "program": 3, "sheets": 3, "drawing": 3, "nn": 3,
-    "checking": 4, "diagnosis": 5, "reports": 6, "tracing": 6, "lecture": 7, "cli": 8,
+    "core": 0, "words": 0.5, "calculus": 1, "rules": 2, "program": 3, "sheets": 3, "drawing": 3,
+    "nn": 3, "checking": 4, "diagnosis": 5, "reports": 6, "tracing": 6, "lecture": 7, "cli": 8,
     "__main__": 9,
 }  # fmt: skip
 

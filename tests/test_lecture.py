@@ -18,7 +18,7 @@ from tinygrad_edu.core.primitive import Each
 from tinygrad_edu.lecture import s5_descent
 from tinygrad_edu.lecture.nets import deep_network, network
 from tinygrad_edu.lecture.report import SHEETS
-from tinygrad_edu.lecture.words import Words
+from tinygrad_edu.words import Words
 
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu")
 GRID = np.array([-40.0, -2.0, -0.3, 0.0, 0.7, 2.5, 30.0])

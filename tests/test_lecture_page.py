@@ -13,9 +13,9 @@ from browser import PATH, browser
 from rich.console import Console
 
 import tinygrad_edu as tg
-from tinygrad_edu import cli, lecture
+from tinygrad_edu import cli, lecture, words
 from tinygrad_edu.core.ops import TABLE
-from tinygrad_edu.lecture import lesson, words
+from tinygrad_edu.lecture import lesson
 from tinygrad_edu.lecture.template import fill, isolated
 from tinygrad_edu.lecture.tex import math
 

@@ -23,7 +23,7 @@ from tinygrad_edu.lecture import (
     s9_vanishing,
 )
 from tinygrad_edu.lecture.report import Report
-from tinygrad_edu.lecture.words import Words, preferred
+from tinygrad_edu.words import Words, preferred
 
 #: Each section: a module with run(report); its words are those of the catalogue.
 SECTIONS: dict[str, Any] = {

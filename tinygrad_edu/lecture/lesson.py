@@ -36,7 +36,7 @@ from tinygrad_edu.lecture.report import Report
 from tinygrad_edu.lecture.template import FOLDER, fill
 from tinygrad_edu.lecture.tex import math
 from tinygrad_edu.lecture.ways import rules_of
-from tinygrad_edu.lecture.words import Words, preferred
+from tinygrad_edu.words import Words, preferred
 
 FILE = "lesson.toml"
 _TEXTS = ("title", "lead", "sheet", "convention", "text")

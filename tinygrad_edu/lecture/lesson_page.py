@@ -15,7 +15,7 @@ from tinygrad_edu.drawing.plots import Html, number, scientific
 from tinygrad_edu.drawing.renderer import write
 from tinygrad_edu.lecture.template import FOLDER, fill, isolated
 from tinygrad_edu.lecture.tex import math
-from tinygrad_edu.lecture.words import Words
+from tinygrad_edu.words import Words
 
 #: The largest matrix written out whole: rows and columns.
 WHOLE = (4, 3)

@@ -21,7 +21,7 @@ from tinygrad_edu.drawing.plots import Html
 from tinygrad_edu.drawing.renderer import write
 from tinygrad_edu.lecture.lesson_page import LessonPage
 from tinygrad_edu.lecture.ways import Line, lines_of, rules_of
-from tinygrad_edu.lecture.words import Words
+from tinygrad_edu.words import Words
 
 SHEETS = Path(__file__).parent / "sheets"
 TOLERANCE = 1e-9  # by hand and automatic differ by rounding only

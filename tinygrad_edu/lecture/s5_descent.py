@@ -11,8 +11,8 @@ from tinygrad_edu.lecture import lesson_page, s5_plots
 from tinygrad_edu.lecture.formulas import two_layers
 from tinygrad_edu.lecture.nets import network
 from tinygrad_edu.lecture.report import Report
-from tinygrad_edu.lecture.words import Words
 from tinygrad_edu.nn import breast_cancer
+from tinygrad_edu.words import Words
 
 HIDDEN = 8
 ALPHA = 0.5

@@ -15,7 +15,7 @@ from tinygrad_edu.drawing.plots import Html, number
 from tinygrad_edu.lecture.formulas import answers
 from tinygrad_edu.lecture.lesson_page import table
 from tinygrad_edu.lecture.nets import trained
-from tinygrad_edu.lecture.words import Words
+from tinygrad_edu.words import Words
 
 FRAMES = (0, 1, 10, 100, 1000)
 UNITS, ALPHA = 6, 1.0

@@ -12,7 +12,7 @@ from tinygrad_edu.lecture.formulas import answers
 from tinygrad_edu.lecture.lesson_page import table
 from tinygrad_edu.lecture.nets import trained
 from tinygrad_edu.lecture.s1_collapse import SQUARE
-from tinygrad_edu.lecture.words import Words
+from tinygrad_edu.words import Words
 
 #: Of the run: the parameters, the costs, how far apart the units are.
 Run = tuple[list[dict[str, Any]], list[float], list[float]]

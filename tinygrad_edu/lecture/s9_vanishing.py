@@ -15,7 +15,7 @@ from tinygrad_edu.lecture.formulas import ACTIVATIONS, deep_net
 from tinygrad_edu.lecture.lesson_page import table
 from tinygrad_edu.lecture.nets import deep_network
 from tinygrad_edu.lecture.report import Report
-from tinygrad_edu.lecture.words import Words
+from tinygrad_edu.words import Words
 
 UNITS = 16
 EXAMPLES = 20

@@ -18,7 +18,7 @@ from typing import Any
 
 from tinygrad_edu.drawing.plots import Html, letters, number, scientific
 from tinygrad_edu.lecture.tex import math
-from tinygrad_edu.lecture.words import Words
+from tinygrad_edu.words import Words
 
 FOLDER = Path(__file__).parent / "page"
 

@@ -1,4 +1,4 @@
-"""The words of the lecture page: one catalogue a language, the same keys in each."""
+"""What the package says to people: one catalogue a language, the same keys in each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from tinygrad_edu.core.primitive import GradError
 
-FOLDER = Path(__file__).parent / "text"
+FOLDER = Path(__file__).parent
 LANGUAGES = tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
 
 
