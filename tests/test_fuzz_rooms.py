@@ -228,7 +228,7 @@ CALLS: dict[str, list[Callable[[], Call]]] = {
             tg.draw,
             [cost()],
             {
-                "show": "both", "names": {}, "max_nodes": 9, "expand": True, "legend": True,
+                "show": "both", "names": {}, "max_nodes": 9, "detail": "parts", "legend": True,
                 "verdicts": {"w": "wrong"},
             },
         )

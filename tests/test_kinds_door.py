@@ -67,8 +67,8 @@ def test_all_readers_of_a_graph_take_the_flags_it_was_recorded_with(changed, tmp
     for kept in (J, cost):
         kept.backward()
     assert tg.draw(J).source.count("grad") == tg.draw(cost).source.count("grad")
-    assert tg.draw(J, expand=True).source.count("grad") == (
-        tg.draw(cost, expand=True).source.count("grad")
+    assert tg.draw(J, detail="parts").source.count("grad") == (
+        tg.draw(cost, detail="parts").source.count("grad")
     )
     tg.render(J, tmp_path / "graph.html")
     claims = {"dW": "np.ones((2, 3))"}
@@ -652,7 +652,7 @@ def test_the_page_and_the_parts_show_one_sweep_too(tmp_path):
     (w * 1234.0).backward()
     J = tg.sigmoid(w)
     J.backward()
-    for picture in (tg.draw(J, expand=True).source, tg.draw(J, max_nodes=1).source):
+    for picture in (tg.draw(J, detail="parts").source, tg.draw(J, max_nodes=1).source):
         assert "1234" not in picture
     page = tg.render(J, tmp_path / "page.html").read_text("utf-8")
     assert "1234" not in page

@@ -30,7 +30,7 @@ def test_it_is_drawn(name):
     leaves = [tg.Value(x, f"x{i}") for i, x in enumerate(case.arrays)]
     cost = tg.sum(case.call(*leaves, **case.options) * tg.sum(leaves[0]))
     cost.backward()
-    for picture in (tg.draw(cost), tg.draw(cost, expand=True)):
+    for picture in (tg.draw(cost), tg.draw(cost, detail="parts")):
         assert picture.source.count("->") >= 2
 
 

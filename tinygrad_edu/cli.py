@@ -20,6 +20,7 @@ import tinygrad_edu as tg
 from tinygrad_edu import GradError, __version__
 from tinygrad_edu.core.files import check_apart, is_stream
 from tinygrad_edu.core.plain import in_ascii
+from tinygrad_edu.words import LANGUAGES, Words, preferred
 
 CONVENTIONS = ("auto", "lecture", "calculus")
 WHY: dict[str, Callable[[tg.Derivation], str]] = {
@@ -28,7 +29,6 @@ WHY: dict[str, Callable[[tg.Derivation], str]] = {
     ),
     "mathml": lambda rules: "\n".join(rule.explanation.to_html() for rule in rules),
 }
-LANGUAGES = ("en", "fa")
 SECTIONS = tuple(f"S{i}" for i in range(1, 10))
 
 
@@ -78,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument("--m", metavar="M", type=int, help="the number of examples, if not found")
     check.add_argument("--json", action="store_true", help="print the verdicts as JSON")
     check.add_argument("--html", metavar="FILE", type=Path, help="write the tables as a web page")
+    _add_language(check)
     check.set_defaults(run=_check)
 
     code = commands.add_parser(
@@ -141,6 +142,22 @@ def parser() -> argparse.ArgumentParser:
         help="the picture; its suffix says what: svg, png, pdf, dot, html",
     )  # fmt: skip
     draw.add_argument("--show", choices=("forward", "backward", "both"), default="both")
+    draw.add_argument(
+        "--detail", choices=("lines", "operations", "parts"), default="lines",
+        help="a box for each line, for each operation, or for what operations are made of",
+    )  # fmt: skip
+    draw.add_argument(
+        "--direction", choices=("right", "down"), default="right", help="where the computation goes"
+    )
+    draw.add_argument(
+        "--convention", choices=CONVENTIONS, default="auto",
+        help="the scale of the gradients; default: that of `check`",
+    )  # fmt: skip
+    draw.add_argument(
+        "--max-nodes", metavar="N", type=int, default=200,
+        help="fold above so many boxes; 0 draws all (default: 200)",
+    )  # fmt: skip
+    _add_language(draw)
     draw.set_defaults(run=_draw)
 
     mistakes = commands.add_parser(
@@ -187,7 +204,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _add_language(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--lang", choices=LANGUAGES, help="the language of the page; default: that of LANG, or en"
+        "--lang", choices=LANGUAGES, help="the language; default: that of LANG, or en"
     )
 
 
@@ -238,7 +255,8 @@ def _check(arguments: argparse.Namespace) -> int:
     if arguments.html:
         from tinygrad_edu.drawing.renderer import write
 
-        pictures = [_pictured(report) for report in batch.reports]
+        words = Words(arguments.lang or preferred())
+        pictures = [_pictured(report, words) for report in batch.reports]
         write(arguments.html, batch.to_html(pictures).encode())
     return batch.exit_code
 
@@ -314,26 +332,33 @@ def _draw(arguments: argparse.Namespace) -> int:
     sheet = tg.load_sheet(arguments.sheet)
     from tinygrad_edu.reports.report import wrong_lines
 
-    wrong = {of: f"wrong: {line}" for of, line in wrong_lines(sheet).items()}
+    words = Words(arguments.lang or preferred())
+    convention, wrong = wrong_lines(sheet, arguments.convention)
     sheet.cost.backward()
-    written = tg.render(sheet.cost, arguments.out, show=arguments.show, verdicts=wrong)
+    written = tg.render(
+        sheet.cost, arguments.out, show=arguments.show, detail=arguments.detail,
+        direction=arguments.direction, convention=convention,
+        max_nodes=arguments.max_nodes or None, language=words.language,
+        verdicts={of: words.said("draw.wrong", {"line": line}) for of, line in wrong.items()},
+    )  # fmt: skip
     if not is_stream(written):  # which may be this very output
         print(written)
     return 0
 
 
-def _wrong(report: Any) -> dict[str, str]:
-    """What a picture is to mark: the quantities whose lines are wrong."""
-    return {row.of: f"wrong: {row.formula}" for row in report.rows if row.verdict == "wrong"}
-
-
-def _pictured(report: Any) -> str:
+def _pictured(report: Any, words: Words) -> str:
     """The graph of a judged sheet as SVG, its wrong lines marked; nothing for an unreadable one."""
     if report.judged is None:
         return ""
     cost = report.judged.sheet.cost
     cost.backward()
-    svg = tg.draw(cost, verdicts=_wrong(report)).pipe(format="svg", encoding="utf-8")
+    wrong = {
+        row.of: words.said("draw.wrong", {"line": row.formula})
+        for row in report.rows
+        if row.verdict == "wrong"
+    }
+    picture = tg.draw(cost, convention=report.convention, verdicts=wrong, language=words.language)
+    svg = picture.pipe(format="svg", encoding="utf-8")
     return str(svg[svg.index("<svg") :])
 
 

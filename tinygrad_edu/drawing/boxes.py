@@ -1,30 +1,30 @@
-"""The lines of a picture: a table a value, an ellipse an operation, edges both ways."""
+"""The lines of a picture: a box for each line of the computation, edges both ways."""
 
 from __future__ import annotations
 
+import html
 import re
+import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.core.primitive import GradError
-from tinygrad_edu.core.sweep import needed
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.drawing import folding, local, numbers
-from tinygrad_edu.drawing.text import markup, quoted, superscripted, visible, wide
-from tinygrad_edu.rules import derive
-from tinygrad_edu.rules.layers import layers
+from tinygrad_edu.drawing.content import Content
+from tinygrad_edu.drawing.text import markup, superscripted, visible, wide
+from tinygrad_edu.words import Words
 
 #: A leaf used more often is drawn again, small, at each use: long edges tie a layout in knots.
 OFTEN = 8
-#: The rules are written on the backward edges where there are at most this many operations.
-OTHER_SWEEPS = "its .grad is of other sweeps, too"
-RULES = 40
-
 GRADIENT = "#a11d33"
 FONT = "Arial"
+#: Sizes of letters in points: at its own size a picture has none below 12 px.
+SIZE, SMALL = 12, 10
+#: Letters of a formula in a box, in each of at most so many rows; and of a caption.
+FORMULA, ROWS, CAPTION = 26, 3, 72
 _SOFT = "#555555"
 _GIVEN = re.compile(r"[xyXY][\d₀-₉⁰¹²³⁴-⁹_]*")
 
@@ -75,166 +75,53 @@ def op_label(node: Value) -> str:
     return visible(" ".join([symbol, *told]), 30)
 
 
-class Drawing:
-    """One picture in the making: what is in it, under which ids, and its lines of DOT.
+class Drawing(Content):
+    """One picture in the making: its boxes and arrows as lines of DOT.
 
-    `nodes`: oldest first; the last is the result. `limit`: fold above this many. `verdicts`: what
-    to mark, by name. `ids`: give every box and edge an id in the SVG, for the step-through page.
+    `verdicts`: what to mark, by name. `ids`: give every box and edge an id in the SVG, for the
+    step-through page. The rest is that of `Content`.
     """
 
     def __init__(
         self,
         nodes: Sequence[Any],
-        show: str,
         names: dict[Any, str],
-        limit: int | None,
+        show: str = "both",
+        limit: int | None = None,
+        whole: bool = True,
+        convention: str = "calculus",
+        words: Words | None = None,
         verdicts: Mapping[str, str] | None = None,
         ids: bool = False,
     ) -> None:
-        self.nodes = nodes
-        self.root = nodes[-1]
+        backward = show != "forward"
+        super().__init__(nodes, names, limit, whole, backward, convention, words or Words("en"))
         self.forward = show != "backward"
-        self.backward = show != "forward"
-        self.names = names
         self.verdicts = verdicts or {}
         self.ids = ids
-        self.needed = needed(nodes)
-        self.grad = local.swept(self.root) if self.backward else {}
-        self.number = {node: i for i, node in enumerate(nodes)}
-        self.owner = folding.owners(nodes, names)
-        self.layers = layers(names)
-        self.groups = (
-            [folding.Group("", [node]) for node in nodes]
-            if limit is None or len(nodes) <= limit
-            else folding.fold(nodes, names, limit)
-        )
-        self.folded = (
-            f"{len(nodes)} values, folded into {len(self.groups)} boxes "
-            "(max_nodes=None draws all of them)"
-            if len(self.groups) < len(nodes)
-            else ""
-        )
-        self.arrives: dict[Any, str] = {}  # where what a node is computed from goes in
-        self.leaves: dict[Any, str] = {}  # where its value comes out
-        for i, group in enumerate(self.groups):
-            for node in group.members:
-                alone = len(group.members) == 1
-                self.leaves[node] = f"n{self.number[node]}" if alone else f"g{i}"
-                self.arrives[node] = f"o{self.number[node]}" if alone else f"g{i}"
-        self.alone = [group.members[0] for group in self.groups if len(group.members) == 1]
-        self.operations = sum(node.op is not None for node in self.alone)
-        scalars = not any(node.shape for node in self.alone)
-        self.direction = "LR" if self.operations <= 12 and scalars else "TB"
-        self.uses = Counter(parent for node in nodes for parent in node.parents)
-        self.recorded: dict[Any, Any] = {}  # the numbers the graph was computed from
-        for node in nodes:
-            self.recorded.setdefault(node, node._data)
-            for parent, x in zip(node.parents, node._inputs):
-                if parent.op is None:
-                    self.recorded[parent] = x
-        self._name_everything()
-
-    def _name_everything(self) -> None:
-        """A name for what has none, and what each gradient is called in the rules.
-
-        Where an unnamed value's gradient is just handed on (``W1 @ X`` in ``Z1 = W1 @ X + b1``), it
-        keeps the name it came with: so the rule for W1 reads ``dZ1 @ Xᵀ``, as on paper.
-        """
-        self.called: dict[Any, local.Written] = {}
-        inputs = [parent for node in self.alone for parent in node.parents]
-        for node in self.nodes if self.ids else dict.fromkeys([*self.alone, *inputs]):
-            name = self.names.get(node)
-            if name is None and (node.op is not None or node.shape or node in self.needed):
-                name = f"v{self.number[node]}"
-            if name is not None:
-                self.called[node] = local.Written.named(name, self._shape(node), self._layer(node))
-        self.gradient = {node: written.gradient() for node, written in self.called.items()}
-        self.back: dict[Any, list[local.Contribution]] = {}
-        self.arriving: dict[Any, list[Any]] = {}
-        self.derived: dict[Any, str] = {}
-        if not self.backward or self.operations > RULES:
-            return
-        self.derived = self._derive()
-        for node in reversed(self.alone):
-            self.back[node] = self._contributions(node)
-            for sent in self.back[node]:
-                self.arriving.setdefault(sent.parent, []).append(sent.amount)
-                if (
-                    sent.parent not in self.names
-                    and self.uses[sent.parent] == 1
-                    and sent.rule.text == self.gradient[node].text
-                    and sent.rule.shape == self._shape(sent.parent)
-                ):
-                    self.gradient[sent.parent] = sent.rule
-
-    def _derive(self) -> dict[Any, str]:
-        """The line of each named computed quantity, as derived, on the scale of the numbers shown.
-
-        Formulas without names in between grow out of bounds: where most steps have none, there is
-        nothing short to write.
-        """
-        named = {name: node for node, name in self.names.items() if node.op is not None}
-        if self.root.shape != () or not self.root.requires_grad:
-            return {}
-        if self.operations > 4 * len(named):
-            return {}
-        try:
-            rules = derive(self.root, convention="calculus", names=named).rules
-        except GradError:  # two quantities of one name, say: the picture does without
-            return {}
-        lines = {rule.name: rule.text for rule in rules}
-        found = {node: lines.get(f"d{name}") for name, node in named.items()}
-        return {node: line for node, line in found.items() if line}
-
-    def _layer(self, node: Any) -> tuple[str, int] | None:
-        """The letters and the layer of a node whose name tells its layer."""
-        return self.layers.get(node)
-
-    def _shape(self, node: Any) -> Any:
-        return np.shape(self.recorded[node])
-
-    def sent(self, node: Any) -> list[local.Contribution]:
-        """What `node` sends back to each of its inputs."""
-        if node not in self.back:
-            self.back[node] = self._contributions(node)
-        return self.back[node]
-
-    def _contributions(self, node: Any) -> list[local.Contribution]:
-        return local.contributions(node, self.called, self.gradient, self.grad.get(node))
 
     # --- boxes ---------------------------------------------------------------------------------
-
-    def lines(self) -> list[str]:
+    def dot(self) -> list[str]:
         """The picture in DOT."""
-        outside: list[str] = []
+        outside = [
+            f"\t{box} [label=<{self._fold(group, box)}>{self._id(box)}]\n"
+            for box, group in self.folds.items()
+        ]
         clusters: dict[str, list[str]] = {}
-        for i, group in enumerate(self.groups):
-            if len(group.members) > 1:
-                outside.append(f"\tg{i} [label=<{self._group_box(group)}>{self._id(f'g{i}')}]\n")
-                continue
-            [node] = group.members
-            if not self._shown(node):
-                continue
-            where = outside
-            if not self.folded and node in self.owner:
-                where = clusters.setdefault(self.owner[node], [])
-            n = self.number[node]
-            where.append(f"\tn{n} [label=<{self._box(node)}>{self._id(f'n{n}')}]\n")
-            if node.op is not None:
-                where.append(
-                    f"\to{n} [label={quoted(op_label(node))} shape=ellipse "
-                    f'margin="0.04,0.02" height=0.3 width=0.4 style=filled fillcolor=white '
-                    f'color="{_SOFT}"{self._id(f"o{n}")}]\n'
-                )
-        lines = []
+        for node in self.alone:
+            if self._shown(node):
+                box, where = self.box[node], outside
+                if not self.folded and node in self.owner and node.op is not None:
+                    where = clusters.setdefault(self.owner[node], [])
+                where.append(f"\t{box} [label=<{self._box(node)}>{self._id(box)}]\n")
+        found = []
         for i, (title, inside) in enumerate(clusters.items()):
-            lines.append(
-                f"\tsubgraph cluster_{i} {{\n\tlabel=<{markup(title)}> labelloc=t "
+            found.append(
+                f"\tsubgraph cluster_{i} {{\n\tlabel=<{self._title(title)}> labelloc=t "
                 f'style="dashed,rounded" color="#999999" fontcolor="{_SOFT}"\n'
             )
-            lines += inside
-            lines.append("\t}\n")
-        return lines + outside + self._edges()
+            found += [*inside, "\t}\n"]
+        return found + outside + self._edges()
 
     def _shown(self, node: Any) -> bool:
         """The backward pass alone goes nowhere but to what needs a gradient."""
@@ -249,110 +136,119 @@ class Drawing:
         Graphviz writes the id of a cell only where it makes the cell a link, as a target does.
         """
         known = self.ids and self.grad.get(node) is not None
-        return f' ID="d{self.leaves[node]}" TITLE="gradient" TARGET="_self"' if known else ""
+        return f' ID="d{self.box[node]}" TITLE="gradient" TARGET="_self"' if known else ""
 
-    def edge(self, node: Any, k: int) -> str:
-        """What the edge of a node's k-th input is called in the SVG, after an f or a b."""
-        source, into = self.leaves[node.parents[k]], self.arrives[node]
-        alone = source[0] == "n" and into[0] == "o"
-        return f"{self.number[node]}_{k}" if alone else f"{source}_{into}"
+    def _title(self, owner: str) -> str:
+        """A layer in the picture's language; a prefix as it is."""
+        said = re.sub(r"layer (?=\d)", f"{self.words['draw.layer']} ", owner)
+        return markup(owner) if said == owner else self._said(said)
+
+    def _said(self, sentence: str) -> str:
+        """A sentence of the catalogue, in its own direction."""
+        escaped = html.escape(sentence)
+        return f"\u2067{escaped}\u2069" if self.words.direction == "rtl" else escaped
 
     def role(self, node: Any) -> str:
         """What part a value of this picture plays."""
         return role_of(node, self.root, self.names.get(node))
 
     def heading(self, node: Any) -> str:
-        """What stands at the head of a node's box: ``Z¹``; without a name ``v6 = W1 @ X``."""
+        """What a value is called at the head of its box: ``Z¹``, or ``v6`` without a name."""
         name = self.names.get(node)
         if name is not None:
-            found = self._layer(node)
-            return superscripted(*found) if found else name
-        if node not in self.called:
-            return ""
-        called = self.called[node].text
-        text = "" if node.op is None else local.formula(node, self.called).text
-        return f"{called} = {text}" if 0 < len(text) <= 24 else called
+            return superscripted(*self.layers[node]) if node in self.layers else name
+        return self.called[node].text if node in self.called else ""
+
+    def formula(self, node: Any) -> str:
+        """What a value is computed by, in the names of the picture; nothing for what is given."""
+        return "" if node.op is None else local.formula(node, self.called).text
 
     def _box(self, node: Any) -> str:
-        role = ROLES[self.role(node)]
-        data = self.recorded[node]
+        role, data = ROLES[self.role(node)], self.recorded[node]
         name = visible(self.heading(node))
-        kind = "" if not node.shape and node.dtype == np.float64 else f" {node.dtype}"
-        width = f' WIDTH="{wide(name)}"' if wide(name) else ""
-        title = markup(name)
-        if node in self.names:
-            title = f"<B>{title}</B>"
-        rows = [
-            f'<TR><TD COLSPAN="2"{width}>{title} '
-            f'<FONT POINT-SIZE="9" COLOR="{_SOFT}">{node.shape}{kind}</FONT></TD></TR>'
-        ]
+        kind = "" if node.dtype == np.float64 else f" {node.dtype}"
+        title = f"<B>{markup(name)}</B>" if node in self.names else markup(name)
+        size = _small(f" {node.shape}{kind}", _SOFT) if node.shape or kind else ""
+        rows = [f'<TR><TD COLSPAN="2"{_room(name)}>{title}{size}</TD></TR>']
+        if node.op is not None:
+            rows.append(_across(_rows(f"= {self.formula(node)}"), _SOFT))
         if self.forward:
-            rows.append(_row("value", numbers.html_like(data)))
+            rows.append(_row(self.words["draw.value"], numbers.html_like(data)))
             if data is not node._data:
-                rows.append(_row("", '<FONT POINT-SIZE="9"><I>replaced since</I></FONT>'))
+                rows.append(_across(f"<I>{self.words['draw.replaced']}</I>", _SOFT))
         if self.backward and node in self.needed:
-            g, part = self.grad.get(node), self._gradient_of(node)
-            shown = "<I>not computed</I>" if g is None else numbers.html_like(g)
-            rows.append(_row("grad", f'<FONT COLOR="{GRADIENT}">{shown}</FONT>', part))
-            if g is not None and node._grad is not None and not np.array_equal(g, node._grad):
-                rows.append(_row("", f'<FONT POINT-SIZE="9"><I>{OTHER_SWEEPS}</I></FONT>', part))
-            told = self._sum(node)
-            if told:
-                told = f'<FONT POINT-SIZE="9" COLOR="{GRADIENT}">{told}</FONT>'
-                rows.append(_row("", told, part))
-            if node in self.derived:
-                line = markup(self.derived[node].replace("∗", "*"), 60)
-                line = f'<FONT POINT-SIZE="9" COLOR="{GRADIENT}">{line}</FONT>'
-                rows.append(f'<TR><TD COLSPAN="2"{part}>{line}</TD></TR>')
+            rows += self._gradient_rows(node)
         verdict = self.verdicts.get(self.names.get(node, ""))
         if verdict:
             rows.append(
                 f'<TR><TD COLSPAN="2" BORDER="1" COLOR="{GRADIENT}"><FONT COLOR="{GRADIENT}"><B>'
-                f"{markup(verdict, 60)}</B></FONT></TD></TR>"
+                f"{_rows(verdict)}</B></FONT></TD></TR>"
             )
         return (
             f'<TABLE {role.table} CELLBORDER="0" CELLSPACING="1" CELLPADDING="3" '
             f'BGCOLOR="{role.fill}" COLOR="#333333">{"".join(rows)}</TABLE>'
         )
 
+    def _gradient_rows(self, node: Any) -> list[str]:
+        """The numbers of a gradient, how it came together, and the line of it."""
+        g, part = self.grad.get(node), self._gradient_of(node)
+        label = f"{self.symbol} · grad" if self.scaled(node) else "grad"
+        told = f"<I>{self.words['draw.unknown']}</I>"
+        told = told if g is None else numbers.html_like(self.shown(node, g))
+        rows = [_row(markup(label), f'<FONT COLOR="{GRADIENT}">{told}</FONT>', part)]
+        if g is not None and node._grad is not None and not np.array_equal(g, node._grad):
+            rows.append(_across(f"<I>{self.words['draw.sweeps']}</I>", _SOFT, part))
+        if sum_ := self._sum(node):
+            rows.append(_across(sum_, GRADIENT, part))
+        line = self._line(node)
+        return [*rows, _across(_rows(line), GRADIENT, part)] if line else rows
+
+    def _line(self, node: Any) -> str:
+        """The rule of a gradient as it stands in its box."""
+        arriving = self.arriving.get(node, ())
+        if node in self.derived:
+            return self.derived[node].text.replace("∗", "*")
+        if len(arriving) == 1 and node in self.called and node is not self.root:
+            return f"d{self.called[node].text} = {arriving[0].rule.text}"
+        return ""
+
     def _sum(self, node: Any) -> str:
         """How the gradient of a value used several times came together."""
-        sent = self.arriving.get(node, ())
+        sent = [self.shown(node, c.amount) for c in self.arriving.get(node, ())]
         if self.folded or len(sent) < 2 or any(g is None for g in sent):
             return ""
         if node.shape or len(sent) > 4:
-            return f"sum of {len(sent)} contributions"
+            return self.words.said("draw.sum", {"n": len(sent)})
         return "= " + " + ".join(
             f"({numbers.number(g)})" if g < 0 else numbers.number(g) for g in sent
         )
 
-    def _group_box(self, group: folding.Group) -> str:
+    def _fold(self, group: folding.Group, box: str) -> str:
+        """The box of many values: what they are, how much they learn, how large the gradient is."""
         computed = [node for node in group.members if node.op is not None]
         learned = [node for node in group.members if node.op is None and node in self.needed]
         ops = Counter(op_label(node) for node in computed).most_common()
         parts = [f"{n} {op}" if n > 1 else op for op, n in ops[:6]] + ["…"] * (len(ops) > 6)
-        lines = [", ".join(parts)] if parts else []
+        told = [", ".join(parts)] if parts else []
         gradient = ""
         named = [self.names[node] for node in group.members if node in self.names]
         if named:
             some = ", ".join(visible(name, 12) for name in named[:4])
-            lines.append(some + (" …" if len(named) > 4 else ""))
+            told.append(some + (" …" if len(named) > 4 else ""))
         if learned:
-            total = sum(node.size for node in learned)
-            lines.append(f"{total} parameter" + "s" * (total > 1))
-            if self.backward:
-                known = [g for g in map(self.grad.get, learned) if g is not None]
-                if len(known) == len(learned):
-                    lines.append(f"‖grad‖ {_norm(known)}")
-                    gradient = self._gradient_of(learned[0])
-                else:
-                    lines.append("grad not computed")
-        title = group.title or f"{len(group.members)} values"
-        rows = f"<TR><TD><B>{markup(title)}</B></TD></TR>" + "".join(
-            f'<TR><TD{gradient if line.startswith("‖") else ""}><FONT POINT-SIZE="9">'
-            f"{markup(line, 80)}</FONT></TD></TR>"
-            for line in lines
-        )
+            told.append(self.words.said("draw.learned", {"n": sum(node.size for node in learned)}))
+            known = [g for g in map(self.grad.get, learned) if g is not None]
+            if self.backward and len(known) == len(learned):
+                told.append(f"‖grad‖ {_norm(known)}")
+                gradient = self._gradient_of(learned[0])
+            elif self.backward:
+                told.append(f"grad {self.words['draw.unknown']}")
+        many = self.words.said("draw.values", {"n": len(group.members)})
+        title = self._title(group.title) if group.title else self._said(many)
+        rows = f"<TR><TD><B>{title}</B></TD></TR>"
+        for line in told:
+            part = gradient if line.startswith("‖") else ""
+            rows += f"<TR><TD{part}>{_small(markup(line, 80))}</TD></TR>"
         return (
             '<TABLE BORDER="1" CELLBORDER="0" CELLSPACING="1" CELLPADDING="3" BGCOLOR="#eeeeee" '
             f'STYLE="rounded" COLOR="#333333">{rows}</TABLE>'
@@ -360,97 +256,124 @@ class Drawing:
 
     # --- edges ---------------------------------------------------------------------------------
 
+    def edge(self, head: Any, i: int) -> str:
+        """What the edge of a line's i-th input is called in the SVG, after an f or a b."""
+        source, into = self.box[self.inputs[head][i]], self.box[head]
+        return f"{self.number[head]}_{i}" if "g" not in source + into else f"{source}_{into}"
+
     def _edges(self) -> list[str]:
-        lines: list[str] = []
+        found: list[str] = []
         between: dict[tuple[str, str], list[Any]] = {}
-        for node in self.nodes:
-            if node.op is None:
+        for head in self.lines:
+            if not self._shown(head):
                 continue
-            n, into = self.number[node], self.arrives[node]
-            alone = into[0] == "o"
-            if not self._shown(node):
-                continue
-            if alone:
-                lines += self._edge(into, f"n{n}", str(n), node in self.needed)
-            sent = {c.input: c for c in self.back.get(node, ())}
-            for k, parent in enumerate(node.parents):
-                source = self.leaves[parent]
-                if alone and source[0] == "n":
+            into = self.box[head]
+            sent = {c.input: c for c in self.back.get(head, ())}
+            for i, parent in enumerate(self.inputs[head]):
+                source = self.box[parent]
+                if source[0] == "n" == into[0]:
                     if parent.op is None and self.uses[parent] > OFTEN and self._shown(parent):
-                        source = f"r{n}_{k}"
+                        source = f"r{self.number[head]}_{i}"
                         text = markup(self.heading(parent)) or numbers.html_like(
                             self.recorded[parent]
                         )
-                        lines.append(
-                            f'\t{source} [label=<<FONT COLOR="{_SOFT}"><I>{text}</I></FONT>>]\n'
-                        )
-                    flows = parent in self.needed and node.op.differentiable
-                    lines += self._edge(source, into, f"{n}_{k}", flows, sent.get(k))
+                        found.append(f"\t{source} [label=<{_small(f'<I>{text}</I>', _SOFT)}>]\n")
+                    flows = self._flows(head, parent)
+                    found += self._edge(
+                        source, into, self.edge(head, i), flows, sent.get(i), parent
+                    )
                 elif source != into:
-                    between.setdefault((source, into), []).append(parent)
+                    between.setdefault((source, into), []).append((head, parent))
         for (source, into), crossing in between.items():
-            lines += self._folded_edge(source, into, crossing)
-        return lines
+            found += self._folded_edge(source, into, crossing)
+        return found
 
-    def _folded_edge(self, source: str, into: str, crossing: list[Any]) -> list[str]:
+    def _flows(self, head: Any, parent: Any) -> bool:
+        """Does a gradient go back here?"""
+        return head in self.needed and parent in self.needed and _differentiable(self.lines[head])
+
+    def _folded_edge(self, source: str, into: str, crossing: list[tuple[Any, Any]]) -> list[str]:
         """All edges from one box to another as one: how many, and how large the gradient is."""
-        lines = []
+        found = []
         key = f"{source}_{into}"
         if self.forward:
             label = f'label="{len(crossing)} ×" fontcolor="{_SOFT}"' if crossing[1:] else ""
             marks = f"{label}{self._id(f'f{key}')}".strip()
-            lines.append(f"\t{source} -> {into}{f' [{marks}]' if marks else ''}\n")
-        flowing = list(dict.fromkeys(node for node in crossing if node in self.needed))
+            found.append(f"\t{source} -> {into}{f' [{marks}]' if marks else ''}\n")
+        flowing = list(dict.fromkeys(parent for _, parent in crossing if parent in self.needed))
         if self.backward and flowing:
             known = [g for g in map(self.grad.get, flowing) if g is not None]
-            label = f" label=<&#160;‖grad‖ {_norm(known)}>" if len(known) == len(flowing) else ""
-            lines.append(
-                f'\t{source} -> {into} [dir=back style=dashed color="{GRADIENT}" '
-                f'fontcolor="{GRADIENT}"{label}{self._id(f"b{key}")}]\n'
-            )
-        return lines
+            text = f"‖grad‖ {_norm(known)}" if len(known) == len(flowing) else ""
+            found.append(self._back(source, into, text, key))
+        return found
 
     def _edge(
-        self, tail: str, head: str, key: str, flows: bool, sent: local.Contribution | None = None
+        self,
+        tail: str,
+        head: str,
+        key: str,
+        flows: bool,
+        sent: local.Contribution | None,
+        parent: Any,
     ) -> list[str]:
-        """A solid edge forward and a dashed one back, on which its rule stands."""
-        lines = []
+        """A solid edge forward and a dashed one back, with its rule where several arrive."""
+        found = []
         if self.forward:
-            mark = f" [{self._id(f'f{key}')[1:]}]" if self.ids else ""
-            lines.append(f"\t{tail} -> {head}{mark}\n")
+            weight = 1 if parent.op is None else 8  # the computation goes straight
+            found.append(f"\t{tail} -> {head} [weight={weight}{self._id(f'f{key}')}]\n")
         if self.backward and flows:
-            label = ""
-            if sent is not None:
+            text = ""
+            if sent is not None and len(self.arriving[sent.parent]) > 1:
                 text = sent.rule.text
                 if sent.amount is not None and not np.ndim(sent.amount):
                     amount = numbers.number(sent.amount)
                     text = text if text == amount else f"{text} = {amount}"
-                label = f" label=<&#160;{markup(text, 48)}>"
-            lines.append(
-                f'\t{tail} -> {head} [dir=back style=dashed color="{GRADIENT}" '
-                f'fontcolor="{GRADIENT}"{label}{self._id(f"b{key}")}]\n'
-            )
-        return lines
+            found.append(self._back(tail, head, text, key))
+        return found
 
-    # --- legend --------------------------------------------------------------------------------
+    def _back(self, tail: str, head: str, text: str, key: str) -> str:
+        label = f" label=<&#160;{markup(text, 48)}>" if text else ""
+        return (
+            f'\t{tail} -> {head} [dir=back style=dashed color="{GRADIENT}" '
+            f'fontcolor="{GRADIENT}"{label}{self._id(f"b{key}")}]\n'
+        )
 
-    def legend(self) -> str:
-        """The roles that occur, and what the two kinds of edges are, as an HTML-like table."""
+    # --- caption -------------------------------------------------------------------------------
+
+    def caption(self) -> str:
+        """The roles that occur, what the arrows are and in which scale the gradients, in words."""
         present = {self.role(node) for node in self.alone if self._shown(node)}
         cells = [
             f'<TD><TABLE {look.table} CELLBORDER="0" CELLSPACING="1" CELLPADDING="2" '
-            f'BGCOLOR="{look.fill}" COLOR="#333333"><TR><TD>{role}</TD></TR></TABLE></TD>'
+            f'BGCOLOR="{look.fill}" COLOR="#333333"><TR><TD{_room(self.words[f"draw.{role}"])}>'
+            f"{_small(self.words[f'draw.{role}'])}</TD></TR></TABLE></TD>"
             for role, look in ROLES.items()
             if role in present
         ]
-        if self.forward:
-            cells.append("<TD>solid: value</TD>")
-        if self.backward:
-            cells.append(f'<TD><FONT COLOR="{GRADIENT}">dashed: gradient, by its rule</FONT></TD>')
-        rows = [f"<TR>{''.join(cells)}</TR>"]
-        if self.folded:
-            rows.append(f'<TR><TD COLSPAN="{len(cells)}">{markup(self.folded, 400)}</TD></TR>')
+        rows = [f"<TR>{''.join(cells)}</TR>"] if cells else []
+        for said in self.said():
+            broken = "<BR/>".join(map(self._said, textwrap.wrap(said, CAPTION)))
+            rows.append(f'<TR><TD COLSPAN="{max(len(cells), 1)}">{_small(broken)}</TD></TR>')
         return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="4">{"".join(rows)}</TABLE>'
+
+    def said(self) -> list[str]:
+        """The sentences of the caption."""
+        arrows = "both" if self.forward and self.backward else "forward"
+        found = [self.words[f"draw.{arrows if self.forward else 'backward'}"]]
+        cost = self.names.get(self.root, "")
+        if self.backward:
+            found.append(self.scale(visible(cost, 12) if cost.isidentifier() else "J"))
+        return [*found, *([self.folded] if self.folded else [])]
+
+    def scale(self, cost: str) -> str:
+        """Which derivatives the numbers are."""
+        of = [f"d{name}" for node, name in self.names.items() if self.scaled(node)]
+        values = {"cost": cost, "m": self.symbol, "number": self.m, "names": ", ".join(of[::-1])}
+        return self.words.said("draw.lecture" if of else "draw.calculus", values)
+
+
+def _differentiable(line: Sequence[Any]) -> bool:
+    return all(node.op is None or node.op.differentiable for node in line)
 
 
 def _norm(arrays: Sequence[Any]) -> str:
@@ -459,49 +382,32 @@ def _norm(arrays: Sequence[Any]) -> str:
         return numbers.number(np.sqrt(sum(float(np.sum(np.square(a))) for a in arrays)))
 
 
+def _small(text: str, colour: str = "") -> str:
+    colour = f' COLOR="{colour}"' if colour else ""
+    return f'<FONT POINT-SIZE="{SMALL}"{colour}>{text}</FONT>'
+
+
+def _room(text: str) -> str:
+    """Of a cell: room for letters that Graphviz has no widths of."""
+    return f' WIDTH="{wide(text)}"' if wide(text) else ""
+
+
 def _row(what: str, content: str, part: str = "") -> str:
-    told = f'<FONT POINT-SIZE="9" COLOR="{_SOFT}">{what}</FONT>' if what else ""
-    return f'<TR><TD ALIGN="LEFT"{part}>{told}</TD><TD ALIGN="RIGHT"{part}>{content}</TD></TR>'
+    told = _small(what, _SOFT) if what else ""
+    room = _room(what)
+    return (
+        f'<TR><TD ALIGN="LEFT"{room}{part}>{told}</TD><TD ALIGN="RIGHT"{part}>{content}</TD></TR>'
+    )
 
 
-def plain(nodes: Sequence[Any], names: Mapping[Any, str], show: str) -> list[str]:
-    """Every value as a line of DOT, operations and edges below it: for graphs of many thousands."""
-    lines = []
-    gradients = show != "forward"
-    root = nodes[-1]
-    ids = {node: str(i) for i, node in enumerate(nodes)}
-    looks = {
-        role: f'\\l" shape=box fillcolor="{look.fill}" {look.plain}]\n'
-        for role, look in ROLES.items()
-    }
-    signs: dict[Any, str] = {}
-    swept = root._grad is not None  # a sweep for the picture would take as long as the picture
-    for node, me in ids.items():
-        op, g, x = node.op, node._grad if swept else None, node._data
-        text = f"{x:.4g}" if type(x) is float else f"{node.shape}"
-        if gradients and node.requires_grad:
-            if g is None:
-                text += r"\lgrad not computed"
-            elif type(g) is float:
-                text += rf"\lgrad {g:.4g}"
-            else:
-                text += rf"\l‖grad‖ {np.linalg.norm(g):.4g}"
-        if names and node in names:
-            text = quoted(names[node])[1:-1] + r"\l" + text
-        look = looks[
-            "intermediate" if op and node is not root else role_of(node, root, names.get(node))
-        ]
-        if op is None:
-            lines.append(f'\tn{me} [label="{text}{look}')
-            continue
-        sign = None if node.options else signs.get(op)
-        if sign is None:
-            sign = quoted(op_label(node))
-            if not node.options:
-                signs[op] = sign
-        edges = "".join([f"\tn{ids[parent]} -> o{me}\n" for parent in node.parents])
-        lines.append(
-            f'\tn{me} [label="{text}{look}\to{me} [label={sign} shape=ellipse]\n'
-            f"\to{me} -> n{me}\n{edges}"
-        )
-    return lines
+def _across(text: str, colour: str, part: str = "") -> str:
+    return f'<TR><TD COLSPAN="2"{part}>{_small(text, colour)}</TD></TR>'
+
+
+def _rows(text: str) -> str:
+    """A formula in a few short rows, broken between its parts."""
+    whole = re.sub(r"\([^()]{1,16}\)", lambda part: part[0].replace(" ", "\xa0"), text)
+    rows = textwrap.wrap(visible(whole, FORMULA * ROWS), FORMULA)
+    if len(rows) > ROWS:
+        rows = [*rows[: ROWS - 1], f"{rows[ROWS - 1][: FORMULA - 1]}…"]
+    return "<BR/>".join(markup(row) for row in rows)

@@ -6,13 +6,14 @@ The rules are those of the operation itself, run once on text and once on number
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_edu.core.operators import Operators
-from tinygrad_edu.core.ops import arithmetic, elementwise
+from tinygrad_edu.core.ops import arithmetic, elementwise, linalg
 from tinygrad_edu.core.ops.shaping import sum_to, summed_axes
 from tinygrad_edu.core.primitive import Primitive, Shape, shape
 from tinygrad_edu.core.sweep import fit, needs, sweep
@@ -56,7 +57,8 @@ class Written(Operators):
         """A name; `found`: its letters and the layer it tells, a superscript in MathML."""
         math = f"<mi>{html.escape(visible(found[0] if found else name))}</mi>"
         if found:
-            math = f"<msup>{math}<mn>{found[1]}</mn></msup>"
+            layer = f"<mrow><mo>[</mo><mn>{found[1]}</mn><mo>]</mo></mrow>"
+            math = f"<msup>{math}{layer}</msup>"
         return cls(visible(name), math, shape)
 
     def gradient(self) -> Written:
@@ -174,7 +176,7 @@ def swept(root: Any) -> dict[Any, Any]:
 
 
 class Contribution(NamedTuple):
-    """What one edge sends back: to which input, by which rule, how much (None: not computed)."""
+    """What a line sends back to one of its inputs: by which rule, how much (None: not computed)."""
 
     input: int
     parent: Any
@@ -182,49 +184,105 @@ class Contribution(NamedTuple):
     amount: Any
 
 
-def contributions(
-    node: Any, names: Mapping[Any, Written], gradients: Mapping[Any, Written], grad: Any
-) -> list[Contribution]:
-    """One entry for each use of an input that needs a gradient, in the operation's order.
+def inputs(line: Sequence[Any]) -> list[Any]:
+    """What a line reads: a single operation's input at every use, else every value once."""
+    if len(line) == 1:
+        return list(line[0].parents)
+    inside = set(line)
+    return list(dict.fromkeys(p for node in line for p in node.parents if p not in inside))
 
-    `grad`: the numbers of the node's own gradient, None where they are not known.
+
+def contributions(
+    line: Sequence[Any], names: Mapping[Any, Written], dz: Written, grad: Any
+) -> list[Contribution]:
+    """What a line, its nodes oldest first, sends back to each of its inputs that needs a gradient.
+
+    `dz`: what the line's own gradient is called; `grad`: its numbers, None where not known.
     """
-    if node.op is None or not node.requires_grad:
-        return []
-    found = []
-    inputs = node._inputs
-    dz, z = gradients[node], names[node]
-    for k, (rule, parent, needed) in enumerate(zip(node.op.rules, node.parents, needs(node))):
-        if rule is None or not needed:
+    read = inputs(line)
+    rules = _through(line, dz, partial(_written, names))
+    amounts = {} if grad is None else _through(line, grad, _amount)
+    return [Contribution(i, read[i], rules[i], amounts.get(i)) for i in sorted(rules)]
+
+
+def _through(
+    line: Sequence[Any], dz: Any, run: Callable[[Any, int, Any, Any], Any]
+) -> dict[int, Any]:
+    """The sweep through a line: what arrives at each of its inputs, by number, added up."""
+    inside = set(line)
+    place = {parent: i for i, parent in enumerate(inputs(line))}
+    gradients = {line[-1]: dz}
+    found: dict[Any, Any] = {}
+    for node in reversed(line):
+        if node not in gradients or node.op is None:
             continue
-        try:
-            said = rule(dz, z, *_inputs(node, names), **node.options)
-            if shape(said) != shape(inputs[k]):
-                said = sum_to(said, shape=shape(inputs[k]))
-        except (TypeError, ValueError, IndexError, AttributeError):  # no line of text says it
-            said = Written.named(f"{dz.text} through {node.op.name}", shape(inputs[k]))
-        if not isinstance(said, Written):
-            said = Written.constant(said)
-        amount = None if grad is None else _amount(rule, grad, node, inputs, k)
-        found.append(Contribution(k, parent, said, amount))
+        for k, (rule, parent, asked) in enumerate(zip(node.op.rules, node.parents, needs(node))):
+            if rule is None or not asked:
+                continue
+            into, key = found, k
+            if len(line) > 1:
+                into, key = (gradients, parent) if parent in inside else (found, place[parent])
+            g = run(node, k, rule, gradients[node])
+            into[key] = into[key] + g if key in into else g
     return found
 
 
-def local_derivative(node: Any, k: int) -> Any:
-    """``∂z/∂x`` of an element-wise operation, entry by entry; None where entries are mixed."""
-    if node.op.forward.__module__ not in _ELEMENTWISE or node.op.rules[k] is None:
+def local_derivative(
+    line: Sequence[Any], i: int, names: Mapping[Any, Written]
+) -> tuple[str, Written, Any] | None:
+    """The local derivative of a line by its i-th input: its side, as a formula, in numbers.
+
+    Entry by entry (no side) where all steps are so; of ``W @ X + b`` by W it is ``Xᵀ`` on the
+    right, by X ``Wᵀ`` on the left. None where entries are mixed in another way.
+    """
+    parent = inputs(line)[i]
+    steps = [node for node in line if node.op is not None]
+    products = [node for node in steps if node.op is linalg.matmul]
+    rest = [node for node in steps if node.op is not linalg.matmul]
+    if products and (len(products) > 1 or any(node.op is not arithmetic.add for node in rest)):
         return None
-    one = 1.0 if type(node._data) is float else np.ones_like(node._data)[()]
+    for k, factor in enumerate(products[0].parents if products else ()):
+        if factor is parent:
+            return _beside(products[0], k, names)
+    if any(node.op.forward.__module__ not in _ELEMENTWISE for node in rest):
+        return None
+    ones = 1.0 if type(line[-1]._data) is float else np.ones_like(line[-1]._data)[()]
     with np.errstate(all="ignore"):
-        return _run(node.op.rules[k], one, node, node._inputs)
+        numbers = _through(line, ones, _unreduced)
+    one = Written.constant(1.0)
+    said = _through(line, one, partial(_written, names, as_it_is=True))
+    return ("", said[i], numbers[i]) if i in said else None
 
 
-def _amount(rule: Any, dz: Any, node: Any, inputs: Sequence[Any], k: int) -> Any:
+def _beside(product: Any, k: int, names: Mapping[Any, Written]) -> tuple[str, Written, Any] | None:
+    """The other factor of a matrix product, transposed."""
+    if any(np.ndim(x) != 2 for x in product._inputs):
+        return None
+    other = _inputs(product, names)[1 - k]
+    return ("right", "left")[k], other.T, product._inputs[1 - k].T
+
+
+def _written(
+    names: Mapping[Any, Written], node: Any, k: int, rule: Any, dz: Written, as_it_is: bool = False
+) -> Written:
+    """The rule of a node's k-th input as text, in the input's shape unless `as_it_is`."""
+    size = shape(node._inputs[k])
+    try:
+        said = rule(dz, names[node], *_inputs(node, names), **node.options)
+        if not as_it_is and shape(said) != size:
+            said = sum_to(said, shape=size)
+    except (TypeError, ValueError, IndexError, AttributeError):  # no line of text says it
+        return Written.named(f"{dz.text} through {node.op.name}", size)
+    return said if isinstance(said, Written) else Written.constant(said)
+
+
+def _amount(node: Any, k: int, rule: Any, dz: Any) -> Any:
     with np.errstate(all="ignore"):
-        return fit(_run(rule, dz, node, inputs), inputs[k], node.op, dz)
+        return fit(_unreduced(node, k, rule, dz), node._inputs[k], node.op, dz)
 
 
-def _run(rule: Any, dz: Any, node: Any, inputs: Sequence[Any]) -> Any:
+def _unreduced(node: Any, k: int, rule: Any, dz: Any) -> Any:
+    inputs = node._inputs
     try:
         return rule(dz, node._data, *inputs, **node.options)
     except (ArithmeticError, ValueError):  # where Python's floats raise, NumPy's answer inf or nan

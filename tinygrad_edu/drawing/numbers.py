@@ -7,17 +7,18 @@ from typing import Any
 import numpy as np
 
 FEW = 12  # numbers shown one by one
+ENTRY = 3  # significant digits of one number among several
 SIDE = 9  # of such a cell, in points
 MANY = 160  # cells of a heat map; beyond, only mean, spread and range are told
 
 
-def number(x: Any) -> str:
-    """Four significant digits.
+def number(x: Any, digits: int = 4) -> str:
+    """Four significant digits, or as many as asked for.
 
     >>> number(-0.70710678), number(1e-300), number(float("nan"))
     ('-0.7071', '1e-300', 'nan')
     """
-    return f"{x + 0.0:.4g}"  # no −0
+    return f"{x + 0.0:.{digits}g}"  # no −0
 
 
 def colour(x: float, largest: float) -> str:
@@ -46,8 +47,8 @@ def summary(a: np.ndarray[Any, Any]) -> list[str]:
         lines.append(f"all {number(finite.flat[0])}")
     elif finite.size:
         with np.errstate(over="ignore", invalid="ignore"):
-            lines.append(f"{number(finite.mean())} ± {number(finite.std())}")
-        lines.append(f"{number(finite.min())} … {number(finite.max())}")
+            lines.append(f"{number(finite.mean(), ENTRY)} ± {number(finite.std(), ENTRY)}")
+        lines.append(f"{number(finite.min(), ENTRY)} … {number(finite.max(), ENTRY)}")
     return lines
 
 
@@ -59,7 +60,7 @@ def html_like(x: Any) -> str:
     grid = a.reshape(1, -1) if a.ndim == 1 else a
     if grid.ndim == 2 and 0 < a.size <= FEW and grid.shape[1] <= 6:
         return _table(
-            [[f'<TD ALIGN="RIGHT">{number(v)}</TD>' for v in row] for row in grid], spacing=4
+            [[f'<TD ALIGN="RIGHT">{number(v, ENTRY)}</TD>' for v in row] for row in grid], spacing=4
         )
     text = '<BR ALIGN="LEFT"/>'.join(summary(a)) + '<BR ALIGN="LEFT"/>'
     if grid.ndim == 2 and 0 < a.size <= MANY and max(grid.shape) <= 24:

@@ -1,7 +1,7 @@
 "use strict";
 // The page's own script. Texts are set as text, never as markup; the only markup inserted is the
-// MathML of the formulas, in which Python has escaped every name.
-const { nodes, steps } = JSON.parse(document.getElementById("data").textContent);
+// MathML of the formulas and the explanations, in which Python has escaped every name.
+const { nodes, steps, words } = JSON.parse(document.getElementById("data").textContent);
 const at = (id) => document.getElementById(id);
 const graph = at("graph");
 let current = 0, chosen = null, timer = null;
@@ -21,6 +21,13 @@ function math(markup) {
   return span;
 }
 
+// A sentence of the catalogue; what stands in its braces may be an element.
+function say(key, values = {}) {
+  return words[key].split(/\{(\w+)\}/).map((part, i) => (i % 2 ? values[part] : part));
+}
+
+const said = (key, values) => say(key, values).join("");
+
 const named = (node) => make("bdi", {}, node.name);
 
 function short(x) {
@@ -37,7 +44,7 @@ function colour(x, largest) {
 
 // One number, or an array as a heat map that shows its numbers too where they are few.
 function quantity(x) {
-  if (x === null) return make("i", {}, "not computed");
+  if (x === null) return make("i", {}, words.unknown);
   if (typeof x !== "object") return make("span", { class: "number", title: String(x), "data-value": String(x) }, short(x));
   const told = x.summary.join(", ");
   const box = make("div");
@@ -72,6 +79,13 @@ function list(pairs) {
   return dl;
 }
 
+// The explanation of a rule, folded.
+function why(node) {
+  const box = make("details", {}, make("summary", {}, words.why));
+  box.insertAdjacentHTML("beforeend", node.why);
+  return box;
+}
+
 // --- one step -----------------------------------------------------------------------------------
 
 const equation = (left, right) => make("p", {}, math(left), " = ", math(right));
@@ -85,7 +99,7 @@ const appears = new Map();
 steps.forEach((step, i) => {
   if (step.kind === "seed") known.set(step.node, i);
   if (step.kind !== "backward") return;
-  for (const edge of [step.node, ...step.sent.map((s) => s.edge)]) appears.set(at(`b${edge}`), i);
+  for (const s of step.sent) appears.set(at(`b${s.edge}`), i);
   for (const s of step.sent) known.set(s.to, i);
 });
 nodes.forEach((node, i) => {
@@ -103,36 +117,41 @@ function describe(step) {
   const node = step.node === undefined ? null : nodes[step.node];
   const parts = [];
   if (step.kind === "given") {
-    parts.push(make("h2", {}, "What is given"));
+    parts.push(make("h2", {}, words.given));
     const pairs = step.nodes.slice(0, 40).map((i) => [named(nodes[i]), quantity(nodes[i].value)]);
     parts.push(list(pairs));
-    if (step.nodes.length > 40) parts.push(make("p", {}, `… and ${step.nodes.length - 40} more`));
+    if (step.nodes.length > 40) parts.push(make("p", {}, ...say("more", { n: step.nodes.length - 40 })));
   } else if (step.kind === "forward") {
-    parts.push(make("h2", {}, "Forward: ", named(node)), equation(node.math, node.formula));
+    parts.push(make("h2", {}, ...say("forward", { name: named(node) })), equation(node.math, node.formula));
     const pairs = node.inputs.map((i) => [named(nodes[i]), quantity(nodes[i].value)]);
     pairs.push([make("b", {}, named(node)), quantity(node.value)]);
     parts.push(list(pairs));
   } else if (step.kind === "seed") {
-    parts.push(make("h2", {}, "Backward begins at ", named(node)));
-    parts.push(make("p", {}, "The derivative of the result with respect to itself:"));
+    parts.push(make("h2", {}, ...say("begins", { name: named(node) })));
+    parts.push(make("p", {}, words.seed));
     parts.push(list([[math(node.gradient), quantity(node.grad)]]));
   } else {
-    parts.push(make("h2", {}, "Backward through ", make("bdi", {}, node.op), " of ", named(node)));
-    parts.push(list([["upstream", make("div", {}, math(node.gradient), " ", quantity(node.grad))]]));
+    parts.push(make("h2", {}, ...say("backward", { name: named(node) })), equation(node.math, node.formula));
+    parts.push(list([[words.upstream, make("div", {}, math(node.gradient), " ", quantity(node.grad))]]));
     const sent = make("ol", { class: "sent" });
     for (const s of step.sent) {
       const to = nodes[s.to];
-      const pairs = [["rule", math(s.rule)]];
-      if (s.local !== null) pairs.push(["local derivative", quantity(s.local)]);
-      pairs.push(["contribution", quantity(s.amount)]);
-      if (s.of > 1) {
-        pairs.push([`so far (${s.count} of ${s.of})`, quantity(s.total)]);
+      const pairs = [[words.rule, math(s.rule)]];
+      if (s.local !== null) {
+        const side = s.local.side ? make("div", { class: "soft" }, words[s.local.side]) : "";
+        pairs.push([words.local, make("div", {}, math(s.local.math), quantity(s.local.value), side)]);
       }
-      const item = make("li", { "data-to": s.to }, "to ", named(to), s.of > 1 ? ", which is used " + s.of + " times" : "");
+      pairs.push([words.contribution, quantity(s.amount)]);
+      if (s.of > 1) {
+        pairs.push([said("sofar", s), quantity(s.total)]);
+      }
+      if (s.whole !== null) pairs.push([words.whole, math(s.whole)]);
+      const item = make("li", { "data-to": s.to }, ...say(s.of > 1 ? "used" : "to", { name: named(to), n: s.of }));
       item.append(list(pairs));
+      if (s.count === s.of && to.why !== null) item.append(why(to));
       sent.append(item);
     }
-    parts.push(step.sent.length ? sent : make("p", {}, "None of its inputs needs a gradient."));
+    parts.push(step.sent.length ? sent : make("p", {}, words.nothing));
   }
   at("step").replaceChildren(...parts);
 }
@@ -144,9 +163,9 @@ function lit(step) {
     const node = nodes[step.node];
     found.push(node.box);
     if (step.kind === "forward") {
-      found.push(`o${step.node}`, `f${step.node}`, ...node.edges.map((edge) => `f${edge}`));
+      found.push(...node.edges.map((edge) => `f${edge}`));
     } else if (step.kind === "backward") {
-      found.push(`o${step.node}`, `b${step.node}`, ...step.sent.map((s) => `b${s.edge}`));
+      found.push(...step.sent.map((s) => `b${s.edge}`));
     }
   }
   return found;
@@ -171,8 +190,8 @@ function go(to) {
   if (chosen !== null) choose(chosen);
   label();
   at("slider").value = current;
-  const text = current < forward ? `forward ${current + 1} of ${forward}`
-    : `backward ${current - forward + 1} of ${steps.length - forward}`;
+  const text = current < forward ? said("count_forward", { i: current + 1, n: forward })
+    : said("count_backward", { i: current - forward + 1, n: steps.length - forward });
   at("count").textContent = text;
   at("slider").setAttribute("aria-valuetext", text);
   if (current === steps.length - 1) play(false);
@@ -182,8 +201,8 @@ function go(to) {
 function play(on) {
   clearInterval(timer);
   timer = on ? setInterval(() => go(current + 1), 1400) : null;
-  at("play").textContent = on ? "Pause" : "Play";
-  at("play").setAttribute("aria-label", on ? "Pause" : "Play");
+  at("play").textContent = on ? words.pause : words.play;
+  at("play").setAttribute("aria-label", on ? words.pause : words.play);
   at("play").setAttribute("aria-pressed", String(on));
 }
 
@@ -199,22 +218,23 @@ function choose(i) {
   graph.querySelector(".chosen")?.classList.remove("chosen");
   at(node.box)?.classList.add("chosen");
   chosen = i;
-  const pairs = [["part", node.role], ["shape", `${node.shape} ${node.dtype}`], ["value", quantity(node.value)]];
-  if (node.needs) pairs.push(["gradient", ahead(i) ? make("i", {}, "not reached yet") : quantity(node.grad)]);
-  if (node.verdict) pairs.push(["verdict", make("b", { class: "back" }, node.verdict)]);
-  if (node.derived && !ahead(i)) pairs.push(["as derived", make("span", {}, node.derived)]);
+  const pairs = [[words.part, node.role], [words.shape, `${node.shape} ${node.dtype}`], [words.value, quantity(node.value)]];
+  if (node.needs) pairs.push([words.gradient, ahead(i) ? make("i", {}, words.ahead) : quantity(node.grad)]);
+  if (node.verdict) pairs.push([words.verdict, make("b", { class: "back" }, node.verdict)]);
+  if (node.derived && !ahead(i)) pairs.push([words.derived, math(node.derived)]);
   const parts = [make("h2", {}, named(node))];
   if (node.formula) parts.push(equation(node.math, node.formula));
   parts.push(list(pairs));
+  if (node.why !== null && !ahead(i)) parts.push(why(node));
   const arriving = steps.slice(0, current + 1).flatMap((s) => (s.sent || []).filter((c) => c.to === i).map((c) => [s, c]));
   if (arriving.length) {
-    parts.push(make("h3", {}, "Its gradient comes from"));
+    parts.push(make("h3", {}, words.from));
     const sources = make("ol", { class: "sent" });
     for (const [s, c] of arriving) {
-      sources.append(make("li", {}, named(nodes[s.node]), list([["rule", math(c.rule)], ["contribution", quantity(c.amount)]])));
+      sources.append(make("li", {}, named(nodes[s.node]), list([[words.rule, math(c.rule)], [words.contribution, quantity(c.amount)]])));
     }
     parts.push(sources);
-    if (arriving.length > 1) parts.push(list([[ahead(i) ? "sum so far" : "sum", quantity(arriving[arriving.length - 1][1].total)]]));
+    if (arriving.length > 1) parts.push(list([[ahead(i) ? words.sumsofar : words.sum, quantity(arriving[arriving.length - 1][1].total)]]));
   }
   at("node").replaceChildren(...parts);
 }
@@ -239,18 +259,14 @@ for (const [box, members] of inBox) {
 
 // What a screen reader says of each box at this step.
 function label() {
-  const number = (x) => (x === null ? "not computed" : typeof x === "object" ? x.summary.join(", ") : short(x));
+  const number = (x) => (x === null ? words.unknown : typeof x === "object" ? x.summary.join(", ") : short(x));
   for (const [box, members] of inBox) {
     const i = members[members.length - 1], node = nodes[i];
-    const told = `${node.name}, ${node.role}, shape ${node.shape}, value ${number(node.value)}`;
-    const gradient = node.needs ? `, gradient ${ahead(i) ? "not reached yet" : number(node.grad)}` : "";
-    at(box)?.setAttribute("aria-label", members.length > 1 ? `${members.length} values, folded` : told + gradient);
+    const told = said("label", { ...node, value: number(node.value) });
+    const gradient = node.needs ? said("label_gradient", { gradient: ahead(i) ? words.ahead : number(node.grad) }) : "";
+    at(box)?.setAttribute("aria-label", members.length > 1 ? said("folded", { n: members.length }) : told + gradient);
   }
 }
-
-nodes.forEach((node, i) => {  // an operation opens what it computes
-  at(`o${i}`)?.addEventListener("click", () => { if (!moved) choose(i); });
-});
 
 // --- zoom and pan -------------------------------------------------------------------------------
 
@@ -271,12 +287,15 @@ function zoom(by, px = 0.5, py = 0.5) {
   look({ x: view.x + (view.width - width) * px, y: view.y + (view.height - height) * py, width, height });
 }
 
+// At this scale the smallest letters, of ten units, are 12 px high.
+const LEGIBLE = 1.2;
+
 // Where the whole graph would be too small to read, show the part around the current step.
 function follow() {
   const size = graph.getBoundingClientRect();
   if (!size.width || !size.height) return;
   const scale = Math.min(size.width / page.width, size.height / page.height);
-  if (byHand || scale >= 0.75) return;
+  if (byHand || scale >= LEGIBLE) return;
   const boxes = [...graph.querySelectorAll("g.node.lit")];
   if (!boxes.length || steps[current].kind === "given") return look({ ...page });
   const inverse = graph.getScreenCTM().inverse();
@@ -285,7 +304,7 @@ function follow() {
     return [new DOMPoint(r.left, r.top), new DOMPoint(r.right, r.bottom)].map((p) => p.matrixTransform(inverse));
   });
   const xs = corners.map((p) => p.x), ys = corners.map((p) => p.y);
-  const width = Math.min(page.width, size.width / 0.95), height = Math.min(page.height, size.height / 0.95);
+  const width = Math.min(page.width, size.width / LEGIBLE), height = Math.min(page.height, size.height / LEGIBLE);
   look({
     x: (Math.min(...xs) + Math.max(...xs)) / 2 - width / 2,
     y: (Math.min(...ys) + Math.max(...ys)) / 2 - height / 2, width, height,

@@ -11,6 +11,7 @@ import hashlib
 import html
 import json
 import re
+from collections import Counter
 from importlib import resources
 from typing import Any
 
@@ -18,7 +19,8 @@ import numpy as np
 
 from tinygrad_edu.core.ops.arithmetic import add
 from tinygrad_edu.core.primitive import GradError
-from tinygrad_edu.drawing import boxes, local, numbers, renderer
+from tinygrad_edu.drawing import local, numbers, renderer
+from tinygrad_edu.drawing.boxes import ROLES, Drawing
 from tinygrad_edu.drawing.text import visible
 
 #: Every value is a step forward and one back; more than this nobody walks through.
@@ -33,20 +35,28 @@ class StepThrough:
     Raises GradError for a graph of more than 5,000 values.
     """
 
-    def __init__(self, drawing: boxes.Drawing, source: str, title: str | None) -> None:
+    def __init__(self, drawing: Drawing, source: str, title: str | None) -> None:
+        words = drawing.words
         if len(drawing.nodes) > STEPS:
             raise GradError(
                 f"{len(drawing.nodes)} values are too many to step through (at most {STEPS}): draw "
                 "a picture (.svg), which is folded, or a smaller graph"
             )
-        title = title or f"{drawing.names.get(drawing.root, 'a graph')}, step by step"
+        name = drawing.names.get(drawing.root, words["step.unnamed"])
+        title = title or words.said("step.title", {"name": name})
         script = _read("page.js")
         digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-        data = {"nodes": _nodes(drawing), "steps": [*_forward(drawing), *_backward(drawing)]}
+        data = {
+            "nodes": _nodes(drawing),
+            "steps": [*_forward(drawing), *_backward(drawing)],
+            "words": words.under("step.said"),
+        }
         text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
         self._source = source
         self._parts = {
             "TITLE": html.escape(visible(title, 200)),
+            "LANG": words.language,
+            "DIR": words.direction,
             "POLICY": "default-src 'none'; style-src 'unsafe-inline'; "
             f"script-src 'sha256-{digest}'",
             "STYLE": _read("page.css"),
@@ -55,11 +65,12 @@ class StepThrough:
             "DATA": text.replace("<", "\\u003c"),
             "SCRIPT": script,
         }
+        self._parts |= {key: html.escape(said) for key, said in words.under("step.page").items()}
 
     def html(self) -> str:
         """The text of the page. Raises GradError where the graph cannot be drawn."""
         parts = {**self._parts, "SVG": _inline(renderer.to_bytes(self._source, "svg").decode())}
-        return re.sub(r"\{\{([A-Z]+)\}\}", lambda found: parts[found[1]], _read("page.html"))
+        return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _read("page.html"))
 
 
 def _read(name: str) -> str:
@@ -77,18 +88,19 @@ def _inline(svg: str) -> str:
     return re.sub(r'^<svg width="[^"]*" height="[^"]*"', '<svg id="graph"', svg)
 
 
-def _legend(drawing: boxes.Drawing) -> str:
-    present = {drawing.role(node) for node in drawing.alone}
-    return "".join(f'<li class="{role}">{role}</li>' for role in boxes.ROLES if role in present)
+def _legend(drawing: Drawing) -> str:
+    present = {drawing.role(head) for head in drawing.alone}
+    words = drawing.words
+    return "".join(
+        f'<li class="{role}">{words[f"draw.{role}"]}</li>' for role in ROLES if role in present
+    )
 
 
-def _note(drawing: boxes.Drawing) -> str:
-    told = [f"{drawing.folded}." if drawing.folded else ""]
-    if not drawing.grad:
-        told.append(
-            "Gradients are not computed yet: call backward() on the result, then draw again."
-        )
-    return " ".join(filter(None, told)).replace(" (max_nodes=None draws all of them)", "")
+def _note(drawing: Drawing) -> str:
+    """The scale of the gradients, or that there are none yet; and what is folded."""
+    told = drawing.said()[1:] if drawing.grad else [drawing.words["step.missing"]]
+    folded = drawing.folded if drawing.folded and not drawing.grad else ""
+    return " ".join([*told, folded]).replace(" (max_nodes=None draws all of them)", "").strip()
 
 
 def _numbers(x: Any) -> Any:
@@ -108,78 +120,100 @@ def _one(x: float) -> float | str:
     return x if np.isfinite(x) else str(x)  # JSON has no nan and no infinity
 
 
-def _math(written: local.Written) -> str:
-    return f"<math>{written.math}</math>"
+def _math(inside: str) -> str:
+    return f"<math>{inside}</math>"
 
 
-def _nodes(drawing: boxes.Drawing) -> list[dict[str, Any]]:
+def _nodes(drawing: Drawing) -> list[dict[str, Any]]:
     told = []
-    for i, node in enumerate(drawing.nodes):
-        name = drawing.called.get(node, local.Written.named("constant"))
+    for head in drawing.lines:
+        name = drawing.called.get(head, local.Written.named(drawing.words["step.constant"]))
+        derived = drawing.derived.get(head)
+        formula = local.formula(head, drawing.called).math if head.op else None
         told.append(
             {
-                "name": visible(drawing.heading(node).partition(" = ")[0] or "a constant"),
-                "math": _math(name),
-                "gradient": _math(drawing.gradient.get(node, name)),
-                "box": drawing.leaves[node],
-                "shape": str(node.shape),
-                "dtype": str(node.dtype),
-                "role": drawing.role(node),
-                "op": boxes.op_label(node) if node.op is not None else None,
-                "formula": _math(local.formula(node, drawing.called)) if node.op else None,
-                "inputs": [drawing.number[parent] for parent in node.parents],
-                "edges": [drawing.edge(node, k) for k in range(len(node.parents))],
-                "value": _numbers(drawing.recorded[node]),
-                "grad": _numbers(drawing.grad.get(node)),
-                "needs": node in drawing.needed,
-                "derived": drawing.derived.get(node),
-                "verdict": drawing.verdicts.get(drawing.names.get(node, "")),
-                "number": i,
+                "name": visible(drawing.heading(head) or drawing.words["step.constant"]),
+                "math": _math(name.math),
+                "gradient": _math(drawing.gradient.get(head, name).math),
+                "box": drawing.box[head],
+                "shape": str(head.shape),
+                "dtype": str(head.dtype),
+                "role": drawing.words[f"draw.{drawing.role(head)}"],
+                "formula": _math(formula) if formula else None,
+                "inputs": [drawing.place[parent] for parent in drawing.inputs[head]],
+                "edges": [drawing.edge(head, i) for i in range(len(drawing.inputs[head]))],
+                "value": _numbers(drawing.recorded[head]),
+                "grad": _numbers(drawing.shown(head, drawing.grad.get(head))),
+                "needs": head in drawing.needed,
+                "derived": _derived(derived.mathml) if derived else None,
+                "why": derived.explanation.to_html() if derived and drawing.grad else None,
+                "verdict": drawing.verdicts.get(drawing.names.get(head, "")),
             }
         )
     return told
 
 
-def _forward(drawing: boxes.Drawing) -> list[dict[str, Any]]:
-    leaves = [drawing.number[node] for node in drawing.nodes if node.op is None]
+def _derived(mathml: str) -> str:
+    return re.sub(r' xmlns="[^"]*"', "", mathml)
+
+
+def _forward(drawing: Drawing) -> list[dict[str, Any]]:
+    leaves = [drawing.place[head] for head in drawing.lines if head.op is None]
     steps: list[dict[str, Any]] = [{"kind": "given", "nodes": leaves}] if leaves else []
-    for node in drawing.nodes:
-        if node.op is not None:
-            steps.append({"kind": "forward", "node": drawing.number[node]})
+    for head in drawing.lines:
+        if head.op is not None:
+            steps.append({"kind": "forward", "node": drawing.place[head]})
     return steps
 
 
-def _backward(drawing: boxes.Drawing) -> list[dict[str, Any]]:
-    """The seed, then every operation in sweep order: what it sends back, and the sums so far."""
+def _backward(drawing: Drawing) -> list[dict[str, Any]]:
+    """The seed, then every line in sweep order: what it sends back, and the sums so far."""
     if not drawing.grad:
         return []
-    steps: list[dict[str, Any]] = [{"kind": "seed", "node": drawing.number[drawing.root]}]
-    uses: dict[Any, int] = {}
-    for node in drawing.nodes:
-        if node.op is not None and node in drawing.needed:
-            for parent in node.parents:
-                uses[parent] = uses.get(parent, 0) + 1
+    steps: list[dict[str, Any]] = [{"kind": "seed", "node": drawing.place[drawing.root]}]
+    back = [head for head in reversed(drawing.lines) if drawing.grad.get(head) is not None]
+    uses = Counter(sent.parent for head in back for sent in drawing.sent(head))
     totals: dict[Any, Any] = {}
-    counted: dict[Any, int] = {}
-    for node in reversed(drawing.nodes):
-        if node.op is None or drawing.grad.get(node) is None:
+    counted: Counter[Any] = Counter()
+    for head in back:
+        if head.op is None:
             continue
         sent = []
-        for c in drawing.sent(node):
-            counted[c.parent] = counted.get(c.parent, 0) + 1
+        for c in drawing.sent(head):
+            counted[c.parent] += 1
             before = totals.get(c.parent)
             totals[c.parent] = c.amount if before is None else add(before, c.amount)
             sent.append(
                 {
-                    "to": drawing.number[c.parent],
-                    "edge": drawing.edge(node, c.input),
-                    "rule": _math(c.rule),
-                    "local": _numbers(local.local_derivative(node, c.input)),
-                    "amount": _numbers(c.amount),
-                    "total": _numbers(totals[c.parent]) if uses[c.parent] > 1 else None,
+                    "to": drawing.place[c.parent],
+                    "edge": drawing.edge(head, c.input),
+                    "rule": _math(drawing.rule(head, c)[1]),
+                    "local": _local(drawing, head, c.input),
+                    "amount": _numbers(drawing.shown(c.parent, c.amount)),
+                    "total": _numbers(drawing.shown(c.parent, totals[c.parent]))
+                    if uses[c.parent] > 1
+                    else None,
                     "count": counted[c.parent],
                     "of": uses[c.parent],
+                    "whole": _whole(drawing, c) if counted[c.parent] == uses[c.parent] else None,
                 }
             )
-        steps.append({"kind": "backward", "node": drawing.number[node], "sent": sent})
+        steps.append({"kind": "backward", "node": drawing.place[head], "sent": sent})
     return steps
+
+
+def _whole(drawing: Drawing, sent: local.Contribution) -> str | None:
+    """The line of a gradient as a teacher writes it, where that says more than the last step."""
+    derived, step = drawing.derived.get(sent.parent), drawing.steps.get(sent.parent)
+    if derived is None or (step is not None and derived.text == step.text):
+        return None
+    return _derived(derived.mathml)
+
+
+def _local(drawing: Drawing, head: Any, i: int) -> dict[str, Any] | None:
+    """The local derivative: its formula, its numbers, on which side of a product it stands."""
+    found = local.local_derivative(drawing.lines[head], i, drawing.called)
+    if found is None:
+        return None
+    side, written, x = found
+    return {"side": side, "math": _math(written.math), "value": _numbers(x)}

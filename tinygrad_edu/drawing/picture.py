@@ -13,16 +13,22 @@ from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.signature import checked
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
-from tinygrad_edu.drawing import boxes, renderer
+from tinygrad_edu.drawing import renderer
+from tinygrad_edu.drawing.boxes import FONT, SIZE, SMALL, Drawing
 from tinygrad_edu.drawing.expand import expanded
+from tinygrad_edu.drawing.outline import outline
 from tinygrad_edu.drawing.page import StepThrough
+from tinygrad_edu.words import Words
 
-#: More values than this are folded unless ``max_nodes`` says otherwise.
+#: More boxes than this are folded unless ``max_nodes`` says otherwise.
 MAX_NODES = 200
 #: Above this many values a picture of all is plain: a line of text a value, forward edges only.
 PLAIN = 1000
 
-_SHOW = ("forward", "backward", "both")
+SHOW = ("forward", "backward", "both")
+DETAIL = ("lines", "operations", "parts")
+RANKDIR = {"right": "LR", "down": "TB"}
+CONVENTION = ("calculus", "lecture")
 
 
 class Picture(graphviz.Digraph):  # type: ignore[misc]
@@ -76,56 +82,70 @@ def draw(
     show: str = "both",
     names: Mapping[str, Any] | None = None,
     max_nodes: int | None = MAX_NODES,
-    expand: bool = False,
+    detail: str = "lines",
+    direction: str = "right",
+    convention: str = "calculus",
     legend: bool = True,
     verdicts: Mapping[str, str] | None = None,
+    language: str = "en",
 ) -> Picture:
     """The graph `cost` was computed from, with shapes, values and gradients.
 
     `show`: ``"forward"``, ``"backward"`` or ``"both"``. `names`: names for values that have none,
-    such as ``locals()``. Above `max_nodes` values the graph is folded, and says so; ``None`` draws
-    all. `expand`: operations made of simpler ones in their parts. `verdicts`: words to mark nodes
-    with, by name, such as ``{"W1": "wrong: the 1/m is missing"}``.
+    such as ``locals()``. Above `max_nodes` boxes the graph is folded, and says so; ``None`` draws
+    all. `detail`: ``"lines"`` has a box for each line, steps without a name being part of the line
+    that uses them (an affine map, a loss), ``"operations"`` one for each operation, ``"parts"``
+    operations made of simpler ones in their parts. `direction`: where the computation goes,
+    ``"right"``, as a line is read and a screen is wide, or ``"down"``. `convention`:
+    ``"calculus"`` shows each gradient as ``.grad`` has it, ``"lecture"`` as `derive` writes it,
+    m·∂J/∂Z; the caption says which. `verdicts`: words to mark nodes with, by name, such as
+    ``{"W1": "wrong: the 1/m is missing"}``. `language`: of the captions, ``"en"`` or ``"fa"``.
 
     Gradients are those of one sweep of this graph, from what `backward` left at `cost`; without
     that, none are shown, whatever another graph's sweep has left at a parameter. (More than 1,000
     values drawn one by one have those that `backward` left them.) Nothing is changed.
 
-    Raises TypeError for what is not a Value, GradError for an unknown `show` or `max_nodes`.
+    Raises TypeError for what is not a Value, GradError for an option that does not exist.
 
     >>> x = tg.Value(3.0, "x")
-    >>> tg.draw(x * x).source.count("n0 -> o1")  # both uses of x, forward and back
+    >>> tg.draw(x * x).source.count("n0 -> n1")  # both uses of x, forward and back
     4
     """
-    nodes, found = _graph(cost, show, names, max_nodes, expand)
-    whole = max_nodes is None or len(nodes) <= max_nodes
-    if whole and len(nodes) > PLAIN:
-        return _picture(boxes.plain(nodes, found, show), "LR")
-    drawing = boxes.Drawing(nodes, show, found, max_nodes, verdicts)
-    return _drawn(drawing, legend)
+    nodes, found = _graph(cost, show, names, max_nodes, detail, direction, convention)
+    if PLAIN < len(nodes) <= (max_nodes or len(nodes)):
+        return _picture(outline(nodes, found, show), direction)
+    words, whole = Words(language), detail == "lines"
+    drawing = Drawing(nodes, found, show, max_nodes, whole, convention, words, verdicts)
+    return _drawn(drawing, direction, legend)
 
 
 def _graph(
-    cost: Value, show: str, names: Mapping[str, Any] | None, max_nodes: int | None, expand: bool
-) -> tuple[list[Any], dict[Any, str]]:
+    cost: Value, show: str, names: Mapping[str, Any] | None, max_nodes: int | None, detail: str,
+    direction: str, convention: str,
+) -> tuple[list[Any], dict[Any, str]]:  # fmt: skip
     """The nodes to draw, oldest first, and the names of those that have one."""
-    if show not in _SHOW:
-        raise GradError(f"draw: show is 'forward', 'backward' or 'both', not {show!r}")
+    for what, value, known in (
+        ("show", show, SHOW), ("detail", detail, DETAIL), ("direction", direction, tuple(RANKDIR)),
+        ("convention", convention, CONVENTION),
+    ):  # fmt: skip
+        if value not in known:
+            one_of = f"{', '.join(map(repr, known[:-1]))} or {known[-1]!r}"
+            raise GradError(f"draw: {what} is {one_of}, not {value!r}")
     if max_nodes is not None and (type(max_nodes) is not int or max_nodes < 1):
         raise GradError(f"draw: max_nodes is a positive number or None, not {max_nodes!r}")
     nodes = reachable(cost, every=True)[::-1]
     found = _names(nodes, names)
-    if expand:
+    if detail == "parts":
         cost, found = expanded(nodes, found)
         nodes = reachable(cost, every=True)[::-1]
     return nodes, found
 
 
-def _drawn(drawing: boxes.Drawing, legend: bool) -> Picture:
-    picture = _picture(drawing.lines(), drawing.direction)
+def _drawn(drawing: Drawing, direction: str, legend: bool) -> Picture:
+    picture = _picture(drawing.dot(), direction)
     picture.folded = drawing.folded
     if legend:
-        picture.graph_attr["label"] = f"<{drawing.legend()}>"
+        picture.graph_attr["label"] = f"<{drawing.caption()}>"
     elif drawing.folded:
         picture.graph_attr["label"] = drawing.folded
     return picture
@@ -142,18 +162,18 @@ def _names(nodes: Sequence[Any], given: Mapping[str, Any] | None) -> dict[Any, s
     return found
 
 
-def _picture(body: Iterable[str], rankdir: str) -> Picture:
+def _picture(body: Iterable[str], direction: str) -> Picture:
     picture = Picture(
         graph_attr={
-            "rankdir": rankdir,
-            "fontname": boxes.FONT,
-            "fontsize": "11",
+            "rankdir": RANKDIR[direction],
+            "fontname": FONT,
+            "fontsize": f"{SIZE}",
             "nodesep": "0.25",
             "ranksep": "0.35",
             "labelloc": "b",
         },
-        node_attr={"fontname": boxes.FONT, "fontsize": "11", "shape": "plain"},
-        edge_attr={"fontname": boxes.FONT, "fontsize": "9", "arrowsize": "0.7"},
+        node_attr={"fontname": FONT, "fontsize": f"{SIZE}", "shape": "plain"},
+        edge_attr={"fontname": FONT, "fontsize": f"{SMALL}", "arrowsize": "0.7"},
         format="svg",
     )
     picture.body.extend(body)
@@ -191,10 +211,14 @@ def step_through(
     show: str = "both",
     names: Mapping[str, Any] | None = None,
     max_nodes: int | None = MAX_NODES,
-    expand: bool = False,
+    detail: str = "lines",
+    direction: str = "right",
+    convention: str = "calculus",
     verdicts: Mapping[str, str] | None = None,
+    language: str = "en",
 ) -> StepThrough:
     """The page to step through a graph; the options are those of `draw`."""
-    nodes, found = _graph(cost, show, names, max_nodes, expand)
-    drawing = boxes.Drawing(nodes, show, found, max_nodes, verdicts, ids=True)
-    return StepThrough(drawing, _drawn(drawing, legend=False).source, title)
+    nodes, found = _graph(cost, show, names, max_nodes, detail, direction, convention)
+    words, whole = Words(language), detail == "lines"
+    drawing = Drawing(nodes, found, show, max_nodes, whole, convention, words, verdicts, ids=True)
+    return StepThrough(drawing, _drawn(drawing, direction, legend=False).source, title)

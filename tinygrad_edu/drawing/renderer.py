@@ -30,6 +30,8 @@ _OPTIONS = {"png": ("-Gdpi=144", "-Gsize=60,60")}
 #: What every file of a kind has near its beginning.
 _SIGN = {"svg": b"<svg", "png": b"\x89PNG", "pdf": b"%PDF"}
 _PROGRAM = "graphviz-pure"
+#: The layout is computed for the first; a browser takes the first it has.
+FONTS = "Arial, Helvetica, Liberation Sans, Vazirmatn, Noto Sans, DejaVu Sans, Tahoma, sans-serif"
 _SYSTEM = "the system's Graphviz (apt install graphviz, brew install graphviz)"
 
 
@@ -87,6 +89,8 @@ def to_bytes(source: str, format: str) -> bytes:
         raise GradError(f"{program} could not draw the graph: {why or 'no output'}")
     if _SIGN.get(format, b"") not in done.stdout[:2000]:
         raise GradError(f"{program} answered with something that is no {format}")
+    if format == "svg":
+        return done.stdout.replace(b'font-family="Arial"', f'font-family="{FONTS}"'.encode())
     return done.stdout
 
 

@@ -243,11 +243,12 @@ def check_text(
     return _judged(sheet_of_text(text, data), convention, m)
 
 
-def wrong_lines(sheet: Sheet) -> dict[str, str]:
-    """The quantities of which a sheet's line is wrong, with the line; not what is wrong with it."""
-    judged, _ = judge(sheet)
+def wrong_lines(sheet: Sheet, convention: str = "auto") -> tuple[str, dict[str, str]]:
+    """The scale a sheet is judged in, and of which quantities its line is wrong, with the line; not
+    what is wrong with it."""
+    judged, _ = judge(sheet, convention)
     claims = [judged.judgements[name].claim for name in sorted(judged.wrong)]
-    return {claim.of: one_line(claim.last) for claim in claims}
+    return judged.convention, {claim.of: one_line(claim.last) for claim in claims}
 
 
 def _judged(sheet: Sheet, convention: str, m: int | None) -> SheetReport:

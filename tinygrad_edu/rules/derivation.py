@@ -59,7 +59,8 @@ class Derivation:
     """The rules of a graph in backward order; ``print`` shows them as text.
 
     `definitions` are the names that were given to unnamed quantities the rules mention; `left_out`
-    names the data, labels and targets that have a gradient but, as nobody asked for it, no rule.
+    names the data, labels and targets that have a gradient but, as nobody asked for it, no rule;
+    `m` is the number of examples that the lecture's scale multiplies by.
     """
 
     rules: list[Rule]
@@ -68,6 +69,7 @@ class Derivation:
     definitions: list[str]
     source: str
     left_out: tuple[str, ...] = ()
+    m: int | None = None
 
     def __iter__(self) -> Iterator[Rule]:
         return iter(self.rules)
@@ -177,5 +179,5 @@ def derive(
         )
     return Derivation(
         rules, work.convention, work.name_of[cost], writer.definitions(), writer.source(),
-        work.left_out(),
+        work.left_out(), work.m if work.convention == "lecture" else None,
     )  # fmt: skip

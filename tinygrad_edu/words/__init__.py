@@ -39,6 +39,15 @@ class Words:
         """The sentence with its placeholders filled in."""
         return self.texts[key].format_map(values)
 
+    def under(self, section: str) -> dict[str, str]:
+        """All texts of a section by the rest of their keys.
+
+        >>> Words("en").under("language")
+        {'direction': 'ltr'}
+        """
+        start = f"{section}."
+        return {key[len(start) :]: t for key, t in self.texts.items() if key.startswith(start)}
+
 
 @cache
 def catalogue(language: str) -> dict[str, str]:
