@@ -33,4 +33,4 @@ print(comparison)
 assert comparison.ok
 
 J.backward()
-print("picture:", tg.render(J, "06_two_layers.svg"))
+print("picture:", tg.render(J, "06_two_layers.svg", direction="down"))

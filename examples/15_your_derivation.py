@@ -25,4 +25,4 @@ assert [row.name for row in judged.rows if row.verdict == "correct"] == ["dZ2", 
 print("\nthe rules of this net:")
 print(net.derive(X, Y))
 
-tg.render(net.lecture_cost(X, Y), "15_your_derivation.svg")
+tg.render(net.lecture_cost(X, Y), "15_your_derivation.svg", direction="down")

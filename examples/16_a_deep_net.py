@@ -18,4 +18,4 @@ J.backward()
 
 picture = tg.draw(J)
 print(picture.folded)
-print("picture:", tg.render(J, "16_a_deep_net.svg"))
+print("picture:", tg.render(J, "16_a_deep_net.svg", direction="down"))

@@ -434,10 +434,10 @@ def test_the_scale_of_the_gradients_is_said_and_is_that_of_the_numbers() -> None
     shown = [t.replace("\xa0", " ") for t in texts(tg.draw(J, convention="lecture").pipe("svg"))]
     assert shown.count("m · grad") == 3
     assert "dZ2 = σ(Z2) − Y" in shown
-    assert "The lecture's scale: dZ2, dA1, dZ1 are m · ∂J/∂" in " ".join(shown)
+    assert "The lecture's scale: dZ2, dA1, dZ1 are m times the" in " ".join(shown)
     calculus = texts(tg.draw(J).pipe("svg"))
     assert "m · grad" not in calculus
-    assert "Every gradient is ∂J/∂ of its quantity, as .grad has it." in calculus
+    assert "Gradients are the derivatives of J, as .grad has them." in calculus
 
 
 def test_no_letter_is_smaller_than_12_px_at_the_size_of_the_picture() -> None:
@@ -488,7 +488,7 @@ def test_a_hostile_name_is_harmless_and_legible(
     if not start.isprintable():
         start = start.encode("unicode_escape").decode()
     assert start.strip() in shown
-    assert len(shown) < 400
+    assert len(shown) < 500
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))

@@ -127,6 +127,52 @@ def test_contributions_add_up_to_the_gradient_edge_by_edge(tmp_path: Path) -> No
     assert locals_ == pytest.approx([1 - np.tanh(1.5) ** 2, 1.5, 1.5])
 
 
+def backward_step(data: Any, name: str) -> Any:
+    """What the line of a value sends back, by the name of what it is sent to."""
+    [step] = [
+        step
+        for step in data["steps"]
+        if step["kind"] == "backward" and data["nodes"][step["node"]]["name"] == name
+    ]
+    return {data["nodes"][sent["to"]]["name"]: sent for sent in step["sent"]}
+
+
+def test_the_local_derivative_of_a_product_is_the_other_factor_transposed_and_its_side(
+    tmp_path: Path,
+) -> None:
+    J = a_net()
+    J.backward()
+    _, data = written(J, tmp_path)
+    sent = backward_step(data, "Z²")
+    values = {node["name"]: plain(node["value"]) for node in data["nodes"]}
+    for to, side, other in (("W²", "right", "A¹"), ("A¹", "left", "W²")):
+        assert sent[to]["local"]["side"] == side
+        np.testing.assert_array_equal(plain(sent[to]["local"]["value"]), values[other].T)
+    assert sent["b²"]["local"]["side"] == ""
+    assert set(plain(sent["b²"]["local"]["value"]).ravel()) == {1.0}
+
+
+def test_the_loss_and_the_sigmoid_give_a_minus_y(tmp_path: Path) -> None:
+    """Two steps with their factors, and what they come to; the explanation has the algebra."""
+    X = tg.Value(np.array([[0.3, -1.2, 0.8], [0.5, 0.1, -0.7]]), "X", requires_grad=False)
+    y = tg.Value(np.array([[1.0, 0, 1]]), "Y", requires_grad=False)
+    Z2 = tg.Value(np.array([[0.4, -0.9]]), "W2") @ X + tg.Value(0.2, "b2")
+    a = tg.sigmoid(Z2)
+    J = tg.mean(tg.binary_cross_entropy(a, y))
+    tg.name_values(Z2=Z2, A2=a, J=J)
+    J.backward()
+    _, data = written(J, tmp_path, convention="lecture")
+    of_loss, of_sigmoid = backward_step(data, "J")["A²"], backward_step(data, "A²")["Z²"]
+    A, Y = a.data, y.data
+    np.testing.assert_allclose(plain(of_loss["amount"]), (1 - Y) / (1 - A) - Y / A, rtol=1e-14)
+    np.testing.assert_allclose(plain(of_sigmoid["local"]["value"]), A * (1 - A), rtol=1e-14)
+    assert re.sub("<.*?>", "", of_sigmoid["local"]["math"]) == "A[2]∗(1−A[2])"
+    np.testing.assert_allclose(plain(of_sigmoid["amount"]), A - Y, rtol=1e-14)
+    assert re.sub("<.*?>", "", of_sigmoid["whole"]) == "dZ[2]=A[2]−Y"
+    why = re.sub("<.*?>", "", next(n["why"] for n in data["nodes"] if n["name"] == "Z²"))
+    assert "multiplied out" in why
+
+
 def test_before_backward_the_page_says_so_and_has_no_backward_steps(tmp_path: Path) -> None:
     page, data = written(a_net(), tmp_path)
     assert "Gradients are not computed yet" in page

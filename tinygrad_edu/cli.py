@@ -154,8 +154,8 @@ def parser() -> argparse.ArgumentParser:
         help="the scale of the gradients; default: that of `check`",
     )  # fmt: skip
     draw.add_argument(
-        "--max-nodes", metavar="N", type=int, default=200,
-        help="fold above so many boxes; 0 draws all (default: 200)",
+        "--max-nodes", metavar="N", type=int, default=60,
+        help="fold above so many boxes; 0 draws all (default: 60)",
     )  # fmt: skip
     _add_language(draw)
     draw.set_defaults(run=_draw)

@@ -6,6 +6,7 @@ The rules are those of the operation itself, run once on text and once on number
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -265,11 +266,11 @@ def _beside(product: Any, k: int, names: Mapping[Any, Written]) -> tuple[str, Wr
 def _written(
     names: Mapping[Any, Written], node: Any, k: int, rule: Any, dz: Written, as_it_is: bool = False
 ) -> Written:
-    """The rule of a node's k-th input as text, in the input's shape unless `as_it_is`."""
+    """The rule of a node's k-th input as text, summed to the input's size unless `as_it_is`."""
     size = shape(node._inputs[k])
     try:
         said = rule(dz, names[node], *_inputs(node, names), **node.options)
-        if not as_it_is and shape(said) != size:
+        if not as_it_is and math.prod(shape(said)) > math.prod(size):
             said = sum_to(said, shape=size)
     except (TypeError, ValueError, IndexError, AttributeError):  # no line of text says it
         return Written.named(f"{dz.text} through {node.op.name}", size)

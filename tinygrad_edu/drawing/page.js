@@ -88,7 +88,7 @@ function why(node) {
 
 // --- one step -----------------------------------------------------------------------------------
 
-const equation = (left, right) => make("p", {}, math(left), " = ", math(right));
+const equation = (left, right) => make("p", { dir: "ltr", class: "line" }, math(left), " = ", math(right));
 
 const forward = steps.filter((s) => s.kind === "given" || s.kind === "forward").length;
 

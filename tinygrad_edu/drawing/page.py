@@ -22,6 +22,8 @@ from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.drawing import local, numbers, renderer
 from tinygrad_edu.drawing.boxes import ROLES, Drawing
 from tinygrad_edu.drawing.text import visible
+from tinygrad_edu.rules.notation import MathML
+from tinygrad_edu.rules.notation.mathml import row
 
 #: Every value is a step forward and one back; more than this nobody walks through.
 STEPS = 5000
@@ -216,4 +218,17 @@ def _local(drawing: Drawing, head: Any, i: int) -> dict[str, Any] | None:
     if found is None:
         return None
     side, written, x = found
-    return {"side": side, "math": _math(written.math), "value": _numbers(x)}
+    said = _factor(drawing, head, drawing.inputs[head][i]) or written.math
+    return {"side": side, "math": _math(said), "value": _numbers(x)}
+
+
+def _factor(drawing: Drawing, head: Any, parent: Any) -> str:
+    """A local derivative as the rules write it, where it is a factor of one: ``A2 ∗ (1 − A2)``."""
+    rule, above = drawing.steps.get(parent), drawing.names.get(head)
+    if rule is None or above is None:
+        return ""
+    why = rule.explanation
+    for factor in why.arrivals[-1].factors if why.arrivals else ():
+        if factor.above == above and factor.derivative is not None:
+            return row(MathML(names=why.names)(factor.derivative))
+    return ""

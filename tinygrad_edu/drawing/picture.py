@@ -20,8 +20,8 @@ from tinygrad_edu.drawing.outline import outline
 from tinygrad_edu.drawing.page import StepThrough
 from tinygrad_edu.words import Words
 
-#: More boxes than this are folded unless ``max_nodes`` says otherwise.
-MAX_NODES = 200
+#: More boxes than this are folded unless ``max_nodes`` says otherwise: more are not looked at.
+MAX_NODES = 60
 #: Above this many values a picture of all is plain: a line of text a value, forward edges only.
 PLAIN = 1000
 

@@ -31,7 +31,10 @@ _OPTIONS = {"png": ("-Gdpi=144", "-Gsize=60,60")}
 _SIGN = {"svg": b"<svg", "png": b"\x89PNG", "pdf": b"%PDF"}
 _PROGRAM = "graphviz-pure"
 #: The layout is computed for the first; a browser takes the first it has.
-FONTS = "Arial, Helvetica, Liberation Sans, Vazirmatn, Noto Sans, DejaVu Sans, Tahoma, sans-serif"
+FONTS = (
+    "Arial, Helvetica, Liberation Sans, Arimo, Nimbus Sans, DejaVu Sans Condensed, Vazirmatn, "
+    "Noto Sans Arabic, Tahoma, sans-serif"
+)
 _SYSTEM = "the system's Graphviz (apt install graphviz, brew install graphviz)"
 
 
