@@ -21,10 +21,13 @@ NET = nn.Network(2, nn.Dense(1, "sigmoid"), seed=0)
 HISTORY = NET.fit(np.zeros((2, 3)), np.zeros((1, 3)), epochs=1)
 
 
-def test_the_guide_has_the_tables_that_errors_have():
-    names = runpy.run_path(str(EXAMPLES / "tools" / "make_guide.py"))["names"]
-    page = (EXAMPLES / "guide" / "coming_from.md").read_text(encoding="utf-8")
-    assert page.split("## Names\n\n")[1] == names(), "run python examples/tools/make_guide.py"
+@pytest.mark.parametrize("page, heading, made", [
+    ("coming_from", "## Names", "names"), ("mistakes", "## The catalogue", "mistakes"),
+])  # fmt: skip
+def test_the_guide_has_the_tables_that_the_package_has(page, heading, made):
+    tools = runpy.run_path(str(EXAMPLES / "tools" / "make_guide.py"))
+    text = (EXAMPLES / "guide" / f"{page}.md").read_text(encoding="utf-8")
+    assert text.split(f"{heading}\n\n")[1] == tools[made](), "run examples/tools/make_guide.py"
 
 
 @pytest.mark.parametrize("here", sorted({here for words in TABLES for here in words.values()}))

@@ -1,4 +1,4 @@
-"""Write what the guide takes from the package: the tables of names."""
+"""Write what the guide takes from the package: the tables of names, the catalogue of mistakes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tinygrad_edu.core import habits
+from tinygrad_edu.diagnosis.registry import MISTAKES
 
 GUIDE = Path(__file__).parents[1] / "guide"
 
@@ -30,6 +31,23 @@ def table(title: str, form: str, words: Mapping[str, str]) -> Iterator[str]:
     yield ""
 
 
+def mistakes() -> str:
+    """The mistakes that the checker knows by name, family by family, as the command prints them."""
+    lines = [
+        "Of a net `Z1 = W1 @ X + b1`, `A1 = np.tanh(Z1)`, … or the model that the line names, each of",
+        "these lines is wrong. `tinygrad-edu mistakes` prints the same.",
+        "",
+    ]
+    for family in dict.fromkeys(mistake.family for mistake in MISTAKES):
+        lines += [f"### {family}", "", "| name | what happened | a line |", "|---|---|---|"]
+        for mistake in MISTAKES:
+            if mistake.family == family:
+                line = mistake.example and f"`{mistake.example}`"
+                lines.append(f"| `{mistake.name}` | {mistake.meaning} | {line} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
 def write(page: str, heading: str, text: str) -> None:
     """Put a text below a heading, the last of its page."""
     path = GUIDE / page
@@ -39,3 +57,4 @@ def write(page: str, heading: str, text: str) -> None:
 
 if __name__ == "__main__":
     write("coming_from.md", "## Names", names())
+    write("mistakes.md", "## The catalogue", mistakes())
