@@ -34,8 +34,8 @@ def table(title: str, form: str, words: Mapping[str, str]) -> Iterator[str]:
 def mistakes() -> str:
     """The mistakes that the checker knows by name, family by family, as the command prints them."""
     lines = [
-        "Of a net `Z1 = W1 @ X + b1`, `A1 = np.tanh(Z1)`, … or the model that the line names, each of",
-        "these lines is wrong. `tinygrad-edu mistakes` prints the same.",
+        "Of a net `Z1 = W1 @ X + b1`, `A1 = np.tanh(Z1)`, … or the model that the line names, each",
+        "of these lines is wrong. `tinygrad-edu mistakes` prints the same.",
         "",
     ]
     for family in dict.fromkeys(mistake.family for mistake in MISTAKES):
