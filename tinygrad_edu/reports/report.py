@@ -22,7 +22,7 @@ from tinygrad_edu.checking.rounding import (
     numerical_error,
     relative_error,
 )
-from tinygrad_edu.checking.rows import STYLES, Row, marked
+from tinygrad_edu.checking.rows import Row
 from tinygrad_edu.checking.truth import Replay
 from tinygrad_edu.checking.unread import with_unread
 from tinygrad_edu.checking.verdict import Judged, Judgement, judge
@@ -31,6 +31,7 @@ from tinygrad_edu.core.signature import checked
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.diagnosis.diagnosing import derived_rules, diagnose, one_line
 from tinygrad_edu.diagnosis.lab import Lab
+from tinygrad_edu.reports.page import page, section
 from tinygrad_edu.sheets.account import (
     COMPARING,
     DIAGNOSING,
@@ -135,7 +136,14 @@ class SheetReport:
 
         `picture`: an SVG of the graph to put below, as text.
         """
-        return _page(self.title, _section(self, picture))
+        return page(self.title, self.section(picture))
+
+    def section(self, picture: str = "") -> str:
+        """The report as part of a page; see `to_html`."""
+        if self.error is not None:
+            return section(self.title, self.error)
+        rules = list(self.rules().values())
+        return section(self.title, None, self.source, self.rows, self.remarks, rules, picture)
 
 
 def _remark(text: str) -> Any:
@@ -170,9 +178,9 @@ class Batch:
     def to_html(self, pictures: Sequence[str] = ()) -> str:
         """One self-contained page of all sheets; `pictures`: an SVG for each, as text, or none."""
         shown = pictures or [""] * len(self.reports)
-        sections = [_section(report, svg) for report, svg in zip(self.reports, shown, strict=True)]
+        sections = [report.section(svg) for report, svg in zip(self.reports, shown, strict=True)]
         title = self.reports[0].title if len(self.reports) == 1 else f"{len(sections)} sheets"
-        return _page(title, "".join(sections))
+        return page(title, "".join(sections))
 
     def __rich__(self) -> Any:
         from rich.table import Table
@@ -378,72 +386,3 @@ def _row(judged: Judged, judgement: Judgement, differences: _Differences) -> Row
             lambda: abs(factor) * rounding.of_cost(runs),
         ),
     )
-
-
-_STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem}
-body{color:#1f2328}
-table.sheet{border-collapse:collapse;width:100%;font:13px/1.6 ui-monospace,monospace}
-table.sheet td{padding:0 .6rem;white-space:pre-wrap;vertical-align:top}
-table.sheet td.n{color:#8c959f;text-align:right;user-select:none}
-table.sheet td.v{white-space:nowrap}
-tr.wrong td.code{background:#ffebe9}
-tr.follows td.code{background:#ddf4ff}
-td.why{font:14px/1.5 system-ui,sans-serif;border-left:3px solid #cf222e}
-ins{background:#abf2bc;text-decoration:none}
-code{font:13px ui-monospace,monospace}
-figure{overflow:auto;margin:1rem 0}
-"""
-
-
-def _page(title: str, body: str) -> str:
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body>{body}</body></html>"
-    )
-
-
-def _section(report: SheetReport, picture: str) -> str:
-    """A report as part of a page: every text of the sheet is escaped."""
-    escape = html.escape
-    title = escape(report.title)
-    if report.error is not None:
-        body = f"<p>{escape(report.error)}</p>"
-    else:
-        by_line: dict[int, list[Row]] = {}
-        for row in report.rows:
-            by_line.setdefault(row.line or 0, []).append(row)
-        lines = []
-        for number, text in enumerate(report.source.splitlines(), 1):
-            here = by_line.get(number, [])
-            verdict = here[0].verdict if here else ""
-            mark = " ".join(f"{STYLES[r.verdict][0]} {escape(r.verdict)}" for r in here)
-            colour = STYLES[verdict][2] if verdict else "inherit"
-            lines.append(
-                f'<tr class="{verdict}"><td class="n">{number}</td>'
-                f'<td class="code">{escape(text)}</td>'
-                f'<td class="v" style="color:{colour}">{mark}</td></tr>'
-            )
-            for row in here:
-                for said in filter(None, (row.error, row.note)):
-                    lines.append(
-                        f'<tr><td></td><td class="why" colspan="2">{escape(said)}</td></tr>'
-                    )
-                if row.diagnosis is not None:
-                    d = row.diagnosis
-                    correction = (
-                        f"<br><code>{marked(row.formula or '', d.correction)}</code>"
-                        if d.correction else ""
-                    )  # fmt: skip
-                    lines.append(
-                        f'<tr><td></td><td class="why" colspan="2"><b>{escape(d.mistake)}</b>: '
-                        f"{escape(d.explanation)}{correction}</td></tr>"
-                    )
-        rules = "".join(f"<li><code>{escape(text)}</code></li>" for text in report.rules().values())
-        remarks = "".join(f"<p>{escape(text)}</p>" for text in report.remarks)
-        figure = f"<h2>The graph</h2><figure>{picture}</figure>" if picture else ""
-        body = (
-            f'<table class="sheet">{"".join(lines)}</table>{remarks}'
-            f"<h2>The derived rules</h2><ul>{rules}</ul>{figure}"
-        )
-    return f"<section><h1>{title}</h1>{body}</section>"

@@ -1,0 +1,87 @@
+"""The page of a judged sheet: its lines with verdicts in the margin, reasons, derived rules."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+
+from tinygrad_edu.checking.rows import STYLES, Row, marked
+
+_STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem}
+body{color:#1f2328}
+table.sheet{border-collapse:collapse;width:100%;font:13px/1.6 ui-monospace,monospace}
+table.sheet td{padding:0 .6rem;white-space:pre-wrap;vertical-align:top}
+table.sheet td.n{color:#8c959f;text-align:right;user-select:none}
+table.sheet td.v{white-space:nowrap}
+tr.wrong td.code{background:#ffebe9}
+tr.follows td.code{background:#ddf4ff}
+td.why{font:14px/1.5 system-ui,sans-serif;border-left:3px solid #cf222e}
+ins{background:#abf2bc;text-decoration:none}
+code{font:13px ui-monospace,monospace}
+figure{overflow:auto;margin:1rem 0}
+"""
+
+
+def page(title: str, body: str) -> str:
+    """A self-contained page."""
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body>{body}</body></html>"
+    )
+
+
+def section(
+    title: str,
+    error: str | None,
+    source: str = "",
+    rows: Sequence[Row] = (),
+    said: Sequence[str] = (),
+    rules: Sequence[str] = (),
+    picture: str = "",
+) -> str:
+    """A report as part of a page: every text of the sheet is escaped."""
+    if error is not None:
+        body = f"<p>{html.escape(error)}</p>"
+    else:
+        remarks = "".join(f"<p>{html.escape(text)}</p>" for text in said)
+        derived = "".join(f"<li><code>{html.escape(text)}</code></li>" for text in rules)
+        figure = f"<h2>The graph</h2><figure>{picture}</figure>" if picture else ""
+        body = (
+            f'<table class="sheet">{_lines(source, rows)}</table>{remarks}'
+            f"<h2>The derived rules</h2><ul>{derived}</ul>{figure}"
+        )
+    return f"<section><h1>{html.escape(title)}</h1>{body}</section>"
+
+
+def _lines(source: str, rows: Sequence[Row]) -> str:
+    """The lines of a sheet as rows of a table, what is said of each below it."""
+    escape = html.escape
+    by_line: dict[int, list[Row]] = {}
+    for row in rows:
+        by_line.setdefault(row.line or 0, []).append(row)
+    lines = []
+    for number, text in enumerate(source.splitlines(), 1):
+        here = by_line.get(number, [])
+        verdict = here[0].verdict if here else ""
+        mark = " ".join(f"{STYLES[r.verdict][0]} {escape(r.verdict)}" for r in here)
+        colour = STYLES[verdict][2] if verdict else "inherit"
+        lines.append(
+            f'<tr class="{verdict}"><td class="n">{number}</td>'
+            f'<td class="code">{escape(text)}</td>'
+            f'<td class="v" style="color:{colour}">{mark}</td></tr>'
+        )
+        for row in here:
+            for said in filter(None, (row.error, row.note)):
+                lines.append(f'<tr><td></td><td class="why" colspan="2">{escape(said)}</td></tr>')
+            if row.diagnosis is not None:
+                d = row.diagnosis
+                correction = (
+                    f"<br><code>{marked(row.formula or '', d.correction)}</code>"
+                    if d.correction else ""
+                )  # fmt: skip
+                lines.append(
+                    f'<tr><td></td><td class="why" colspan="2"><b>{escape(d.mistake)}</b>: '
+                    f"{escape(d.explanation)}{correction}</td></tr>"
+                )
+    return "".join(lines)
