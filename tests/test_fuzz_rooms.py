@@ -222,6 +222,16 @@ CALLS: dict[str, list[Callable[[], Call]]] = {
         lambda: (tg.check_sheets, [["a.sheet"]], {"data": None, "convention": "auto"}),
         lambda: (lambda path: tg.check_sheets([path]), ["a.sheet"], {}),
     ],
+    "grade": [
+        lambda: (
+            tg.grade,
+            ["a.sheet", {"ada": SHEET}],
+            {
+                "data": None, "convention": "auto", "m": None, "points": {"dw": 2.0},
+                "follows": 0.5, "seed": None, "reveal": "why", "jobs": 1,
+            },
+        )
+    ],
     # --- pictures
     "draw": [
         lambda: (
@@ -356,7 +366,7 @@ HELD = {
 #: Calls that draw or read a file at every turn: fewer of them.
 SLOW = {
     "plot_vanishing", "decision_boundary", "line_chart", "digits", "History", "Diagnosis",
-    "breast_cancer", "iris", "export",
+    "breast_cancer", "iris", "export", "grade",
 }  # fmt: skip
 
 

@@ -20,8 +20,8 @@ PACKAGE = ROOT / "tinygrad_edu"
 #: each other.
 STEPS = {
     "core": 0, "words": 0.5, "calculus": 1, "rules": 2, "program": 3, "sheets": 3, "drawing": 3,
-    "nn": 3, "checking": 4, "diagnosis": 5, "reports": 6, "tracing": 6, "lecture": 7, "cli": 8,
-    "__main__": 9,
+    "nn": 3, "checking": 4, "diagnosis": 5, "reports": 6, "tracing": 6, "lecture": 7,
+    "classroom": 7, "workbench": 8, "cli": 9, "__main__": 10,
 }  # fmt: skip
 
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -79,6 +79,9 @@ if TYPE_CHECKING:
     from tinygrad_edu.tracing import (
         CodeReport, check_code,
     )  # fmt: skip
+    from tinygrad_edu.classroom import (
+        grade,
+    )  # fmt: skip
     from tinygrad_edu.drawing import (
         draw, render,
     )  # fmt: skip
@@ -117,6 +120,9 @@ _ROOMS = {
     "tinygrad_edu.tracing.notebook": (
         "load_ipython_extension",  # what %load_ext tinygrad_edu asks for
     ),
+    "tinygrad_edu.classroom": (
+        "grade",
+    ),
     "tinygrad_edu.drawing": (
         "draw", "render",
     ),
@@ -136,7 +142,7 @@ __all__ = [
     "check_gradients", "check_sheet", "check_sheets", "check_text", "clip", "collapse", "compare",
     "compile",
     "concatenate", "cos", "cosh", "cross_entropy", "cumsum", "debug_nans", "derive", "divide",
-    "dot", "draw", "equal", "exp", "expand_dims", "expm1", "export", "grad", "greater",
+    "dot", "draw", "equal", "exp", "expand_dims", "expm1", "export", "grad", "grade", "greater",
     "greater_equal", "hessian", "hstack", "jacobian", "leaky_relu", "less", "less_equal",
     "load_sheet", "log", "log10", "log1p", "log2", "log_softmax", "logsumexp", "matmul", "max",
     "maximum", "mean", "mean_squared_error", "min", "minimum", "moveaxis", "multiply",

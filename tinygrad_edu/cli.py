@@ -29,6 +29,9 @@ WHY: dict[str, Callable[[tg.Derivation], str]] = {
     ),
     "mathml": lambda rules: "\n".join(rule.explanation.to_html() for rule in rules),
 }
+FORMATS = ("table", "json", "csv", "junit", "gradescope", "concise")
+#: Of more sheets than that the summary is printed, and the page has the rest.
+MOST_TABLES = 20
 SECTIONS = tuple(f"S{i}" for i in range(1, 10))
 
 
@@ -72,14 +75,45 @@ def parser() -> argparse.ArgumentParser:
     check = commands.add_parser(
         "check", help="judge the lines of a derivation, and say what is wrong with the wrong ones"
     )
-    check.add_argument("sheets", nargs="+", metavar="SHEET", help="a sheet; - is standard input")
+    check.add_argument(
+        "sheets",
+        nargs="+",
+        metavar="SHEET",
+        help="a sheet, a folder or a pattern; - is standard input",
+    )
     check.add_argument("--data", metavar="FILE.npz", help="numbers for the sheet's names")
     check.add_argument("--convention", choices=CONVENTIONS, default="auto", help="the scale of dZ")
     check.add_argument("--m", metavar="M", type=int, help="the number of examples, if not found")
-    check.add_argument("--json", action="store_true", help="print the verdicts as JSON")
+    check.add_argument(
+        "--json", dest="form", action="store_const", const="json", help="the same as --format json"
+    )
+    check.add_argument(
+        "--format", dest="form", choices=FORMATS, default="table",
+        help="how the verdicts are printed; concise: file:line:column: message",
+    )  # fmt: skip
     check.add_argument("--html", metavar="FILE", type=Path, help="write the tables as a web page")
+    check.add_argument(
+        "--reveal", choices=("verdict", "mistake", "why", "correction"), default="correction",
+        help="how much is said of a wrong line",
+    )  # fmt: skip
+    given = check.add_argument_group("what is handed in (each sheet in a process of its own)")
+    given.add_argument(
+        "--against", metavar="KEY.sheet",
+        help="the net and the cost must be the key's, and its claims must be there",
+    )  # fmt: skip
+    given.add_argument(
+        "--points", metavar="N|dZ1=3,dW1=2", type=_points, help="of each claim; default: 1"
+    )
+    given.add_argument(
+        "--follows", metavar="SHARE", type=float,
+        help="of the points, for a line that is right but for a wrong one above; default: 1",
+    )  # fmt: skip
+    given.add_argument(
+        "--seed", metavar="NAME",
+        help="whose plain numbers the key has (see `new --seed`); {name} is the submission's",
+    )  # fmt: skip
     _add_language(check)
-    check.set_defaults(run=_check)
+    check.set_defaults(run=_check, form="table")
 
     code = commands.add_parser(
         "check-code",
@@ -246,12 +280,17 @@ def _lesson(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> int:
     beside = [Path(sheet).with_suffix(".npz") for sheet in arguments.sheets if Path(sheet).name]
     check_apart(arguments.html, *arguments.sheets, *beside, arguments.data)
-    batch = tg.check_sheets(arguments.sheets, arguments.data, arguments.convention, arguments.m)
-    if arguments.json:
-        letters = (sys.stdout.encoding or "utf-8").lower() == "utf-8"
-        print(json.dumps(batch.to_json(), indent=1, ensure_ascii=not letters))
+    batch = _judged(arguments)
+    if arguments.form == "table":
+        shown = batch.reports if len(batch.reports) <= MOST_TABLES else []
+        _print(*shown, *([batch] if len(batch.reports) > 1 else []))
     else:
-        _print(*batch.reports, *([batch] if len(batch.reports) > 1 else []))
+        from tinygrad_edu.classroom.formats import written
+
+        letters = (sys.stdout.encoding or "utf-8").lower() == "utf-8"
+        text = written(batch, arguments.form, ascii=not letters)
+        if text:
+            print(text)
     if arguments.html:
         from tinygrad_edu.drawing.renderer import write
 
@@ -259,6 +298,34 @@ def _check(arguments: argparse.Namespace) -> int:
         pictures = [_pictured(report, words) for report in batch.reports]
         write(arguments.html, batch.to_html(pictures).encode())
     return batch.exit_code
+
+
+def _judged(arguments: argparse.Namespace) -> tg.Batch:
+    from tinygrad_edu.classroom.grading import grade, sheets_in
+    from tinygrad_edu.classroom.reveal import revealed
+
+    given = {
+        name: value for name in ("points", "follows", "seed")
+        if (value := getattr(arguments, name)) is not None
+    }  # fmt: skip
+    how = (arguments.data, arguments.convention, arguments.m)
+    if arguments.against is not None:
+        names = arguments.sheets
+        return grade(arguments.against, names, *how, reveal=arguments.reveal, **given)
+    if given:
+        raise GradError(f"check: --{next(iter(given))} needs --against, the key")
+    batch = tg.check_sheets(sheets_in(arguments.sheets), *how)
+    return tg.Batch([revealed(report, arguments.reveal) for report in batch.reports])
+
+
+def _points(text: str) -> float | dict[str, float]:
+    try:
+        if "=" not in text:
+            return float(text)
+        pairs = [part.split("=") for part in text.split(",")]
+        return {name.strip(): float(number) for name, number in pairs}
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number or dZ1=3,dW1=2") from None
 
 
 def _check_code(arguments: argparse.Namespace) -> int:

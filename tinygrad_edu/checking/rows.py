@@ -20,6 +20,7 @@ STYLES = {
     "unchecked": ("–", "bright_black", "#6e7781"),
     "follows": ("↳", "cyan", "#0969da"),
     "wrong": ("✗", "bold red", "#cf222e"),
+    "missing": ("∅", "bold red", "#cf222e"),
 }
 
 
@@ -54,6 +55,12 @@ class Row:
     diagnosis: Diagnosis | None = None
     error: str | None = None
     other_scale: bool = False  # than its table's, as the note says
+    points: tuple[float, float] | None = None  # earned and possible, in an assignment
+
+    @property
+    def claim(self) -> str:
+        """What is claimed, the same under whatever name: ``dZ1``."""
+        return f"d{self.of}" if self.of else self.name
 
     @property
     def ok(self) -> bool:
@@ -68,6 +75,7 @@ class Row:
     def to_json(self) -> dict[str, Any]:
         """The row as plain JSON values; nan and infinity as None."""
         d = self.diagnosis
+        marks = {} if self.points is None else dict(zip(("points", "max_points"), self.points))
         return {
             "name": self.name,
             "of": self.of,
@@ -83,6 +91,7 @@ class Row:
             "diagnosis": None if d is None else {
                 "mistake": d.mistake, "explanation": d.explanation, "correction": d.correction,
             },
+            **marks,
         }  # fmt: skip
 
 
@@ -102,10 +111,16 @@ def error_text(error: float | None) -> str:
 
 
 COLUMNS = ("", "name", "shape", "yours", "error", "numerical", "verdict")
+NUMBERS = ("error", "numerical", "points")
+
+
+def columns(rows: Sequence[Row]) -> tuple[str, ...]:
+    """The columns of a table of these rows."""
+    return (*COLUMNS, "points") if any(row.points for row in rows) else COLUMNS
 
 
 def cells(row: Row) -> tuple[str, ...]:
-    """The texts of one row, in the order of `COLUMNS`."""
+    """The texts of one row, in the order of `columns`."""
     return (
         STYLES[row.verdict][0],
         row.name if row.of is None or row.name == f"d{row.of}" else f"{row.name} (d{row.of})",
@@ -114,6 +129,7 @@ def cells(row: Row) -> tuple[str, ...]:
         error_text(row.max_error),
         error_text(row.numerical_error),
         row.verdict,
+        *(() if row.points is None else ("{:g}/{:g}".format(*row.points),)),
     )
 
 
@@ -127,12 +143,12 @@ def rich_table(title: str, rows: Sequence[Row]) -> Any:
     table = Table(
         title=Text(printable(title)), title_justify="left", title_style="bold", expand=False
     )
-    for name in COLUMNS:
-        table.add_column(name, justify="right" if name in ("error", "numerical") else "left")
+    shown = columns(rows)
+    for name in shown:
+        table.add_column(name, justify="right" if name in NUMBERS else "left")
     for row in rows:
-        style = STYLES[row.verdict][1]
-        *rest, verdict = map(printable, cells(row))
-        table.add_row(Text(rest[0], style), *map(Text, rest[1:]), Text(verdict, style))
+        styles = [STYLES[row.verdict][1] if name in ("", "verdict") else "" for name in shown]
+        table.add_row(*map(Text, map(printable, cells(row)), styles))
     return table
 
 
@@ -166,7 +182,7 @@ def text_of(renderable: Any, width: int = 100) -> str:
 
 def html_table(title: str, rows: Sequence[Row], more: Sequence[str] = ()) -> str:
     """The same table in HTML, for a notebook, `more` said below; every text is escaped."""
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in COLUMNS)
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in columns(rows))
     body = []
     for row in rows:
         colour = STYLES[row.verdict][2]
@@ -195,7 +211,7 @@ def counted(rows: Sequence[Row]) -> str:
     for verdict in STYLES:
         names = [row.name for row in rows if row.verdict == verdict]
         if names:
-            bad = f" ({', '.join(names)})" if verdict in ("wrong", "follows") else ""
+            bad = f" ({', '.join(names)})" if verdict in ("wrong", "follows", "missing") else ""
             parts.append(f"{len(names)} {verdict}{bad}")
     return ", ".join(parts) or "no claims"
 

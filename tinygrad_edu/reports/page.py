@@ -8,18 +8,33 @@ from collections.abc import Sequence
 from tinygrad_edu.checking.rows import STYLES, Row, marked
 
 _STYLE = """
+:root{color-scheme:light dark}
 body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem}
-body{color:#1f2328}
+body{color:light-dark(#1f2328,#e6edf3);background:light-dark(#fff,#0d1117)}
+h1{font-size:1.3rem;overflow-wrap:anywhere}h2{font-size:1.1rem}
 table.sheet{border-collapse:collapse;width:100%;font:13px/1.6 ui-monospace,monospace}
-table.sheet td{padding:0 .6rem;white-space:pre-wrap;vertical-align:top}
-table.sheet td.n{color:#8c959f;text-align:right;user-select:none}
+table.sheet td{padding:0 .6rem;white-space:pre-wrap;vertical-align:top;overflow-wrap:anywhere}
+table.sheet td.n{color:light-dark(#6e7781,#8b949e);text-align:right;user-select:none}
 table.sheet td.v{white-space:nowrap}
-tr.wrong td.code{background:#ffebe9}
-tr.follows td.code{background:#ddf4ff}
-td.why{font:14px/1.5 system-ui,sans-serif;border-left:3px solid #cf222e}
-ins{background:#abf2bc;text-decoration:none}
+.correct{--c:light-dark(#1a7f37,#3fb950)}.kink{--c:light-dark(#9a6700,#d29922)}
+.unchecked{--c:light-dark(#6e7781,#8b949e)}.follows{--c:light-dark(#0969da,#58a6ff)}
+.wrong,.missing,.unread{--c:light-dark(#cf222e,#ff7b72)}
+.v,.mark{color:var(--c)}
+tr.wrong td.code{background:light-dark(#ffebe9,#3c1618)}
+tr.follows td.code{background:light-dark(#ddf4ff,#0c2d4d)}
+td.why{font:14px/1.5 system-ui,sans-serif;border-left:3px solid light-dark(#cf222e,#ff7b72)}
+ins{background:light-dark(#abf2bc,#1f5c2e);text-decoration:none}
 code{font:13px ui-monospace,monospace}
-figure{overflow:auto;margin:1rem 0}
+figure{overflow:auto;margin:1rem 0;background:#fff}
+div.class{overflow-x:auto}
+table.class{border-collapse:collapse;font-size:14px}
+table.class td,table.class th{padding:.15rem .6rem;text-align:left;white-space:nowrap}
+table.class tr{border-bottom:1px solid light-dark(#d0d7de,#30363d)}
+table.class td.number{text-align:right}
+details{border-bottom:1px solid light-dark(#d0d7de,#30363d)}
+summary{cursor:pointer;padding:.2rem 0}
+a{color:inherit}
+@media (max-width:40rem){table.sheet td{padding:0 .25rem}}
 """
 
 
@@ -27,6 +42,7 @@ def page(title: str, body: str) -> str:
     """A self-contained page."""
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body>{body}</body></html>"
     )
 
@@ -65,11 +81,10 @@ def _lines(source: str, rows: Sequence[Row]) -> str:
         here = by_line.get(number, [])
         verdict = here[0].verdict if here else ""
         mark = " ".join(f"{STYLES[r.verdict][0]} {escape(r.verdict)}" for r in here)
-        colour = STYLES[verdict][2] if verdict else "inherit"
         lines.append(
             f'<tr class="{verdict}"><td class="n">{number}</td>'
             f'<td class="code">{escape(text)}</td>'
-            f'<td class="v" style="color:{colour}">{mark}</td></tr>'
+            f'<td class="v">{mark}</td></tr>'
         )
         for row in here:
             for said in filter(None, (row.error, row.note)):

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import html
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.checking import rows as table
-from tinygrad_edu.checking.conventions import CONVENTIONS
 from tinygrad_edu.checking.rounding import (
     RUNS,
     SHARE,
@@ -26,7 +25,6 @@ from tinygrad_edu.checking.rows import Row
 from tinygrad_edu.checking.truth import Replay
 from tinygrad_edu.checking.unread import with_unread
 from tinygrad_edu.checking.verdict import Judged, Judgement, judge
-from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.signature import checked
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.diagnosis.diagnosing import derived_rules, diagnose, one_line
@@ -41,7 +39,7 @@ from tinygrad_edu.sheets.account import (
     TooMuch,
 )
 from tinygrad_edu.sheets.sheet import Sheet, load_sheet, sheet_of_text
-from tinygrad_edu.sheets.syntax import SheetError, show
+from tinygrad_edu.sheets.syntax import show
 
 #: How many entries of a claim the central difference is computed for, if the sheet is not huge.
 CHECKED_ENTRIES = 8
@@ -64,6 +62,13 @@ class SheetReport:
     remarks: list[str] = field(default_factory=list)
     source: str = ""
     judged: Judged | None = None
+    place: tuple[int, int] | None = None  # line and column of what cannot be read
+
+    @property
+    def points(self) -> tuple[float, float] | None:
+        """In an assignment the points earned and possible; else None."""
+        marks = [row.points for row in self.rows if row.points is not None]
+        return (sum(m[0] for m in marks), sum(m[1] for m in marks)) if marks else None
 
     @property
     def ok(self) -> bool:
@@ -80,17 +85,19 @@ class SheetReport:
             "error": self.error,
             "rules": [row.to_json() for row in self.rows],
             "remarks": self.remarks,
+            **({} if self.points is None else dict(zip(("points", "max_points"), self.points))),
         }
 
     @property
     def title(self) -> str:
         """What was judged, and in which scale."""
+        marks = "" if self.points is None else f"; {points_text(self.points)}"
         if self.error is not None:
-            return f"{self.sheet}: cannot be read"
+            return f"{self.sheet}: cannot be read{marks}"
         scale = (
             f"lecture's scale, m = {self.m}" if self.convention == "lecture" else "calculus' scale"
         )
-        return f"{self.sheet}: {scale}{table.in_other_scale(self.rows)}"
+        return f"{self.sheet}: {scale}{table.in_other_scale(self.rows)}{marks}"
 
     def __rich__(self) -> Any:
         from rich.console import Group
@@ -146,70 +153,16 @@ class SheetReport:
         return section(self.title, None, self.source, self.rows, self.remarks, rules, picture)
 
 
+def points_text(points: tuple[float, float]) -> str:
+    """Points earned of points possible, in words."""
+    return f"{points[0]:g} of {points[1]:g} points"
+
+
 def _remark(text: str) -> Any:
     from rich.text import Text
 
     style = "green" if text.startswith("    correct:") else ""
     return Text(text, style)
-
-
-@dataclass(frozen=True, repr=False)
-class Batch:
-    """Several sheets judged: `reports` in the order given, a summary as ``str``."""
-
-    reports: list[SheetReport]
-
-    @property
-    def ok(self) -> bool:
-        """Is every sheet readable and right?"""
-        return all(report.ok for report in self.reports)
-
-    @property
-    def exit_code(self) -> int:
-        """0 all right, 1 some line wrong, 2 some sheet unreadable."""
-        if any(report.error is not None for report in self.reports):
-            return 2
-        return 0 if self.ok else 1
-
-    def to_json(self) -> list[dict[str, Any]]:
-        """One object per sheet."""
-        return [report.to_json() for report in self.reports]
-
-    def to_html(self, pictures: Sequence[str] = ()) -> str:
-        """One self-contained page of all sheets; `pictures`: an SVG for each, as text, or none."""
-        shown = pictures or [""] * len(self.reports)
-        sections = [report.section(svg) for report, svg in zip(self.reports, shown, strict=True)]
-        title = self.reports[0].title if len(self.reports) == 1 else f"{len(sections)} sheets"
-        return page(title, "".join(sections))
-
-    def __rich__(self) -> Any:
-        from rich.table import Table
-        from rich.text import Text
-
-        summary = Table(title="summary", title_justify="left", title_style="bold")
-        for name in ("sheet", "right", "follows", "wrong", "mistakes"):
-            summary.add_column(name, justify="left" if name in ("sheet", "mistakes") else "right")
-        for report in self.reports:
-            if report.error is not None:
-                summary.add_row(Text(report.sheet), "", "", "", Text("cannot be read", "red"))
-                continue
-            counts = [sum(r.verdict == v for r in report.rows) for v in ("follows", "wrong")]
-            said = [f"{r.name}: {r.diagnosis.mistake}" for r in report.rows if r.diagnosis]
-            summary.add_row(
-                Text(report.sheet), str(sum(r.ok for r in report.rows)), *map(str, counts),
-                Text(", ".join(said)),
-            )  # fmt: skip
-        return summary
-
-    def __repr__(self) -> str:
-        sheets = f"{len(self.reports)} sheet{'s' * (len(self.reports) != 1)}"
-        unread = sum(report.error is not None for report in self.reports)
-        rows = [row for report in self.reports for row in report.rows]
-        said = [sheets, table.counted(rows), *([f"{unread} cannot be read"] if unread else [])]
-        return f"<Batch of {'; '.join(said)}>"
-
-    def __str__(self) -> str:
-        return table.text_of(self, width=140)
 
 
 @checked
@@ -280,35 +233,6 @@ def _judged(sheet: Sheet, convention: str, m: int | None) -> SheetReport:
         source=sheet.source,
         judged=judged,
     )
-
-
-@checked
-def check_sheets(
-    paths: Iterable[str | os.PathLike[str]],
-    data: str | Path | Mapping[str, Any] | None = None,
-    convention: str = "auto",
-    m: int | None = None,
-) -> Batch:
-    """Judge several sheets; one that cannot be read is reported with its error.
-
-    Standard input, "-", can be read once: named again it is an error of its own.
-    """
-    if convention not in CONVENTIONS:
-        raise GradError(f"convention is 'auto', 'lecture' or 'calculus', not {convention!r}")
-    reports: list[SheetReport] = []
-    named: set[str] = set()
-    for path in paths:
-        try:
-            if str(path) == "-" and "-" in named:
-                raise SheetError("standard input can be read only once: name - once")
-            named.add(str(path))
-            reports.append(check_sheet(path, data, convention, m))
-        except (GradError, OSError) as error:
-            reports.append(SheetReport(str(path), error=str(error)))
-        except Exception as error:  # whatever goes wrong in one sheet, the others are judged
-            why = f"this sheet cannot be judged: {type(error).__name__}: {error}"
-            reports.append(SheetReport(str(path), error=why))
-    return Batch(reports)
 
 
 class _Differences:
