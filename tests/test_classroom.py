@@ -15,10 +15,13 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu import cli
 from tinygrad_edu.classroom import grading, processes
+from tinygrad_edu.classroom.blanks import YOURS, blank
+from tinygrad_edu.classroom.exercise import TOPICS, exercise
 from tinygrad_edu.classroom.formats import written
 from tinygrad_edu.classroom.key import key_of
 from tinygrad_edu.classroom.numbers import numbered
 from tinygrad_edu.classroom.reveal import LEVELS, revealed
+from tinygrad_edu.sheets.sheet import Sheet
 
 KEY = """\
 m = 5
@@ -202,6 +205,8 @@ def classroom(tmp_path):
 CRASHING = """
 import os, time
 from tinygrad_edu.classroom import grading, processes
+from tinygrad_edu.classroom.blanks import YOURS, blank
+from tinygrad_edu.classroom.exercise import TOPICS, exercise
 
 def begin(setting):
     answer = grading._begin(setting)
@@ -361,6 +366,39 @@ def test_a_page_of_a_class_begins_with_a_summary_and_folds_the_rest(batch):
     assert "<script>alert" not in page
 
 
+# --- templates and exercises ----------------------------------------------------------------------
+
+
+def test_a_template_has_the_net_and_empty_claims_and_nothing_of_the_solution(key):
+    text = blank(Sheet(KEY.replace("dZ1 = W2.T", "# back through W2\ns = 1\nd1: dZ1 = s * W2.T")))
+    head, _, rest = text.partition(YOURS)
+    assert head.strip() == KEY[: KEY.index("dZ2")].strip()
+    assert rest.split() == ["dZ2", "=", "dW2", "=", "db2", "=", "dZ1", "=", "dW1", "="]
+    assert key.judged(text, "ada").points == (0, 5)
+
+
+@pytest.mark.parametrize("topic", [*TOPICS, None])
+def test_an_exercise_to_derive_has_a_right_key_and_is_graded_by_it(topic):
+    made = exercise(topic, 2, seed=3)
+    assert made == exercise(topic, 2, seed=3)
+    key = key_of(made.key, "key")
+    assert key.judged(made.key, "ada").ok
+    assert key.judged(made.text, "ada").points[0] == 0
+
+
+@pytest.mark.parametrize("level", [1, 2, 3])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_planted_mistake_is_one_wrong_line_that_the_key_has_right(level, seed):
+    made = exercise(None, level, seed, find=True)
+    report = tg.check_text(made.text)
+    [row] = [row for row in report.rows if row.verdict == "wrong"]
+    assert f"line {row.line}: {row.diagnosis.mistake}." in made.key.splitlines()[0]
+    assert tg.check_text(made.key).ok
+    different = [a != b for a, b in zip(made.text.splitlines(), made.key.splitlines())]
+    assert different.index(True, 1) == row.line - 1
+    assert sum(different[1:]) == 1
+
+
 # --- the command line -----------------------------------------------------------------------------
 
 
@@ -384,3 +422,19 @@ def test_the_command_line_grades_a_folder(classroom, monkeypatch, capsys):
 def test_a_request_that_cannot_be_carried_out_is_told(classroom, capsys, options, says):
     assert cli.main(["check", str(classroom / "key.sheet"), *options]) == 2
     assert says in capsys.readouterr().err
+
+
+def test_a_template_and_an_exercise_are_printed_and_the_key_is_written_apart(
+    classroom, capsys, monkeypatch
+):
+    monkeypatch.chdir(classroom)
+    assert cli.main(["new", "--blanks", "key.sheet", "--seed", "ada"]) == 0
+    template = capsys.readouterr().out
+    assert template.startswith(numbered(KEY, "ada")[: KEY.index("X:")])
+    assert template.endswith("dW1 =\n")
+    assert cli.main(["new", "--blanks"]) == 0
+    assert capsys.readouterr().out.endswith("db1 =\n")
+    assert cli.main(["exercise", "--level", "1", "--seed", "4", "--key", "k.sheet"]) == 0
+    assert capsys.readouterr().out == exercise(None, 1, 4).text
+    assert (classroom / "k.sheet").read_text() == exercise(None, 1, 4).key
+    assert cli.main(["check", "--against", "k.sheet", "k.sheet"]) == 0

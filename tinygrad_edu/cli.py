@@ -199,8 +199,28 @@ def parser() -> argparse.ArgumentParser:
     )
     mistakes.set_defaults(run=_mistakes)
 
-    new = commands.add_parser("new", help="print a starter sheet, with comments")
+    new = commands.add_parser("new", help="print a starter sheet, or a key with its claims blank")
+    new.add_argument(
+        "--blanks", metavar="KEY.sheet", nargs="?", const="",
+        help="the sheet with nothing behind the = of its claims; without KEY the starter",
+    )  # fmt: skip
+    new.add_argument("--seed", metavar="NAME", help="draw the plain numbers from a student's name")
     new.set_defaults(run=_new)
+
+    exercise = commands.add_parser(
+        "exercise",
+        help="print an exercise made by chance: a net to derive, or a mistake to find in one",
+    )
+    exercise.add_argument("--topic", choices=("regression", "classification", "softmax"))
+    exercise.add_argument("--level", type=int, choices=(1, 2, 3), default=2, help="how many layers")
+    exercise.add_argument("--seed", type=int, metavar="N", help="the same exercise again")
+    exercise.add_argument(
+        "--find", action="store_true", help="a whole derivation, one line of which is wrong"
+    )
+    exercise.add_argument(
+        "--key", metavar="FILE", type=Path, help="write the key there: the derivation, all right"
+    )
+    exercise.set_defaults(run=_exercise)
     return top
 
 
@@ -447,8 +467,34 @@ def _mistakes(arguments: argparse.Namespace) -> int:
 
 
 def _new(arguments: argparse.Namespace) -> int:
-    print(
-        (resources.files("tinygrad_edu.lecture") / "sheets" / "starter.sheet").read_text("utf-8"),
-        end="",
+    starter = (resources.files("tinygrad_edu.lecture") / "sheets" / "starter.sheet").read_text(
+        "utf-8"
     )
+    if arguments.blanks is None:
+        if arguments.seed is not None:
+            raise GradError("new: --seed goes with --blanks KEY.sheet")
+        print(starter, end="")
+        return 0
+    from tinygrad_edu.classroom.blanks import blank
+    from tinygrad_edu.classroom.numbers import numbered
+    from tinygrad_edu.sheets.sheet import Sheet
+
+    sheet = tg.load_sheet(arguments.blanks) if arguments.blanks else Sheet(starter)
+    if arguments.seed is not None:
+        sheet = Sheet(numbered(sheet.source, arguments.seed), arguments.blanks)
+    print(blank(sheet), end="")
+    return 0
+
+
+def _exercise(arguments: argparse.Namespace) -> int:
+    import random
+
+    from tinygrad_edu.classroom.exercise import exercise
+    from tinygrad_edu.core.files import write_whole
+
+    seed = random.randrange(10**6) if arguments.seed is None else arguments.seed  # noqa: S311
+    made = exercise(arguments.topic, arguments.level, seed, arguments.find)
+    if arguments.key is not None:
+        write_whole(arguments.key, lambda file: file.write(made.key.encode()))
+    print(made.text, end="")
     return 0

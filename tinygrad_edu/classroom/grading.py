@@ -108,7 +108,8 @@ def grade(
 def sheets_in(
     named: Iterable[str | os.PathLike[str]], but: str | os.PathLike[str] | None = None
 ) -> list[str]:
-    """The sheets that files, folders and patterns name, each once, without the key."""
+    """The sheets that files, folders and patterns name, each once; of folders not the key `but`."""
+    key = None if but is None else os.path.realpath(but)
     found: dict[str, None] = {}
     for name in named:
         one, path = os.fspath(name), Path(name)
@@ -119,12 +120,15 @@ def sheets_in(
             pattern = str(path.relative_to(root)) if path.anchor else one
             inside = sorted(map(str, root.glob(pattern)))
         else:
-            inside = [one]
+            found[one] = None
+            continue
+        inside = [file for file in inside if os.path.realpath(file) != key]
         if not inside:
             raise GradError(f"{one}: there is no sheet")
         found |= dict.fromkeys(inside)
-    key = None if but is None else os.path.realpath(but)
-    return [one for one in found if one == "-" or os.path.realpath(one) != key]
+    if not found:
+        raise GradError("there are no sheets to judge")
+    return list(found)
 
 
 def _read(path: str | Path) -> str:
