@@ -261,8 +261,10 @@ def test_folders_and_patterns_name_sheets_and_the_key_is_none_of_them(classroom,
     monkeypatch.chdir(classroom)
     found = grading.sheets_in(["handed in/[ab]*.sheet", ".", "no.sheet"], but="key.sheet")
     assert [Path(name).stem for name in found] == ["ada", "bob", "eve", "kim", "zoe", "no"]
-    with pytest.raises(tg.GradError, match="there is no sheet"):
-        grading.sheets_in(["*.none"])
+    Path("none").mkdir()
+    told = tg.grade("key.sheet", ["none", "*.none", "handed in/ada.sheet"])
+    assert [report.points[0] for report in told.reports] == [0, 0, 5]
+    assert told.reports[0].error == "none: there is no sheet in this folder"
 
 
 def test_the_numbers_of_a_student_are_the_same_at_every_time_and_others_than_the_keys(classroom):

@@ -117,7 +117,7 @@ _ROOMS = {
     "tinygrad_edu.tracing": (
         "CodeReport", "check_code",
     ),
-    "tinygrad_edu.tracing.notebook": (
+    "tinygrad_edu.classroom.notebook": (
         "load_ipython_extension",  # what %load_ext tinygrad_edu asks for
     ),
     "tinygrad_edu.classroom": (

@@ -123,9 +123,7 @@ def sheets_in(
             found[one] = None
             continue
         inside = [file for file in inside if os.path.realpath(file) != key]
-        if not inside:
-            raise GradError(f"{one}: there is no sheet")
-        found |= dict.fromkeys(inside)
+        found |= dict.fromkeys(inside or [one])  # which is then told to be no sheet
     if not found:
         raise GradError("there are no sheets to judge")
     return list(found)
@@ -133,6 +131,8 @@ def sheets_in(
 
 def _read(path: str | Path) -> str:
     """The text of a file, as much of it as a sheet may have and a little more."""
+    if Path(path).is_dir():
+        raise SheetError("there is no sheet in this folder", 0, 0, str(path))
     with opened(path) as file:
         text = file.read(4 * LONGEST_SHEET + 1)
     try:
