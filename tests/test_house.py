@@ -146,7 +146,7 @@ def test_the_top_level_holds_what_a_reader_expects():
         pytest.skip("not a git checkout")
     assert {line.split("/")[0] for line in listed.stdout.splitlines()} <= {
         ".ci", ".docs", ".github", ".gitignore", "LICENSE", "README.md", "examples",
-        "pyproject.toml", "tests", "tinygrad_edu",
+        "pyproject.toml", "pytest_tinygrad_edu.py", "tests", "tinygrad_edu",
     }  # fmt: skip
 
 
