@@ -741,7 +741,7 @@ def test_the_notebook_runs_and_everything_shows_itself(tmp_path: Path) -> None:
         env={**os.environ, "IPYTHONDIR": str(tmp_path)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    value, neuron, net, derivation, comparison = map(json.loads, done.stdout.splitlines())
+    value, neuron, net, derivation, comparison, *_ = map(json.loads, done.stdout.splitlines())
     assert "name='a'" in value["text/plain"]
     assert "<svg" in neuron["image/svg+xml"]
     assert "layer 2" in net["image/svg+xml"]

@@ -10,6 +10,7 @@ from typing import Any
 import graphviz  # type: ignore[import-untyped]
 
 from tinygrad_edu.core.primitive import GradError
+from tinygrad_edu.core.shown import fitted
 from tinygrad_edu.core.signature import checked
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
@@ -38,6 +39,20 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
     """
 
     folded: str = ""
+
+    def __repr__(self) -> str:
+        arrows = sum("->" in line for line in self.body)
+        return f'<Picture with {arrows} arrows; .render("graph") writes graph.svg>'
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> Any:
+        """What a notebook shows: the picture, and a text where pictures are not shown or drawn."""
+        try:
+            shown = super()._repr_mimebundle_(include, exclude)
+        except (GradError, OSError) as error:
+            return {"text/plain": f"{self!r}: {error}"}
+        if "image/svg+xml" in shown:
+            shown["image/svg+xml"] = fitted(shown["image/svg+xml"])
+        return {"text/plain": repr(self)} | shown
 
     def pipe(
         self, format: str | None = None, *_: Any, encoding: str | None = None, **__: Any

@@ -17,12 +17,13 @@ import numpy as np
 
 from tinygrad_edu.core.plain import printable
 from tinygrad_edu.core.primitive import GradError
+from tinygrad_edu.core.shown import table
 from tinygrad_edu.core.signature import Count, Natural, checked
 from tinygrad_edu.core.sweep import sweep
 from tinygrad_edu.nn.initialise import Array
 from tinygrad_edu.nn.layers import Dense, Dropout
 from tinygrad_edu.nn.network import Network
-from tinygrad_edu.nn.plots import line_chart
+from tinygrad_edu.nn.plots import Plot, line_chart
 from tinygrad_edu.nn.training import Run
 
 #: The largest slope of each activation.
@@ -56,6 +57,19 @@ class LayerDiagnosis:
 class Diagnosis(list[LayerDiagnosis]):
     """All layers, first to last. ``print`` it, or `plot` the norms against the layer."""
 
+    def __repr__(self) -> str:
+        norms = ", ".join(f"{d.dZ:.2g}" for d in self)
+        return printable(f"<Diagnosis of {len(self)} layers, ‖dZ‖ {norms}>")
+
+    def _repr_html_(self) -> str:
+        names = ["layer", "activation", "‖dZ‖", "bound", "‖dW‖", "dW > 0", "flat", "dead"]
+        rows = [
+            [d.number, d.activation, *(f"{x:.2e}" for x in (d.dZ, d.bound, d.dW)),
+             *(f"{x:.1%}" for x in (d.positive, d.flat, d.dead))]
+            for d in self
+        ]  # fmt: skip
+        return table("gradients, layer by layer", names, rows)
+
     def __str__(self) -> str:
         lines = [
             "layer  activation      ‖dZ‖      bound       ‖dW‖   dW > 0    flat    dead",
@@ -68,13 +82,16 @@ class Diagnosis(list[LayerDiagnosis]):
         return printable("\n".join(lines))
 
     @checked
-    def plot(self, path: str | os.PathLike[str], title: str = "gradients, layer by layer") -> None:
-        """Write ‖dZˡ‖, its bound and ‖dWˡ‖ against the layer l to an SVG or PNG picture."""
+    def plot(
+        self, path: str | os.PathLike[str] | None = None, title: str = "gradients, layer by layer"
+    ) -> Plot | None:
+        """‖dZˡ‖, its bound and ‖dWˡ‖ against the layer l: shown in a notebook, or, with a `path`,
+        written to an SVG or PNG file."""
         curves = {"‖dZ‖": [d.dZ for d in self], "‖dW‖": [d.dW for d in self]}
         bounds = [d.bound for d in self]
         if any(map(math.isfinite, bounds)):
             curves["bound on ‖dZ‖"] = bounds
-        line_chart(
+        return line_chart(
             path,
             curves,
             title=title,
@@ -149,6 +166,9 @@ class Watch:
         self.steps: list[int] = []
         self.found: list[Diagnosis] = []
 
+    def __repr__(self) -> str:
+        return f"<Watch every {self.every} steps: {len(self.steps)} seen>"
+
     def __call__(self, run: Run) -> None:
         step = run.position.step
         if step % self.every == 0 and step not in self.steps[-1:]:
@@ -160,11 +180,13 @@ class Watch:
         return np.array([[getattr(layer, what) for layer in d] for d in self.found])
 
     @checked
-    def plot(self, path: str | os.PathLike[str], what: str = "dZ") -> None:
-        """Write one of the numbers against the diagnosis' place in the run, a curve per layer."""
+    def plot(self, path: str | os.PathLike[str] | None = None, what: str = "dZ") -> Plot | None:
+        """One of the numbers against the diagnosis' place in the run, a curve per layer: shown in
+        a notebook, or, with a `path`, written to an SVG or PNG file."""
         curves = {f"layer {d.number}": y for d, y in zip(self.found[0], self.history(what).T)}
         label = f"× {self.every} steps"
-        line_chart(path, curves, title=what, x_label=label, first_x=1, log=what in ("dZ", "dW"))
+        log = what in ("dZ", "dW")
+        return line_chart(path, curves, title=what, x_label=label, first_x=1, log=log)
 
 
 def depth_profile(

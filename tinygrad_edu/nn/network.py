@@ -12,6 +12,7 @@ from tinygrad_edu.core.files import read_npz, write_npz
 from tinygrad_edu.core.habits import no_attribute
 from tinygrad_edu.core.ops import elementwise, losses, reductions
 from tinygrad_edu.core.primitive import GradError, asarray
+from tinygrad_edu.core.shown import table
 from tinygrad_edu.core.signature import Natural, Size, checked
 from tinygrad_edu.core.value import Value, no_grad, numbers
 from tinygrad_edu.nn.initialise import Array
@@ -37,6 +38,9 @@ USUAL = {"sigmoid": "binary_cross_entropy", "softmax": "cross_entropy"}
 
 class Parameters(dict[str, Value]):
     """What is trained, by name. Not to be called, as elsewhere a method of this name would be."""
+
+    def __repr__(self) -> str:
+        return f"<Parameters {', '.join(f'{name} {p.shape}' for name, p in self.items())}>"
 
     def __call__(self) -> NoReturn:
         raise TypeError(
@@ -98,6 +102,14 @@ class Network:
         layers = ", ".join(map(repr, self.layers))
         options = f"loss={self.loss_name}, seed={self.seed}, rows={self.rows}, l2={self.l2}"
         return f"Network({self.n0}, {layers}, {options})"
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for layer in self.layers:
+            shapes = ", ".join(f"{name} {p.shape}" for name, p in layer.parameters.items())
+            rows.append([repr(layer), shapes, sum(p.size for p in layer.parameters.values())])
+        title = f"{self.n0} numbers per example; {self.loss_name}"
+        return table(title, ["layer", "parameters", "numbers"], rows)
 
     if not TYPE_CHECKING:  # to mypy, what is not declared is not there
 

@@ -7,6 +7,7 @@ no window opens, and the reader's current figure and settings stay as they are.
 from __future__ import annotations
 
 import contextlib
+import io
 import math
 import os
 import threading
@@ -18,6 +19,7 @@ import numpy as np
 
 from tinygrad_edu.core.files import write_whole
 from tinygrad_edu.core.primitive import GradError, asarray
+from tinygrad_edu.core.shown import fitted
 from tinygrad_edu.core.signature import checked
 from tinygrad_edu.core.value import Value, no_grad, numbers
 
@@ -43,9 +45,22 @@ GRID = 100  # points of a decision boundary's grid, each way
 _settings = threading.Lock()  # matplotlib's settings are the process's: one plot at a time
 
 
+class Plot:
+    """A plot that is in no file: a notebook shows it; `svg` is its text."""
+
+    def __init__(self, title: str) -> None:
+        self.title, self.svg = title, ""
+
+    def __repr__(self) -> str:
+        return f"<Plot {self.title!r}; with a path as the first argument it is written to a file>"
+
+    def _repr_html_(self) -> str:
+        return fitted(self.svg)
+
+
 @checked
 def line_chart(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | None,
     curves: Mapping[str, Sequence[float]],
     *,
     title: str = "",
@@ -54,9 +69,10 @@ def line_chart(
     first_x: float = 0,
     log: bool = False,
     dashed: Sequence[str] = (),
-) -> None:
+) -> Plot | None:
     """Write named curves, one number per step of x from `first_x`, to an SVG or PNG file.
 
+    Without a path (None) the `Plot` is returned, which a notebook shows.
     With `log` the y axis is logarithmic. What is not finite (or not positive, with `log`) is a gap.
     `dashed`: names of curves drawn so, bounds for example. Raises GradError with nothing to draw
     and for another suffix, ImportError without matplotlib.
@@ -70,7 +86,7 @@ def line_chart(
         raise GradError("line_chart: no curve has a finite number to draw")
     if len(drawn) == 1:
         y_label = y_label or next(iter(drawn))
-    with _plot(path, title, x_label, y_label) as (figure, axes):
+    with _plot(path, title, x_label, y_label) as (figure, axes, plot):
         for i, (name, y) in enumerate(drawn.items()):
             axes.plot(
                 float(first_x) + np.arange(y.size), y, label=name, color=COLOURS[i % len(COLOURS)],
@@ -82,11 +98,12 @@ def line_chart(
             axes.set_yscale("log")
         if len(drawn) > 1:
             _legend(figure)
+    return plot
 
 
 @checked
 def decision_boundary(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | None,
     f: Callable[[Any], Any],
     X: Any,
     Y: Any,
@@ -94,8 +111,10 @@ def decision_boundary(
     title: str = "",
     x_label: str = "x₁",
     y_label: str = "x₂",
-) -> None:
+) -> Plot | None:
     """Write what `f` says of every point of the plane to an SVG or PNG file, with the examples.
+
+    Without a path (None) the `Plot` is returned, which a notebook shows.
 
     `f` takes points as columns, (2, m), and gives the probability ŷ of class 1 for each: numbers or
     a Value of shape (m,), (1, m), or (2, m), one row per class; a `Network`, for example. X (2, m)
@@ -118,7 +137,7 @@ def decision_boundary(
     margin = np.where(high > low, 0.15 * (high - low), 1.0)
     x1, x2 = np.linspace(low - margin, high + margin, GRID, axis=1)
     chance = _probabilities(f, np.array(np.meshgrid(x1, x2)).reshape(2, -1)).reshape(GRID, GRID)
-    with _plot(path, title, x_label, y_label) as (figure, axes):
+    with _plot(path, title, x_label, y_label) as (figure, axes, plot):
         from matplotlib.colors import LinearSegmentedColormap
 
         shades = LinearSegmentedColormap.from_list("classes", ["#f6c667", "#ffffff", "#7fb8dc"])
@@ -135,6 +154,7 @@ def decision_boundary(
         axes.grid(False)
         figure.colorbar(areas, label="ŷ, the probability of class 1", ticks=tenths[::2])
         _legend(figure)
+    return plot
 
 
 def _probabilities(f: Callable[[Any], Any], points: Any) -> Any:
@@ -161,13 +181,13 @@ def _probabilities(f: Callable[[Any], Any], points: Any) -> Any:
 
 @contextlib.contextmanager
 def _plot(
-    path: str | os.PathLike[str], title: str, x_label: str, y_label: str
-) -> Iterator[tuple[Figure, Axes]]:
-    """A figure and its axes to draw on; afterwards the file is written, whole or not at all."""
-    path = Path(path)
-    format = path.suffix[1:].lower()
+    path: str | os.PathLike[str] | None, title: str, x_label: str, y_label: str
+) -> Iterator[tuple[Figure, Axes, Plot | None]]:
+    """A figure and its axes to draw on; afterwards the file is written, whole or not at all, or,
+    without a path, the plot has its text."""
+    format = "svg" if path is None else Path(path).suffix[1:].lower()
     if format not in ("svg", "png"):
-        raise GradError(f"the suffix of a plot, {path.name!r}, must be .svg or .png")
+        raise GradError(f"the suffix of a plot, {Path(path or '').name!r}, must be .svg or .png")
     try:
         from matplotlib import style
         from matplotlib.figure import Figure
@@ -181,9 +201,15 @@ def _plot(
         axes.set_title(title, parse_math=False)  # a $ is a $
         axes.set_xlabel(x_label, parse_math=False)
         axes.set_ylabel(y_label, parse_math=False)
-        yield figure, axes
+        plot = Plot(title) if path is None else None
+        yield figure, axes, plot
         about = {"Title": title, "Date": None} if format == "svg" else {"Title": title}
-        write_whole(path, lambda file: figure.savefig(file, format=format, metadata=about))
+        made = io.BytesIO()
+        figure.savefig(made, format=format, metadata=about)
+        if plot is not None:
+            plot.svg = made.getvalue().decode()
+        elif path is not None:
+            write_whole(Path(path), lambda file: file.write(made.getvalue()))
 
 
 def _legend(figure: Figure) -> None:

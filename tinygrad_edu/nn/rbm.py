@@ -45,6 +45,9 @@ class RBM:
         self.a = Value(np.zeros((n_v, 1)), "a")
         self.b = Value(np.zeros((n_h, 1)), "b")
 
+    def __repr__(self) -> str:
+        return f"RBM({self.n_v}, {self.n_h})"
+
     @property
     def parameters(self) -> dict[str, Value]:
         """What is trained."""

@@ -23,6 +23,7 @@ import numpy as np
 from tinygrad_edu.core.files import read_npz, write_npz
 from tinygrad_edu.core.habits import no_attribute
 from tinygrad_edu.core.primitive import GradError, asarray
+from tinygrad_edu.core.shown import table
 from tinygrad_edu.core.signature import Count, Natural, check, checked
 from tinygrad_edu.core.value import Value, no_grad
 from tinygrad_edu.nn.initialise import Array
@@ -72,11 +73,29 @@ class History(dict[str, list[float]]):
         """The same as arrays."""
         return {key: np.array(numbers) for key, numbers in self.items()}
 
+    def __repr__(self) -> str:
+        last = ", ".join(f"{key} {y[-1]:.4g}" for key, y in self._per_epoch().items() if y)
+        return f"<History of {len(self.get('cost', ()))} epochs{': ' * bool(last)}{last}>"
+
+    def _repr_html_(self) -> str:
+        rows = [[key, f"{y[0]:.4g}", f"{y[-1]:.4g}"] for key, y in self._per_epoch().items() if y]
+        shown = table(f"{len(self.get('cost', ()))} epochs", ["", "first", "last"], rows)
+        try:
+            plot = self.plot()
+        except (GradError, ImportError):  # nothing finite; no matplotlib
+            return shown
+        return f"{shown}{plot._repr_html_()}"
+
+    def _per_epoch(self) -> dict[str, list[float]]:
+        return {key.replace("_", " "): y for key, y in self.items() if key != "step_cost"}
+
     @checked
-    def plot(self, path: str | os.PathLike[str], title: str = "") -> None:
-        """Write the curves per epoch to an SVG or PNG picture, costs and accuracies in one."""
-        curves = {key.replace("_", " "): y for key, y in self.items() if key != "step_cost"}
-        line_chart(path, curves, title=title, x_label="epoch", first_x=1)
+    def plot(self, path: str | os.PathLike[str] | None = None, title: str = "") -> Any:
+        """The curves per epoch, costs and accuracies in one: shown in a notebook, or written.
+
+        With a `path` they are an SVG or PNG file, without one a `Plot`.
+        """
+        return line_chart(path, self._per_epoch(), title=title, x_label="epoch", first_x=1)
 
     def cut(self, position: Position) -> None:
         """Forget what is beyond a position: an interrupted step leaves nothing behind."""
@@ -105,6 +124,10 @@ class Run:
         self.gradients: dict[str, Any] = {}
         self.stop = False  # a callback may set it
         self.programs = Programs()
+
+    def __repr__(self) -> str:
+        at = self.position
+        return f"<Run of {self.optimiser} at step {at.step}, epoch {at.epoch}>"
 
     @property
     def epoch_ended(self) -> bool:

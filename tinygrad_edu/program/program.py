@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -57,6 +58,11 @@ class Program:
 
     def __repr__(self) -> str:
         return f"<program of {', '.join(a.name for a in self._arguments)}>"
+
+    def _repr_html_(self) -> str:
+        said = f"<p>{html.escape(f'{self!r}: {self.explain()}')}</p>"
+        source = f"<summary>source</summary><pre>{html.escape(self.source)}</pre>"
+        return f"{said}<details>{source}</details>"
 
     def explain(self) -> str:
         """What was done to the graph, in words."""

@@ -95,6 +95,9 @@ class Batch:
         ]
         return f"<Batch of {'; '.join(said)}>"
 
+    def _repr_html_(self) -> str:
+        return "".join(report._repr_html_() for report in self.reports)
+
     def __str__(self) -> str:
         return table.text_of(self, width=140)
 

@@ -18,7 +18,7 @@ from tinygrad_edu.rules.notation import LaTeX, Text, evaluate, latex_name
 from tinygrad_edu.rules.poly import Atom, Poly
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Collapsed:
     """One linear layer that equals many: its `weight` and `bias`, and how they are made of theirs.
 
@@ -33,6 +33,9 @@ class Collapsed:
 
     def __str__(self) -> str:
         return printable("\n".join(self.text))
+
+    def __repr__(self) -> str:
+        return printable(f"<Collapsed {'; '.join(self.text)}>")
 
     def _repr_latex_(self) -> str:
         return "$$\\begin{aligned}\n" + " \\\\\n".join(self.latex) + "\n\\end{aligned}$$"

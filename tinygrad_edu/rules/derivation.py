@@ -18,7 +18,7 @@ from tinygrad_edu.rules.why import Explainer, Why
 from tinygrad_edu.rules.writing import Writer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Rule:
     """One derived line: `name` is the gradient's (``dZ2``), `of` the quantity's (``Z2``).
 
@@ -53,8 +53,14 @@ class Rule:
     def __str__(self) -> str:
         return printable(self.text)
 
+    def __repr__(self) -> str:
+        return f"<Rule {self}>"
 
-@dataclass(frozen=True)
+    def _repr_latex_(self) -> str:
+        return f"$${self.latex}$$"
+
+
+@dataclass(frozen=True, repr=False)
 class Derivation:
     """The rules of a graph in backward order; ``print`` shows them as text.
 
@@ -111,8 +117,12 @@ class Derivation:
         """The source of a Python function that computes the cost and all rules with NumPy alone."""
         return self.source
 
-    def _repr_latex_(self) -> str:
-        return f"$${self.to_latex()}$$"
+    def __repr__(self) -> str:
+        names = ", ".join(rule.name for rule in self.rules) or "no rule"
+        return f"<Derivation of {self.cost}, convention {self.convention}: {names}>"
+
+    def _repr_latex_(self) -> str | None:
+        return f"$${self.to_latex()}$$" if self.rules else None
 
 
 @checked

@@ -140,7 +140,7 @@ class Fact:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Why:
     """All there is to say of one line. `print` shows it as text; `to_html` and `to_mathml` typeset.
 
@@ -171,6 +171,9 @@ class Why:
         from tinygrad_edu.rules.why.printing import as_text
 
         return as_text(self)
+
+    def __repr__(self) -> str:
+        return f"<Why of {self.name}: print it>"
 
     def to_html(self) -> str:
         """The explanation as a piece of a web page, its formulas in MathML."""
