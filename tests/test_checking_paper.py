@@ -213,3 +213,13 @@ def test_a_pasted_derivation_is_corrected_in_the_words_of_a_sheet():
     assert row.formula == "dZ1 = W2.T @ dZ2 * (1 - Z1**2)"
     assert row.diagnosis.correction == "dZ1 = W2.T @ dZ2 * (1 - A1**2)"
     assert np.isfinite(row.max_error)
+
+
+@pytest.mark.parametrize("zero", [0x06F0, 0x0660], ids=["Persian", "Arabic"])
+def test_digits_commas_and_decimal_points_of_a_persian_keyboard_are_read(zero):
+    latin = "m = 5\nX: (3, m)\nW: (2, 3)\nJ = np.sum((W @ X)**2) * 0.5 / m\ndW = W @ X @ X.T / m\n"
+    there = {ord(str(n)): chr(zero + n) for n in range(10)} | {ord(","): "\u060c"}
+    persian = latin.replace("0.5", "0\u066b5").translate(there)
+    judged = tg.check_text(persian)
+    assert judged.ok
+    assert judged.to_json() == tg.check_text(latin).to_json()

@@ -16,24 +16,15 @@ import tinygrad_edu as tg
 from tinygrad_edu import cli, lecture, words
 from tinygrad_edu.core.ops import TABLE
 from tinygrad_edu.lecture import lesson
-from tinygrad_edu.lecture.template import fill, isolated
+from tinygrad_edu.lecture.template import fill
 from tinygrad_edu.lecture.tex import math
+from tinygrad_edu.words.bidi import isolated
 
 in_a_browser = pytest.mark.skipif(PATH is None, reason="needs Chromium (apt install chromium)")
 EXAMPLE = Path(__file__).parent.parent / "examples" / "batch_norm"
 
 
 # --- words ----------------------------------------------------------------------------------------
-
-
-def test_each_language_has_the_same_texts_with_the_same_placeholders():
-    english = words.catalogue("en")
-    for language in words.LANGUAGES:
-        texts = words.catalogue(language)
-        assert texts.keys() == english.keys()
-        for key, text in texts.items():
-            assert words.placeholders(text) == words.placeholders(english[key]), key
-            assert re.findall(r"</?\w+", text) or "<" not in text.replace("< ", "")
 
 
 class Asked(dict):
@@ -54,16 +45,9 @@ def test_every_text_is_asked_for(monkeypatch, tmp_path):
     monkeypatch.setattr(words, "catalogue", lambda language: asked)
     made(tmp_path)
     lesson.show(EXAMPLE, tmp_path, silent(), "en")
+    pages = {key for key in asked if re.match(r"(lecture|page|ways|fig|s\d|lesson)\.", key)}
     # What is said of a section that cannot be shown, and in the other scale.
-    assert asked.keys() - asked.keys_asked == {"lecture.stopped", "lesson.lecture"}
-
-
-def test_no_persian_text_is_english_and_its_digits_in_mathematics_are_latin():
-    for key, text in words.catalogue("fa").items():
-        if key in ("language.direction", "s2.relu", "s2.leaky_relu", "s7.one", "s9.tanh"):
-            continue
-        assert re.search("[\u0600-\u06ff]", text), key
-        assert not re.search("[\u06f0-\u06f9\u0660-\u0669]", text), key
+    assert pages - asked.keys_asked == {"lecture.stopped", "lesson.lecture"}
 
 
 @pytest.mark.parametrize(

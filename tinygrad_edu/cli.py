@@ -20,7 +20,7 @@ import tinygrad_edu as tg
 from tinygrad_edu import GradError, __version__
 from tinygrad_edu.core.files import check_apart, is_stream
 from tinygrad_edu.core.plain import in_ascii
-from tinygrad_edu.words import LANGUAGES, Words, preferred
+from tinygrad_edu.words import LANGUAGES, Said, Words, preferred
 
 CONVENTIONS = ("auto", "lecture", "calculus")
 WHY: dict[str, Callable[[tg.Derivation], str]] = {
@@ -197,6 +197,7 @@ def parser() -> argparse.ArgumentParser:
     mistakes = commands.add_parser(
         "mistakes", help="print the mistakes that `check` knows by name, each with an example"
     )
+    _add_language(mistakes)
     mistakes.set_defaults(run=_mistakes)
 
     new = commands.add_parser("new", help="print a starter sheet, or a key with its claims blank")
@@ -300,10 +301,11 @@ def _lesson(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> int:
     beside = [Path(sheet).with_suffix(".npz") for sheet in arguments.sheets if Path(sheet).name]
     check_apart(arguments.html, *arguments.sheets, *beside, arguments.data)
-    batch = _judged(arguments)
+    batch, words = _judged(arguments), Words(arguments.lang or preferred())
     if arguments.form == "table":
         shown = batch.reports if len(batch.reports) <= MOST_TABLES else []
-        _print(*shown, *([batch] if len(batch.reports) > 1 else []))
+        summary = [batch.shown(words)] if len(batch.reports) > 1 else []
+        _print(*(report.shown(words) for report in shown), *summary)
     else:
         from tinygrad_edu.classroom.formats import written
 
@@ -314,9 +316,8 @@ def _check(arguments: argparse.Namespace) -> int:
     if arguments.html:
         from tinygrad_edu.drawing.renderer import write
 
-        words = Words(arguments.lang or preferred())
         pictures = [_pictured(report, words) for report in batch.reports]
-        write(arguments.html, batch.to_html(pictures).encode())
+        write(arguments.html, batch.to_html(pictures, words.language).encode())
     return batch.exit_code
 
 
@@ -452,15 +453,14 @@ def _pictured(report: Any, words: Words) -> str:
 def _mistakes(arguments: argparse.Namespace) -> int:
     from tinygrad_edu.diagnosis.registry import MISTAKES
 
-    print(
-        "Of a net Z1 = W1 @ X + b1, A1 = np.tanh(Z1), … or the model that the line names, each of "
-        "these lines is wrong:"
-    )
+    words = Words(arguments.lang or preferred())
+    print(words["mistakes.intro"])
     for family in dict.fromkeys(mistake.family for mistake in MISTAKES):
-        print(f"\n{family}")
+        print(f"\n{words.says(Said(family, f'family.{family}'))}")
         for mistake in MISTAKES:
             if mistake.family == family:
-                print(f"  {mistake.name}: {mistake.meaning}")
+                meaning = words.says(Said(mistake.meaning, f"mistake.{mistake.name}"))
+                print(f"  {mistake.name}: {meaning}")
                 if mistake.example:
                     print(f"      {mistake.example}")
     return 0

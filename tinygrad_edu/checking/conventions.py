@@ -7,9 +7,9 @@ from __future__ import annotations
 from tinygrad_edu.calculus.axes import Examples
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.value import Value
+from tinygrad_edu.words import say
 
 CONVENTIONS = ("auto", "lecture", "calculus")
-OF_SCALE = {"lecture": "the lecture's", "calculus": "calculus'"}
 
 
 def check_convention(convention: str, examples: Examples | None) -> list[str]:
@@ -44,14 +44,11 @@ def of_data(of: str, factor: float, scales: list[float]) -> str | None:
     """
     if len(set(scales)) < 2 or factor != 1.0:
         return None
-    return f"this is ∂J/∂{of}, in calculus' scale; of given data either scale is right"
+    return say("note.data", of=of)
 
 
 def moved(constant: float, of: str, convention: str) -> str:
     """What is said of a gradient that is a constant multiple, made up for by its readers."""
-    times = f"{abs(constant):.6g} times " if abs(constant) != 1 else ""
-    sign = ", with the opposite sign" if constant < 0 else ""
-    return (
-        f"this is {times}d{of} in {OF_SCALE[convention]} scale{sign}; the lines that read it make "
-        "up for it, so the parameters' gradients are right"
-    )
+    kind = "opposite" if constant == -1 else "multiple_opposite" if constant < 0 else "multiple"
+    scale = say(f"scale.{convention}")
+    return say(f"note.{kind}", times=f"{abs(constant):.6g}", of=of, scale=scale)

@@ -11,6 +11,7 @@ from tinygrad_edu.checking.points import Point
 from tinygrad_edu.sheets.evaluate import Evaluator
 from tinygrad_edu.sheets.lines import Claim, Key
 from tinygrad_edu.sheets.syntax import nodes, show
+from tinygrad_edu.words import say, together
 
 #: A number larger than this share of the terms it was added up from is known to some digits.
 KNOWN = 1e-6
@@ -18,7 +19,8 @@ KNOWN = 1e-6
 
 def joined(*notes: str | None) -> str | None:
     """Several notes as one; None for none."""
-    return "; ".join(note for note in notes if note) or None
+    said = [note for note in notes if note]
+    return together("note.and", *said) if len(said) > 1 else said[0] if said else None
 
 
 def of_nothing(
@@ -37,18 +39,11 @@ def of_nothing(
         return None
     reasons = [point.cancelled(point.graph.values[key]) for point in points]
     if reasons[0] is None or None in reasons:
-        return (
-            f"d{of} is no more than rounding on all numbers that were tried, so that they cannot "
-            "tell right from wrong"
-        )
+        return say("note.rounding", of=of)
     above, axes = reasons[0]
-    name = above.name or f"what {of} is added to"
-    gradient = f"d{above.name}" if above.name else "its gradient"
-    along = f"{'axis' if len(axes) == 1 else 'axes'} {' and '.join(map(str, axes))}"
-    return (
-        f"this gradient is 0: one number added to all of {name} along {along} changes nothing in "
-        f"{cost}, so the entries of {gradient} cancel there"
-    )
+    kind = "zero" if above.name else "zero_unnamed"
+    along = say("note.axis" if len(axes) == 1 else "note.axes", axes=" and ".join(map(str, axes)))
+    return say(f"note.{kind}", name=above.name, of=of, along=along, cost=cost)
 
 
 def by_size(point: Point, claim: Claim) -> str | None:
@@ -60,8 +55,5 @@ def by_size(point: Point, claim: Claim) -> str | None:
                 continue
             shapes = [np.shape(evaluator.get(a)) for a in (*e.args[:2], e)]
             if all(len(s) == 2 for s in shapes) and shapes[2] not in shapes[:2]:
-                return (
-                    f"{show(e)} is right because of a length of 1 in {shapes[0]} and "
-                    f"{shapes[1]}; for other sizes it takes a matrix product, @"
-                )
+                return say("note.length_one", formula=show(e), one=shapes[0], other=shapes[1])
     return None

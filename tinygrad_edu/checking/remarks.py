@@ -6,8 +6,9 @@ from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.sheets.claims import claimed, doubt, look_alikes
 from tinygrad_edu.sheets.lines import Statement
 from tinygrad_edu.sheets.sheet import Sheet
+from tinygrad_edu.words import say
 
-CLAIMS_NOTHING = "nothing is claimed here, so nothing is shown: a claim is a line such as dW1 = …"
+CLAIMS_NOTHING = say("remark.nothing")
 
 
 def remarks_on(sheet: Sheet) -> list[str]:
@@ -21,8 +22,7 @@ def _too_early(sheet: Sheet) -> list[str]:
     used = set(reachable(sheet.cost, every=True))
     known = {*sheet.givens, *(statement.name for statement in sheet.forward)}
     return [
-        f"{s.name} (line {s.line}) stands above the cost {sheet.cost_name} and is not judged: "
-        "move it below"
+        say("remark.above", name=s.name, line=s.line, cost=sheet.cost_name)
         for s in sheet.above_cost
         if claimed(s.name, known) and not any(sheet.main.values[s.key] is node for node in used)
     ]
@@ -38,7 +38,7 @@ def _misnamed(sheet: Sheet) -> list[str]:
         if name not in known and claimed(name, known) is None:
             why = doubt(name, alike)
             if why is not None:
-                found[name] = f"{name} (line {statement.line}) is not judged: {why}"
+                found[name] = say("remark.misnamed", name=name, line=statement.line, why=why)
     return list(found.values())
 
 

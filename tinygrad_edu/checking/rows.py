@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinygrad_edu.core.plain import printable
+from tinygrad_edu.words import Words
 
 Shape = tuple[int, ...]
 
@@ -110,7 +111,8 @@ def error_text(error: float | None) -> str:
     return "—" if error is None else "0" if error == 0 else f"{error:.1e}"
 
 
-COLUMNS = ("", "name", "shape", "yours", "error", "numerical", "verdict")
+ENGLISH = Words("en")
+COLUMNS = ("mark", "name", "shape", "yours", "error", "numerical", "verdict")
 NUMBERS = ("error", "numerical", "points")
 
 
@@ -119,7 +121,7 @@ def columns(rows: Sequence[Row]) -> tuple[str, ...]:
     return (*COLUMNS, "points") if any(row.points for row in rows) else COLUMNS
 
 
-def cells(row: Row) -> tuple[str, ...]:
+def cells(row: Row, words: Words = ENGLISH) -> tuple[str, ...]:
     """The texts of one row, in the order of `columns`."""
     return (
         STYLES[row.verdict][0],
@@ -128,12 +130,12 @@ def cells(row: Row) -> tuple[str, ...]:
         shape_text(row.shape),
         error_text(row.max_error),
         error_text(row.numerical_error),
-        row.verdict,
+        words[f"verdict.{row.verdict}"],
         *(() if row.points is None else ("{:g}/{:g}".format(*row.points),)),
     )
 
 
-def rich_table(title: str, rows: Sequence[Row]) -> Any:
+def rich_table(title: str, rows: Sequence[Row], words: Words = ENGLISH) -> Any:
     """A `rich` table of the rows, notes and diagnoses underneath each."""
     try:
         from rich.table import Table
@@ -145,29 +147,32 @@ def rich_table(title: str, rows: Sequence[Row]) -> Any:
     )
     shown = columns(rows)
     for name in shown:
-        table.add_column(name, justify="right" if name in NUMBERS else "left")
+        justify: Any = "right" if name in NUMBERS else "left"
+        table.add_column(words[f"column.{name}"], justify=justify)
     for row in rows:
-        styles = [STYLES[row.verdict][1] if name in ("", "verdict") else "" for name in shown]
-        table.add_row(*map(Text, map(printable, cells(row)), styles))
+        styles = [STYLES[row.verdict][1] if name in ("mark", "verdict") else "" for name in shown]
+        table.add_row(*map(Text, map(printable, cells(row, words)), styles))
     return table
 
 
-def remarks(rows: Sequence[Row]) -> list[str]:
+def remarks(rows: Sequence[Row], words: Words = ENGLISH) -> list[str]:
     """What is to be said beside the table: notes, and for wrong lines reason and correction."""
     said: list[str] = []
     for row in rows:
+        at = {"name": row.name, "line": row.line}
+        where = words.said("row.at", at) if row.line else row.name
         if row.error:
-            said.append(f"{row.name} (line {row.line}) cannot be read: {row.error}")
-            said.append(f"    yours:   {row.formula}")
+            said.append(words.said("row.unread", {"where": where, "error": words.says(row.error)}))
+            said.append(words.said("row.yours", {"formula": row.formula}))
         if row.note:
-            said.append(f"{row.name}: {row.note}")
+            said.append(f"{row.name}: {words.says(row.note)}")
         if row.diagnosis:
-            where = f" (line {row.line})" if row.line else ""
-            said.append(f"{row.name}{where}: {row.diagnosis.mistake}. {row.diagnosis.explanation}")
+            why = words.says(row.diagnosis.explanation)
+            said.append(f"{where}: {row.diagnosis.mistake}. {why}")
             if row.formula:
-                said.append(f"    yours:   {row.formula}")
+                said.append(words.said("row.yours", {"formula": row.formula}))
             if row.diagnosis.correction:
-                said.append(f"    correct: {row.diagnosis.correction}")
+                said.append(words.said("row.correct", {"formula": row.diagnosis.correction}))
     return [printable(text) for text in said]
 
 
@@ -182,7 +187,7 @@ def text_of(renderable: Any, width: int = 100) -> str:
 
 def html_table(title: str, rows: Sequence[Row], more: Sequence[str] = ()) -> str:
     """The same table in HTML, for a notebook, `more` said below; every text is escaped."""
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in columns(rows))
+    head = "".join(f"<th>{ENGLISH[f'column.{name}']}</th>" for name in columns(rows))
     body = []
     for row in rows:
         colour = STYLES[row.verdict][2]
@@ -199,10 +204,10 @@ def html_table(title: str, rows: Sequence[Row], more: Sequence[str] = ()) -> str
     )
 
 
-def in_other_scale(rows: Sequence[Row]) -> str:
+def in_other_scale(rows: Sequence[Row], words: Words = ENGLISH) -> str:
     """What a table's title adds where lines are not in its scale."""
-    names = [row.name for row in rows if row.other_scale]
-    return f" (but for {', '.join(names)}: see the notes)" if names else ""
+    names = ", ".join(row.name for row in rows if row.other_scale)
+    return words.said("report.other_scale", {"names": names}) if names else ""
 
 
 def counted(rows: Sequence[Row]) -> str:

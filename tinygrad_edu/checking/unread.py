@@ -9,6 +9,7 @@ from tinygrad_edu.checking.rows import Row
 from tinygrad_edu.sheets.lines import Claim, Key, Statement
 from tinygrad_edu.sheets.sheet import Sheet
 from tinygrad_edu.sheets.syntax import Expr, names_in
+from tinygrad_edu.words import say
 
 
 def with_unread(sheet: Sheet, rows: Sequence[Row]) -> list[Row]:
@@ -26,7 +27,7 @@ def with_unread(sheet: Sheet, rows: Sequence[Row]) -> list[Row]:
         if line is not None:
             row = replace(row, error=line.error.message, formula=line.text, note=None)
         elif lost is not None and row.verdict == "wrong":
-            note = f"not judged: it reads {lost.name}, and line {lost.line} cannot be read"
+            note = say("note.reads_unread", name=lost.name, line=lost.line)
             row = replace(row, verdict="unchecked", note=note, diagnosis=None)
         result.append(row)
     result += [

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.calculus.axes import Examples, find_examples
-from tinygrad_edu.checking.conventions import OF_SCALE, check_convention, moved, of_data, scales
+from tinygrad_edu.checking.conventions import check_convention, moved, of_data, scales
 from tinygrad_edu.checking.notes import by_size, joined, of_nothing
 from tinygrad_edu.checking.points import Point, points_of
 from tinygrad_edu.checking.remarks import remarks_on
@@ -26,6 +26,7 @@ from tinygrad_edu.sheets.evaluate import Evaluator
 from tinygrad_edu.sheets.lines import Claim, Key, Statement
 from tinygrad_edu.sheets.sheet import Sheet
 from tinygrad_edu.sheets.syntax import names_in
+from tinygrad_edu.words import say, together
 
 #: What it costs to compare numbers with the truth, besides their number.
 _COMPARED = 80_000
@@ -71,7 +72,7 @@ class Judged:
         self._forgive()
 
     def _know_nothing(self) -> None:
-        note = "not judged: no numbers were found for which the cost and its gradients are finite"
+        note = say("note.not_finite")
         self.worlds = [dict(point.plain) for point in self.points]
         for claim in self.sheet.claims.values():
             self.judgements[claim.name] = Judgement(claim, "unchecked", None, note)
@@ -126,9 +127,7 @@ class Judged:
         if not candidates:
             return Judgement(claim, "unchecked", None)
         if all(p.kinks.undecided(p.graph.values[k]) for p in self.points for k, _ in candidates):
-            return Judgement(
-                claim, "unchecked", None, "not judged: all its numbers lie on a kink, always"
-            )
+            return Judgement(claim, "unchecked", None, say("note.only_kinks"))
         as_run = [point.run[claim.last.key] for point in self.points]
         key = claim.last.key
         for verdict, values in (("correct", as_run), ("follows", given_truth)):
@@ -137,10 +136,7 @@ class Judged:
                     return self._noted(Judgement(claim, verdict, truth, None, candidates))
         for verdict, values in (("correct", as_run), ("follows", given_truth)):
             if self._went_on(claim, values, candidates):
-                note = (
-                    f"{claim.name} is right first, and then goes on to what {claim.of} is a "
-                    "function of, which has no name"
-                )
+                note = say("note.went_on", name=claim.name, of=claim.of)
                 return Judgement(claim, verdict, None, note)
         return Judgement(claim, "wrong", preferred or candidates[0], None, candidates)
 
@@ -295,7 +291,7 @@ class Judged:
         return {name for name, j in self.judgements.items() if j.verdict == "wrong"}
 
     def averages(self, name: str) -> str | None:
-        """Is a line right but for a 1/m that is "missing" or "too many"?"""
+        """Is a line right but for a 1/m that is "missing" or "too_many"?"""
         judgement = self.judgements[name]
         if judgement.truth is None or self.examples is None or self.examples.m == 1:
             return None
@@ -305,7 +301,7 @@ class Judged:
         key = judgement.claim.last.key
         constant = self.multiple(values, judgement.truth, key, given_truth=True)
         m = self.examples.m
-        for what, factor in (("missing", m), ("too many", 1 / m)):
+        for what, factor in (("missing", m), ("too_many", 1 / m)):
             if constant is not None and np.isclose(constant, factor):
                 return what
         return None
@@ -337,10 +333,8 @@ class Judged:
             for statement in claim.statements[:-1]:
                 if self._overwritten_but_right(judgement, statement):
                     judgement.verdict = "correct"
-                    judgement.note = (
-                        f"right as first computed (line {statement.line}); {name} is overwritten "
-                        f"in line {claim.last.line}, after it was used"
-                    )
+                    first, last = statement.line, claim.last.line
+                    judgement.note = say("note.overwritten", name=name, first=first, last=last)
                     break
             if judgement.verdict == "correct" or self.is_parameter(claim):
                 continue
@@ -354,10 +348,7 @@ class Judged:
             as_run = [point.run[claim.last.key] for point in self.points]
             if self._of_unnamed(as_run, judgement.candidates):
                 judgement.verdict, judgement.truth = "correct", None
-                judgement.note = (
-                    f"this is the gradient of what {claim.of} is a function of, which has no name; "
-                    "the lines that read it take it for that"
-                )
+                judgement.note = say("note.unnamed", of=claim.of)
                 continue
             for truth in judgement.candidates:
                 key = claim.last.key
@@ -460,12 +451,10 @@ def _say_both(chosen: Judged, other: Judged) -> None:
     if not only_here or not only_there or not all((*here.values(), *there.values())):
         return
     said = []
-    for what in ("missing", "too many"):
+    for what in ("missing", "too_many"):
         names = [name for name in other.judgements if there.get(name) == what]
         if names:
-            said.append(f"1/m is {what} in {', '.join(names)}")
+            said.append(say(f"note.m_{what}", names=", ".join(names)))
     for name in only_here:
-        chosen.judgements[name].note = (
-            f"it may as well be another line: in {OF_SCALE[other.convention]} "
-            f"scale {name} is right as it stands, and {' and '.join(said)}"
-        )
+        scale, others = say(f"scale.{other.convention}"), together("note.comma", *said)
+        chosen.judgements[name].note = say("note.both", scale=scale, name=name, others=others)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.checking.rows import shape_text
 from tinygrad_edu.sheets.syntax import Expr, show
+from tinygrad_edu.words import Said
 
 if TYPE_CHECKING:
     from tinygrad_edu.diagnosis.evidence import Case
@@ -69,7 +70,8 @@ class Claim:
     def says(self) -> str:
         """The sentence."""
         filled = dict(zip(self.kind.holes, map(_text, self.arguments), strict=True))
-        return self.kind.text.format(**filled)
+        name = self.kind.test.__name__  # the key of the sentence in the other languages
+        return Said(self.kind.text.format(**filled), f"claim.{name}", **filled)
 
 
 @dataclass(frozen=True)

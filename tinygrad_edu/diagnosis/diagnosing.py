@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu import words
 from tinygrad_edu.checking.rows import Diagnosis
 from tinygrad_edu.checking.truth import equal
 from tinygrad_edu.checking.verdict import Judged, Judgement
@@ -27,13 +28,8 @@ from tinygrad_edu.sheets.lines import Key, Statement
 from tinygrad_edu.sheets.syntax import Expr, assigns, names_in, nodes, show
 
 #: What is said of a wrong line when nothing more may be sought.
-NOT_SOUGHT = (
-    "What is wrong here was not sought: the lines above took all the work that the diagnosis of "
-    "one sheet may take. Mend those first."
-)
-
-
-NOTHING_FOUND = "What is wrong here was not found."
+NOT_SOUGHT = words.say("diagnosis.not_sought")
+NOTHING_FOUND = words.say("diagnosis.not_found")
 #: What comes before the derived rule.
 RULE = "The rule:"
 
@@ -101,7 +97,8 @@ def _diagnosed(lab: Lab, roles: Roles, judgement: Judgement) -> Diagnosis:
     nothing = lab.judged.of_nothing(judgement.claim, judgement.truth)
     if nothing is not None:  # many a formula gives 0; none of them is nearer than another
         rule = f"{statement.name} = {show(rules[0])}" if rules else None
-        return Diagnosis("other", f"{nothing[0].upper()}{nothing[1:]}.", rule)
+        capital = f"{nothing[0].upper()}{nothing[1:]}."
+        return Diagnosis("other", words.Said(capital, "diagnosis.sentence", said=nothing), rule)
     case = Case(lab, roles, judgement, statement.expr, None, statement, rules)
     if say.only_overwrites(case):  # += is the correction
         return Diagnosis(*named(case), accumulated(case))
@@ -112,7 +109,8 @@ def _diagnosed(lab: Lab, roles: Roles, judgement: Judgement) -> Diagnosis:
     if mistake == "updated_weights":
         return Diagnosis(mistake, explanation, one_line(statement))
     if rules and (found is None or found.edit.expr is not rules[0]):
-        explanation += f" {RULE} {statement.name} = {show(rules[0])}."
+        rule = words.say("diagnosis.rule", line=f"{statement.name} = {show(rules[0])}")
+        explanation = words.together("note.space", explanation, rule)
     text = None if found is None else f"{statement.name} = {found.text}"
     if found is not None and assigns(found.edit.expr):
         text = found.text

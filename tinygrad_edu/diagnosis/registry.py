@@ -24,6 +24,7 @@ from tinygrad_edu.diagnosis.mistakes import (
     state,
     words,
 )
+from tinygrad_edu.words import together
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,8 @@ def named(case: Case) -> tuple[str, str]:
         if again is not None and again.mistake != "other":
             finding, case = again, other
     if finding is None:
-        return "other", " ".join(claim.says for claim in facts(case))
+        return "other", together("note.space", *(claim.says for claim in facts(case)))
     said = [*finding.claims, *(claim for claim in finding.also if claim.holds(case))]
     texts = [claim.says for claim in dict.fromkeys(said)]
-    return finding.mistake, " ".join([*texts, *([finding.advice] if finding.advice else [])])
+    advice = [finding.advice] if finding.advice else []
+    return finding.mistake, together("note.space", *texts, *advice)

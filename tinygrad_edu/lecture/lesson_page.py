@@ -13,9 +13,10 @@ import numpy as np
 from tinygrad_edu.drawing import plots
 from tinygrad_edu.drawing.plots import Html, number, scientific
 from tinygrad_edu.drawing.renderer import write
-from tinygrad_edu.lecture.template import FOLDER, fill, isolated
+from tinygrad_edu.lecture.template import FOLDER, fill
 from tinygrad_edu.lecture.tex import math
 from tinygrad_edu.words import Words
+from tinygrad_edu.words.bidi import isolated
 
 #: The largest matrix written out whole: rows and columns.
 WHOLE = (4, 3)

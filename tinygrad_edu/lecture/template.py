@@ -60,30 +60,3 @@ def _numbers(template: str, values: Mapping[str, Any]) -> str:
 def _displayed(lines: re.Match[str]) -> str:
     formulas = (f"<div>{math(line, block=True)}</div>" for line in lines[1].splitlines())
     return f'<div class="eq lines" tabindex="0">{"".join(formulas)}</div>\n'
-
-
-# --- a page from right to left -------------------------------------------------------------------
-
-_WORD = r"[A-Za-z0-9ΣσαεŷΔ][A-Za-z0-9σ′¹²³⁰₁₂₃ᵀ/_%]*(?:[.-]\w+)*(?:\([^()\u0600-\u06ff]*\))?"
-_RUN = re.compile(rf"{_WORD}(?:(?:\s|\s?[=−+×/÷·]\s?|, ){_WORD})*")
-_APART = re.compile(r"<(/?)(svg|math|script|style|code|bdi|title|a|output|option)\b")
-
-
-def isolated(page: str) -> Html:
-    """Every run of Latin letters and numbers in a Persian text in a ``bdi`` of its own.
-
-    Without it 1/m is shown as m/1.
-    """
-    found: list[str] = []
-    inside: list[str] = []
-    for part in re.split(r"(<[^>]+>)", page):
-        tag = _APART.match(part)
-        if tag and not part.endswith("/>"):
-            if not tag[1]:
-                inside.append(tag[2])
-            elif inside:
-                inside.pop()
-        elif not part.startswith("<") and not inside and re.search("[\u0600-\u06ff]", part):
-            part = _RUN.sub(r'<bdi dir="ltr">\g<0></bdi>', part)
-        found.append(part)
-    return Html("".join(found))

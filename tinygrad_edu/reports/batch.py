@@ -18,6 +18,7 @@ from tinygrad_edu.core.signature import checked
 from tinygrad_edu.reports.page import page
 from tinygrad_edu.reports.report import SheetReport, check_sheet
 from tinygrad_edu.sheets.syntax import SheetError
+from tinygrad_edu.words import Words
 
 #: Of claims, in the page of a class.
 MOST_COLUMNS = 60
@@ -48,32 +49,44 @@ class Batch:
         """One object per sheet."""
         return [report.to_json() for report in self.reports]
 
-    def to_html(self, pictures: Sequence[str] = ()) -> str:
+    def to_html(self, pictures: Sequence[str] = (), language: str = "en") -> str:
         """One self-contained page: of several sheets a summary first, and each to be opened.
 
-        `pictures`: an SVG for each, as text, or none.
+        `pictures`: an SVG for each, as text, or none. `language`: "en" or "fa".
         """
-        shown = pictures or [""] * len(self.reports)
-        sections = [report.section(svg) for report, svg in zip(self.reports, shown, strict=True)]
+        words = Words(language)
+        sections = [
+            report.section(svg, words, f"graph{i}")
+            for i, (report, svg) in enumerate(
+                zip(self.reports, pictures or [""] * len(self.reports), strict=True)
+            )
+        ]
         if len(sections) == 1:
-            return page(self.reports[0].title, sections[0])
-        return page(f"{len(sections)} sheets", _summary(self.reports, sections))
+            return page(self.reports[0].titled(words), sections[0], words)
+        title = words.said("report.sheets", {"n": len(sections)})
+        return page(title, _summary(self.reports, sections, words), words)
 
     @property
     def _rows(self) -> list[Row]:
         return [row for report in self.reports for row in report.rows]
 
     def __rich__(self) -> Any:
+        return self.shown(table.ENGLISH)
+
+    def shown(self, words: Words) -> Any:
+        """The summary, for `rich` to print, in a language."""
         from rich.table import Table
         from rich.text import Text
 
         marked = any(report.points for report in self.reports)
         verdicts = ("follows", "wrong", *(["missing"] if marked else []))
-        summary = Table(title="summary", title_justify="left", title_style="bold")
-        summary.add_column("sheet")
-        for name in ("right", *verdicts, *(["points"] if marked else [])):
-            summary.add_column(name, justify="right")
-        summary.add_column("mistakes")
+        summary = Table(title=words["summary.title"], title_justify="left", title_style="bold")
+        summary.add_column(words["summary.sheet"])
+        for key in ("summary.right", *(f"verdict.{v}" for v in verdicts)):
+            summary.add_column(words[key], justify="right")
+        if marked:
+            summary.add_column(words["column.points"], justify="right")
+        summary.add_column(words["summary.mistakes"])
         for report in self.reports:
             rows, points = report.rows, report.points
             counts = ["" if report.error else str(sum(r.ok for r in rows))]
@@ -81,7 +94,9 @@ class Batch:
             if marked:
                 counts.append("" if points is None else "{:g}/{:g}".format(*points))
             said = [f"{r.name}: {r.diagnosis.mistake}" for r in rows if r.diagnosis]
-            mistakes = Text("cannot be read", "red") if report.error else Text(", ".join(said))
+            mistakes = (
+                Text(words["report.unread"], "red") if report.error else Text(", ".join(said))
+            )
             summary.add_row(Text(report.sheet), *counts, mistakes)
         return summary
 
@@ -138,12 +153,12 @@ def _count(rows: Sequence[Row], verdict: str) -> int:
     return sum(row.verdict == verdict for row in rows)
 
 
-def _summary(reports: Sequence[SheetReport], sections: Sequence[str]) -> str:
+def _summary(reports: Sequence[SheetReport], sections: Sequence[str], words: Words) -> str:
     """Several sheets at a glance, a line and a column for each claim; each sheet to be opened."""
     claims = list(dict.fromkeys(row.claim for report in reports for row in report.rows))
     claims = claims[:MOST_COLUMNS]
     marked = any(report.points for report in reports)
-    head = ["", *(["points"] if marked else []), *claims]
+    head = ["", *([words["column.points"]] if marked else []), *claims]
     lines, folded = [], []
     for i, (report, section) in enumerate(zip(reports, sections), 1):
         name = html.escape(report.sheet)
@@ -152,30 +167,33 @@ def _summary(reports: Sequence[SheetReport], sections: Sequence[str]) -> str:
         cells += [f'<td class="number">{points}</td>'] if marked else []
         here = {row.claim: row for row in report.rows}
         if report.error is None:
-            cells += [_cell(here.get(claim)) for claim in claims]
+            cells += [_cell(here.get(claim), words) for claim in claims]
         else:
-            cells.append(f'<td class="unread v" colspan="{len(claims)}">cannot be read</td>')
+            unread = words["report.unread"]
+            cells.append(f'<td class="unread v" colspan="{len(claims)}">{unread}</td>')
         lines.append(f"<tr>{''.join(cells)}</tr>")
         folded.append(
             f'<details id="sheet{i}"><summary>{name} {points}</summary>{section}</details>'
         )
     columns = "".join(f"<th>{html.escape(name)}</th>" for name in head)
     return (
-        f'<h1>{len(reports)} sheets</h1><div class="class"><table class="class">'
-        f"<tr>{columns}</tr>{''.join(lines)}</table></div>{_often(reports)}"
-        f"<h2>Each sheet</h2>{''.join(folded)}<script>{_OPEN}</script>"
+        f"<h1>{words.said('report.sheets', {'n': len(reports)})}</h1>"
+        f'<div class="class"><table class="class"><tr>{columns}</tr>{"".join(lines)}</table></div>'
+        f"{_often(reports, words)}<h2>{words['summary.each']}</h2>{''.join(folded)}"
+        f"<script>{_OPEN}</script>"
     )
 
 
-def _cell(row: Row | None) -> str:
+def _cell(row: Row | None, words: Words) -> str:
     if row is None:
         return "<td></td>"
     verdict = "unread" if row.error else row.verdict
+    said = words[f"verdict.{row.verdict}"]
     what = html.escape(row.diagnosis.mistake if row.diagnosis else row.error or row.verdict)
-    return f'<td class="{verdict} v" title="{what}">{STYLES[row.verdict][0]} {row.verdict}</td>'
+    return f'<td class="{verdict} v" title="{what}">{STYLES[row.verdict][0]} {said}</td>'
 
 
-def _often(reports: Sequence[SheetReport]) -> str:
+def _often(reports: Sequence[SheetReport], words: Words) -> str:
     """The mistakes that were made, the most frequent first."""
     rows = [row for report in reports for row in report.rows]
     made = Counter((row.claim, row.diagnosis.mistake) for row in rows if row.diagnosis)
@@ -185,4 +203,4 @@ def _often(reports: Sequence[SheetReport]) -> str:
         f"<li>{count} × <b>{html.escape(claim)}</b>: {html.escape(mistake)}</li>"
         for (claim, mistake), count in made.most_common(10)
     )
-    return f"<h2>Mistakes, the most frequent first</h2><ol>{items}</ol>"
+    return f"<h2>{words['summary.often']}</h2><ol>{items}</ol>"

@@ -13,8 +13,9 @@ import numpy as np
 
 from tinygrad_edu.calculus.axes import Examples, find_examples
 from tinygrad_edu.checking import rows as table
-from tinygrad_edu.checking.conventions import OF_SCALE, check_convention, moved, of_data, scales
+from tinygrad_edu.checking.conventions import check_convention, moved, of_data, scales
 from tinygrad_edu.checking.flow import Entry, Flow, reads_others
+from tinygrad_edu.checking.notes import joined
 from tinygrad_edu.checking.rounding import (
     SHARE,
     Rounding,
@@ -41,6 +42,7 @@ from tinygrad_edu.sheets.evaluate import Evaluator
 from tinygrad_edu.sheets.paper import advice, one_formula
 from tinygrad_edu.sheets.syntax import Formulas, Reader, names_in
 from tinygrad_edu.sheets.vocabulary import suggestion
+from tinygrad_edu.words import say
 
 #: How many entries of one quantity the central difference is computed for: all, up to this many.
 MOST_ENTRIES = 64
@@ -97,7 +99,8 @@ class Comparison:
         return Group(table.rich_table(self.title, self.rows), *map(Text, said))
 
     def __repr__(self) -> str:
-        return f"<Comparison in {OF_SCALE[self.convention]} scale: {table.counted(self.rows)}>"
+        scale = say(f"scale.{self.convention}")
+        return f"<Comparison in {scale} scale: {table.counted(self.rows)}>"
 
     def __str__(self) -> str:
         return table.text_of(self)
@@ -286,17 +289,17 @@ def _judge(
             else "wrong"
         )  # fmt: skip
         if verdict == "unchecked" and np.isnan(truth).any():
-            note = "not judged: the derivative is not a number here (a square root or log below 0?)"
+            note = say("note.not_a_number")
         if (
             verdict == "correct"
             and np.any(kinks.masks[node])
             and (not _right(full) or not _right(numerical))
         ):
             verdict = "kink"
-            note = note or f"{int(kinks.masks[node].sum())} of {node.size} numbers lie on a kink"
+            note = note or say("note.kinks", n=int(kinks.masks[node].sum()), size=node.size)
         scale = of_data(claims[name], factor, scales(node, examples, convention))
         if verdict == "correct" and scale is not None:
-            note = f"{scale}; {note}" if note else scale
+            note = joined(scale, note)
         entries[name] = Entry(node, factor, given, from_truth, truth)
         rows.append(
             Row(
@@ -467,7 +470,7 @@ def _numerically(
     if len(entries) > MOST_ENTRIES:
         chosen = np.random.default_rng(0).choice(node.size, MOST_ENTRIES, replace=False)
         entries = sorted(int(i) for i in chosen)
-        note = f"central differences of {MOST_ENTRIES} of {node.size} entries"
+        note = say("note.entries", n=MOST_ENTRIES, size=node.size)
     return note, numerical_error(
         factor * replay.difference(node, entries),
         np.ravel(given)[entries],

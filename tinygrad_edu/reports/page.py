@@ -6,6 +6,8 @@ import html
 from collections.abc import Sequence
 
 from tinygrad_edu.checking.rows import STYLES, Row, marked
+from tinygrad_edu.words import Words
+from tinygrad_edu.words.bidi import isolated
 
 _STYLE = """
 :root{color-scheme:light dark}
@@ -24,8 +26,14 @@ tr.wrong td.code{background:light-dark(#ffebe9,#3c1618)}
 tr.follows td.code{background:light-dark(#ddf4ff,#0c2d4d)}
 td.why{font:14px/1.5 system-ui,sans-serif;border-left:3px solid light-dark(#cf222e,#ff7b72)}
 ins{background:light-dark(#abf2bc,#1f5c2e);text-decoration:none}
-code{font:13px ui-monospace,monospace}
-figure{overflow:auto;margin:1rem 0;background:#fff}
+code{font:13px ui-monospace,monospace;unicode-bidi:isolate}
+table.sheet,code,figure svg{direction:ltr;text-align:left}
+[dir=rtl] td.why{direction:rtl;text-align:right}
+figure{overflow:auto;margin:1rem 0;background:#fff;color:#1f2328}
+figure svg{max-width:none}
+figure a.close{display:none}
+figure:target{position:fixed;inset:0;margin:0;padding:1rem;z-index:1}
+figure:target a.close{display:block;position:sticky;inset-inline-start:0}
 div.class{overflow-x:auto}
 table.class{border-collapse:collapse;font-size:14px}
 table.class td,table.class th{padding:.15rem .6rem;text-align:left;white-space:nowrap}
@@ -38,39 +46,49 @@ a{color:inherit}
 """
 
 
-def page(title: str, body: str) -> str:
+def page(title: str, body: str, words: Words) -> str:
     """A self-contained page."""
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width,initial-scale=1">'
+    text = (
+        f'<!doctype html><html lang="{words.language}" dir="{words.direction}"><head>'
+        '<meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body>{body}</body></html>"
     )
+    return isolated(text) if words.direction == "rtl" else text
 
 
 def section(
     title: str,
+    words: Words,
     error: str | None,
     source: str = "",
     rows: Sequence[Row] = (),
     said: Sequence[str] = (),
     rules: Sequence[str] = (),
-    picture: str = "",
+    graph: str = "",
 ) -> str:
     """A report as part of a page: every text of the sheet is escaped."""
     if error is not None:
         body = f"<p>{html.escape(error)}</p>"
     else:
-        remarks = "".join(f"<p>{html.escape(text)}</p>" for text in said)
+        remarks = "".join(f"<p>{html.escape(words.says(text))}</p>" for text in said)
         derived = "".join(f"<li><code>{html.escape(text)}</code></li>" for text in rules)
-        figure = f"<h2>The graph</h2><figure>{picture}</figure>" if picture else ""
         body = (
-            f'<table class="sheet">{_lines(source, rows)}</table>{remarks}'
-            f"<h2>The derived rules</h2><ul>{derived}</ul>{figure}"
+            f'<table class="sheet">{_lines(source, rows, words)}</table>{remarks}'
+            f"<h2>{words['report.rules']}</h2><ul>{derived}</ul>{graph}"
         )
     return f"<section><h1>{html.escape(title)}</h1>{body}</section>"
 
 
-def _lines(source: str, rows: Sequence[Row]) -> str:
+def figure(picture: str, words: Words, name: str) -> str:
+    """The graph at its own size, so that it can be read; a click shows it in the whole window."""
+    return (
+        f'<h2>{words["report.graph"]}</h2><p><a href="#{name}">{words["page.enlarge"]}</a></p>'
+        f'<figure id="{name}" tabindex="0"><a class="close" href="#">{words["page.close"]}</a>'
+        f"{picture}</figure>"
+    )
+
+
+def _lines(source: str, rows: Sequence[Row], words: Words) -> str:
     """The lines of a sheet as rows of a table, what is said of each below it."""
     escape = html.escape
     by_line: dict[int, list[Row]] = {}
@@ -80,14 +98,14 @@ def _lines(source: str, rows: Sequence[Row]) -> str:
     for number, text in enumerate(source.splitlines(), 1):
         here = by_line.get(number, [])
         verdict = here[0].verdict if here else ""
-        mark = " ".join(f"{STYLES[r.verdict][0]} {escape(r.verdict)}" for r in here)
+        mark = " ".join(f"{STYLES[r.verdict][0]} {words[f'verdict.{r.verdict}']}" for r in here)
         lines.append(
             f'<tr class="{verdict}"><td class="n">{number}</td>'
             f'<td class="code">{escape(text)}</td>'
             f'<td class="v">{mark}</td></tr>'
         )
         for row in here:
-            for said in filter(None, (row.error, row.note)):
+            for said in map(words.says, filter(None, (row.error, row.note))):
                 lines.append(f'<tr><td></td><td class="why" colspan="2">{escape(said)}</td></tr>')
             if row.diagnosis is not None:
                 d = row.diagnosis
@@ -97,6 +115,6 @@ def _lines(source: str, rows: Sequence[Row]) -> str:
                 )  # fmt: skip
                 lines.append(
                     f'<tr><td></td><td class="why" colspan="2"><b>{escape(d.mistake)}</b>: '
-                    f"{escape(d.explanation)}{correction}</td></tr>"
+                    f"{escape(words.says(d.explanation))}{correction}</td></tr>"
                 )
     return "".join(lines)

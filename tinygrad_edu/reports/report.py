@@ -29,7 +29,7 @@ from tinygrad_edu.core.signature import checked
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.diagnosis.diagnosing import derived_rules, diagnose, one_line
 from tinygrad_edu.diagnosis.lab import Lab
-from tinygrad_edu.reports.page import page, section
+from tinygrad_edu.reports.page import figure, page, section
 from tinygrad_edu.sheets.account import (
     COMPARING,
     DIAGNOSING,
@@ -40,6 +40,7 @@ from tinygrad_edu.sheets.account import (
 )
 from tinygrad_edu.sheets.sheet import Sheet, load_sheet, sheet_of_text
 from tinygrad_edu.sheets.syntax import show
+from tinygrad_edu.words import Words, say
 
 #: How many entries of a claim the central difference is computed for, if the sheet is not huge.
 CHECKED_ENTRIES = 8
@@ -91,22 +92,29 @@ class SheetReport:
     @property
     def title(self) -> str:
         """What was judged, and in which scale."""
-        marks = "" if self.points is None else f"; {points_text(self.points)}"
-        if self.error is not None:
-            return f"{self.sheet}: cannot be read{marks}"
-        scale = (
-            f"lecture's scale, m = {self.m}" if self.convention == "lecture" else "calculus' scale"
-        )
-        return f"{self.sheet}: {scale}{table.in_other_scale(self.rows)}{marks}"
+        return self.titled(table.ENGLISH)
+
+    def titled(self, words: Words) -> str:
+        """The title in a language."""
+        said = words.said(f"report.{'unread' if self.error else self.convention}", {"m": self.m})
+        marks = "" if self.points is None else points_text(self.points, words)
+        return f"{self.sheet}: {said}{table.in_other_scale(self.rows, words)}{marks}"
 
     def __rich__(self) -> Any:
+        return self.shown(table.ENGLISH)
+
+    def shown(self, words: Words) -> Any:
+        """The table with its remarks, for `rich` to print, in a language."""
         from rich.console import Group
         from rich.text import Text
 
+        title = self.titled(words)
         if self.error is not None:
-            return Text(f"{self.title}\n{self.error}", "red")
-        said = [*table.remarks(self.rows), *self.remarks]
-        return Group(table.rich_table(self.title, self.rows), *map(_remark, said))
+            return Text(f"{title}\n{words.says(self.error)}", "red")
+        said = [*table.remarks(self.rows, words), *map(words.says, self.remarks)]
+        correct = words["row.correct"].partition("{")[0]
+        texts = (Text(text, "green" if text.startswith(correct) else "") for text in said)
+        return Group(table.rich_table(title, self.rows, words), *texts)
 
     def __repr__(self) -> str:
         said = self.error if self.error is not None else table.counted(self.rows)
@@ -138,31 +146,28 @@ class SheetReport:
                     found[name] = f"{name} = {show(line.written(judgement.truth[1]))}"
         return found
 
-    def to_html(self, picture: str = "") -> str:
+    def to_html(self, picture: str = "", language: str = "en") -> str:
         """One self-contained page: the sheet with verdicts in the margin, reasons, derived rules.
 
-        `picture`: an SVG of the graph to put below, as text.
+        `picture`: an SVG of the graph to put below, as text. `language`: "en" or "fa".
         """
-        return page(self.title, self.section(picture))
+        words = Words(language)
+        return page(self.titled(words), self.section(picture, words), words)
 
-    def section(self, picture: str = "") -> str:
-        """The report as part of a page; see `to_html`."""
+    def section(self, picture: str, words: Words, name: str = "graph") -> str:
+        """The report as part of a page, see `to_html`; `name`: the picture's in the page."""
         if self.error is not None:
-            return section(self.title, self.error)
-        rules = list(self.rules().values())
-        return section(self.title, None, self.source, self.rows, self.remarks, rules, picture)
+            return section(self.titled(words), words, words.says(self.error))
+        rules, drawn = list(self.rules().values()), ""
+        if picture:
+            drawn = figure(picture, words, name)
+        title = self.titled(words)
+        return section(title, words, None, self.source, self.rows, self.remarks, rules, drawn)
 
 
-def points_text(points: tuple[float, float]) -> str:
+def points_text(points: tuple[float, float], words: Words) -> str:
     """Points earned of points possible, in words."""
-    return f"{points[0]:g} of {points[1]:g} points"
-
-
-def _remark(text: str) -> Any:
-    from rich.text import Text
-
-    style = "green" if text.startswith("    correct:") else ""
-    return Text(text, style)
+    return words.said("report.points", {"earned": f"{points[0]:g}", "of": f"{points[1]:g}"})
 
 
 @checked
@@ -290,12 +295,12 @@ def _row(judged: Judged, judgement: Judgement, differences: _Differences) -> Row
     note = row.note
     off = relative_error(difference(value, truth), truth, size)
     if not row.ok and note is None and off <= SHARE:
-        note = "on the sheet's own numbers it happens to be right; on others it is not"
+        note = say("note.by_chance")
     if judgement.verdict == "correct" and note is None:
         if all(point.kinks.masks[point.graph.values[key]].any() for point in judged.points):
-            note = "wherever one looks some numbers lie on a kink; there any choice passes"
+            note = say("note.always_kink")
         elif judged.points[0].kinks.masks[node].any():
-            note = "some numbers lie on a kink, where the derivative is a matter of convention"
+            note = say("note.kink")
     return replace(
         row,
         note=note,

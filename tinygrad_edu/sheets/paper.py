@@ -28,6 +28,11 @@ _CHARACTERS = {
     ord("≥"): ">=", ord("≤"): "<=", ord("≠"): "!=", ord("ᵀ"): ".T", 0x22A4: ".T",
     ord("π"): "pi", ord("∞"): "inf", ord("√"): "np.sqrt", ord("∇"): "grad_", ord("∂"): "d",
 }  # fmt: skip
+#: Digits, commas and decimal points as Persian and Arabic keyboards write them.
+_PERSIAN = {
+    **{start + n: str(n) for start in (0x0660, 0x06F0) for n in range(10)},
+    0x060C: ",", 0x066B: ".",
+}  # fmt: skip
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 # Patterns are compiled where they are first needed: together they take longer than a sheet.
 #: What only paper, and `derive`, write: where it occurs, names side by side are a product.
@@ -93,6 +98,7 @@ def as_python(text: str) -> str:
     """The characters and forms of paper that mean one thing, in Python's."""
     if text.isascii() and not re.search(r"[\^/:]|\.\*", text):
         return text
+    text = text.translate(_PERSIAN)
     text = re.sub(_DECLARED, lambda match: match[1] + _shape(match[2]), text)
     derived = set(re.findall(_DERIVED, text))
     text = re.sub(

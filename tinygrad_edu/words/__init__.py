@@ -39,6 +39,19 @@ class Words:
         """The sentence with its placeholders filled in."""
         return self.texts[key].format_map(values)
 
+    def says(self, text: str) -> str:
+        """A sentence that was said in English, in this language; any other text as it is.
+
+        >>> Words("fa").says(say("verdict.wrong"))
+        'نادرست'
+        """
+        if not isinstance(text, Said) or self.language == "en":
+            return text
+        if not text.key:
+            return self[text.values["by"]].join(map(self.says, text.values["sentences"]))
+        values = {k: self.says(v) if isinstance(v, str) else v for k, v in text.values.items()}
+        return self.said(text.key, values)
+
     def under(self, section: str) -> dict[str, str]:
         """All texts of a section by the rest of their keys.
 
@@ -47,6 +60,37 @@ class Words:
         """
         start = f"{section}."
         return {key[len(start) :]: t for key, t in self.texts.items() if key.startswith(start)}
+
+
+class Said(str):
+    """A sentence in English that knows its key and what fills it: `Words.says` translates it."""
+
+    key: str
+    values: dict[str, Any]
+
+    def __new__(cls, text: str, key: str, **values: Any) -> Said:
+        """`text`: the sentence with its placeholders filled by `values`."""
+        sentence = super().__new__(cls, text)
+        sentence.key, sentence.values = key, values
+        return sentence
+
+    def __getnewargs_ex__(self) -> tuple[tuple[str, str], dict[str, Any]]:
+        return (str(self), self.key), self.values  # for copies and pickles
+
+
+def say(key: str, **values: Any) -> Said:
+    """The English sentence of a key.
+
+    >>> say("note.overwritten", name="dW", first=3, last=5).startswith("right as first computed")
+    True
+    """
+    return Said(catalogue("en")[key].format_map(values), key, **values)
+
+
+def together(by: str, *sentences: str) -> Said:
+    """Several sentences as one, with the text of the key `by` between them."""
+    text = catalogue("en")[by].join(sentences)
+    return Said(text, "", by=by, sentences=sentences)
 
 
 @cache

@@ -23,6 +23,7 @@ from tinygrad_edu.diagnosis.mistakes.slopes import (
 from tinygrad_edu.diagnosis.mistakes.words import exchanged
 from tinygrad_edu.diagnosis.parts import Factors, is_word, kind_of_product, near
 from tinygrad_edu.sheets.syntax import Expr, names_in, nodes
+from tinygrad_edu.words import together
 
 #: Names that do not count where another mistake is found beside them.
 _LESSER = ("constant_factor", "sign", "other")
@@ -42,10 +43,8 @@ def differing(case: Case) -> Iterator[Finding]:
     one = names if len(names) == 1 else weighty
     claims = dict.fromkeys(c for f in findings for c in f.claims)
     also = dict.fromkeys(c for f in findings for c in f.also)
-    advised = dict.fromkeys(f.advice for f in findings if f.advice)
-    yield Finding(
-        one[0] if len(one) == 1 else "other", tuple(claims), tuple(also), " ".join(advised)
-    )
+    advised = together("note.space", *dict.fromkeys(f.advice for f in findings if f.advice))
+    yield Finding(one[0] if len(one) == 1 else "other", tuple(claims), tuple(also), advised)
 
 
 def _first(case: Case, p: Pair) -> Finding | None:

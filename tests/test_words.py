@@ -1,0 +1,140 @@
+"""What is said to people, in two languages: no key, no placeholder is missing in either."""
+
+from __future__ import annotations
+
+import copy
+import html
+import pickle
+import re
+import string
+from pathlib import Path
+
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu import cli, words
+from tinygrad_edu.diagnosis.claims import KINDS
+from tinygrad_edu.diagnosis.registry import MISTAKES
+from tinygrad_edu.words import Words, say, together
+
+ROOT = Path(__file__).parent.parent
+#: Sentences whose English stands beside the test that proves them, or beside their example.
+BESIDE = {f"claim.{name}": kind.text for name, kind in KINDS.items()} | {
+    f"mistake.{mistake.name}": mistake.meaning for mistake in MISTAKES
+} | {f"family.{mistake.family}": mistake.family for mistake in MISTAKES}  # fmt: skip
+
+
+def test_each_language_has_the_same_texts_with_the_same_placeholders():
+    english = words.catalogue("en") | BESIDE
+    for language in words.LANGUAGES:
+        texts = words.catalogue(language) | (BESIDE if language == "en" else {})
+        assert texts.keys() == english.keys()
+        for key, text in texts.items():
+            assert words.placeholders(text) == words.placeholders(english[key]), key
+            assert re.findall(r"</?\w+", text) or "<" not in text.replace("< ", "")
+
+
+def test_no_persian_text_is_english_and_its_digits_in_mathematics_are_latin():
+    formulas = {"language.direction", "s2.relu", "s2.leaky_relu", "s7.one", "s9.tanh"}
+    signs = {"note.space", "note.and", "diagnosis.sentence", "column.mark"}
+    for key, text in words.catalogue("fa").items():
+        if key not in formulas | signs:
+            assert re.search("[\u0600-\u06ff]", text), key
+        assert not re.search("[\u06f0-\u06f9\u0660-\u0669]", text), key
+
+
+def test_every_text_the_code_says_by_its_key_is_there():
+    keys = words.catalogue("en")
+    for file in (ROOT / "tinygrad_edu").rglob("*.py"):
+        for key in re.findall(r'\b(?:say|together)\(\s*"([a-z_.]+)"', file.read_text("utf-8")):
+            assert key in keys, f"{file.name}: {key}"
+
+
+def test_a_sentence_keeps_its_key_through_copies_and_can_be_said_in_the_other_language():
+    one = say("note.m_missing", names="dW1")
+    both = together("note.and", one, say("note.kink"), "as it is")
+    assert both == f"{one}; {say('note.kink')}; as it is"
+    for again in (copy.deepcopy(both), pickle.loads(pickle.dumps(both))):
+        said = Words("fa").says(again)
+        assert said == f"{Words('fa').says(one)}؛ {Words('fa')['note.kink']}؛ as it is"
+    assert Words("fa").says("anything else") == "anything else"
+    assert Words("en").says(both) == both
+
+
+def latin_words(text: str) -> set[str]:
+    """English words of a Persian text: neither names nor formulas of a sheet."""
+    return set(re.findall(r"\b(?:the|is|of|line|with|right|missing|gradient)\b", text))
+
+
+SHEETS = sorted((ROOT / "tests" / "sheets").glob("*.sheet"))
+
+
+@pytest.mark.parametrize("path", SHEETS, ids=[path.stem for path in SHEETS])
+@pytest.mark.one_in(10)
+def test_a_judged_sheet_is_reported_in_persian(path):
+    report = tg.check_sheet(path)
+    fa = Words("fa")
+    for row in report.rows:
+        if row.diagnosis:
+            assert not latin_words(fa.says(row.diagnosis.explanation)), row.diagnosis.explanation
+        if isinstance(row.note, words.Said):  # an error of an operation is in English
+            assert not latin_words(fa.says(row.note)), row.note
+    page = report.to_html(language="fa")
+    assert '<html lang="fa" dir="rtl">' in page
+    assert fa["report.rules"] in page
+    assert fa["verdict.correct"] in page or not any(r.verdict == "correct" for r in report.rows)
+
+
+def test_check_speaks_the_language_asked_for_or_that_of_the_environment(
+    tmp_path, capsys, monkeypatch
+):
+    sheet = str(ROOT / "examples" / "mistaken.sheet")
+    page = tmp_path / "page.html"
+    for variable in ("LC_ALL", "LC_MESSAGES"):
+        monkeypatch.delenv(variable, raising=False)
+    outputs = []
+    for lang, options in (("en_US.UTF-8", ["--lang", "fa"]), ("fa_IR.UTF-8", [])):
+        monkeypatch.setenv("LANG", lang)
+        assert cli.main(["check", sheet, "--html", str(page), *options]) == 1
+        outputs.append((capsys.readouterr().out, page.read_text("utf-8")))
+    assert outputs[0] == outputs[1]
+    printed, written = outputs[0]
+    assert "نادرست" in printed
+    assert "مشتق A1 نسبت به Z1" in printed.replace("\n", " ")
+    assert 'dir="rtl"' in written
+    assert "<svg" in written
+    assert 'href="#graph0"' in written
+
+
+def test_the_json_of_a_check_is_the_same_in_every_language(capsys):
+    sheet = str(ROOT / "examples" / "mistaken.sheet")
+    for language in ("en", "fa"):
+        cli.main(["check", sheet, "--json", "--lang", language])
+    one, other = capsys.readouterr().out.split("\n]\n")[:2]
+    assert one == other
+
+
+def test_the_mistakes_are_told_in_persian_too(capsys):
+    assert cli.main(["mistakes", "--lang", "fa"]) == 0
+    printed = capsys.readouterr().out
+    for mistake in MISTAKES:
+        assert f"{mistake.name}: " in printed
+        assert mistake.meaning not in printed
+
+
+def test_code_in_the_persian_readme_stands_in_a_run_of_its_own():
+    text = (ROOT / "examples" / "README.fa.md").read_text("utf-8")
+    prose = re.sub(r'<div dir="ltr">.*?</div>', "", text, flags=re.DOTALL)
+    assert "`" not in prose
+    code = re.findall(r"<code>(.*?)</code>", prose)
+    assert html.unescape("J.backward()") in code
+    assert len(code) == prose.count('<bdi dir="ltr"><code>')
+
+
+def test_placeholders_are_names():
+    for language in words.LANGUAGES:
+        for key, text in words.catalogue(language).items():
+            for _, name, spec, conversion in string.Formatter().parse(text):
+                assert name is None or name.isidentifier(), key
+                assert not spec, key
+                assert not conversion, key
