@@ -489,6 +489,50 @@ def factor(f: Callable[..., Any], shapes: Any, parts: int, domain: Draw = real) 
     return Row(each_matrix(f), (domain,), shapes, tuple({"part": i} for i in range(parts)))
 
 
+def _convolved(x: Any, w: Any, b: Any, stride: int = 1, padding: int = 0) -> Any:
+    n = np.ndim(x) - 2
+    x = np.pad(x, [(0, 0), (0, 0), *[(padding, padding)] * n])
+    along = tuple(range(2, n + 2))
+    views = np.lib.stride_tricks.sliding_window_view(x, np.shape(w)[2:], along)
+    views = views[(slice(None), slice(None), *[slice(None, None, stride)] * n)]
+    letters = ("xy"[:n], "hk"[:n])
+    z = np.einsum("mc{0}{1},fc{1}->mf{0}".format(*letters), views, w)
+    return z + np.reshape(b, (-1, *[1] * n))
+
+
+def _pooled(x: Any, reduce: Any, size: Any = 2, stride: Any = None) -> Any:
+    h, w = size if isinstance(size, tuple) else (size, size)
+    down, right = (h, w) if stride is None else (stride, stride)
+    n, m = x.shape[-2:]
+    rows = [
+        [reduce(x[..., i : i + h, j : j + w]) for j in range(0, m - w + 1, right)]
+        for i in range(0, n - h + 1, down)
+    ]
+    return np.moveaxis(np.array(rows), (0, 1), (-2, -1))
+
+
+def _standard(x: Any, axis: Any, eps: float) -> Any:
+    centred = x - np.mean(x, axis, keepdims=True)
+    return centred / np.sqrt(np.mean(centred**2, axis, keepdims=True) + eps)
+
+
+def _attention(q: Any, k: Any, v: Any, mask: Any = None, causal: bool = False) -> Any:
+    scores = np.exp(q @ np.swapaxes(k, -1, -2) / np.sqrt(q.shape[-1]))
+    seen = np.ones(scores.shape[-2:]) if mask is None else np.array(mask)
+    seen = np.tril(seen) if causal else seen
+    return scores * seen / np.sum(scores * seen, -1, keepdims=True) @ v
+
+
+def _huber(r: Any, delta: float) -> Any:
+    size = np.where(np.real(r) < 0, -r, r)
+    return np.where(np.real(size) <= delta, r * r / 2, delta * (size - delta / 2))
+
+
+def _classes(x: Any) -> Any:
+    """Minus ones and ones."""
+    return np.resize([1, -1, -1, 1, -1], getattr(x, "shape", ()))
+
+
 def _functions_of_symmetric(name: str, part: Any, **options: Any) -> Callable[..., Any]:
     """A public function on the symmetric part of what a test moves entry by entry."""
 
@@ -1100,7 +1144,95 @@ ROWS: dict[str, Row] = {
         (((2, 3), (3, 4), (4, 1)),),
         call=lambda *xs: tg.multi_dot(xs),
     ),
+    # --- networks
+    "conv1d": Row(
+        _convolved,
+        (real, real, real),
+        (((2, 3, 6), (4, 3, 2), (4,)),),
+        ({}, {"stride": 2}, {"padding": 1}),
+    ),
+    "conv2d": Row(
+        _convolved,
+        (real, real, real),
+        (((2, 3, 5, 4), (2, 3, 2, 3), (2,)), ((1, 1, 3, 3), (1, 1, 3, 3), (1,))),
+        ({}, {"stride": 2, "padding": 1}),
+    ),
+    "max_pool2d": Row(
+        lambda x, **o: _pooled(x, lambda part: _pick(part, True, (-2, -1), False), **o),
+        shapes=(((2, 5, 6),), ((4, 4),)),
+        options=({}, {"size": (3, 2)}, {"size": 3, "stride": 1}),
+    ),
+    "avg_pool2d": Row(
+        lambda x, **o: _pooled(x, lambda part: np.mean(part, (-2, -1)), **o),
+        shapes=(((2, 5, 6),), ((4, 4),)),
+        options=({}, {"size": (2, 3), "stride": 2}),
+    ),
+    "layer_norm": Row(
+        lambda x, g, b, axis=-1, eps=1e-5: (
+            _standard(x, axis, eps) * np.moveaxis(g[..., None] * np.ones((1, 2)), 0, axis)
+            + np.moveaxis(b[..., None] * np.ones((1, 2)), 0, axis)
+        ),
+        (real, real, real),
+        (((3, 2), (3,), (3,)), ((2, 3), (3,), (3,))),
+        varied=lambda shapes: ({"axis": shapes[0].index(3), "eps": 0.1},),
+    ),
+    "batch_norm": Row(
+        lambda x, g, b, axis, eps=1e-5: (
+            _standard(x, axis, eps)
+            * np.reshape(g, (-1, *[1] * (x.ndim - 2)) if x.ndim > 2 else (-1, 1))
+            + np.reshape(b, (-1, *[1] * (x.ndim - 2)) if x.ndim > 2 else (-1, 1))
+        ),
+        (real, real, real),
+        (((3, 5), (3,), (3,)), ((2, 3, 4, 2), (3,), (3,))),
+        varied=lambda shapes: ({"axis": 1 if len(shapes[0]) == 2 else (0, 2, 3), "eps": 0.1},),
+    ),
+    "rms_norm": Row(
+        lambda x, g, axis=-1, eps=1e-5: x / np.sqrt(np.mean(x * x, axis, keepdims=True) + eps) * g,
+        (real, real),
+        (((2, 3), (3,)), ((4, 2, 3), (3,))),
+        ({"axis": -1},),
+    ),
+    "attention": Row(
+        _attention,
+        (real, real, real),
+        (((3, 4), (5, 4), (5, 2)), ((2, 3, 4), (2, 5, 4), (2, 5, 1))),
+        (
+            {},
+            {"causal": True},
+            {"mask": ((1, 0, 1, 0, 0), (1, 1, 1, 1, 1), (0, 0, 0, 0, 1))},
+        ),
+    ),
+    "embedding": Row(
+        lambda table, indices: table[np.array(indices)],
+        shapes=(((4, 3),),),
+        options=({"indices": (2, 0, 2, -1)}, {"indices": ((1, 3), (3, 3))}),
+    ),
+    "dropout": Row(
+        lambda x, rate, mask: x * np.array(mask) / (1 - rate),
+        shapes=(((2, 3),),),
+        options=({"rate": 0.2, "mask": ((1, 0, 1), (0, 1, 1))},),
+    ),
     # --- losses
+    "huber": Row(
+        lambda a, y, delta=1.0, axis=0: _over_units(_huber(a - y, delta), axis, np.mean),
+        (real, real),
+        (((), ()), ((4,), (4,)), ((3, 4), (3, 4))),
+        ({}, {"axis": 1}, {"delta": 0.3}),
+    ),
+    "hinge": Row(
+        lambda z, axis=0: _over_units(
+            np.where(np.real(1 - _classes(z) * z) > 0, 1 - _classes(z) * z, 0), axis, np.sum
+        ),
+        shapes=(((),), ((4,),), ((3, 4),)),
+        options=({}, {"axis": 1}),
+        call=lambda z, **axis: tg.hinge(z, _classes(z), **axis),
+    ),
+    "kl_divergence": Row(
+        lambda p, q, axis=0: np.sum(p * np.log(p / q), axis=axis),
+        (unit, unit),
+        (((3, 4), (3, 4)), ((4,), (4,))),
+        varied=every_axis,
+    ),
     "bernoulli_loss": per_example(_bernoulli, unit),
     "logistic_loss": per_example(_logistic, real),
     "logistic_residual": elementwise(lambda z, y: 1 / (1 + np.exp(-z)) - y, real, unit),

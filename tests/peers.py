@@ -154,6 +154,24 @@ def jax_windows(jax: Any, x: Any, lengths: Any, axes: Any) -> Any:
     return x.ravel()[places]
 
 
+def jax_pooled(jax: Any, x: Any, reduce: Any, size: Any = 2, stride: Any = None) -> Any:
+    h, w = size if isinstance(size, tuple) else (size, size)
+    down, right = (h, w) if stride is None else (stride, stride)
+    views = jax_windows(jax, x, (h, w), (x.ndim - 2, x.ndim - 1))
+    return reduce(views[..., ::down, ::right, :, :])
+
+
+def jax_attention(jax: Any, q: Any, k: Any, v: Any, mask: Any = True, causal: bool = False) -> Any:
+    scores = q @ k.swapaxes(-1, -2) / math.sqrt(q.shape[-1])
+    seen = np.broadcast_to(np.array(mask, bool), scores.shape)
+    seen = np.tril(seen) if causal else seen
+    return jax.nn.softmax(jax.numpy.where(seen, scores, -np.inf), axis=-1) @ v
+
+
+def signs(shape: Any) -> Any:
+    return np.resize([1.0, -1.0, -1.0, 1.0, -1.0], shape)
+
+
 #: What has no entry of its own is called as NumPy calls it.
 JAX: dict[str, Peer] = {
     **same_in_jax(*ROWS),
@@ -234,6 +252,40 @@ JAX: dict[str, Peer] = {
         lambda jax, name: getattr(jax.numpy.linalg, name),
         lambda jax, x: jax.numpy.swapaxes(x, -1, -2),
     ),
+    **{
+        name: lambda jax, x, w, b, stride=1, padding=0: (
+            jax.lax.conv_general_dilated(
+                x, w, (stride,) * (x.ndim - 2), [(padding, padding)] * (x.ndim - 2)
+            )
+            + b.reshape(-1, *[1] * (x.ndim - 2))
+        )
+        for name in ("conv1d", "conv2d")
+    },
+    "max_pool2d": lambda jax, x, **o: jax_pooled(jax, x, lambda w: w.max((-2, -1)), **o),
+    "avg_pool2d": lambda jax, x, **o: jax_pooled(jax, x, lambda w: w.mean((-2, -1)), **o),
+    "layer_norm": lambda jax, x, g, b, axis, eps: (
+        jax.nn.standardize(x, axis, epsilon=eps) * jax.numpy.expand_dims(g, (axis + 1) % 2)
+        + jax.numpy.expand_dims(b, (axis + 1) % 2)
+    ),
+    "batch_norm": lambda jax, x, g, b, axis, eps: (
+        jax.nn.standardize(x, axis, epsilon=eps) * g.reshape([-1 if n == 3 else 1 for n in x.shape])
+        + b.reshape([-1 if n == 3 else 1 for n in x.shape])
+    ),
+    "rms_norm": lambda jax, x, g, axis, eps=1e-5: (
+        x / jax.numpy.sqrt((x * x).mean(axis, keepdims=True) + eps) * g
+    ),
+    "attention": jax_attention,
+    "embedding": lambda jax, table, indices: table[np.array(indices)],
+    "dropout": lambda jax, x, rate, mask: x * np.array(mask) / (1 - rate),
+    "huber": lambda jax, a, y, delta=1.0, axis=0: per_example(
+        jax.numpy.where(
+            abs(a - y) <= delta, (a - y) ** 2 / 2, delta * (abs(a - y) - delta / 2)
+        ), axis, mean=True,
+    ),
+    "hinge": lambda jax, z, axis=0: per_example(
+        jax.nn.relu(1 - signs(z.shape) * z), axis
+    ),
+    "kl_divergence": lambda jax, p, q, axis=0: jax.scipy.special.rel_entr(p, q).sum(axis),
     "over_gaps": lambda jax, x, w, v, strict=True: x / (w[..., None, :] - v[..., :, None]),
     "windows": jax_windows,
     "windows_summed": lambda jax, x, lengths, axes, shape: jax.vjp(
@@ -327,8 +379,48 @@ def torch_sinc_slope(torch: Any, x: Any, order: int) -> Any:
     return slope(x)
 
 
+def torch_sides(x: Any, size: Any, stride: Any) -> tuple[int, int]:
+    sides = size if isinstance(size, tuple) else (size, size)
+    steps = sides if stride is None else (stride, stride)
+    return tuple((n - k) // s + 1 for n, k, s in zip(x.shape[-2:], sides, steps))
+
+
 TORCH: dict[str, Peer] = {
     **same_in_torch(*ROWS),
+    **of_matrices(
+        lambda torch, name: getattr(torch.linalg, name), lambda torch, x: x.swapaxes(-1, -2)
+    ),
+    "norm of an order": lambda torch, x, ord=None, axis=None, keepdims=False: torch.linalg.norm(
+        x, ord, axis, keepdims
+    ),
+    "share": lambda torch, x, y: torch.sigmoid(x - y),
+    "over_gaps": lambda torch, x, w, v, strict=True: x / (w[..., None, :] - v[..., :, None]),
+    **{
+        name: lambda torch, x, w, b, _name=name, **o: getattr(torch.nn.functional, _name)(
+            x, w, b, **o
+        )
+        for name in ("conv1d", "conv2d")
+    },
+    "max_pool2d": lambda torch, x, size=2, stride=None: torch.nn.functional.max_pool2d(
+        x.reshape(-1, 1, *x.shape[-2:]), size, stride
+    ).reshape(*x.shape[:-2], *torch_sides(x, size, stride)),
+    "avg_pool2d": lambda torch, x, size=2, stride=None: torch.nn.functional.avg_pool2d(
+        x.reshape(-1, 1, *x.shape[-2:]), size, stride
+    ).reshape(*x.shape[:-2], *torch_sides(x, size, stride)),
+    "attention": lambda torch, q, k, v, mask=None, causal=False: (
+        torch.nn.functional.scaled_dot_product_attention(
+            q, k, v, None if mask is None else torch.tensor(mask).bool(), is_causal=causal
+        )
+    ),
+    "embedding": lambda torch, table, indices: table[torch.tensor(indices)],
+    "dropout": lambda torch, x, rate, mask: x * torch.tensor(mask) / (1 - rate),
+    "huber": lambda torch, a, y, delta=1.0, axis=0: per_example(
+        torch.nn.functional.huber_loss(a, y, reduction="none", delta=delta), axis, mean=True
+    ),
+    "hinge": lambda torch, z, axis=0: per_example(
+        torch.relu(1 - torch.from_numpy(signs(tuple(z.shape))) * z), axis
+    ),
+    "kl_divergence": lambda torch, p, q, axis=0: (p * (p / q).log()).sum(axis),
     **same_in_torch(
         "add", "subtract", "multiply", "divide", "negative", "positive", "maximum", "minimum",
         "exp", "expm1", "log", "log1p", "log2", "log10", "sqrt", "sign", "absolute", "sin", "cos",

@@ -34,6 +34,8 @@ from tinygrad_edu.core.ops.contractions import *  # noqa: F403
 from tinygrad_edu.core.ops.elementary import *  # noqa: F403
 from tinygrad_edu.core.ops.factors import *  # noqa: F403
 from tinygrad_edu.core.ops.matrices import *  # noqa: F403
+from tinygrad_edu.core.ops.losses import *  # noqa: F403
+from tinygrad_edu.core.ops.networks import *  # noqa: F403
 from tinygrad_edu.core.ops.orderings import *  # noqa: F403
 from tinygrad_edu.core.ops.windows import *  # noqa: F403
 from tinygrad_edu.core.ops.arithmetic import (
@@ -46,9 +48,6 @@ from tinygrad_edu.core.ops.elementwise import (
 )  # fmt: skip
 from tinygrad_edu.core.ops.elementwise import absolute as abs
 from tinygrad_edu.core.ops.linalg import dot, matmul, outer
-from tinygrad_edu.core.ops.losses import (
-    binary_cross_entropy, cross_entropy, mean_squared_error, one_hot,
-)  # fmt: skip
 from tinygrad_edu.core.ops.reductions import (
     cumsum, log_softmax, logsumexp, max, mean, min, norm, prod, softmax, std, sum, var,
 )  # fmt: skip
@@ -138,15 +137,15 @@ _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 __all__ = [
     "Batch", "CodeReport", "Collapsed", "Comparison", "Derivation", "GradError", "Program", "Rule",
     "SheetError", "SheetReport", "Value", "__version__", "abs", "absolute", "add", "arctan",
-    "assert_derivation", "binary_cross_entropy", "broadcast_to", "check_code", "check_function",
+    "assert_derivation", "broadcast_to", "check_code", "check_function",
     "check_gradients", "check_sheet", "check_sheets", "check_text", "clip", "collapse", "compare",
     "compile",
-    "concatenate", "cos", "cosh", "cross_entropy", "cumsum", "debug_nans", "derive", "divide",
+    "concatenate", "cos", "cosh", "cumsum", "debug_nans", "derive", "divide",
     "dot", "draw", "equal", "exp", "expand_dims", "expm1", "export", "grad", "grade", "greater",
     "greater_equal", "hessian", "hstack", "jacobian", "leaky_relu", "less", "less_equal",
     "load_sheet", "log", "log10", "log1p", "log2", "log_softmax", "logsumexp", "matmul", "max",
-    "maximum", "mean", "mean_squared_error", "min", "minimum", "moveaxis", "multiply",
-    "name_values", "negative", "no_grad", "norm", "not_equal", "numerical_gradient", "one_hot",
+    "maximum", "mean", "min", "minimum", "moveaxis", "multiply",
+    "name_values", "negative", "no_grad", "norm", "not_equal", "numerical_gradient",
     "outer", "power", "prod", "ravel", "relu", "render", "reshape", "sigmoid", "sign", "sin",
     "sinh", "softmax", "softplus", "sqrt", "squeeze", "stack", "std", "subtract", "sum",
     "swapaxes", "tan", "tanh", "transpose", "value_and_grad", "var", "vjp", "vstack", "where",

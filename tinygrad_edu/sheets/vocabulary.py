@@ -23,6 +23,8 @@ from tinygrad_edu.core.ops import (
     contractions,
     elementary,
     elementwise,
+    losses,
+    networks,
     reductions,
     shaping,
 )
@@ -278,6 +280,39 @@ def _none(*_: Any, **__: Any) -> tuple[int, ...]:
     return ()
 
 
+def _columns(x: Any, w: Any, b: Any = None, stride: Any = 1, padding: Any = 0) -> tuple[int, ...]:
+    """How many numbers the windows of a convolution have at most."""
+    m, channels, *lengths = shape_of(x)
+    kernel = shape_of(w)[2:]
+    around = padding if isinstance(padding, (tuple, list)) else (padding,) * len(lengths)
+    padded = [n + 2 * max(operator.index(k), 0) for n, k in zip(lengths, around)]
+    return (m * channels * _size(tuple(padded)), _size(kernel))
+
+
+def _windows(x: Any, size: Any = 2, stride: Any = None) -> tuple[int, ...]:
+    sides = size if isinstance(size, (tuple, list)) else (size, size)
+    return (1,) if stride is None else (_size(shape_of(x)), *map(operator.index, sides))
+
+
+def _scores(q: Any, k: Any, v: Any, mask: Any = None, causal: Any = False) -> tuple[int, ...]:
+    return (_size(shape_of(q)[:-1]), *shape_of(k)[-2:-1])
+
+
+def _cross_entropy(z: Any, labels: Any, axis: int = 0) -> Any:
+    """Whole numbers are classes, all else one-hot."""
+    return losses.cross_entropy(_floats(z), labels, axis=axis)
+
+
+def _one_hot(labels: Any, classes: Any, axis: int = 0) -> Any:
+    checked_shape(_size(shape_of(labels)), operator.index(classes))
+    return losses.one_hot(np.asarray(plain(labels)).astype(int), classes, axis)
+
+
+def _dropout(x: Any, rate: Any, mask: Any) -> Any:
+    """With a mask that is given: what is drawn anew at every reading has no derivative."""
+    return networks.dropout(x, rate, mask=mask)
+
+
 #: What operations make at most, where that may be more than they are given.
 _LARGEST: dict[str, Callable[..., tuple[int, ...]]] = {
     "take": lambda x, at, axis=None: (_size(shape_of(x)), _size(np.shape(at))),
@@ -294,6 +329,12 @@ _LARGEST: dict[str, Callable[..., tuple[int, ...]]] = {
         _size(shape_of(x)),
         *map(int, n if isinstance(n, (tuple, list)) else (n,)),
     ),
+    "conv1d": _columns,
+    "conv2d": _columns,
+    "max_pool2d": _windows,
+    "avg_pool2d": _windows,
+    "attention": _scores,
+    "embedding": lambda table, at: (_size(shape_of(table)[1:]), _size(np.shape(at))),
     "array_split": lambda x, n, axis=0: (int(n) if np.ndim(n) == 0 else 1,),
 }
 #: All of whose arguments are numbers to compute with.
@@ -302,7 +343,14 @@ _OF_NUMBERS = {
     for family in (elementary, activations, contractions)
     for name in family.__all__
     if name != "round"
-} | {PUBLIC[name] for name in ("append", "broadcast_arrays", "solve")}
+} | {
+    PUBLIC[name]
+    for name in (
+        "append", "broadcast_arrays", "solve", "conv1d", "conv2d", "attention", "layer_norm",
+        "batch_norm", "rms_norm", "binary_cross_entropy", "mean_squared_error", "huber", "hinge",
+        "kl_divergence",
+    )
+}  # fmt: skip
 
 
 def _comparison(op: Primitive, test: Any) -> Callable[[Any, Any], Any]:
@@ -412,7 +460,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sigmoid": _sigmoid, "relu": _relu, "leaky_relu": _leaky_relu, "softmax": _softmax,
     "softplus": elementwise.softplus, "tanh_slope": elementwise.tanh_slope,
     "xlogy": elementwise.xlogy, "xdivy": elementwise.xdivy, "log_softmax": reductions.log_softmax,
-    "logsumexp": reductions.logsumexp,
+    "logsumexp": reductions.logsumexp, "cross_entropy": _cross_entropy, "one_hot": _one_hot,
+    "dropout": _dropout,
 }  # fmt: skip
 #: Functions of single numbers that are declared as public: nothing of theirs outgrows its inputs.
 SINGLE = [

@@ -14,6 +14,7 @@ from tinygrad_edu.core.ops import (
     linalg,
     losses,
     matrices,
+    networks,
     orderings,
     reductions,
     shaping,
@@ -46,6 +47,7 @@ TABLE: dict[str, Primitive] = {
 #: NumPy's function of its name, and may be called in a sheet.
 FAMILIES = (
     elementary, activations, orderings, arranging, contractions, matrices, factors, windows,
+    networks, losses,
 )  # fmt: skip
 #: The functions of these by name.
 PUBLIC: dict[str, Callable[..., Any]] = {

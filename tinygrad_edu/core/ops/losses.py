@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.habits import own_keywords
-from tinygrad_edu.core.ops.arithmetic import power_constant, subtract
+from tinygrad_edu.core.ops.arithmetic import less_equal, power_constant, subtract, where
 from tinygrad_edu.core.ops.elementwise import (
+    absolute,
     digits_lost,
     log,
     log1p,
+    relu,
     sigmoid,
     softplus,
     xdivy,
@@ -42,6 +44,11 @@ from tinygrad_edu.core.primitive import (
     primitive,
     shape,
 )
+
+__all__ = [
+    "binary_cross_entropy", "cross_entropy", "hinge", "huber", "kl_divergence",
+    "mean_squared_error", "one_hot",
+]  # fmt: skip
 
 
 def _put_back(dz: Any, z: Any, axis: int | None) -> Any:
@@ -412,3 +419,61 @@ def mean_squared_error(a: Any, y: Any, axis: int = 0) -> Any:
     y = _same_shape("mean_squared_error", a, y)
     squares = power_constant(subtract(a, y), n=2)
     return mean(squares, axis=axis) if len(shape(a)) == 2 else squares
+
+
+@own_keywords
+def huber(a: Any, y: Any, delta: float = 1.0, axis: int = 0) -> Any:
+    """The mean over units of ``½ (a − y)²``, beyond `delta` a straight line (P. Huber, 1964).
+
+    `a`, `y`, `axis`: as of `mean_squared_error`. Far off the gradient is ``±delta``, so that one
+    wild example does not move all.
+
+    Raises GradError where the shapes differ, or `delta` is not above 0.
+
+    >>> tg.huber(np.array([0.5, 3.0]), np.zeros(2)).tolist()
+    [0.125, 2.5]
+    """
+    y = _same_shape("huber", a, y)
+    if not delta > 0:
+        raise GradError(f"huber: delta is above 0, not {delta!r:.60}")
+    r = subtract(a, y)
+    size = absolute(r)
+    near = less_equal(size, float(delta))
+    loss = where(near, 0.5 * power_constant(r, n=2), delta * (size - 0.5 * delta))
+    return mean(loss, axis=axis) if len(shape(a)) == 2 else loss
+
+
+@own_keywords
+def hinge(z: Any, y: Any, axis: int = 0) -> Any:
+    """``max(0, 1 − y z)`` per example, for classes −1 and 1: what support vector machines minimise.
+
+    `z`, `y`: one shape; in two dimensions the losses of the units along `axis` are summed.
+
+    Raises GradError where the shapes differ, or a class is not −1 or 1.
+
+    >>> tg.hinge(np.array([0.5, 2.0]), np.array([1.0, 1.0])).tolist()
+    [0.5, 0.0]
+    """
+    y = _same_shape("hinge", z, y)
+    if not np.all(np.abs(getattr(y, "_data", y)) == 1):
+        raise GradError("hinge: classes are −1 and 1; of 0 and 1 they are made by 2 * y - 1")
+    loss = relu(1.0 - y * z)
+    return sum(loss, axis=axis) if len(shape(z)) == 2 else loss
+
+
+@own_keywords
+def kl_divergence(p: Any, q: Any, axis: int = 0) -> Any:
+    """``Σ p log(p / q)`` along `axis`, where ``0 · log 0 = 0``: how far q is from p.
+
+    (S. Kullback and R. Leibler, 1951.) `p`, `q`: probabilities of one shape, (classes, m) for
+    ``axis=0``, or (classes,).
+
+    Raises GradError where the shapes differ, or numbers are not from 0 to 1.
+
+    >>> tg.kl_divergence(np.array([1.0, 0.0]), np.array([0.5, 0.5])) == tg.log(2.0)
+    True
+    """
+    q = _same_shape("kl_divergence", p, q)
+    for x in (p, q):
+        _check_probabilities(x, "kl_divergence: probabilities", "Pass tg.softmax(z, axis=0)")
+    return sum(xlogy(p, p) - xlogy(p, q), axis=axis)
