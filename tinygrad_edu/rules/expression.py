@@ -700,7 +700,8 @@ class Algebra:
         if p.value is not None:
             return c * p
         atom = p.atom
-        if atom is not None and atom.op is shaping.reshape:
+        whole = atom is not None and math.prod(atom.shape) == math.prod(x.shape)  # not repeated
+        if atom is not None and atom.op is shaping.reshape and whole:
             inner = Formula(self, atom.args[0], atom.options["shapes"][0])
             return c * self.reshape(inner, shape)
         p = self.filled(p, x.shape)

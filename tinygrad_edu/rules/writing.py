@@ -136,11 +136,8 @@ class Writer:
     def source(self) -> str:
         """A module with one function: from the given quantities to the cost and all rules."""
         work = self.work
-        body = [
-            f"{work.name_of[node]} = {self.sized.counted(forward(self.work, node, self.trees))}"
-            for node in work.nodes
-            if node in work.name_of and node.op is not None
-        ]
+        computed = [node for node in work.nodes if node in work.name_of and node.op is not None]
+        body = [self._computed(node, computed[i:]) for i, node in enumerate(computed)]
         used = {atom for line in self.lines for atom in line.poly.deep}
         body += [
             f"{atom.name} = {self.sized.counted(work.layout.arrange(share))}"
@@ -179,6 +176,14 @@ class Writer:
             if any(_mentions(line, name) for line in body)
         ]  # fmt: skip
         return "import numpy as np\n\n\n" + "".join(helpers) + "\n".join(function) + "\n"
+
+    def _computed(self, node: Any, from_here: list[Any]) -> str:
+        """The line of a quantity; lengths only it, or what comes later, has are plain numbers."""
+        tree, names = forward(self.work, node, self.trees), self.work.name_of
+        text = self.sized.counted(tree)
+        if any(_mentions(text, f"{names[later]}.shape") for later in from_here):
+            text = self.numpy.counted(tree)
+        return f"{names[node]} = {text}"
 
     def _size_lines(self, body: list[str]) -> list[str]:
         """Put the lines of lengths into the body; the numbers that are given to the function: those
