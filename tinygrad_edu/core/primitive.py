@@ -337,6 +337,13 @@ def operand(x: Any) -> Any:
         raise TypeError(f"numbers are needed, not {type(x).__name__}: {error}") from None
 
 
+def yes_or_no(what: str, x: Any) -> bool:
+    """A switch. Raises TypeError for what is neither True nor False."""
+    if not isinstance(x, (bool, np.bool_)) and (type(x) is not int or x not in (0, 1)):
+        raise TypeError(f"{what} is True or False, not {x!r:.60}")
+    return bool(x)
+
+
 def primitive(
     *rules: Rule | Each | None, **declared: Any
 ) -> Callable[[Callable[..., Any]], Primitive]:

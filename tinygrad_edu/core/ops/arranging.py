@@ -169,6 +169,8 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     axis, times = axis_number("repeat", axis, len(shape(x))), whole_numbers("repeat", repeats)
     old = shape(x)
     if times.ndim:
+        if times.shape not in ((1,), (old[axis],)) or times.min(initial=0) < 0:
+            raise GradError(f"repeat: {repeats!r:.60} does not say how often each of {old[axis]}")
         return x[along(axis, np.repeat(np.arange(old[axis]), times))]
     wide = (*old[: axis + 1], int(times), *old[axis + 1 :])
     again = broadcast_to(expand_dims(x, axis + 1), shape=wide)

@@ -31,6 +31,7 @@ from tinygrad_edu.core.primitive import (
     operand,
     primitive,
     shape,
+    yes_or_no,
 )
 
 __all__ = ["cholesky", "eigh", "eigvalsh", "pinv", "qr", "svd", "svdvals"]
@@ -98,7 +99,7 @@ def cholesky(a: Any, upper: bool = False) -> Any:
     [[2.0, 0.0], [1.0, 1.0]]
     """
     z = cholesky_factor(_symmetric("cholesky", a))
-    return flipped(z) if upper else z
+    return flipped(z) if yes_or_no("cholesky: upper", upper) else z
 
 
 # --- equal eigenvalues ---------------------------------------------------------------------------
@@ -266,9 +267,9 @@ def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
     [4.0, 3.0]
     """
     x = _matrix("svd", a)
-    if not compute_uv:
+    if not yes_or_no("svd: compute_uv", compute_uv):
         return svd_part(x, part=1)
-    if full_matrices and shape(x)[-1] != shape(x)[-2]:
+    if yes_or_no("svd: full_matrices", full_matrices) and shape(x)[-1] != shape(x)[-2]:
         raise GradError(
             f"svd: of shape {shape(x)} only as many vectors as singular values are determined. "
             "Pass full_matrices=False"

@@ -43,6 +43,7 @@ from tinygrad_edu.core.primitive import (
     asarray,
     primitive,
     shape,
+    yes_or_no,
 )
 
 __all__ = [
@@ -332,12 +333,10 @@ def binary_cross_entropy(a: Any, y: Any, from_logits: bool = False, axis: int = 
     [0.0, 0.0]
     """
     y = _same_shape("binary_cross_entropy", a, y)
-    if not isinstance(from_logits, (bool, np.bool_)):
-        raise TypeError("binary_cross_entropy: from_logits is True or False")
     _check_targets(
         y, "binary_cross_entropy: targets", "Labels −1 and 1 become 0 and 1 by (y + 1) / 2"
     )
-    if from_logits:
+    if yes_or_no("binary_cross_entropy: from_logits", from_logits):
         loss = logistic_loss
         if _made_by(a, sigmoid):
             _warn_of_probabilities("binary_cross_entropy(…, from_logits=True)", "sigmoid")

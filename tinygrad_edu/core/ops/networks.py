@@ -21,7 +21,7 @@ from tinygrad_edu.core.ops.linalg import matmul
 from tinygrad_edu.core.ops.orderings import take
 from tinygrad_edu.core.ops.shaping import axis_number, reshape, swapaxes, transpose
 from tinygrad_edu.core.ops.windows import sliding_window_view
-from tinygrad_edu.core.primitive import GradError, Traced, operand, shape
+from tinygrad_edu.core.primitive import GradError, Traced, operand, shape, yes_or_no
 
 __all__ = [
     "attention", "avg_pool2d", "batch_norm", "conv1d", "conv2d", "dropout", "embedding",
@@ -251,7 +251,7 @@ def attention(q: Any, k: Any, v: Any, mask: Any = None, causal: bool = False) ->
         raise GradError(f"attention: rows are needed, not {shape(q)}, {shape(k)} and {shape(v)}")
     scores = matmul(q, swapaxes(k, -1, -2)) / math.sqrt(shape(q)[-1])
     t, s = shape(scores)[-2:]
-    seen: Any = np.tri(t, s) != 0 if causal else None
+    seen: Any = np.tri(t, s) != 0 if yes_or_no("attention: causal", causal) else None
     if mask is not None:
         given = np.not_equal(getattr(mask, "_data", mask), 0)
         seen = given if seen is None else seen & given
