@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 import numpy as np
 
 from tinygrad_edu.core.habits import no_argument, no_attribute
+from tinygrad_edu.core.ops import elementwise
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.signature import Count, Natural, Share, check_fields, checked
 from tinygrad_edu.core.value import Value, numbers
@@ -193,7 +194,7 @@ class RMSProp(Optimiser):
 
     def update(self, t: int, lr: float, p: Any, g: Any, *kept: Any) -> tuple[Any, ...]:
         s = self.rho * kept[0] + (1 - self.rho) * g * g
-        return p - lr * g / (s**0.5 + self.eps), s
+        return p - lr * g / (elementwise.sqrt(s) + self.eps), s
 
 
 @dataclass(frozen=True)
@@ -217,8 +218,10 @@ class Adam(Optimiser):
     def update(self, t: int, lr: float, p: Any, g: Any, *kept: Any) -> tuple[Any, ...]:
         v = self.beta1 * kept[0] + (1 - self.beta1) * g
         s = self.beta2 * kept[1] + (1 - self.beta2) * g * g
-        size = (s / (1 - self.beta2**t)) ** 0.5 + self.eps
-        return p - lr * (v / (1 - self.beta1**t)) / size, v, s
+        # √(1−β₂ᵗ) is taken out of the divisor: a number, where s is an array.
+        unbias = (1 - self.beta2**t) ** 0.5
+        size = elementwise.sqrt(s) + self.eps * unbias
+        return p - lr * unbias / (1 - self.beta1**t) * v / size, v, s
 
 
 def _floats(g: Any, what: str) -> Any:

@@ -24,6 +24,7 @@ from tinygrad_edu.program.careful import careful_where_steep
 from tinygrad_edu.program.lowering import lowered
 from tinygrad_edu.program.program import Program, lines
 from tinygrad_edu.program.rolling import can_roll, rolled
+from tinygrad_edu.program.stepping import Step, Update
 from tinygrad_edu.program.symbol import Symbol, Table
 
 #: Lists of leaves are nested no deeper than this.
@@ -33,7 +34,9 @@ _DEEPEST = 16
 Slot = tuple[Argument, "np.ndarray[Any, Any]"]
 
 
-def compile_graph(cost: Value, names: Mapping[str, Any], also: Mapping[str, Value]) -> Program:
+def compile_graph(
+    cost: Value, names: Mapping[str, Any], also: Mapping[str, Value], update: Update | None
+) -> Program:
     """See `tinygrad_edu.compile`."""
     if cost.shape != ():
         raise GradError(
@@ -55,10 +58,11 @@ def compile_graph(cost: Value, names: Mapping[str, Any], also: Mapping[str, Valu
         present = set(nodes)
         nodes = [x for _, held in slots for x in held.flat if x not in present] + nodes
         if also or not can_roll(nodes):
-            return _array_program(cost, nodes, slots, titles, also)
-        program = _rolled_program(cost, nodes, slots)
-        program = program or _float_program(cost, nodes, slots, titles)
-        return program or _array_program(cost, nodes, slots, titles, also)
+            return _array_program(cost, nodes, slots, titles, also, update)
+        program = _rolled_program(cost, nodes, slots, update)
+        if update is None:
+            program = program or _float_program(cost, nodes, slots, titles)
+        return program or _array_program(cost, nodes, slots, titles, also, update)
 
 
 @contextlib.contextmanager
@@ -181,11 +185,19 @@ def _finished(
     arguments: Sequence[tuple[Argument | Scalars, Symbol]],
     table: Table,
     story: Sequence[str],
+    update: Update | None,
     also: Mapping[str, Symbol] | None = None,
     copied: bool = False,
 ) -> Program:
     """The program of arrays for a cost and its arguments."""
     wanted = [a for a, s in arguments if a.requires_grad]
+    if update is not None:
+        arguments = sorted(arguments, key=lambda pair: pair[0].requires_grad)
+        if len({a.dtype for a in wanted}) > 1:
+            raise GradError(
+                "compile: update= needs parameters of one dtype, these are "
+                + ", ".join(f"{a.name} {a.dtype}" for a in wanted)
+            )
     gradients = _backward(root, [s for a, s in arguments if a.requires_grad], table)
     more = also or {}
     asked = table.asked
@@ -196,6 +208,7 @@ def _finished(
         first,
         {a.name: (g, a.dtype) for a, g in zip(wanted, new)},
         {key: (s, s.dtype) for key, s in zip(more, new[len(wanted) :])},
+        update,
     )
     first.table.close()
     told = [
@@ -212,9 +225,8 @@ def _finished(
     make = functools.partial(lines, code, listing.constants)
     told_so = "\n".join(told)
     careful = careful_where_steep(root, [(a.name, [s]) for a, s in arguments], nodes)
-    return Program(
-        [a for a, _ in arguments], listing.source, make, careful, told_so, listing.constants
-    )
+    made = ([a for a, _ in arguments], listing.source, make, careful, told_so, listing.constants)
+    return Program(*made) if update is None else Step(*made, update)
 
 
 def _array_program(
@@ -223,6 +235,7 @@ def _array_program(
     slots: Sequence[Slot],
     titles: Mapping[Value, str],
     also: Mapping[str, Value],
+    update: Update | None,
 ) -> Program:
     """A line for each operation that is left of the graph and its backward pass."""
     table = Table()
@@ -238,10 +251,12 @@ def _array_program(
     symbols = _symbols(nodes, known, titles, table)
     story = [f"{sum(v.op is not None for v in nodes)} operations were recorded."]
     more = {key: symbols[value] for key, value in also.items()}
-    return _finished(symbols[cost], nodes, arguments, table, story, more)
+    return _finished(symbols[cost], nodes, arguments, table, story, update, more)
 
 
-def _rolled_program(cost: Value, nodes: Sequence[Value], slots: Sequence[Slot]) -> Program | None:
+def _rolled_program(
+    cost: Value, nodes: Sequence[Value], slots: Sequence[Slot], update: Update | None
+) -> Program | None:
     """Single numbers computed alike, as arrays; None where too few are."""
     table = Table()
     arguments: list[tuple[Any, Symbol, Any]] = []
@@ -270,7 +285,8 @@ def _rolled_program(cost: Value, nodes: Sequence[Value], slots: Sequence[Slot]) 
         f"{recorded} operations on single numbers were recorded: {roller.groups} on arrays.",
         *roller.story,
     ]
-    return _finished(root, nodes, [(a, s) for a, s, _ in arguments], table, story, copied=True)
+    arguments_only = [(a, s) for a, s, _ in arguments]
+    return _finished(root, nodes, arguments_only, table, story, update, copied=True)
 
 
 def _float_program(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import html
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -54,7 +55,7 @@ class Program:
         self._story = story
         self._arguments = arguments
         self._changed = [a for a in arguments if a.requires_grad and not a.handed_on]
-        self._idle = [make()]
+        self._idle: list[Run] = []  # with working memory of their own
 
     def __repr__(self) -> str:
         return f"<program of {', '.join(a.name for a in self._arguments)}>"
@@ -68,22 +69,20 @@ class Program:
         """What was done to the graph, in words."""
         return self._story
 
+    def again(self) -> Any:
+        """The same program with working memory of its own."""
+        new = copy.copy(self)
+        new._idle = []
+        return new
+
     def forget(self) -> None:
         """Let go of the numbers of the recording: from now on every argument must be given."""
         for a in self._arguments:
             a.forget()
 
-    def __call__(self, /, **given: Any) -> tuple[Any, ...]:
-        numbers = [a.read(given) for a in self._arguments]
-        if given:  # each argument has taken out its own
-            names = sorted(name for a in self._arguments for name in a.names)
-            raise TypeError(
-                f"the program has no argument {', '.join(given)}; it takes {', '.join(names)}"
-            )
-        try:
-            run = self._idle.pop()
-        except IndexError:  # another thread is using it: no two share working memory
-            run = self._make()
+    def __call__(self, /, **given: Any) -> Any:
+        numbers = self._read(self._arguments, given)
+        run = self._take()
         try:
             found = run(*numbers)
         finally:
@@ -95,3 +94,20 @@ class Program:
         if len(found) == 2:
             return plain(found[0]), found[1]
         return plain(found[0]), found[1], {key: plain(x) for key, x in found[2].items()}
+
+    def _take(self) -> Run:
+        """The lines, with working memory that no other call uses at the same time."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._make()
+
+    def _read(self, arguments: Sequence[Argument | Scalars], given: dict[str, Any]) -> list[Any]:
+        """The numbers of some arguments, from what was given."""
+        numbers = [a.read(given) for a in arguments]
+        if given:  # each argument has taken out its own
+            names = sorted(name for a in arguments for name in a.names)
+            raise TypeError(
+                f"the program has no argument {', '.join(given)}; it takes {', '.join(names)}"
+            )
+        return numbers

@@ -13,7 +13,7 @@ import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -21,7 +21,16 @@ from tinygrad_edu.core.ops import TABLE, linalg, reductions, shaping
 from tinygrad_edu.core.ops import arithmetic as ar
 from tinygrad_edu.core.ops import elementwise as el
 from tinygrad_edu.core.primitive import Primitive
-from tinygrad_edu.program.lowering import accumulate, copy, copysign, finite, restored, top
+from tinygrad_edu.program.lowering import (
+    accumulate,
+    copy,
+    copysign,
+    finite,
+    residual,
+    restored,
+    side_by_side,
+    top,
+)  # fmt: skip
 from tinygrad_edu.program.names import Names, number
 from tinygrad_edu.program.symbol import Symbol, needed
 from tinygrad_edu.program.views import LOOKS, blank, looks_at, names_places_once
@@ -103,6 +112,14 @@ class Listing:
 Results = Mapping[str, tuple[Symbol, np.dtype[Any]]]
 
 
+class Update(Protocol):
+    """An optimiser's formula: from (t, rate, p, g, *kept) to (p, *kept)."""
+
+    remembers: tuple[str, ...]
+
+    def __call__(self, t: Any, rate: Any, p: Any, g: Any, *kept: Any) -> tuple[Any, ...]: ...
+
+
 def _dtype(s: Symbol) -> str:
     """A dtype as a further argument."""
     return "" if s.dtype == np.float64 else f", np.{s.dtype}"
@@ -122,7 +139,12 @@ class _Writer:
     """Writes one program: which names, which memory, which lines."""
 
     def __init__(
-        self, arguments: Sequence[Symbol], cost: Symbol, gradients: Results, also: Results
+        self,
+        arguments: Sequence[Symbol],
+        cost: Symbol,
+        gradients: Results,
+        also: Results,
+        update: Update | None,
     ) -> None:
         self.above: list[str] = []  # lines before the function: constants, memory, looks at it
         self.body: list[str] = []
@@ -144,17 +166,22 @@ class _Writer:
         for x in arguments:
             self.text[x] = self.names.name(x.name or "x")
         self.parameters = [self.text[x] for x in arguments]
-        outputs: list[Symbol] = []
-        for part in (gradients, also):
-            outputs += self._own(part, outputs)
-        self.handed_out = {s for s in outputs if s.shape}
-        self.write([cost, *outputs])
-        found = [
-            f"{key!r}: {self.text[s]}" for key, s in zip([*gradients, *also], outputs, strict=True)
-        ]
-        self.result = f"{self.text[cost]}, {{{', '.join(found[: len(gradients)])}}}"
-        if also:
-            self.result += f", {{{', '.join(found[len(gradients) :])}}}"
+        self.given: dict[Symbol, str] = {}  # results that go into memory the caller gives, by name
+        handed_out: list[Symbol] = []
+        if update is None:
+            handed_out += self._own(gradients, handed_out)
+        else:
+            self.update(gradients, update)
+        handed_out += self._own(also, handed_out)
+        self.handed_out = {s for s in handed_out if s.shape}
+        self.write([cost, *self.given, *handed_out])
+        keys = [*also] if update is not None else [*gradients, *also]
+        found = [f"{key!r}: {self.text[s]}" for key, s in zip(keys, handed_out, strict=True)]
+        self.result = self.text[cost]
+        if update is None:
+            self.result += f", {{{', '.join(found[: len(gradients)])}}}"
+        if also or update is not None:
+            self.result += f", {{{', '.join(found[-len(also) :] if also else [])}}}"
 
     @staticmethod
     def _own(results: Results, others: Sequence[Symbol]) -> list[Symbol]:
@@ -168,6 +195,39 @@ class _Writer:
                 s.dtype = dtype
             outputs.append(s)
         return outputs
+
+    # --- a step of training ----------------------------------------------------------------------
+
+    def update(self, gradients: Results, update: Update) -> None:
+        """The optimiser's formula on all parameters as one vector, after the gradients.
+
+        The gradients are written side by side into one vector, of which each is a part; what the
+        formula gives goes into other vectors than those it reads.
+        """
+        parts = [self.write_into(f"d{key}", *result) for key, result in gradients.items()]
+        dtype, table = parts[0].dtype, parts[0].table
+        g = table.node(side_by_side, tuple(parts), {})
+        self.given[g] = self.text[g] = self.names.name("gradients")
+        self.parameters.append(self.text[g])
+        keys = ["parameters", *update.remembers]
+        before = [table.argument(key, g.shape, dtype) for key in keys]
+        t, rate = (table.argument(key, (), np.dtype(np.float64)) for key in ("t", "lr"))
+        for x in (*before, t, rate):
+            self.text[x] = self.names.name(x.name or "x")
+            self.parameters.append(self.text[x])
+        found = update(t, rate, before[0], g, *before[1:])
+        for key, s in zip(keys, found, strict=True):
+            self.write_into(f"new_{key}", s, dtype)
+
+    def write_into(self, name: str, s: Symbol, dtype: np.dtype[Any]) -> Symbol:
+        """A result that goes into memory of the caller's: an argument of this name."""
+        goes = s.op in _INTO and s.dtype == dtype and s.shape and s not in self.given
+        if not goes:
+            s = s.table.node(copy, (s,), {})
+            s.dtype = dtype
+        self.given[s] = self.names.name(name)
+        self.parameters.append(self.given[s])
+        return s
 
     def result_name(self, s: Symbol) -> str:
         return self.names.name(s.name) if s.name else self.names.fresh("t")
@@ -216,6 +276,7 @@ class _Writer:
         dying: dict[int, list[Symbol]] = {}
         for s, i in last.items():
             dying.setdefault(i, []).append(s)
+        self.write_on_the_way(order)
         for i, s in enumerate(order):
             dead = [x for x in dying.get(i, ()) if x in self.block]
             if is_view(s):
@@ -229,8 +290,29 @@ class _Writer:
         for s in results:
             self.read(s)
 
+    def write_on_the_way(self, order: Sequence[Symbol]) -> None:
+        """Elementwise what is needed for a given place only is computed there, from the start."""
+        uses: dict[Symbol, int] = {}
+        for s in order:
+            for x in s.parents:
+                uses[x] = uses.get(x, 0) + 1
+        for s in [*self.given]:
+            name = self.given[s]
+            while s.op in UFUNCS:
+                on_the_way = [
+                    x for x in s.parents
+                    if x.op in UFUNCS and uses[x] == 1 and (x.shape, x.dtype) == (s.shape, s.dtype)
+                    and x not in self.given
+                ]  # fmt: skip
+                if not on_the_way:
+                    break
+                s = on_the_way[0]
+                self.given[s] = name
+
     def memory(self, s: Symbol, dead: Sequence[Symbol] = ()) -> str:
         """Memory for a result, by name: a new array for what is handed out, else a planned one."""
+        if s in self.given:
+            return self.given[s]
         if s in self.handed_out:
             self.body.append(f"{self.text[s]} = np.empty({s.shape}{_dtype(s)})")
         else:
@@ -240,7 +322,7 @@ class _Writer:
     def take(self, s: Symbol, dead: Sequence[Symbol]) -> str:
         """Planned memory: that of an input nobody reads again, a free block, or a new one."""
         self.unshared += s.size * s.dtype.itemsize
-        if s.op in UFUNCS or s.op in (copy, accumulate, restored):
+        if s.op in UFUNCS or s.op in (copy, accumulate, restored, residual):
             for x in dead:
                 if x in s.parents and x.shape == s.shape and x.dtype == s.dtype:
                     self.block[s] = self.block.pop(x)
@@ -314,7 +396,7 @@ class _Writer:
         """The lines that compute one Symbol."""
         self.calls += 1
         args = [self.read(x) for x in s.parents]
-        name = self.text[s] = self.result_name(s)
+        name = self.text[s] = self.given.get(s) or self.result_name(s)
         writer = CALLS.get(s.op)  # type: ignore[arg-type]
         if s.op in UFUNCS:
             self.ufunc(s, name, args, dead)
@@ -330,6 +412,8 @@ class _Writer:
 
         What is handed out NumPy makes itself, where its dtype is certain to be the right one.
         """
+        if s in self.given:
+            return f", out={self.given[s]}"
         if not s.shape:
             if s.op not in _COMPARISONS:
                 self.scalars.add(s)
@@ -349,6 +433,11 @@ class _Writer:
             self.scalars.add(s)
             self.body.append(f"{name} = {_INFIX[s.op].format(*args)}")
             return
+        elif s.shape and s.dtype != np.float64:  # with NumPy's float64 it would compute in that
+            args = [
+                f"float({a})" if x.weak and x in self.scalars else a
+                for x, a in zip(s.parents, args)
+            ]
         call = f"{UFUNCS[s.op]}({', '.join(args)}{self.kept(s, dead, name)})"  # type: ignore[index]
         self.body.append(
             f"{name} = {f'float({call})' if s.op in _COMPARISONS and not s.shape else call}"
@@ -474,8 +563,8 @@ def _write_finite(
 def _write_copy(w: _Writer, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]) -> None:
     if s in w.handed_out:
         w.body.append(f"{name} = np.array({args[0]}, np.{s.dtype})")
-    elif w.memory(s, dead) != args[0]:
-        w.body.append(f"np.copyto({w.text[s]}, {args[0]})")
+    elif (memory := w.memory(s, dead)) != args[0]:
+        w.body.append(f"np.copyto({memory}, {args[0]})")
 
 
 def _write_getitem(
@@ -528,6 +617,23 @@ def _write_restored(
         ]
 
 
+def _write_residual(
+    w: _Writer, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]
+) -> None:
+    quick, others, e, y, given = args
+    memory = w.memory(s, [x for x in dead if x is s.parents[0]])
+    if memory != w.fixed.get(s.parents[0]):
+        w.body.append(f"np.copyto({memory}, {quick})")
+    if s.size:
+        w.body += [
+            f"if not {others}.item({others}.argmin()) > {el.LOST}:",
+            f"    np.multiply({e}, {given} - {y}, out={memory})",
+            f"    lost = np.where({e} == 1.0, {others}, {others} + 1.0 - {e})",
+            f"    np.subtract({memory}, lost * {y}, out={memory})",
+            f"    np.divide({memory}, {others} + 1.0, out={memory})",
+        ]
+
+
 def _write_accumulate(
     w: _Writer, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]
 ) -> None:
@@ -548,6 +654,12 @@ def _write_accumulate(
         if path:
             look = w.view_above(look, f"{memory}_part")
         w.body.append(f"np.add({look}, {part}, out={look})")
+
+
+def _write_side_by_side(
+    w: _Writer, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]
+) -> None:
+    w.calls -= 1  # its parts lie so already
 
 
 def _write_joined(
@@ -584,6 +696,7 @@ CALLS: dict[Primitive, Callable[[_Writer, Symbol, str, list[str], Sequence[Symbo
     accumulate: _write_accumulate, shaping.reshape: _write_number, shaping.getitem: _write_getitem,
     shaping.scatter: _write_scatter, shaping.joined: _write_joined,
     reductions.cumsum: _write_cumsum, el.clip: _write_clip, restored: _write_restored,
+    residual: _write_residual, side_by_side: _write_side_by_side,
 }  # fmt: skip
 
 
@@ -592,9 +705,19 @@ CALLS: dict[Primitive, Callable[[_Writer, Symbol, str, list[str], Sequence[Symbo
 WRITTEN: set[Primitive | None] = {*UFUNCS, *REDUCTIONS, *CALLS}
 WRITTEN.remove(accumulate)
 
+#: Operations that write their result into whatever memory they are given.
+_INTO: set[Primitive | None] = {*UFUNCS, *REDUCTIONS, linalg.matmul, copy}
+
 
 def written(
-    arguments: Sequence[Symbol], cost: Symbol, gradients: Results, also: Results
+    arguments: Sequence[Symbol],
+    cost: Symbol,
+    gradients: Results,
+    also: Results,
+    update: Update | None = None,
 ) -> Listing:
-    """The program that computes `cost`, `gradients` and what is wanted `also` from `arguments`."""
-    return _Writer(arguments, cost, gradients, also).listing()
+    """The program that computes `cost`, `gradients` and what is wanted `also` from `arguments`.
+
+    With `update` it takes a step of training instead of handing gradients out: see `stepping`.
+    """
+    return _Writer(arguments, cost, gradients, also, update).listing()

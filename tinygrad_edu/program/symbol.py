@@ -376,8 +376,10 @@ def _sum(x: Symbol, *, axis: Any = None, keepdims: bool = False) -> Any:
         return shaping.broadcast_to(x.parents[0] * float(n), shape=size)
     if n == 1:
         return shaping.reshape(x, shape=size) + 0.0  # NumPy's sum of -0.0 is 0.0
-    if not size and x.op in (shaping.reshape, shaping.transpose):
+    if not size and x.op in (shaping.reshape, shaping.transpose, reductions.sum):
         return reductions.sum(x.parents[0])
+    if not size and x.op is ar.negative:
+        return -reductions.sum(x.parents[0])
     return None
 
 
