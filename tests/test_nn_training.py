@@ -1,5 +1,6 @@
 """The loop: the same run for the same seed, whatever interrupts it."""
 
+import dataclasses
 import itertools
 import math
 import os
@@ -11,7 +12,10 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu import nn
-from tinygrad_edu.nn.training import Run, shuffled
+from tinygrad_edu.nn.examples import Examples
+from tinygrad_edu.nn.run import Run
+from tinygrad_edu.nn.training import shuffled
+from tinygrad_edu.program import Step
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((3, 23))
@@ -149,12 +153,29 @@ def test_a_finished_run_can_go_on_for_more_epochs(tmp_path):
     assert same(long.state(), parts.state())
 
 
-def test_wherever_ctrl_c_strikes_a_step_has_happened_whole_or_not_at_all():
-    """Interrupt a step wherever it enters or leaves a function of this package."""
+def a_plain_net():
+    return nn.Network(3, nn.Dense(5, "tanh"), nn.Dropout(0.2), nn.Dense(2, "softmax"))
+
+
+@pytest.mark.parametrize(
+    "make, watched", [(a_net, True), (a_plain_net, True), (a_plain_net, False)]
+)
+def test_wherever_ctrl_c_strikes_a_step_has_happened_whole_or_not_at_all(make, watched):
+    """Interrupt a step wherever it enters or leaves a function of this package: a step by a graph,
+    one by a program, and one whose numbers are shown only when the epoch is over."""
+    examples = Examples(make(), X[:, :7], Y[:7])
+
+    def step(training, x, y):
+        if watched:
+            training.step(x, y)
+        else:
+            training.step_on(Examples(training.net, x, y), None)
 
     def fresh():
-        training = Run(a_net(), nn.Adam(0.05), clip=1.0, validation=VALIDATION)
-        training.step(X[:, :7], Y[:7])
+        training = Run(make(), nn.Adam(0.05), clip=1.0, validation=VALIDATION)
+        for _ in range(2):  # the second has memory that has been used before
+            training.step_on(examples, None)
+        training.step(X[:, :8], Y[:8])
         return training
 
     def all_of(training):
@@ -163,12 +184,16 @@ def test_wherever_ctrl_c_strikes_a_step_has_happened_whole_or_not_at_all():
         return training.net.state() | history | memory | {"step": training.position.step}
 
     def act(training):
-        training.step(X[:, 7:15], Y[7:15])
-        training.end_epoch()
+        try:
+            step(training, X[:, 7:15], Y[7:15])
+            training.end_epoch()
+        finally:
+            training.show()
 
     before = all_of(fresh())
     training = fresh()
-    training.step(X[:, 7:15], Y[7:15])
+    step(training, X[:, 7:15], Y[7:15])
+    training.show()
     stepped = all_of(training)
     training.end_epoch()
     ended = all_of(training)
@@ -379,7 +404,7 @@ def train(net, x, y, graphs=False, **options):
     given["callbacks"] = [*given.get("callbacks", ()), watch]
     with pytest.MonkeyPatch.context() as patch:
         if graphs:
-            patch.setattr("tinygrad_edu.nn.recorded.Programs.measured", lambda *_: None)
+            patch.setattr("tinygrad_edu.nn.recorded.Programs.compiled", lambda *_: None)
         history = nn.fit(net, x, y, **given)
     return history, steps, kinds
 
@@ -635,3 +660,240 @@ def test_gradients_that_a_callback_keeps_stay_as_they_are():
     assert len(kept) == 5
     assert all(np.array_equal(a, b) for a, b in zip(kept, copies, strict=True))
     assert not np.array_equal(kept[0], kept[1])
+
+
+# --- steps by a program, whose numbers are shown when somebody may look ---------------------------
+
+
+OPTIMISERS = [nn.GradientDescent(0.1), nn.Momentum(0.05), nn.RMSProp(0.01), nn.Adam(0.02)]
+
+
+@pytest.mark.parametrize("clip", [None, 0.3])
+@pytest.mark.parametrize("optimiser", OPTIMISERS, ids=repr)
+def test_whether_somebody_looks_changes_no_bit(optimiser, clip):
+    given = {"optimiser": optimiser, "clip": clip, "batch_size": 7, "epochs": 3}
+    nets = [FIXED_NETWORKS["dropout"]() for _ in range(2)]
+    quiet = nets[0].fit(X, Y, **given)
+    watched = nets[1].fit(X, Y, callbacks=[lambda run: None], **given)
+    assert quiet == watched
+    assert same(nets[0].state(), nets[1].state())
+    for name, p in nets[0].parameters.items():
+        assert np.array_equal(p.grad, nets[1].parameters[name].grad)
+
+
+@pytest.mark.parametrize("at", [1, 2, 4, 5, 9])
+@pytest.mark.parametrize("after", [False, True])
+def test_a_run_interrupted_while_nobody_looks_is_the_same_run_to_the_bit(
+    tmp_path, monkeypatch, at, after
+):
+    """Ctrl-C before a step's program, and right after it."""
+    make, path = FIXED_NETWORKS["dropout"], tmp_path / "run.npz"
+    given = {"optimiser": nn.Adam(0.05), "batch_size": 7, "epochs": 3, "checkpoint": path}
+    whole, interrupted, again = make(), make(), make()
+    history = whole.fit(X, Y, **{**given, "checkpoint": None})
+    plain = Step.run
+
+    def run(self, now, new, g, t, rate, numbers):
+        if t == at and not after:
+            raise KeyboardInterrupt
+        found = plain(self, now, new, g, t, rate, numbers)
+        if t == at:
+            raise KeyboardInterrupt
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Step, "run", run)
+        with pytest.raises(KeyboardInterrupt):
+            interrupted.fit(X, Y, **given)
+    saved = np.load(path)
+    assert f'"step": {at - 1},' in str(saved["run"])
+    for name, a in interrupted.state().items():
+        assert np.array_equal(saved[f"net/{name}"], a)
+    assert again.fit(X, Y, resume=True, **given) == history
+    assert same(again.state(), whole.state())
+
+
+def test_numbers_that_a_callback_keeps_stay_as_they_are():
+    kept, copies = [], []
+
+    def keep(run):
+        named = {name: p.data for name, p in run.net.parameters.items()}
+        kept.append({**named, **run.position.memory, **run.gradients})
+        copies.append({name: np.copy(a) for name, a in kept[-1].items()})
+
+    make = FIXED_NETWORKS["softmax"]
+    for optimiser in OPTIMISERS:
+        kept.clear(), copies.clear()
+        make().fit(X, Y, batch_size=7, epochs=3, optimiser=optimiser, callbacks=[keep])
+        assert len(kept) == 3 * 5
+        assert all(same(a, b) for a, b in zip(kept, copies, strict=True))
+        assert not np.array_equal(kept[0]["W1"], kept[1]["W1"])
+
+
+def test_a_graph_recorded_by_a_callback_keeps_its_numbers():
+    costs = []
+
+    def record(run):
+        costs.append((run.net.cost(X, Y), run.net.cost(X, Y).item()))
+
+    FIXED_NETWORKS["softmax"]().fit(X, Y, batch_size=7, epochs=2, callbacks=[record])
+    for J, number in costs:
+        J.backward()
+        assert J.item() == number
+    W1 = [next(v for v in tg.core.sweep.reachable(J) if v.name == "W1") for J, _ in costs]
+    assert len({id(v) for v in W1}) == 1
+
+
+@pytest.mark.parametrize("optimiser", OPTIMISERS, ids=repr)
+def test_numbers_that_a_callback_gives_are_heeded(optimiser):
+    def shrink(run):
+        if run.position.step == 4:
+            W = run.net.parameters["W1"]
+            W.data = W.data * 0.5
+        if run.position.step == 6:
+            run.net.parameters["b1"].data += 0.25
+        if run.position.step == 8:
+            run.net.restore(run.net.state() | {"W2": np.full((2, 5), 0.1)})
+
+    make = FIXED_NETWORKS["softmax"]
+    given = {"optimiser": optimiser, "callbacks": [shrink]}
+    assert_programs_change_nothing(make, X, Y, programs=2, **given)
+
+
+def test_a_schedule_of_ones_own_sees_the_parameters_of_its_step():
+    def trained(graphs):
+        net = FIXED_NETWORKS["softmax"]()
+        seen = []
+
+        def rate(t):
+            seen.append(float(np.abs(net.parameters["W1"].data).max()))
+            return 0.1 / (1 + seen[-1])
+
+        train(net, X, Y, graphs, optimiser=nn.GradientDescent(rate))
+        return seen
+
+    found, expected = trained(False), trained(True)
+    assert len(set(found)) == len(expected) // 4  # four parameters, or one vector
+    np.testing.assert_allclose(found, expected[::4], rtol=1e-9)
+
+
+@dataclasses.dataclass(frozen=True)
+class Normed(nn.Optimiser):
+    """An optimiser of one's own that looks at a whole parameter, with NumPy."""
+
+    def update(self, t, lr, p, g, *kept):
+        return (p - lr * g / (1e-3 + np.linalg.norm(g)),)
+
+
+def test_an_optimiser_of_ones_own_is_called_as_it_is():
+    make = FIXED_NETWORKS["softmax"]
+    assert_programs_change_nothing(make, X, Y, programs=2, optimiser=Normed(0.05))
+
+
+def test_two_runs_of_the_same_net_share_no_memory():
+    """The second finds the program of the first; neither disturbs the other."""
+    alone = FIXED_NETWORKS["softmax"]()
+    history = alone.fit(X, Y, epochs=3, batch_size=7)
+    nets = [FIXED_NETWORKS["softmax"]() for _ in range(2)]
+    runs = [Run(net, nn.Adam()) for net in nets]
+    examples = [Examples(net, X, Y, 7) for net in nets]
+    for epoch in range(3):
+        for chosen in examples[0].batches(epoch):
+            for run_, data in zip(runs, examples, strict=True):
+                run_.step_on(data, chosen)
+        for run_ in runs:
+            run_.end_epoch()
+    for run_ in runs:
+        run_.show()
+        assert run_.history == history
+        assert same(run_.net.state(), alone.state())
+
+
+def test_a_full_batch_is_the_examples_in_their_order():
+    examples = Examples(FIXED_NETWORKS["softmax"](), X, Y)
+    assert examples.batches(0) == [None]
+    assert examples.given(None)[0] is X
+    assert np.array_equal(examples.ready(None, (2, 23))[0], X)
+
+
+# --- float32 --------------------------------------------------------------------------------------
+
+
+NARROW = X.astype(np.float32)
+
+
+@pytest.mark.parametrize("make", FIXED_NETWORKS.values(), ids=FIXED_NETWORKS)
+@pytest.mark.parametrize("rows", [False, True])
+def test_float32_examples_are_trained_on_in_float32(make, rows):
+    net, wide = make(), make()
+    x, y = (NARROW, Y) if net.loss == "cross_entropy" else (NARROW, COLUMNS)
+    if rows:
+        net = nn.Network(3, nn.Dense(5, "tanh"), nn.Dense(2, "softmax"), rows=True)
+        wide = nn.Network(3, nn.Dense(5, "tanh"), nn.Dense(2, "softmax"), rows=True)
+        x, y = NARROW.T, Y
+    seen = []
+
+    def look(run):
+        arrays = [*run.gradients.values(), *run.position.memory.values()]
+        seen.extend(a.dtype for a in arrays if isinstance(a, np.ndarray))
+
+    validation = (np.float64(x), y)
+    given = {"epochs": 3, "batch_size": 7, "optimiser": nn.Adam(0.02)}
+    history = net.fit(x, y, callbacks=[look], validation=validation, dtype=np.float32, **given)
+    quiet = make() if not rows else None
+    expected = wide.fit(np.float64(x), y, validation=validation, **given)
+    assert set(seen) == {np.dtype(np.float32)}
+    assert {a.dtype for a in net.state().values()} == {np.dtype(np.float32)}
+    assert {p.grad.dtype for p in net.parameters.values()} == {np.dtype(np.float32)}
+    for key, numbers in expected.items():
+        if "accuracy" not in key:
+            np.testing.assert_allclose(history[key], numbers, rtol=2e-4)
+    if quiet is not None:
+        assert quiet.fit(x, y, validation=validation, **given) == history
+        assert same(quiet.state(), net.state())
+
+
+def test_normalised_and_recurrent_nets_train_in_float32_too():
+    for net, x in (
+        (a_net(), NARROW),
+        (nn.Network(3, nn.Recurrent(4), nn.Dense(2, "softmax")), np.stack([NARROW, NARROW])),
+    ):
+        net.fit(x, Y, epochs=2, batch_size=7)
+        assert {a.dtype for a in net.state().values()} == {np.dtype(np.float32)}
+        assert net.predict(x).dtype == np.float32
+
+
+def test_dtype_says_what_to_compute_in():
+    make, given = FIXED_NETWORKS["softmax"], {"epochs": 2, "batch_size": 7}
+    one, other, stream = make(), make(), make()
+    assert one.fit(X, Y, dtype="float32", **given) == other.fit(NARROW, Y, **given)
+    assert same(one.state(), other.state())
+    batches, _ = shuffled(stream, X, Y, batch_size=7)
+    nn.fit(stream, batches, epochs=2, dtype=np.float32)
+    assert {a.dtype for a in stream.state().values()} == {np.dtype(np.float32)}
+    one.fit(NARROW, Y, dtype=float, **given)
+    assert {a.dtype for a in one.state().values()} == {np.dtype(np.float64)}
+    whole_numbers = np.round(3 * X).astype(int)
+    other.fit(whole_numbers, Y, **given)  # which say nothing: as the net was
+    assert {a.dtype for a in other.state().values()} == {np.dtype(np.float32)}
+    for wrong in ("float16", int, "none"):
+        with pytest.raises(tg.GradError, match="dtype is float64 or float32"):
+            make().fit(X, Y, dtype=wrong)
+
+
+def test_float32_is_saved_and_resumed_to_the_bit(tmp_path):
+    make, path = FIXED_NETWORKS["dropout"], tmp_path / "run.npz"
+    whole, again, restored = make(), make(), make()
+    given = {"batch_size": 7, "validation": (NARROW, Y)}
+    history = whole.fit(NARROW, Y, epochs=4, **given)
+    make().fit(NARROW, Y, epochs=2, checkpoint=path, **given)
+    assert {np.load(path)[key].dtype for key in ("net/W1", "memory/W1.v", "best/b2")} == {
+        np.dtype(np.float32)
+    }
+    assert again.fit(NARROW, Y, epochs=4, checkpoint=path, resume=True, **given) == history
+    assert same(again.state(), whole.state())
+    assert {a.dtype for a in again.state().values()} == {np.dtype(np.float32)}
+    restored.restore(whole.state())
+    assert same(restored.state(), whole.state())
+    assert {a.dtype for a in restored.state().values()} == {np.dtype(np.float32)}
+    assert restored.cost(NARROW, Y).dtype == np.float32

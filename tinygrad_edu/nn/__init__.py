@@ -1,8 +1,8 @@
 """Networks from Values only: layers, losses, initial weights, optimisers, the training loop.
 
 In reading order: `initialise`, `layers`, `network`, `optimisers`, `recorded` (one step's
-gradients), `training`; then `diagnostics` (where gradients vanish), `plots`, `rbm` (initial weights
-learnt from the inputs), `datasets`, `export`.
+gradients), `examples`, `history`, `run`, `training`; then `diagnostics` (where gradients vanish),
+`plots`, `rbm` (initial weights learnt from the inputs), `datasets`, `export`.
 
 >>> import numpy as np
 >>> from tinygrad_edu import nn
@@ -19,6 +19,7 @@ from typing import Any
 from tinygrad_edu.core.habits import OF_THE_PACKAGE, hint
 from tinygrad_edu.nn.datasets import Dataset, breast_cancer, digits, iris
 from tinygrad_edu.nn.diagnostics import Diagnosis, Watch, diagnose, plot_vanishing
+from tinygrad_edu.nn.history import History
 from tinygrad_edu.nn.initialise import he, small, unscaled, xavier, zeros
 from tinygrad_edu.nn.layers import BatchNorm, Dense, Dropout, Layer, LayerNorm, Recurrent
 from tinygrad_edu.nn.network import Network
@@ -35,7 +36,8 @@ from tinygrad_edu.nn.optimisers import (
 )  # fmt: skip
 from tinygrad_edu.nn.plots import decision_boundary, line_chart
 from tinygrad_edu.nn.rbm import RBM, pretrain
-from tinygrad_edu.nn.training import History, Run, fit
+from tinygrad_edu.nn.run import Run
+from tinygrad_edu.nn.training import fit
 
 __all__ = [
     "RBM", "Adam", "BatchNorm", "Cosine", "Dataset", "Dense", "Diagnosis", "Dropout",

@@ -24,7 +24,7 @@ from tinygrad_edu.nn.initialise import Array
 from tinygrad_edu.nn.layers import Dense, Dropout
 from tinygrad_edu.nn.network import Network
 from tinygrad_edu.nn.plots import Plot, line_chart
-from tinygrad_edu.nn.training import Run
+from tinygrad_edu.nn.run import Run
 
 #: The largest slope of each activation.
 STEEPEST = {

@@ -217,13 +217,13 @@ class Dropout(Layer):
     def before_activation(self, A: Any, rng: np.random.Generator | None) -> Any:
         if rng is None:
             return A
-        D = Value(self.mask(A.shape, rng), f"D{self.number}", requires_grad=False)
+        mask = self.mask(A.shape, rng, np.asarray(A.data).dtype)
+        D = Value(mask, f"D{self.number}", requires_grad=False)
         return named(A * D, f"A{self.number}_kept")
 
-    def mask(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    def mask(self, shape: tuple[int, ...], rng: np.random.Generator, dtype: Any) -> Array:
         """What to multiply with: 0 for the dropped, 1/(1−rate) for the others."""
-        mask: Array = (rng.random(shape) >= self.rate) / (1 - self.rate)
-        return mask
+        return ((rng.random(shape) >= self.rate) / (1 - self.rate)).astype(dtype, copy=False)
 
 
 class _Normalisation(Layer):

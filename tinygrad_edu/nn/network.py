@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_edu.core.files import read_npz, write_npz
 from tinygrad_edu.core.habits import no_attribute
 from tinygrad_edu.core.ops import elementwise, losses, reductions
-from tinygrad_edu.core.primitive import GradError, asarray
+from tinygrad_edu.core.primitive import GradError, asarray, plain
 from tinygrad_edu.core.shown import table
 from tinygrad_edu.core.signature import Natural, Size, checked
 from tinygrad_edu.core.value import Value, no_grad, numbers
@@ -143,7 +143,9 @@ class Network:
 
     @checked
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take the numbers of `state`; GradError, and nothing is changed, where they do not fit."""
+        """Take the numbers of `state`, float32 where they are; GradError, and nothing is changed,
+        where they do not fit.
+        """
         here = self.state()
         for name in here.keys() ^ state.keys():
             where = "the network" if name in here else "the numbers given"
@@ -155,9 +157,22 @@ class Network:
                     f"restore: {name} has shape {old.shape} here and {new[name].shape} there"
                 )
         for name, p in self.parameters.items():
-            p.data = new[name]
+            p._data = plain(new[name])
         for layer in self.layers:
             layer.buffers = {name: np.array(new[name]) for name in layer.buffers}
+
+    def hold(self, dtype: Any) -> None:
+        """Compute in float64 or float32 from now on: all its numbers in that dtype."""
+        for p in self.parameters.values():
+            if p.dtype != dtype:
+                p._data, p._grad = numbers(np.asarray(p._data, dtype)), None
+        for layer in self.layers:
+            layer.buffers = {name: a.astype(dtype) for name, a in layer.buffers.items()}
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """What it computes in: float64, or float32 where it was trained with that."""
+        return np.dtype(np.result_type(np.float32, *(p.dtype for p in self.parameters.values())))
 
     @checked
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -202,25 +217,34 @@ class Network:
 
     def classes_of(self, Z: Any) -> Array:
         """The classes that logits mean."""
-        z = np.asarray(Z.data)
-        if self.loss == "cross_entropy":
-            return np.asarray(np.argmax(z, axis=self.axis))
-        if self.loss == "binary_cross_entropy" and self.n_out == 1:
-            return (z >= 0).astype(int).ravel()
-        raise GradError(f"a network of {self.n_out} outputs with {self.loss_name} has no classes")
+        if not self.classifies:
+            raise GradError(
+                f"a network of {self.n_out} outputs with {self.loss_name} has no classes"
+            )
+        classes: Array = self.said(np.asarray(Z.data)).astype(int)
+        return classes
+
+    def said(self, z: Array) -> Array:
+        """The classes that the numbers of logits mean, (m,); of two classes whether it is 1."""
+        classes = z.argmax(axis=self.axis) if self.loss == "cross_entropy" else z.ravel() >= 0
+        return np.asarray(classes)
+
+    def classes_in(self, Y: Any, shape: tuple[int, ...]) -> Array:
+        """The class of each example, (m,), for logits of a shape."""
+        y = asarray(Y)
+        if self.loss == "cross_entropy" and y.shape == shape:
+            return np.asarray(np.argmax(y, axis=self.axis))
+        if y.size != shape[1 - self.axis]:
+            raise GradError(
+                f"accuracy: Y of shape {y.shape} does not hold one class for each of the "
+                f"{shape[1 - self.axis]} examples"
+            )
+        return np.ravel(y)
 
     def accuracy_of(self, Z: Any, Y: Any) -> float:
         """`accuracy`, from logits that are there already."""
-        y = asarray(Y)
-        if self.loss == "cross_entropy" and y.shape == Z.shape:
-            y = np.argmax(y, axis=self.axis)
         classes = self.classes_of(Z)
-        if y.size != classes.size:
-            raise GradError(
-                f"accuracy: Y of shape {y.shape} does not hold one class for each of the "
-                f"{classes.size} examples"
-            )
-        return float(np.mean(classes == y.ravel()))
+        return float(np.mean(classes == self.classes_in(Y, Z.shape)))
 
     @property
     def classifies(self) -> bool:
@@ -262,7 +286,8 @@ class Network:
         return LOSSES[self.loss] if isinstance(self.loss, str) else self.loss
 
     def _mean(self, loss: Loss, output: Any, Y: Any) -> Value:
-        J = reductions.mean(named(loss(output, self._target(Y, output.shape), self.axis), "L"))
+        target = self.target(Y, output.shape, output.dtype)
+        J = reductions.mean(named(loss(output, target, self.axis), "L"))
         if self.l2:
             for layer in self.layers:
                 for name in layer.weights:
@@ -284,8 +309,8 @@ class Network:
             )
         return X
 
-    def _target(self, Y: Any, shape: tuple[int, ...]) -> Any:
-        """Y as a constant of the graph with that name, in the shape of the output."""
+    def target(self, Y: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+        """Y as a constant of the graph with that name, in the shape and dtype of the output."""
         if isinstance(Y, Value):
             return Y
         Y = asarray(Y)
@@ -299,7 +324,7 @@ class Network:
                 f"the network's output has shape {shape}, one {'row' if self.rows else 'column'} "
                 f"per example; the target Y has {Y.shape}"
             )
-        return Value(Y, "Y", requires_grad=False)
+        return Value(Y if Y.dtype.kind not in "fiub" else Y.astype(dtype), "Y", requires_grad=False)
 
     # --- the bridge to rules, picture and checker ----------------------------------------------
 

@@ -1,0 +1,104 @@
+"""Data as arrays: kept with one example after another, so that a batch is gathered quickly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.primitive import GradError, asarray
+from tinygrad_edu.nn.initialise import Array
+from tinygrad_edu.nn.network import Network
+
+
+class Examples:
+    """X and Y, in batches drawn anew for every epoch; the last of an epoch holds what is left over.
+
+    >>> from tinygrad_edu.nn.layers import Dense
+    >>> examples = Examples(Network(1, Dense(1)), np.arange(5.0)[None], np.zeros((1, 5)), 2)
+    >>> [examples.given(chosen)[0].shape for chosen in examples.batches(0)]
+    [(1, 2), (1, 2), (1, 1)]
+    """
+
+    def __init__(
+        self, net: Network, X: Any, Y: Any, batch_size: int | None = None, seed: int = 0
+    ) -> None:
+        X, Y = asarray(X), asarray(Y)
+        self.net, self.seed = net, seed
+        self._along = -2 if net.rows else -1
+        self.m = X.shape[self._along] if X.ndim > 1 else 0
+        self._along_y = 0 if Y.ndim == 1 else self._along
+        if self.m == 0 or Y.ndim == 0 or Y.shape[self._along_y] != self.m:
+            raise GradError(
+                f"fit: X of shape {X.shape} holds {self.m} examples, Y of shape {Y.shape} does not "
+                "hold as many, or there are none"
+            )
+        if batch_size is not None and batch_size < 1:
+            raise GradError(f"fit: batch_size is a number of examples from 1, not {batch_size}")
+        self.size = min(batch_size or self.m, self.m)
+        self.steps = -(-self.m // self.size)  # in an epoch
+        self._X, self._Y = X, Y
+        if self.size < self.m:
+            # A column's numbers lie m apart; kept as rows, an example's lie side by side.
+            self._rows = _in_order(np.moveaxis(X, self._along, 0))
+            self._rows_of_Y = _in_order(np.moveaxis(Y, self._along_y, 0))
+        self._prepared: tuple[Array, Array, Array | None] | None = None
+        self._gathered: dict[int, tuple[Array, Array]] = {}  # memory for so many examples
+
+    def batches(self, epoch: int) -> list[Array | None]:
+        """Which examples, batch after batch; None for all of them, in the order given."""
+        if self.size == self.m:
+            return [None]
+        order = np.random.default_rng([self.seed, 0, epoch]).permutation(self.m)
+        return [order[start : start + self.size] for start in range(0, self.m, self.size)]
+
+    def given(self, chosen: Array | None) -> tuple[Array, Array]:
+        """X and Y of the examples chosen, as they were given."""
+        if chosen is None:
+            return self._X, self._Y
+        x, y = self._rows.take(chosen, 0), self._rows_of_Y.take(chosen, 0)
+        return np.moveaxis(x, 0, self._along), np.moveaxis(y, 0, self._along_y)
+
+    def ready(
+        self, chosen: Array | None, output: tuple[int, ...]
+    ) -> tuple[Array, Array, Array | None]:
+        """X and Y of the examples chosen as a program takes them, Y in the shape of the `output`;
+        and their classes, if the network has any. In memory that the next call may write again.
+        """
+        if self._prepared is None:
+            self._prepared = self._prepare(output)
+        X, Y, classes = self._prepared
+        if chosen is None:
+            return X, Y, classes
+        m = len(chosen)
+        if m not in self._gathered:
+            self._gathered[m] = np.empty((m, *X.shape[1:]), X.dtype), np.empty_like(Y[:m])
+        x, y = self._gathered[m]
+        X.take(chosen, 0, x, "clip")
+        Y.take(chosen, 0, y, "clip")
+        if self.net.axis == 0:
+            y = y.T
+        x = np.moveaxis(x, 0, self._along) if x.ndim > 2 else x if self.net.rows else x.T
+        return x, y, None if classes is None else classes.take(chosen)
+
+    def _prepare(self, output: tuple[int, ...]) -> tuple[Array, Array, Array | None]:
+        """All examples so: side by side along the first axis, if there are batches to be taken."""
+        net, along = self.net, 1 - self.net.axis
+        shape = tuple(self.m if axis == along else n for axis, n in enumerate(output))
+        X = self._X if self._X.dtype.kind == "f" else self._X.astype(float)
+        Y = np.asarray(net.target(self._Y, shape, X.dtype)._data)
+        classes = net.classes_in(self._Y, shape) if net.classifies else None
+        if self.size < self.m:
+            X = self._rows.astype(X.dtype, copy=False)
+            Y = np.ascontiguousarray(np.moveaxis(Y, along, 0))
+        return X, Y, classes
+
+
+def _in_order(x: Array) -> Array:
+    """The same numbers one after another in memory; itself where they lie so."""
+    if x.ndim != 2 or x.flags.c_contiguous:
+        return np.ascontiguousarray(x)
+    new = np.empty(x.shape, x.dtype)
+    for j in range(0, x.shape[1], 8):  # as many columns as memory is read at a time
+        new[:, j : j + 8] = x[:, j : j + 8]
+    return new
