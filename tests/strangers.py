@@ -60,6 +60,14 @@ HIDDEN = "b0 = [1]\n" + "".join(
 )
 
 GROWING = {
+    "loops in loops": f"{HEAD}" + "".join(
+        f"{' ' * i}for i{i} in range(2000):\n" for i in range(9)
+    ) + f"{' ' * 9}pass\n{END}",
+    "many loops at once":
+        f"{HEAD}for t in zip({', '.join(['range(2000)'] * 9000)}): pass\n{END}",
+    "a long text in many places of a loop":
+        f"{HEAD}for t in [[{','.join('1' * 40_000)}]]:\n  a = [{','.join('t' * 20_000)}]\n{END}",
+    "a loop that never ends": f"{HEAD}for t in range(10**18): a = t\n{END}",
     "a tuple doubled": repeated("(1, 2)", "t + t", 34),
     "a tuple doubled in place": f"{HEAD}t = (1, 2)\n" + "t += t\n" * 34 + END,
     "a list doubled": repeated("[1, 2]", "t + t", 34, "q = np.sum(t)"),

@@ -229,8 +229,8 @@ def test_numbers_are_drawn_of_their_kind_and_the_same_for_the_same_seed(kind, go
 @pytest.mark.parametrize("line, column, words, text", [
     (3, 5, "mp", "x: (3,)\n\nz = mp.exp(x)\nJ = np.sum(z)"),
     (2, 7, "open", "x: (3,)\nz = x+open('/etc/passwd')\nJ = np.sum(z)"),
-    (2, 1, "write the lines out", "x: (3,)\nfor i in range(3): pass\nJ = 1"),
-    (1, 1, "write the lines out", "def f(x): return x"),
+    (2, 1, "or the lines out", "x: (3,)\nwhile 1: pass\nJ = 1"),
+    (1, 1, "write its lines out", "def f(x): return x"),
     (2, 5, "__class__", "x: (3,)\nz = x.__class__\nJ = np.sum(x)"),
     (1, 1, "numpy", "import os"),
     (3, 1, "single number", "x: (3,)\ny = x\nJ = x * 2"),

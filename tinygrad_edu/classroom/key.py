@@ -15,7 +15,6 @@ from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.reports import SheetReport, check_sheet
 from tinygrad_edu.sheets.claims import claimed
-from tinygrad_edu.sheets.lines import KINDS, Given
 from tinygrad_edu.sheets.sheet import Graph, Sheet, sheet_of_text
 from tinygrad_edu.sheets.syntax import SheetError
 
@@ -65,7 +64,7 @@ class Key:
                 return match[0]
             if given is not None and not equals:
                 names[own] = key
-                return f"{own}: {_declaration(given)}"
+                return f"{own}: {given.declared}"
             if key in computed and equals:
                 names[own] = key
                 return f"{own} ="
@@ -84,12 +83,12 @@ class Key:
             other = sheet.givens.get(own)
             if other is None:
                 raise SheetError(
-                    f"{name}: {_declaration(given)} is given in the key and not here; under a name "
+                    f"{name}: {given.declared} is given in the key and not here; under a name "
                     f"of your own write NAME: {name}", sheet=sheet.name,
                 )  # fmt: skip
-            if _declaration(other) != _declaration(given):
+            if other.declared != given.declared:
                 raise SheetError(
-                    f"{own} is {_declaration(other)} here, and {_declaration(given)} in the key",
+                    f"{own} is {other.declared} here, and {given.declared} in the key",
                     other.line, 1, sheet.name,
                 )  # fmt: skip
         for graph in self.graphs:
@@ -192,15 +191,6 @@ def _worth(
     if not all(0 <= n < float("inf") for n in worth.values()) or not any(worth.values()):
         raise GradError("points are numbers from 0, and not all of them 0")
     return worth
-
-
-def _declaration(given: Given) -> str:
-    """What is given, as a sheet declares it."""
-    if given.kind == "normal":
-        return str(given.shape)
-    wanted = KINDS[given.kind].split(", ") if KINDS[given.kind] else []
-    options = ", ".join(f"{w}={n:g}" for w, n in zip(wanted, given.options))
-    return f"{given.shape} = {given.kind}" + (f"({options})" if options else "")
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -31,6 +31,8 @@ MOST_KEPT = 40_000_000
 MOST_IN_GRAPH = 6_000_000
 #: What any operation costs besides its numbers, and any object besides its own.
 OPERATION = 5_000
+#: What a character costs to be read.
+CHARACTER = 10_000
 OBJECT = 60
 
 

@@ -5,66 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
 
 from tinygrad_edu.sheets.account import TooMuch
+from tinygrad_edu.sheets.kinds import Given
 from tinygrad_edu.sheets.syntax import Expr, Formulas, Reader, SheetError
 
-#: The kinds of given numbers, with the arguments each takes.
-KINDS = {
-    "normal": "", "binary": "", "onehot": "axis", "probabilities": "axis", "integers": "low, high",
-    "positive": "", "uniform": "low, high",
-}  # fmt: skip
-#: Kinds whose numbers are not parameters of anything.
-DISCRETE = ("binary", "onehot", "integers")
-
-
 Key = tuple[str, int]
-
-
-@dataclass(frozen=True)
-class Given:
-    """A given quantity: its name, shape and the kind of its numbers."""
-
-    name: str
-    shape: tuple[int, ...]
-    kind: str
-    options: tuple[float, ...]
-    line: int
-    sizes: tuple[str | None, ...] = ()  # what its lengths were declared by, where no number
-
-    @property
-    def is_data(self) -> bool:
-        """Are these numbers of a kind that no parameter has?"""
-        return self.kind in (*DISCRETE, "probabilities")
-
-    def draw(self, rng: np.random.Generator) -> Any:
-        """Numbers of this kind."""
-        shape, kind = self.shape, self.kind
-        bounds: list[float] = list(self.options)
-        if kind == "binary":
-            return rng.integers(0, 2, shape).astype(float)
-        if kind == "integers":
-            return rng.integers(int(bounds[0]), int(bounds[1]), shape)
-        if kind == "positive":
-            return rng.uniform(0.3, 2.0, shape)
-        if kind == "uniform":
-            return rng.uniform(bounds[0], bounds[1], shape)
-        if kind in ("onehot", "probabilities"):
-            axis = int(self.options[0]) % max(len(shape), 1)
-            if kind == "probabilities":
-                raw = rng.uniform(0.1, 1.0, shape)
-                return raw / raw.sum(axis=axis, keepdims=True)
-            classes = np.arange(shape[axis]).reshape(
-                [-1 if a == axis else 1 for a in range(len(shape))]
-            )
-            chosen = rng.integers(
-                0, shape[axis], [1 if a == axis else n for a, n in enumerate(shape)]
-            )
-            return (classes == chosen).astype(float)
-        return rng.normal(size=shape)
 
 
 @dataclass(frozen=True)

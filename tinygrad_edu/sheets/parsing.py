@@ -6,18 +6,18 @@ import ast
 import io
 import re
 import tokenize
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from tinygrad_edu.sheets import vocabulary
-from tinygrad_edu.sheets.account import Account, entries_of
+from tinygrad_edu.sheets import loops, vocabulary
+from tinygrad_edu.sheets.account import CHARACTER, Account, entries_of
 from tinygrad_edu.sheets.claims import COSTS, claimed
 from tinygrad_edu.sheets.evaluate import Evaluator, Uncomputable
+from tinygrad_edu.sheets.kinds import Given, kind_of
 from tinygrad_edu.sheets.lines import (
-    KINDS,
     Claim,
-    Given,
     Key,
     Lines,
     Statement,
@@ -29,8 +29,6 @@ from tinygrad_edu.sheets.syntax import BINARY, Expr, Reader, SheetError
 
 LONGEST_SHEET = 200_000
 MOST_STATEMENTS = 2_000
-#: What a character costs to be read.
-_READ = 10_000
 
 _Statement = TypeVar("_Statement", bound=ast.stmt)
 
@@ -76,13 +74,7 @@ class _Parser:
         """All statements read."""
         lines, statements = self.lines, self.nodes
         self.cost_line = self._find_cost(statements)
-        for node in statements:
-            try:
-                self._line(node)
-            except SheetError as error:
-                if not self._below_cost(error.line):
-                    raise  # what is to be derived is not known
-                self._unread(error, node)
+        self._lines(statements)
         if not any(s.name == lines.cost_name for s in lines.forward):
             raise SheetError(
                 "there is no cost: a forward line must define J (or L, cost, loss, E), before the "
@@ -98,10 +90,20 @@ class _Parser:
             lines.claims[name] = Claim(name, of, tuple(made))
         return lines
 
+    def _lines(self, statements: Iterable[ast.stmt | Unreadable]) -> None:
+        """Statements one after another; of those below the cost one that cannot be read is told."""
+        for node in statements:
+            try:
+                self._line(node)
+            except SheetError as error:
+                if not self._below_cost(error.line):
+                    raise  # what is to be derived is not known
+                self._unread(error, node)
+
     def _find_cost(self, statements: list[ast.stmt | Unreadable]) -> int:
         """The line that defines the cost, by its name."""
         assigned = {}
-        for node in statements:
+        for node in _all(statements):
             if isinstance(node, Unreadable):
                 assigned[target_of(node.text)[0]] = node.line
             elif isinstance(node, (ast.Assign, ast.AugAssign)):
@@ -140,16 +142,33 @@ class _Parser:
                 self._assign(node, target, shifted, value, reader)
         elif isinstance(node, ast.AugAssign):
             self._augmented(node)
+        elif isinstance(node, ast.For) and not node.orelse:
+            self._loop(node)
         elif not isinstance(node, ast.Pass):
-            what = {
-                ast.For: "a loop", ast.While: "a loop", ast.FunctionDef: "a function",
-                ast.If: "a condition", ast.ClassDef: "a class", ast.With: "a with-block",
-            }.get(type(node), "this statement")  # fmt: skip
+            what, instead = {
+                ast.While: ("a while loop", "write for t in range(3):, or the lines out"),
+                ast.For: ("an else after a loop", "write its lines below the loop"),
+                ast.FunctionDef: ("a function", "write its lines out"),
+                ast.If: ("a condition", "use np.where(condition, a, b)"),
+            }.get(type(node), ("this statement", "write lines NAME = formula"))  # fmt: skip
             raise SheetError(
-                f"{what} cannot stand in a sheet: write the lines out",
-                node.lineno,
-                node.col_offset + 1,
+                f"{what} cannot stand in a sheet: {instead}", node.lineno, node.col_offset + 1
             )
+
+    def _loop(self, node: ast.For) -> None:
+        """A loop with constant bounds, its lines written out turn by turn."""
+        start, end = node.body[0].lineno - 1, node.end_lineno or node.lineno
+        rows = self.rows[start:end]
+        bound = lambda part: self._numbers(part, "a bound of the loop")  # noqa: E731
+        for item in loops.items(node.iter, bound, self.account):
+            texts = dict(loops.standing_for(node.target, item))
+            new = loops.replaced(rows, node, texts, self.account)
+            text = b"\n".join(new).decode("utf-8", "surrogatepass")
+            (block,) = ast.parse(f"if 1:\n{text}").body
+            ast.increment_lineno(block, start - 1)
+            self.rows[start:end] = new
+            self._lines(cast(ast.If, block).body)
+            self.rows[start:end] = rows
 
     def _only_numpy(self, node: ast.Import | ast.ImportFrom) -> None:
         names = (
@@ -220,64 +239,13 @@ class _Parser:
             shape = vocabulary.checked_shape(shape)
         except ValueError as error:
             raise SheetError(str(error), node.lineno, node.annotation.col_offset + 1) from None
-        kind, options = self._kind(node, shape)
+        kind, options = kind_of(node.value, shape, self._numbers)
         self.known.add(name)
         self.latest[name] = 0
         note = node.annotation
         written = note.elts if isinstance(note, ast.Tuple) else [note]
         sizes = tuple(None if isinstance(n, ast.Constant) else ast.unparse(n) for n in written)
         self.lines.givens[name] = Given(name, shape, kind, options, node.lineno, sizes)
-
-    def _kind(self, node: ast.AnnAssign, shape: tuple[int, ...]) -> tuple[str, tuple[float, ...]]:
-        value = node.value
-        if value is None:
-            return "normal", ()
-        call = isinstance(value, ast.Call)
-        head = value.func if isinstance(value, ast.Call) else value
-        if not isinstance(head, ast.Name) or head.id not in KINDS:
-            raise SheetError(
-                f"{ast.unparse(value)[:40]} is not a kind of numbers; there are {', '.join(KINDS)}",
-                value.lineno,
-                value.col_offset + 1,
-            )
-        kind = head.id
-        wanted = [w for w in KINDS[kind].split(", ") if w]
-        given = dict(zip(wanted, value.args)) if isinstance(value, ast.Call) else {}
-        if isinstance(value, ast.Call):
-            if len(value.args) > len(wanted) or any(k.arg not in wanted for k in value.keywords):
-                raise SheetError(
-                    f"{kind}({KINDS[kind]}) was given something else", value.lineno,
-                    value.col_offset + 1,
-                )  # fmt: skip
-            given |= {str(k.arg): k.value for k in value.keywords}
-        if kind in ("onehot", "probabilities") and "axis" not in given:
-            if call or len(shape) != 1:
-                raise SheetError(f"{kind} needs axis=", value.lineno, value.col_offset + 1)
-            return kind, (0.0,)
-        if len(given) != len(wanted):
-            raise SheetError(f"{kind} needs {KINDS[kind]}", value.lineno, value.col_offset + 1)
-        numbers = tuple(self._one_number(given[w], w) for w in wanted)
-        bad = (
-            (kind in ("onehot", "probabilities") and not -len(shape) <= numbers[0] < len(shape))
-            or (kind == "integers" and not numbers[0] < numbers[1])
-            or (kind == "uniform" and not numbers[0] <= numbers[1])
-        )
-        if bad:
-            raise SheetError(
-                f"{ast.unparse(value)[:60]} fits no shape {shape}",
-                value.lineno,
-                value.col_offset + 1,
-            )
-        return kind, numbers
-
-    def _one_number(self, node: ast.expr, what: str) -> float:
-        number = self._numbers(node, what)
-        if isinstance(number, bool) or not isinstance(number, (int, float, np.number)):
-            raise SheetError(f"{what} is a number", node.lineno, node.col_offset + 1)
-        exact = float(number)
-        if not abs(exact) <= 1e9:
-            raise SheetError(f"{what} is too large", node.lineno, node.col_offset + 1)
-        return exact
 
     def _numbers(self, node: ast.expr, what: str) -> Any:
         """A shape or limit computed from the numbers known so far."""
@@ -422,7 +390,7 @@ class _Parser:
     def _read(self, node: _Statement) -> tuple[Reader, _Statement]:
         """A reader of a statement, and the statement in the one-line form it counts columns in."""
         text = _one_line(self._text(node))
-        self.account.spend(_READ * len(text))
+        self.account.spend(CHARACTER * len(text))
         try:
             (again,) = ast.parse(text).body
         except (SyntaxError, ValueError):
@@ -437,6 +405,14 @@ class _Parser:
         rows[-1] = rows[-1][: node.end_col_offset]
         rows[0] = rows[0][node.col_offset :]
         return b"\n".join(rows).decode("utf-8", "surrogatepass")
+
+
+def _all(statements: Iterable[ast.stmt | Unreadable]) -> Iterator[ast.stmt | Unreadable]:
+    """Statements, with those inside loops."""
+    for node in statements:
+        yield node
+        if isinstance(node, ast.For):
+            yield from _all(node.body)
 
 
 def _refuse_texts(source: str) -> None:

@@ -30,8 +30,8 @@ from tinygrad_edu.sheets.account import (
     TooMuch,
 )
 from tinygrad_edu.sheets.evaluate import Evaluator, Uncomputable
+from tinygrad_edu.sheets.kinds import DISCRETE
 from tinygrad_edu.sheets.lines import (
-    DISCRETE,
     Key,
     Lines,
     Statement,
@@ -163,7 +163,7 @@ class Sheet(Lines):
                     1,
                     self.name,
                 )
-            checked[name] = array if given.kind == "integers" else array.astype(float)
+            checked[name] = array if given.is_whole else array.astype(float)
         return checked
 
     # --- forward -------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ class Sheet(Lines):
         claimed = {claim.of for claim in self.claims.values()}
         values: dict[Key, Any] = {}
         for name, given in self.givens.items():
-            if given.kind == "integers":
+            if given.kind == "integers" or (given.is_whole and name not in claimed):
                 values[name, 0] = np.asarray(numbers[name]).astype(np.int64)
             else:
                 differentiable = given.kind not in DISCRETE or name in claimed

@@ -352,6 +352,8 @@ class Reader:
         name = ".".join(dotted[1:] if dotted[0] in vocabulary.MODULES else dotted)
         if dotted[0] not in vocabulary.MODULES and name in ("max", "min") and len(node.args) > 1:
             name = {"max": "maximum", "min": "minimum"}[name]  # Python's own, of two numbers
+        if name not in vocabulary.FUNCTIONS and f"linalg.{name}" in vocabulary.FUNCTIONS:
+            name = f"linalg.{name}"  # from numpy.linalg import inv
         if name not in vocabulary.FUNCTIONS:
             raise self.error(
                 f"{'.'.join(dotted)}() is not among the functions of a sheet"

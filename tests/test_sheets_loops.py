@@ -1,0 +1,168 @@
+"""Loops with constant bounds in sheets, and the kinds of numbers that are given."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu.sheets.sheet import Sheet
+from tinygrad_edu.sheets.syntax import SheetError
+
+
+def said(text):
+    return [(row.name, row.verdict) for row in tg.check_text(text).rows]
+
+
+RECURRENT = """
+n, T, m = 4, 3, 5
+X: (T, n, m)
+Wx: (2, n)
+Wh: (2, 2)
+h = np.zeros((2, m))
+H = np.zeros((T + 1, 2, m))
+for t in range(T):
+    H[t + 1] = np.tanh(Wx @ X[t] + Wh @ H[t])   # a step in time
+J = np.sum(H[T]**2) / 2
+dWx = np.zeros((2, n))
+dWh = np.zeros((2, 2))
+dh = H[T]
+for t in reversed(range(T)):
+    dz = dh * (1 - H[t + 1]**2)
+    dWx += dz @ X[t].T
+    dWh += dz @ H[t].T
+    dh = Wh.T @ dz
+"""
+
+
+def test_back_propagation_through_time_is_written_as_loops():
+    assert said(RECURRENT)[:2] == [("dWx", "correct"), ("dWh", "correct")]
+    wrong = RECURRENT.replace("dWh += dz @ H[t].T", "dWh += dz @ H[t + 1].T")
+    assert dict(said(wrong))["dWh"] == "wrong"
+
+
+def test_a_loop_over_weights_is_written_out_with_their_names():
+    text = """
+    m = 5
+    X: (3, m)
+    W1: (4, 3)
+    W2: (2, 4)
+    A = X
+    for W in [W1, W2]: A = np.tanh(W @ A)
+    J = np.sum(A**2) / (2 * m)
+    for W, lam in zip((W1, W2), [0.1, 0.2]):
+        J = J + lam * np.sum(W**2)
+    dW2 = A * (1 - A**2) @ np.tanh(W1 @ X).T / m + 0.4 * W2
+    """.replace("\n    ", "\n")
+    assert said(text) == [("dW2", "correct")]
+    assert said(text.replace("0.4 *", "0.2 *")) == [("dW2", "wrong")]
+    assert Sheet(text).forward[2].text == "A = np.tanh(W1 @ A)"
+
+
+@pytest.mark.parametrize("loop, total", [
+    ("for t in range(4): s = s + t * k", 6),
+    ("for t in range(2, 9, 3): s = s + t * k", 15),
+    ("for t in range(m): s = s + t * k", 3),
+    ("for t in reversed(range(3)): s = 2 * s + t * k", 10),
+    ("for t in range(1, 4): s = s + (-1)**t * k", -1),
+    ("for t in range(0, -3, -1): s = s + t**2 * k", 5),
+    ("for i, v in enumerate([5, 7]): s = s + i * v * k", 7),
+    ("for a, (b, c) in zip([2, 3], [(1, 2), (3, 4)]):\n    s = s + a * b * c * k", 40),
+    ("for i in range(3):\n    for j in range(i):\n        s = s + (i + j) * k", 6),
+    ("for t in range(0): s = k\ns = s + k", 1),
+    ("for x in [k, 2 * k]:\n\ts = s - x\n\n\ts = s + 3 * x  # twice", 6),
+])  # fmt: skip
+def test_a_loop_does_what_it_does_in_python(loop, total):
+    sheet = Sheet(f"m = 3\nk: ()\ns = 0 * k\n{loop}\nJ = s\n")
+    assert sheet.cost.data == pytest.approx(total * sheet.numbers["k"], abs=1e-12)
+
+
+@pytest.mark.parametrize("line, says", [
+    ("for t in range(10**9): a = t", "at most 2000 turns"),
+    ("for t in range(1.5): a = t", "whole numbers"),
+    ("for t in x: a = t", r"range\(n\) or a list that is written out"),
+    ("for t in range(len(q)): a = t", "q is not defined"),
+    ("for x in [1, 2]: x = 3", "x is the loop's"),
+    ("for a, b in [1, 2]: c = a", "1 does not fit"),
+    ("for t in range(2): a = t\nelse: a = 3", "write its lines below the loop"),
+    ("while True: a = 1", r"write for t in range\(3\)"),
+    ("if x: a = 1", "np.where"),
+    ("for t in range(3):\n  for s in range(2000): a = s", "at most 2000 lines"),
+])  # fmt: skip
+def test_a_loop_that_cannot_be_written_out_says_what_can(line, says):
+    with pytest.raises(SheetError, match=says):
+        Sheet(f"x: (3, 4)\n{line}\nJ = np.sum(x)\n")
+
+
+def test_a_line_of_a_loop_below_the_cost_that_cannot_be_read_is_told_and_the_others_judged():
+    report = tg.check_text("""
+w: (3,)
+J = np.sum(w**2)
+for t in range(1):
+    v = w.nope()
+    dw = 2 * w
+""")
+    assert report.rows[-1].verdict == "correct"
+    assert ".nope() is not among the methods" in report.rows[0].error
+
+
+def test_signs_and_choices_are_drawn_anew_and_listed_numbers_stay():
+    sheet = Sheet("""
+y: (40,) = sign
+c: (40,) = choice([2, 5])
+h: (40,) = choice([0.5, 0.25])
+x: (2, 3) = [[1.5, 2, 3], [4, 5, 6]]
+k: (6,) = [1, 2, 3, 4, 5, 0]
+w: (40,)
+J = np.sum((w * y * h)[c]) + np.sum(x) + np.sum(w[k])
+""")
+    drawn = [sheet.draw(seed) for seed in (1, 2)]
+    for name, numbers in (("y", {-1, 1}), ("c", {2, 5}), ("h", {0.5, 0.25})):
+        assert set(drawn[0][name]) == numbers
+        assert (drawn[0][name] != drawn[1][name]).any()
+    for numbers in drawn:
+        assert numbers["x"].tolist() == [[1.5, 2, 3], [4, 5, 6]]
+    assert sheet.numbers["k"].dtype.kind == "i"  # an index
+    assert [sheet.givens[name].declared for name in "ychxk"] == [
+        "(40,) = sign", "(40,) = choice([2, 5])", "(40,) = choice([0.5, 0.25])",
+        "(2, 3) = [1.5, 2, 3, 4, 5, 6]", "(6,) = [1, 2, 3, 4, 5, 0]",
+    ]  # fmt: skip
+
+
+def test_whole_numbers_that_are_listed_have_a_gradient_where_one_is_claimed():
+    text = "x: (3,) = [1, 2, 3]\nw: (3,)\nJ = np.sum(w * x**2)\ndx = 2 * w * x\ndw = x**2\n"
+    assert said(text) == [("dx", "correct"), ("dw", "correct")]
+
+
+@pytest.mark.parametrize("kind, says", [
+    ("[1, 2]", r"declared is \(3,\), these numbers have \(2,\)"),
+    ("[[1, 2], [3]]", "different lengths"),
+    ("['a', 'b', 'c']", "a list of numbers"),
+    ("choice", "choice needs numbers, as choice"),
+    ("choice(3, 4)", "something else"),
+    ("0", "there are normal, binary, sign"),
+])  # fmt: skip
+def test_numbers_that_do_not_fit_say_what_to_write(kind, says):
+    with pytest.raises(SheetError, match=says):
+        Sheet(f"x: (3,) = {kind}\nJ = np.sum(x)\n")
+
+
+def test_the_hinge_of_a_margin_has_signs_for_targets():
+    text = """
+m = 6
+X: (3, m)
+y: (m,) = sign
+w: (3,)
+z = w @ X
+J = np.mean(np.maximum(0, 1 - y * z))
+dz = -y * (y * z < 1)
+dw = X @ dz / m
+"""
+    assert said(text) == [("dz", "correct"), ("dw", "correct")]
+
+
+def test_functions_of_scipy_and_linalg_are_known_without_their_module():
+    text = "A: (2, 2)\nb: (2,)\nx = solve(A, b)\nJ = np.sum(expit(x))\n"
+    text += "dx = expit(x) * (1 - expit(x))\n"
+    assert said(text) == [("dx", "correct")]
+    assert np.isfinite(Sheet(text).cost.data)
