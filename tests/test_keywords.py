@@ -136,9 +136,15 @@ without_a_meaning = pytest.mark.parametrize(
 )
 
 
+#: What takes a mask, as NumPy's reductions do.
+MASKED = ("max", "mean", "min", "prod", "std", "sum", "var")
+
+
 @without_a_meaning
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_refuses_a_keyword_it_does_not_have(name, keyword):
+    if keyword == "where" and name in MASKED:
+        return
     with pytest.raises(TypeError, match=keyword):
         getattr(tg.Value(X), name)(**{keyword: GIVEN.get(keyword, 1)})
 
@@ -147,5 +153,101 @@ def test_a_method_refuses_a_keyword_it_does_not_have(name, keyword):
 @pytest.mark.parametrize("name", OPERATIONS)
 @pytest.mark.one_in(4)
 def test_an_operation_refuses_a_keyword_it_does_not_have(name, keyword):
+    if keyword == "where" and name in MASKED:
+        return
     with pytest.raises(TypeError, match=keyword):
         getattr(tg, name)(tg.Value(X), **{keyword: GIVEN.get(keyword, 1)})
+
+
+MASK = np.array([[True, False, True], [True, True, False]])
+OF_SOME = {
+    "sum from 2": lambda x: np.sum(x, where=MASK, initial=2.0),
+    "sum of rows": lambda x: np.sum(x, axis=1, where=MASK, keepdims=True),
+    "sum of a column's mask": lambda x: np.sum(x, axis=0, where=MASK[:, :1]),
+    "sum of none": lambda x: np.sum(x, axis=1, where=False),
+    "add.reduce": lambda x: np.add.reduce(x, where=MASK, initial=1.0),
+    "mean": lambda x: np.mean(x, axis=0, where=MASK | (np.arange(3) == 2)),
+    "mean of all": lambda x: np.mean(x, where=MASK),
+    "prod": lambda x: np.prod(x, axis=1, where=MASK, initial=3.0),
+    "max": lambda x: np.max(x, axis=1, where=MASK, initial=-9.0),
+    "max of all": lambda x: np.max(x, initial=2.0),
+    "max of none": lambda x: np.max(x, axis=1, where=False, initial=2.0),
+    "max of nothing": lambda x: np.max(x[:, :0], axis=1, initial=2.0),
+    "min": lambda x: np.min(x, where=MASK, initial=9.0),
+    "var, corrected": lambda x: np.var(x, axis=1, correction=1),
+    "var": lambda x: np.var(x, axis=1, where=MASK, keepdims=True),
+    "std, corrected": lambda x: np.std(x, axis=0, correction=1),
+    "std": lambda x: np.std(x, where=MASK, ddof=1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", OF_SOME)
+def test_a_reduction_of_some_numbers_is_numpys_and_has_their_gradient(kind):
+    call = OF_SOME[kind]
+    z = call(tg.Value(X))
+    np.testing.assert_allclose(z.data, call(X), rtol=1e-14)
+    assert z.data.dtype == np.float64 if z.shape else type(z.data) is float
+    tg.check_gradients(call, X, order=2)
+    narrow = call(tg.Value(X.astype(np.float32)))
+    assert narrow.dtype == np.float32
+    assert tg.derive(tg.sum(call(tg.Value(X, "X")) * 2.0)) is not None
+
+
+def test_masks_and_limits_may_be_values_and_are_asked_anew_by_a_program():
+    x, low = tg.Value(X, "x"), tg.Value([0.5, 1.0, 1.0], "low")
+    J = tg.sum(tg.clip(x, low, 2.0) ** 2) + tg.sum(x, where=tg.greater(x, low))
+    J.backward()
+    inside = (X >= low.data) & (X <= 2)
+    np.testing.assert_allclose(x.grad, 2 * X * inside + (X > low.data))
+    np.testing.assert_allclose(low.grad, 2 * low.data * np.sum(X < low.data, axis=0))
+    other = {"x": X[::-1].copy(), "low": np.array([1.5, 0.2, 1.0])}
+    value, _ = tg.compile(J)(**other)
+    y = other["x"]
+    assert value == pytest.approx(
+        np.sum(np.clip(y, other["low"], 2.0) ** 2) + np.sum(y, where=y > other["low"])
+    )
+
+
+REFUSED = {
+    "is no mask of shape": lambda x: tg.sum(x, where=np.ones((4, 2, 3), bool)),
+    "give initial= too": lambda x: tg.max(x, where=MASK),
+    "are the same number": lambda x: tg.var(x, ddof=1, correction=1),
+}
+
+
+@pytest.mark.parametrize("words", REFUSED)
+def test_what_a_reduction_of_some_cannot_be_is_said(words):
+    with pytest.raises((tg.GradError, TypeError), match=words):
+        REFUSED[words](tg.Value(X))
+
+
+QUESTIONS = {
+    "argmax": {"axis": 1}, "argmin": {"axis": 0, "keepdims": True}, "any": {}, "all": {"axis": 0},
+    "argsort": {"axis": 0}, "nonzero": {},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_methods_that_ask_a_question_answer_with_plain_numbers(name):
+    x = np.array([[0.0, 1.7, 0.9], [2.2, 0.0, 1.1]])
+    found = getattr(tg.Value(x), name)(**QUESTIONS[name])
+    expected = getattr(x, name)(**QUESTIONS[name])
+    assert not isinstance(found, tg.Value)
+    assert np.array_equal(found, expected)
+
+
+MAKING = {
+    "copy": (), "log1p": (), "expm1": (), "round": (1,), "cumprod": (1,), "take": ([1, 0],),
+    "repeat": (2,), "diagonal": (), "trace": (), "flatten": (), "squeeze": (), "std": (),
+    "prod": (),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MAKING)
+def test_methods_of_an_array_are_those_of_a_value(name):
+    function = {"log1p": np.log1p, "expm1": np.expm1}.get(
+        name, lambda x: getattr(x, name)(*MAKING[name])
+    )
+    found = getattr(tg.Value(X, "X"), name)(*MAKING[name])
+    assert isinstance(found, tg.Value)
+    np.testing.assert_allclose(found.data, function(X), rtol=1e-15)

@@ -15,7 +15,7 @@ R = TypeVar("R")
 #: What PyTorch, JAX, Keras, micrograd or NumPy have where a Value stands, and what to write here.
 OF_A_VALUE = {
     "numpy": "v.data", "values": "v.data", "value": "v.data", "tolist": "v.data.tolist()",
-    "to_numpy": "v.data", "astype": "tg.Value(v.data.astype(…))", "copy": "v.detach(), or +v",
+    "to_numpy": "v.data", "astype": "tg.Value(v.data.astype(…))",
     "float": "tg.Value(v.data.astype(np.float32))", "double": "tg.Value(v.data.astype(float))",
     "clone": "+v", "view": "v.reshape(…)", "permute": "v.transpose(…)", "t": "v.T",
     "mT": "v.swapaxes(-1, -2)", "unsqueeze": "tg.expand_dims(v, axis)",
@@ -23,7 +23,7 @@ OF_A_VALUE = {
     "contiguous": "v", "to": "not needed: numbers are NumPy's",
     "cpu": "not needed: numbers are NumPy's",
     "cuda": "tg.export, which takes a graph to other devices",
-    "device": "not needed: numbers are NumPy's", "argmax": "np.argmax(v)", "any": "(v > 0).any()",
+    "device": "not needed: numbers are NumPy's",
     "numel": "v.size", "nelement": "v.size", "dim": "v.ndim", "clamp": "v.clip(min, max)",
     "gather": "tg.take_along_axis(v, indices, axis)", "masked_fill": "tg.where(mask, x, v)",
     "at": "tg.where(mask, new, v)", "topk": "tg.sort(v)[-k:]", "chunk": "tg.split(v, n)",
@@ -93,7 +93,7 @@ OF_NETWORKS = {
 
 #: The same of keywords.
 ARGUMENTS = {
-    "dim": "axis=", "dims": "axes=", "keepdim": "keepdims=", "correction": "ddof=",
+    "dim": "axis=", "dims": "axes=", "keepdim": "keepdims=",
     "unbiased": "ddof=1, or ddof=0", "a_min": "min=", "a_max": "max=", "argnum": "argnums=",
     "inplace": "not needed: operations make new Values, p.data = … gives a leaf new numbers",
     "reduction": "tg.mean(…) of the loss, which is one per example",

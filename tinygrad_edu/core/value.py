@@ -22,7 +22,16 @@ from numpy import float64, ndarray  # NumPy's module answers slowly where every 
 from tinygrad_edu.core import habits
 from tinygrad_edu.core import sweep as sweeping
 from tinygrad_edu.core.operators import Operators, power
-from tinygrad_edu.core.ops import arithmetic, elementwise, linalg, reductions, shaping
+from tinygrad_edu.core.ops import (
+    arithmetic,
+    arranging,
+    elementary,
+    elementwise,
+    linalg,
+    orderings,
+    reductions,
+    shaping,
+)
 from tinygrad_edu.core.plain import printable
 from tinygrad_edu.core.primitive import GradError, Primitive, Shape, held_as, misfit, plain
 from tinygrad_edu.core.protocol import NumPyProtocol
@@ -149,6 +158,20 @@ def _as_method(f: Any) -> Callable[..., Any]:
         return f(self, *args, **options)
 
     method.__doc__ = f"See `tinygrad_edu.{f.__name__}`."
+    return method
+
+
+def _as_question(f: Any) -> Callable[..., Any]:
+    """A function of NumPy's, along an axis, whose answer is plain numbers, as a method."""
+
+    def method(self: Value, axis: Any = None, keepdims: bool = False) -> Any:
+        try:
+            return f(self._data, axis=axis, keepdims=keepdims)
+        except ValueError as error:  # of nothing there is no largest
+            raise GradError(f"{f.__name__} of {described(self)}: {error}") from None
+
+    method.__name__ = f.__name__
+    method.__doc__ = f"``np.{f.__name__}`` of the numbers: plain, without a gradient."
     return method
 
 
@@ -456,6 +479,18 @@ class Value(NumPyProtocol, Operators):
     relu = _as_method(elementwise.relu)
     leaky_relu = _as_method(elementwise.leaky_relu)
     clip = _as_method(elementwise.clip)
+    round = _as_method(elementary.round)
+    cumprod = _as_method(orderings.cumprod)
+    sort = _as_method(orderings.sort)
+    take = _as_method(orderings.take)
+    repeat = _as_method(arranging.repeat)
+    diagonal = _as_method(arranging.diagonal)
+    trace = _as_method(arranging.trace)
+    # Answers that have no derivative: plain numbers.
+    argmax = _as_question(np.argmax)
+    argmin = _as_question(np.argmin)
+    any = _as_question(np.any)
+    all = _as_question(np.all)
 
     def transpose(self, *axes: Any) -> Value:
         """Axes reversed, or in the order given."""
@@ -471,6 +506,28 @@ class Value(NumPyProtocol, Operators):
     def swapaxes(self, axis1: int, axis2: int) -> Value:
         """See `tinygrad_edu.swapaxes`."""
         return shaping.swapaxes(self, axis1, axis2)
+
+    def argsort(self, axis: int | None = -1) -> Any:
+        """The places of the numbers along `axis` from the smallest to the largest: plain."""
+        return np.argsort(self._data, axis=axis, kind="stable")
+
+    def nonzero(self) -> tuple[Any, ...]:
+        """The places of the numbers that are not 0: plain."""
+        if not self.shape:
+            raise GradError(f"nonzero: {_label(self)} is a single number, it has no places")
+        return np.nonzero(self._data)
+
+    def copy(self) -> Value:
+        """The same numbers in a node of their own; gradients flow through it."""
+        return +self
+
+    def log1p(self) -> Value:
+        """See `tinygrad_edu.log1p`."""
+        return elementwise.log1p(self)
+
+    def expm1(self) -> Value:
+        """See `tinygrad_edu.expm1`."""
+        return elementwise.expm1(self)
 
     def exp(self) -> Value:
         """See `tinygrad_edu.exp`."""

@@ -16,6 +16,7 @@ from tinygrad_edu.core.ops import (
     matrices,
     networks,
     orderings,
+    partial,  # noqa: F401  (hands keywords to the reductions)
     reductions,
     shaping,
     windows,
