@@ -118,23 +118,27 @@ def min(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return np.min(x, axis=axis, keepdims=keepdims)
 
 
-def _halves(x: Any, axis: int) -> tuple[Any, Any]:
-    n, before = shape(x)[axis], (slice(None),) * (axis % len(shape(x)))
-    return x[(*before, slice(0, n // 2))], x[(*before, slice(n // 2, n))]
+def _cut(x: Any, axis: int, at: int) -> tuple[Any, Any]:
+    """The places before and from `at` along an axis."""
+    before = (slice(None),) * (axis % len(shape(x)))
+    return x[(*before, slice(0, at))], x[(*before, slice(at, shape(x)[axis]))]
 
 
 def _d_others(dz: Any, x: Any, axis: int) -> Any:
-    """By halving, as the operation itself: a number on the left is a factor in the others of its
-    half, and in the product that all on the right are multiplied by."""
-    if shape(x)[axis] < 2:
+    """In pairs, as the operation itself; one that is left over is a factor of all the others."""
+    n = shape(x)[axis]
+    if n < 2:
         return dz * x * 0.0
-    (left, right), (d_left, d_right) = _halves(x, axis), _halves(dz, axis)
-    parts = []
-    for x, dx, y, dy in ((left, d_left, right, d_right), (right, d_right, left, d_left)):
-        whole = prod(y, axis=axis, keepdims=True)
-        through = sum(dy * prod_of_others(y, axis=axis), axis=axis, keepdims=True)
-        parts.append(_d_others(dx * whole, x, axis) + prod_of_others(x, axis=axis) * through)
-    return joined(*parts, axis=axis)
+    if n % 2:
+        (x, last), (dz, d_last) = _cut(x, axis, n - 1), _cut(dz, axis, n - 1)
+        others = prod_of_others(x, axis=axis)
+        through = sum(dz * others, axis=axis, keepdims=True)
+        return joined(_d_others(dz * last, x, axis) + d_last * others, through, axis=axis)
+    (left, right), (d_left, d_right) = _cut(x, axis, n // 2), _cut(dz, axis, n // 2)
+    pairs = left * right
+    others = prod_of_others(pairs, axis=axis)
+    d_pairs = _d_others(d_left * right + d_right * left, pairs, axis)
+    return joined(d_right * others + d_pairs * right, d_left * others + d_pairs * left, axis=axis)
 
 
 @primitive(
@@ -154,18 +158,19 @@ def prod_of_others(x: Any, *, axis: int) -> Any:
     >>> prod_of_others(np.array([2.0, 0.0, 4.0]), axis=0).tolist()
     [0.0, 8.0, 0.0]
     """
-    if shape(x)[axis] < 2:
+    n = shape(x)[axis]
+    if n < 2:
         return np.ones(shape(x), np.asarray(x).dtype)
-    left, right = _halves(x, axis)
-    whole_left = np.prod(left, axis=axis, keepdims=True)
-    whole_right = np.prod(right, axis=axis, keepdims=True)
-    return np.concatenate(
-        [
-            prod_of_others.forward(left, axis=axis) * whole_right,
-            prod_of_others.forward(right, axis=axis) * whole_left,
-        ],
-        axis=axis,
-    )
+    # In pairs: the others of one are its partner and all other pairs, which are half as many.
+    x, last = _cut(x, axis, n - n % 2)
+    left, right = _cut(x, axis, n // 2)
+    pairs = left * right
+    others = prod_of_others.forward(pairs, axis=axis)
+    others = np.concatenate([others * right, others * left], axis=axis)
+    if n % 2 == 0:
+        return others
+    whole = np.prod(pairs, axis=axis, keepdims=True)
+    return np.concatenate([others * last, whole], axis=axis)
 
 
 def _d_prod(dz: Any, z: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
