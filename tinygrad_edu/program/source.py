@@ -157,7 +157,7 @@ class _Writer:
         self.layouts: dict[Symbol, Any] = {}  # how looks lie in memory
         self.fixed: dict[Symbol, str] = {}  # memory that stays in place, by its name above
         self.block: dict[Symbol, tuple[str, np.dtype[Any], int]] = {}
-        self.free: list[tuple[str, np.dtype[Any], int]] = []
+        self.free: dict[tuple[np.dtype[Any], int], list[str]] = {}  # blocks by dtype and size
         self.blocks: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {}
         self.looks: dict[str, str] = {}
         self.numbers: dict[str, str] = {}  # numbers as arrays, by their text
@@ -286,7 +286,8 @@ class _Writer:
             # Memory this line may have been written over is not given away twice.
             for x in dead:
                 if x in self.block:
-                    self.free.append(self.block.pop(x))
+                    name, dtype, size = self.block.pop(x)
+                    self.free.setdefault((dtype, size), []).append(name)
         for s in results:
             self.read(s)
 
@@ -327,10 +328,13 @@ class _Writer:
                 if x in s.parents and x.shape == s.shape and x.dtype == s.dtype:
                     self.block[s] = self.block.pop(x)
                     return self.look_at(s)
-        fitting = [b for b in self.free if b[1] == s.dtype and s.size <= b[2] <= 4 * s.size]
+        wanted = s.size
+        fitting = [n for d, n in self.free if d == s.dtype and wanted <= n <= 4 * wanted]
         if fitting:
-            block = min(fitting, key=lambda b: b[2])
-            self.free.remove(block)
+            key = s.dtype, min(fitting)
+            block = (self.free[key].pop(0), *key)
+            if not self.free[key]:
+                del self.free[key]
         else:
             block = (self.names.fresh("memory"), s.dtype, s.size)
             self.blocks[block[0]] = (s.dtype, s.shape)
