@@ -15,11 +15,11 @@ _ONE = ast.Constant(1)
 class Additions:
     """The changes of one statement that put something into it, or after it."""
 
-    def __init__(self, scope: Scope, statement: Any) -> None:
+    def __init__(self, scope: Scope, statement: Any, words: int) -> None:
         self.scope, self.statement = scope, statement
-        self.words = scope.words(statement)
+        self.words = scope.words(statement, words)
         function = scope.function(statement)
-        own = scope.own_functions()
+        own = scope.own_functions
         calls = [n for n in ast.walk(function) if isinstance(n, ast.Call) and called(n) in own]
         self.calls = list({ast.unparse(n): n for n in calls if len(ast.unparse(n)) < 60}.values())
         self.shapes = list({
@@ -188,7 +188,7 @@ class Additions:
         named = [t for t in every if any(name in ast.unparse(t) for name in wrong)]
         targets = named or every
         for block in self._blocks():
-            near = self.scope.words(block[-1])
+            near = self.scope.words(block[-1], 40)
             for target in targets:
                 for word in near:
                     yield _added(2, block, target, parsed(word))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -25,6 +26,8 @@ _ENTRIES = 8
 _FLOOR = 1e-6
 #: So many mistakes, each with a correction of its own, are looked for.
 _MISTAKES = 4
+#: All looking for corrections together ends after so many seconds of processor time.
+_SECONDS = 2.5
 
 
 @checked
@@ -202,10 +205,11 @@ def _culprits(
     steps: list[CodeLine] = []
     first: tuple[Study, Ranking] | None = None
     texts = dict(start.texts)
+    until = time.process_time() + _SECONDS
     for _ in range(_MISTAKES):
         ranking = Ranking(study)
         first = first or (study, ranking)
-        search = Search(case.source, case.parameters, study, ranking, case.runner)
+        search = Search(case.source, case.parameters, study, ranking, case.runner, until)
         found = search.run()
         if found:
             lines = blamed(study, ranking, found[0], found[1:])

@@ -82,6 +82,8 @@ def _blamed(study: Study, correction: Correction, others: Sequence[Correction]) 
     alternatives = []
     best = correction.cost
     for other in others:
+        if other.edits[0].kind == "delete":
+            continue  # without an update, too, no weight is updated before it is used
         if other.forward or (other.cost <= best + 1 and other.natural == correction.natural):
             text = corrected_text(other)
             if (other.line, text) not in alternatives:

@@ -14,8 +14,6 @@ from typing import Any, NamedTuple
 from tinygrad_edu.tracing.scope import Scope, parsed
 from tinygrad_edu.tracing.stamp import Tick
 
-#: So many words, the nearest, are tried in place of another.
-_NAMES = 60
 #: What is not changed places with.
 _FIXED = (ast.Return, ast.FunctionDef, ast.Global, Tick)
 
@@ -73,10 +71,9 @@ def sides(node: ast.AST) -> tuple[Any, Any] | None:
 class Edits:
     """The changes of one statement in its scope."""
 
-    def __init__(self, scope: Scope, statement: Any) -> None:
+    def __init__(self, scope: Scope, statement: Any, words: int) -> None:
         self.scope, self.statement = scope, statement
-        most = _NAMES * (2 if isinstance(statement, ast.Return) else 1)
-        self.words = scope.words(statement, most)
+        self.words = scope.words(statement, words * (3 if isinstance(statement, ast.Return) else 1))
 
     def all(self) -> Iterator[Edit]:
         """Every change within expressions, of the assignment, and of the order of statements."""

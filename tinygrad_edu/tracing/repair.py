@@ -8,7 +8,7 @@ some numbers there repair the gradients that are wrong and leave the right ones 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -38,11 +38,26 @@ class Solution:
     x: Any
     jacobian: Any
     missing: Any
+    _ranges: dict[int, Any] = field(default_factory=dict)
 
     def repairs(self, values: Any) -> bool:
         """Would these numbers do?"""
-        off = np.abs(self.jacobian @ (values - self.x0) - self.missing).max(initial=0)
+        off = np.abs(self.jacobian @ (values - self.x)).max(initial=0)
         return bool(off <= 1e-6 * max(np.abs(self.missing).max(initial=0), 1e-9))
+
+    def may_begin(self, values: Any) -> bool:
+        """Would these first numbers do, with some others after them?"""
+        size = values.size
+        left = self.jacobian[:, :size] @ (values - self.x[:size])
+        off = left - self._range(size) @ (self._range(size).T @ left)
+        return bool(np.abs(off).max(initial=0) <= 1e-6 * max(np.abs(self.missing).max(), 1e-9))
+
+    def _range(self, size: int) -> Any:
+        """What the numbers after the first can reach: an orthonormal basis."""
+        if size not in self._ranges:
+            u, s, _ = np.linalg.svd(self.jacobian[:, size:], full_matrices=False)
+            self._ranges[size] = u[:, s > 1e-10 * max(s.max(initial=0), 1e-300)]
+        return self._ranges[size]
 
 
 class Sites:

@@ -10,8 +10,6 @@ from typing import Any
 from tinygrad_edu.tracing.stamp import Tick, count_loops
 from tinygrad_edu.tracing.workspace import Unit
 
-#: So many words, the nearest, are tried.
-_WORDS = 40
 _NOT_WORDS = frozenset("np numpy self math grads params parameters cache range".split())
 
 
@@ -87,7 +85,7 @@ class Scope:
                 return block
         return []
 
-    def words(self, statement: Any, most: int = _WORDS) -> list[str]:
+    def words(self, statement: Any, most: int) -> list[str]:
         """Names, attributes, entries used in the function, ``self.…`` of its class, by nearness."""
         function = self.function(statement)
         if function not in self._words:
@@ -128,9 +126,24 @@ class Scope:
         parent = self.up.get(node)
         return isinstance(parent, ast.Call) and parent.func is node
 
+    @functools.cached_property
+    def changing(self) -> set[str]:
+        """The learner's functions that write into something they are given or hold."""
+        return {
+            f.name for f in ast.walk(self.tree)
+            if isinstance(f, ast.FunctionDef) and any(map(_changes, ast.walk(f)))
+        }  # fmt: skip
+
+    @functools.cached_property
     def own_functions(self) -> set[str]:
         """The names of the learner's functions."""
         return {n.name for n in ast.walk(self.tree) if isinstance(n, ast.FunctionDef)}
+
+
+def _changes(node: ast.AST) -> bool:
+    if isinstance(node, (ast.Attribute, ast.Subscript)):
+        return isinstance(node.ctx, ast.Store)
+    return isinstance(node, (ast.AugAssign, ast.Global, ast.Nonlocal))
 
 
 def without_ticks(block: list[Any]) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,8 +15,9 @@ import numpy as np
 from tinygrad_edu.tracing.additions import Additions
 from tinygrad_edu.tracing.edits import Edit, Edits, targets_of
 from tinygrad_edu.tracing.parameters import Parameters
-from tinygrad_edu.tracing.ranking import Ranking, natural
+from tinygrad_edu.tracing.ranking import Ranking, Suspect, natural
 from tinygrad_edu.tracing.scope import Scope
+from tinygrad_edu.tracing.sieve import Sieve
 from tinygrad_edu.tracing.study import Runner, Study, wrong_among
 from tinygrad_edu.tracing.trial import Trials, bounded_memory, text_with
 from tinygrad_edu.tracing.workspace import Source
@@ -23,18 +25,22 @@ from tinygrad_edu.tracing.workspace import Source
 #: The work of all trials together, in recorded operations; a trial has a price of its own.
 _WORK = 2_400_000
 _TRIAL = 400
-_SECONDS = 3.5
+#: So many words, the nearest, are put in place of another; more where edits can be sieved.
+_WORDS, _SIEVED = 40, 100
 #: What is tried of the forward pass, where nothing small corrects the backward one.
-_FORWARD = frozenset({"drop", "sign", "keyword", "operator", "transpose", "compare"})
+_FORWARD = frozenset({"sign", "keyword", "operator", "transpose", "compare"})
 _AXES = frozenset({"keyword"})
 _FORWARD_TRIALS = 400
 #: So many changes are tried after the first that is right.
 _AFTER = 500
+#: Changes are tried in bands of cost, up to the last.
+_BANDS = (0, 2.5, 3.5, 4.5, 6.0)
+_SIEVED_BANDS = (0, 3.0, 6.0)
 #: So many of the corrections found are compared with one another.
 _COMPARED = 10
 
 
-@dataclass
+@dataclass(eq=False)
 class Place:
     """A statement to be changed, why, and how much more a change there costs."""
 
@@ -44,6 +50,11 @@ class Place:
     rank: int
     extra: float
     wrong: tuple[str, ...] = ()
+    suspect: Suspect | None = None
+
+
+#: A change to be tried: what it costs, where, and the change.
+Job = tuple[float, Place, Edit]
 
 
 @dataclass
@@ -92,19 +103,21 @@ class Search:
     """Looks for corrections of a study; `found` are those verified, the best first."""
 
     def __init__(
-        self, source: Source, parameters: Parameters, study: Study, ranking: Ranking, runner: Runner
-    ) -> None:
+        self, source: Source, parameters: Parameters, study: Study, ranking: Ranking,
+        runner: Runner, until: float,
+    ) -> None:  # fmt: skip
         self.source, self.parameters = source, parameters
         self.study, self.ranking, self.runner = study, ranking, runner
         self.scopes: dict[str, Scope] = {}
         self.trials = Trials(runner.workspace, self.scopes)
+        self._sieves: dict[Place, Sieve] = {}
         self.tried = 0
         self.partial: list[Correction] = []
         self._stop: float | None = None
         self._first = 0
         self._cost, _ = runner.outcome(study.values)
         self._most = _WORK // (_TRIAL + len(study.record.nodes))
-        self._until = time.process_time() + _SECONDS
+        self._until = until
 
     def scope_of(self, k: int) -> tuple[Scope, Any] | None:
         """The statement of a record in the tree for edits; None for what is not the learner's."""
@@ -135,6 +148,8 @@ class Search:
                 add(found, "empty", rank, 0)
             else:
                 add(found, "repairs", rank, extra)
+                if found is not None and made[found[1]].why == "repairs":
+                    made[found[1]].suspect = suspect
         for k in () if alone else self.ranking.sites.results:
             add(self.scope_of(k), "reaches", 1, 0)
         self._surroundings(list(made.values()), add, len(made))
@@ -164,14 +179,15 @@ class Search:
     def _run(self) -> list[Correction]:
         """Try edits, cheapest first; one level of cost beyond the first that is right."""
         found = []
-        for cost, place, edit in self._jobs(self.places()):
-            if self._over(cost, place):
-                break
-            correction = self._tried(place, (edit,), cost)
-            if correction is not None:
-                found.append(correction)
-                if self._stop is None:
-                    self._stop, self._first = cost, self.tried
+        for jobs in self._jobs(self.places()):
+            for cost, place, edit in jobs:
+                if self._over(cost, place):
+                    break
+                correction = self._tried(place, (edit,), cost)
+                if correction is not None:
+                    found.append(correction)
+                    if self._stop is None:
+                        self._stop, self._first = cost, self.tried
         best = self._ordered(found)
         if not best and not self.partial:
             best = sorted(self._ordered(list(self._parallel())), key=_oddity)
@@ -212,7 +228,7 @@ class Search:
             if found is None:
                 continue
             place = Place(*found, "forward", 0, 0)
-            for edit in Edits(*found).all():
+            for edit in Edits(*found, _WORDS).all():
                 kinds = _AXES if corrected else _FORWARD
                 if edit.kind in kinds and edit.cost <= 2 and tried < _FORWARD_TRIALS:
                     tried += 1
@@ -234,19 +250,42 @@ class Search:
         except Exception:
             return False
 
-    def _jobs(self, places: list[Place]) -> Iterator[tuple[float, Place, Edit]]:
-        for low, high in ((0, 2.5), (2.5, 3.5), (3.5, 4.5), (4.5, 6)):
+    def _jobs(self, places: list[Place]) -> Iterator[list[Job]]:
+        """First what has been sieved, near and far; then the rest, in bands of cost.
+
+        What costs more than a change that is right is not made up.
+        """
+        sieves = {place: sieve for place in places if (sieve := self._sieve(place)) is not None}
+        for low, high in itertools.pairwise(_SIEVED_BANDS):
+            jobs: list[Job] = []
+            for place, sieve in sieves.items() if self._stop is None else ():
+                every = _edits(place, int(high - place.extra), _SIEVED)
+                edits = [edit for edit in every if low < edit.cost + place.extra <= high]
+                jobs += [(e.cost + place.extra, place, e) for e in sieve.passed(edits)]
+            yield _in_order(jobs)
+        rest = [place for place in places if place not in sieves]
+        for top, bands in ((2, _BANDS[:2]), (_BANDS[-1], _BANDS[1:])):
             jobs = []
-            for place in places:
-                top = int(high - place.extra)
-                if top < 1:
-                    continue
-                for edit in _edits(place, top):
-                    cost = edit.cost + place.extra
-                    if low < cost <= high:
-                        jobs.append((cost, place, edit))
-            jobs.sort(key=lambda job: (job[0], job[2].cost, job[1].rank))
-            yield from jobs
+            for place in rest if self._stop is None or bands[0] < self._stop else ():
+                if not self._spent():
+                    some = _edits(place, int(top - place.extra * (top > 2)))
+                    jobs += [(e.cost + place.extra, place, e) for e in some]
+            for low, high in itertools.pairwise(bands):
+                if self._stop is None or low < self._stop:
+                    yield _in_order([job for job in jobs if low < job[0] <= high])
+
+    def _sieve(self, place: Place) -> Sieve | None:
+        """What sieves the edits of a place, where it is known which numbers it needs."""
+        suspect = place.suspect
+        if suspect is None or suspect.solution is None:
+            return None
+        if place not in self._sieves:
+            self._sieves[place] = Sieve(
+                self.trials, self.runner, self.study.values, place.scope, place.statement,
+                self.ranking.sites.results[suspect.statement], suspect.solution,
+            )  # fmt: skip
+        made = self._sieves[place]
+        return made if made.ready else None
 
     def _spent(self) -> bool:
         """Has enough been tried? Not by the clock, unless changes make the code slow."""
@@ -316,21 +355,25 @@ class Search:
             return 0
 
 
+def _in_order(jobs: list[Job]) -> list[Job]:
+    return sorted(jobs, key=lambda job: (job[0], job[2].cost, job[1].rank))
+
+
 def _returns(place: Place) -> list[Any]:
     function = place.scope.function(place.statement)
     return [node for node in ast.walk(function) if isinstance(node, ast.Return) and node.value]
 
 
-def _edits(place: Place, top: int) -> Iterator[Edit]:
+def _edits(place: Place, top: int, words: int = _WORDS) -> Iterator[Edit]:
     if place.why == "empty":
-        for edit in Additions(place.scope, place.statement).never_added(place.wrong):
+        for edit in Additions(place.scope, place.statement, words).never_added(place.wrong):
             if edit.cost <= top:
                 yield edit
-    for edit in Edits(place.scope, place.statement).all():
+    for edit in Edits(place.scope, place.statement, words).all():
         if edit.cost <= top:
             yield edit
     if top >= 2:
-        for edit in Additions(place.scope, place.statement).all(top):
+        for edit in Additions(place.scope, place.statement, words).all(top):
             if edit.cost <= top:
                 yield edit
 

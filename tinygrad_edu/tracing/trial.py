@@ -59,7 +59,7 @@ class Trials:
             for edit in edits:
                 top = self._top(scope, edit)
                 touched[top] = True
-                undo.append(_applied(scope, edit))
+                undo.append(applied(scope, edit))
             for top in touched:
                 function = self._function(scope, top)
                 swapped.append((function, function.__code__))
@@ -79,7 +79,7 @@ class Trials:
         return self.workspace.functions[scope.unit.file, top.lineno, top.col_offset]
 
 
-def _applied(scope: Scope, edit: Edit) -> Callable[[], None]:
+def applied(scope: Scope, edit: Edit) -> Callable[[], None]:
     """Put an edit into the tree; returns what takes it out again."""
     node, new = edit.node, edit.new
     if isinstance(node, list):

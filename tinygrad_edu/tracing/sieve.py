@@ -1,0 +1,157 @@
+"""Edits of one statement sieved before they are tried: do they give the numbers that are needed?
+
+The learner's code runs once; wherever the statement is about to be executed, its formula is
+evaluated with every edit. What a repair needs is known from linear algebra, so that few edits are
+tried on the whole program.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Sequence
+from types import CodeType
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.tracing.edits import Edit, called
+from tinygrad_edu.tracing.parameters import Values
+from tinygrad_edu.tracing.record import Node, ancestors
+from tinygrad_edu.tracing.repair import Solution
+from tinygrad_edu.tracing.scope import Scope
+from tinygrad_edu.tracing.study import Runner
+from tinygrad_edu.tracing.trial import Trials, applied
+
+#: So many numbers are computed in one go.
+_NUMBERS = 4_000_000
+_LOOK = "__look__"
+
+
+class Sieve:
+    """Sieves the edits of one statement, in a workspace without a record.
+
+    `ready`: can it be done: is its formula what was recorded as its result, at each execution?
+    """
+
+    def __init__(
+        self, trials: Trials, runner: Runner, values: Values, scope: Scope, statement: Any,
+        executions: Sequence[Sequence[Node]], solution: Solution,
+    ) -> None:  # fmt: skip
+        self.trials, self.runner, self.values = trials, runner, values
+        self.scope, self.statement, self.solution = scope, statement, solution
+        self.wanted = [made[0].value for made in executions]
+        self.ready = False
+        self._first = self.wanted[0].size if _feeds_itself(executions) else None
+        if _is_pure(scope, statement) and all(len(made) == 1 for made in executions):
+            (own,) = self._results([_code(statement)])
+            before = np.concatenate([np.ravel(x) for x in self.wanted])
+            self.ready = own is not None and np.allclose(own, before, 1e-9, 1e-12)
+
+    def passed(self, edits: Sequence[Edit]) -> list[Edit]:
+        """The edits after which the statement computes what is needed; and those of other kinds."""
+        inside = set(ast.walk(self.statement.value))
+        known = [e for e in edits if not isinstance(e.node, list) and e.node in inside]
+        passed = [e for e in edits if isinstance(e.node, list) or e.node not in inside]
+        most = 1 + _NUMBERS // sum(x.size for x in self.wanted)
+        for i in range(0, len(known), most):
+            some = known[i : i + most]
+            results = self._results([self._edited(edit) for edit in some])
+            passed += [
+                edit for edit, x in zip(some, results)
+                if x is not None and self._needed(x)
+            ]  # fmt: skip
+        return passed
+
+    def _needed(self, x: Any) -> bool:
+        """Are these the numbers? Where a loop feeds itself, those of its first turn are known."""
+        if self._first is None:
+            return self.solution.repairs(x)
+        return self.solution.may_begin(x[: self._first])
+
+    def _edited(self, edit: Edit) -> CodeType | None:
+        back = applied(self.scope, edit)
+        try:
+            return _code(self.statement)
+        finally:
+            back()
+
+    def _results(self, codes: Sequence[CodeType | None]) -> list[Any]:
+        """What each formula gives at all executions, in a row; None if it has another shape."""
+        look = _Look(self.statement, codes, [x.shape for x in self.wanted])
+        names = self.runner.workspace.names["__builtins__"]
+        block = self.scope.block(self.statement)
+        call = ast.Expr(ast.Call(ast.Name(_LOOK, ast.Load()), [], []))
+        before = Edit(0, "insert", block, (block.index(self.statement), call))
+        names[_LOOK] = look
+        try:
+            with self.trials.changed(self.scope, [before]):
+                self.runner.outcome(self.values)
+        except Exception:  # more executions than were recorded
+            return [None] * len(codes)
+        finally:
+            del names[_LOOK]
+        whole = look.turn == len(self.wanted)
+        return [np.concatenate(x) if whole and x is not None else None for x in look.values]
+
+
+class _Look:
+    """Called before each execution of a statement: evaluates formulas in its place."""
+
+    def __init__(self, statement: Any, codes: Sequence[CodeType | None], shapes: Any) -> None:
+        self.codes, self.shapes = codes, shapes
+        self.values: list[list[Any] | None] = [[] for _ in codes]
+        self.turn = 0
+        self._held: CodeType | None = None
+        self._sign = 1
+        if isinstance(statement, ast.AugAssign):
+            held = ast.parse(ast.unparse(statement.target), mode="eval")
+            self._held = compile(held, "<line>", "eval")
+            self._sign = 1 if isinstance(statement.op, ast.Add) else -1
+
+    def __call__(self) -> None:
+        frame = sys._getframe(1)
+        names = {**frame.f_globals, **frame.f_locals}
+        shape = self.shapes[self.turn]
+        held = 0.0 if self._held is None else eval(self._held, names)  # noqa: S307
+        for i, code in enumerate(self.codes):
+            made = self.values[i]
+            if made is not None:
+                x = _value(code, names, held, self._sign)
+                fits = x is not None and np.shape(x) == shape
+                self.values[i] = [*made, np.ravel(x).copy()] if fits else None
+        self.turn += 1
+
+
+def _value(code: CodeType | None, names: dict[str, Any], held: Any, sign: int) -> Any:
+    """What a formula gives, added to what is held already; None for what is no numbers."""
+    if code is None:
+        return None
+    try:
+        x: Any = held + sign * np.asarray(eval(code, names))  # noqa: S307
+    except Exception:  # a change may make anything of a formula
+        return None
+    return x if np.asarray(x).dtype.kind == "f" and np.isfinite(x).all() else None
+
+
+def _code(statement: Any) -> CodeType | None:
+    try:
+        return compile(ast.Expression(statement.value), "<line>", "eval")
+    except (ValueError, TypeError, SyntaxError):
+        return None
+
+
+def _is_pure(scope: Scope, statement: Any) -> bool:
+    """A formula that is assigned or returned, and changes nothing when it is computed."""
+    if not isinstance(statement, (ast.Assign, ast.AugAssign, ast.Return)) or not statement.value:
+        return False
+    if isinstance(statement, ast.AugAssign) and not isinstance(statement.op, (ast.Add, ast.Sub)):
+        return False
+    calls = {called(node) for node in ast.walk(statement.value) if isinstance(node, ast.Call)}
+    return not calls & scope.changing and bool(scope.block(statement))
+
+
+def _feeds_itself(executions: Sequence[Sequence[Node]]) -> bool:
+    """Is a later result computed from an earlier one?"""
+    first = executions[0][0].number
+    return len(executions) > 1 and first in ancestors([executions[-1][0]])
