@@ -90,6 +90,9 @@ if TYPE_CHECKING:
     from tinygrad_edu.core.debug import (
         debug_nans,
     )  # fmt: skip
+    from tinygrad_edu.core.own import (
+        Primitive, primitive,
+    )  # fmt: skip
 
 __version__ = "0.1.0"
 
@@ -131,12 +134,16 @@ _ROOMS = {
     "tinygrad_edu.core.debug": (
         "debug_nans",
     ),
+    "tinygrad_edu.core.own": (
+        "Primitive", "primitive",
+    ),
 }  # fmt: skip
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
-    "Batch", "CodeReport", "Collapsed", "Comparison", "Derivation", "GradError", "Program", "Rule",
-    "SheetError", "SheetReport", "Value", "__version__", "abs", "absolute", "add", "arctan",
+    "Batch", "CodeReport", "Collapsed", "Comparison", "Derivation", "GradError", "Primitive",
+    "Program", "Rule", "SheetError", "SheetReport", "Value", "__version__", "abs", "absolute",
+    "add", "arctan",
     "assert_derivation", "broadcast_to", "check_code", "check_function",
     "check_gradients", "check_sheet", "check_sheets", "check_text", "clip", "collapse", "compare",
     "compile",
@@ -146,8 +153,8 @@ __all__ = [
     "load_sheet", "log", "log10", "log1p", "log2", "log_softmax", "logsumexp", "matmul", "max",
     "maximum", "mean", "min", "minimum", "moveaxis", "multiply",
     "name_values", "negative", "no_grad", "norm", "not_equal", "numerical_gradient",
-    "outer", "power", "prod", "ravel", "relu", "render", "reshape", "sigmoid", "sign", "sin",
-    "sinh", "softmax", "softplus", "sqrt", "squeeze", "stack", "std", "subtract", "sum",
+    "outer", "power", "primitive", "prod", "ravel", "relu", "render", "reshape", "sigmoid", "sign",
+    "sin", "sinh", "softmax", "softplus", "sqrt", "squeeze", "stack", "std", "subtract", "sum",
     "swapaxes", "tan", "tanh", "transpose", "value_and_grad", "var", "vjp", "vstack", "where",
     "xlogy",
 ]  # fmt: skip

@@ -6,11 +6,12 @@ bounded in size before it is computed.
 
 from __future__ import annotations
 
+import collections
 import difflib
 import functools
 import math
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, MutableMapping
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from tinygrad_edu.core.ops import (
     reductions,
     shaping,
 )
+from tinygrad_edu.core.own import IN_SHEETS
 from tinygrad_edu.core.primitive import Primitive
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.sheets import account as accounts
@@ -431,7 +433,7 @@ def _numpy(*names: str) -> dict[str, Callable[..., Any]]:
     return {name: getattr(np, name) for name in names}
 
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {
+FUNCTIONS: MutableMapping[str, Callable[..., Any]] = {
     **_numpy(
         "sum", "mean", "prod", "max", "min", "amax", "amin", "argmax", "argmin", "cumsum",
         "exp", "expm1", "log", "log1p", "log2", "log10", "sqrt", "tanh", "sin", "cos",
@@ -485,6 +487,9 @@ OWN = frozenset(
     if not hasattr(np, name.split(".")[0]) or name in ("len", "range", "slice")
 )
 
+#: The table, and what `tg.primitive(…, sheet=True)` has put beside it.
+FUNCTIONS = collections.ChainMap(FUNCTIONS, IN_SHEETS)
+
 METHODS: dict[str, Callable[..., Any]] = {
     **{
         name: FUNCTIONS[name]
@@ -525,4 +530,4 @@ def looks(name: str) -> str:
 
 def prefix(name: str) -> str:
     """``np.`` before what is NumPy's."""
-    return "" if name in OWN else "np."
+    return "" if name in OWN or name in IN_SHEETS else "np."
