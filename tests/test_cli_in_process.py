@@ -71,6 +71,23 @@ def test_the_picture_of_a_sheet_marks_its_wrong_lines(sheets, tmp_path, capsys):
     assert "wrong: dW = 1/m * 2 * dZ @<BR/>X.T" in target.read_text(encoding="utf-8")
 
 
+def test_a_picture_is_drawn_as_asked_in_the_scale_of_the_check(sheets, tmp_path, capsys):
+    def drawn(*options):
+        assert cli.main(["draw", sheets[0], "-o", str(tmp_path / "graph.dot"), *options]) == 0
+        return (tmp_path / "graph.dot").read_text(encoding="utf-8")
+
+    usual = drawn("--lang", "en")
+    assert "rankdir=LR" in usual
+    assert "m · grad" in usual
+    assert "The lecture&#x27;s scale" in usual
+    assert "rankdir=TB" in drawn("--direction", "down")
+    assert "m · grad" not in drawn("--convention", "calculus")
+    boxes = [drawn("--detail", d).count("[label=<<TABLE") for d in ("lines", "operations", "parts")]
+    assert boxes[0] < boxes[1] <= boxes[2]
+    assert "folded into" in drawn("--max-nodes", "3", "--lang", "en")
+    assert "مشتق" in drawn("--lang", "fa")
+
+
 def test_the_starter_sheet_is_right(capsys, monkeypatch):
     assert cli.main(["new"]) == 0
     monkeypatch.setattr(sys, "stdin", io.StringIO(capsys.readouterr().out))

@@ -699,11 +699,22 @@ def test_where_letters_would_come_out_as_boxes_a_warning_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(renderer, "system_dot", lambda: None)
+    monkeypatch.setattr(renderer, "_resvg", lambda: None)
     picture = tg.draw(tg.Value(1.0, "وزن"))
     with pytest.warns(RuntimeWarning, match=r"وزن cannot be drawn in png.*apt install graphviz"):
         assert picture.pipe("png").startswith(b"\x89PNG")
     picture.pipe("svg")  # a browser has the letters: a warning would be an error here
     tg.draw(tg.Value(1.0, "σ̂ᶻ_Ж")).pipe("png")
+
+
+def test_persian_letters_are_drawn_in_png_with_the_fonts_of_the_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("resvg_py", reason="needs resvg (pip install resvg-py)")
+    monkeypatch.setattr(renderer, "system_dot", lambda: None)
+    drawn = tg.draw(tg.Value(1.0, "وزن")).pipe("png")  # a warning would be an error here
+    assert drawn.startswith(b"\x89PNG")
+    assert drawn != tg.draw(tg.Value(1.0, "ززز")).pipe("png")
 
 
 @pytest.mark.dot

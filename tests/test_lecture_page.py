@@ -69,6 +69,7 @@ def test_the_language_is_that_of_the_environment(monkeypatch, variables, languag
 
 def test_latin_runs_in_persian_text_stand_apart():
     assert isolated("هزینه 1/m است") == 'هزینه <bdi dir="ltr">1/m</bdi> است'
+    assert isolated("عامل 1 - Z1**2 است") == 'عامل <bdi dir="ltr">1 - Z1**2</bdi> است'
     assert isolated("<p>only English 1/m</p>") == "<p>only English 1/m</p>"
     assert isolated("<code>الف b</code>") == "<code>الف b</code>"
 

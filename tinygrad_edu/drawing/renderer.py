@@ -9,6 +9,7 @@ graphviz-pure lacks is PDF: that asks for the system's Graphviz.
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ import sys
 import sysconfig
 import warnings
 from pathlib import Path
+from typing import Any
 
 from tinygrad_edu.core.files import write_whole
 from tinygrad_edu.core.primitive import GradError
@@ -33,7 +35,7 @@ _PROGRAM = "graphviz-pure"
 #: The layout is computed for the first; a browser takes the first it has.
 FONTS = (
     "Arial, Helvetica, Liberation Sans, Arimo, Nimbus Sans, DejaVu Sans Condensed, Vazirmatn, "
-    "Noto Sans Arabic, Tahoma, sans-serif"
+    "Noto Sans Arabic, Noto Sans, DejaVu Sans, Tahoma, sans-serif"
 )
 _SYSTEM = "the system's Graphviz (apt install graphviz, brew install graphviz)"
 
@@ -53,7 +55,8 @@ def pip_dot() -> str | None:
 def to_bytes(source: str, format: str) -> bytes:
     """DOT text drawn as ``svg``, ``png`` or ``pdf``.
 
-    A RuntimeWarning tells where letters come out as boxes, and what to install.
+    Letters that graphviz-pure has no glyphs of are drawn in png by resvg with the machine's fonts;
+    without it a RuntimeWarning tells that they come out as boxes, and what to install.
     Raises GradError where no renderer is installed, where it fails, and where the layout takes over
     20 s.
     """
@@ -66,9 +69,13 @@ def to_bytes(source: str, format: str) -> bytes:
             "A .dot file needs none"
         )
     if format == "png" and not system_dot() and (letters := _without_glyphs(source)):
+        if (resvg := _resvg()) is not None:
+            svg = to_bytes(source, "svg").decode()
+            return bytes(resvg.svg_to_bytes(svg_string=svg, background="#ffffff", dpi=144))
         warnings.warn(
             f"{letters} cannot be drawn in png by graphviz-pure, whose fonts lack these letters: "
-            f"they come out as boxes. Write .svg or .html, or install {_SYSTEM}",
+            f"they come out as boxes. Write .svg or .html, pip install resvg-py, which takes the "
+            f"fonts of this machine, or install {_SYSTEM}",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -95,6 +102,14 @@ def to_bytes(source: str, format: str) -> bytes:
     if format == "svg":
         return done.stdout.replace(b'font-family="Arial"', f'font-family="{FONTS}"'.encode())
     return done.stdout
+
+
+def _resvg() -> Any:
+    """The program that draws an SVG with the fonts of this machine, where it is installed."""
+    try:
+        return importlib.import_module("resvg_py")
+    except ImportError:
+        return None
 
 
 def _without_glyphs(text: str) -> str:

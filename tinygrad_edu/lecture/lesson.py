@@ -101,7 +101,7 @@ def _section(report: Report, folder: Path, section: dict[str, Any]) -> None:
     body = fill((FOLDER / "sheet.html").read_text("utf-8"), report.words, values)
     report.page.add(report.key, title, lead, body)
     sheet.cost.backward()
-    report.picture(sheet.name, sheet.cost)
+    report.picture(sheet.name, sheet.cost, str(result.convention))
 
 
 def _diagnosis(words: Words, row: Any) -> str:

@@ -135,14 +135,17 @@ def shown(a: Any, digits: int = 6, small: int = 4) -> str:
     return number(float(a), digits) if np.ndim(a) == 0 else math(matrix(a, small))
 
 
-def judged(words: Words, lines: Sequence[Any], caption: str = "") -> Html:
-    """Lines in three ways: by hand, automatic, central difference, and whether they agree."""
+def judged(words: Words, lines: Sequence[Any], caption: str = "", brief: bool = False) -> Html:
+    """Lines in three ways: by hand, automatic, central difference, and whether they agree.
+
+    `brief`: of a right line its name only, where matrices need the room.
+    """
     numerical = any(line.central is not None for line in lines)
     keys = ("rule", "hand", "automatic", *(["central"] if numerical else []), "gap")
     head = [words[f"ways.{key}"] for key in keys]
     rows = [
         (
-            line.rule,
+            _name(line.rule) if brief else line.rule,
             *("—" if number is None else shown(number) for number in line.numbers(numerical)),
             "—" if line.gap is None else scientific(line.gap),
             '<span class="ok">✓</span>' if line.right else '<span class="no-">✗</span>',
@@ -151,6 +154,12 @@ def judged(words: Words, lines: Sequence[Any], caption: str = "") -> Html:
     ]  # fmt: skip
     marked = ["" if line.right else "bad" for line in lines]
     return table([*head, ""], rows, caption, marked=marked)
+
+
+def _name(rule: str) -> str:
+    """The left side of a rule, if it is a formula."""
+    left, equals, _ = rule.partition("<mo>=</mo>")
+    return f"{left}</math>" if equals else rule
 
 
 def without_namespace(element: str) -> str:

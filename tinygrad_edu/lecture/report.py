@@ -183,10 +183,13 @@ class Report:
         self.say("\nthe rules behind these numbers, derived from the graph:")
         self.say(textwrap.dedent(str(tg.derive(cost))))
 
-    def picture(self, name: str, cost: tg.Value) -> None:
-        """A page beside the lesson that goes through a graph step by step."""
+    def picture(self, name: str, cost: tg.Value, convention: str = "calculus") -> None:
+        """A page beside the lesson that goes through a graph step by step, its gradients in the
+        scale of the section's table."""
         if self.out is not None:
-            self._steps[f"{self.key}_{name}.html"] = step_through(cost)
+            self._steps[f"{self.key}_{name}.html"] = step_through(
+                cost, convention=convention, language=self.words.language
+            )
 
     def progress(self) -> Progress:
         """A progress bar, for a loop that takes seconds."""

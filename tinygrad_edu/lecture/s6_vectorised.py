@@ -34,13 +34,13 @@ def run(report: Report) -> None:
     _, lines = report.sheet(
         "S6_calculus", "all of them derivatives of J", convention="calculus", brief=True
     )
-    folded = [lesson_page.judged(report.words, lines, report.words["s6.calculus"])]
+    folded = [lesson_page.judged(report.words, lines, report.words["s6.calculus"], brief=True)]
     for g in ACTIVATIONS:
         if g != "tanh":
             title = f"{g} in layer 1"
             _, lines = report.sheet(f"S6_{g}", title, convention="lecture", brief=True)
             caption = report.words.said("s6.in_layer", {"name": g})
-            folded.append(lesson_page.judged(report.words, lines, caption))
+            folded.append(lesson_page.judged(report.words, lines, caption, brief=True))
     board, lines = report.sheet(
         "S6_board", "three examples", "lecture", numbers={"X": X, "Y": Y, **PARAMETERS}, brief=True
     )
@@ -59,12 +59,12 @@ def run(report: Report) -> None:
                 **_entries(hand), **_products(hand),
                 "six_s": fill(six, words, symbols), "six_n": fill(six, words, sizes),
                 "scales": _scales(report, hand, J),
-                "ways": lesson_page.judged(words, lines, words["s6.ways"]),
+                "ways": lesson_page.judged(words, lines, words["s6.ways"], brief=True),
                 "others": Html("".join(folded)),
                 "explained": Html("".join(r.explanation.to_html() for r in tg.derive(J))),
             }
         )  # fmt: skip
-    report.picture("tanh", J)
+    report.picture("tanh", J, "lecture")
 
 
 def _entries(hand: dict[str, Any]) -> dict[str, float]:

@@ -15,8 +15,8 @@ def run(report: Report) -> None:
     assert result.judged is not None
     if report.page is not None:
         hand = two_layers(X[:, :1], Y[:, :1], **PARAMETERS)
-        ways = lesson_page.judged(report.words, lines, report.words["s7.ways"])
+        ways = lesson_page.judged(report.words, lines, report.words["s7.ways"], True)
         report.show({**{name: matrix(hand[name], 3) for name in RULES}, "ways": ways})
     cost = result.judged.sheet.cost
     cost.backward()
-    report.picture("network", cost)
+    report.picture("network", cost, str(result.convention))

@@ -121,9 +121,10 @@ class _Reader:
                 above = self.group()
             else:
                 primes += "′"
-        if primes:
-            prime = f"<mo lspace='0' rspace='0'>{primes}</mo>"
-            above = _row(above, prime) if above else prime
+        if primes and not above:  # the sign stands high already
+            base = _row(base, f"<mo lspace='0' rspace='.05em'>{primes}</mo>")
+        elif primes:
+            above = _row(above, f"<mo lspace='0' rspace='0'>{primes}</mo>")
         if "∑" in base:
             return f"<munderover>{base}{below or '<mrow/>'}{above or '<mrow/>'}</munderover>"
         if below and above:

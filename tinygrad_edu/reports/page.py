@@ -27,7 +27,7 @@ tr.follows td.code{background:light-dark(#ddf4ff,#0c2d4d)}
 td.why{font:14px/1.5 system-ui,sans-serif;border-left:3px solid light-dark(#cf222e,#ff7b72)}
 ins{background:light-dark(#abf2bc,#1f5c2e);text-decoration:none}
 code{font:13px ui-monospace,monospace;unicode-bidi:isolate}
-table.sheet,code,figure svg{direction:ltr;text-align:left}
+table.sheet,code,figure{direction:ltr;text-align:left}
 [dir=rtl] td.why{direction:rtl;text-align:right}
 figure{overflow:auto;margin:1rem 0;background:#fff;color:#1f2328}
 figure svg{max-width:none}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _WORD = r"[A-Za-z0-9ΣσαεŷΔ][A-Za-z0-9σ′¹²³⁰₁₂₃ᵀ/_%]*(?:[.-]\w+)*(?:\([^()\u0600-\u06ff]*\))?"
-_RUN = re.compile(rf"{_WORD}(?:(?:\s|\s?[=−+×/÷·]\s?|, ){_WORD})*")
+_RUN = re.compile(rf"{_WORD}(?:(?:\s|\s?(?:\*\*|[-*@=−+×/÷·])\s?|, ){_WORD})*")
 _APART = re.compile(r"<(/?)(svg|math|script|style|code|bdi|title|a|output|option)\b")
 
 
