@@ -67,7 +67,8 @@ class Browser:
                 self.requests.append(params["request"]["url"])
         return message
 
-    def open(self, page: Path, dark: bool = False) -> None:
+    def open(self, page: Path | str, dark: bool = False) -> None:
+        """A new tab with a file, or with what is at an address."""
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = None
         attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
@@ -76,7 +77,8 @@ class Browser:
             self.call(f"{domain}.enable")
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.call("Emulation.setEmulatedMedia", features=scheme)
-        self.call("Page.navigate", url=page.resolve().as_uri())
+        address = page if isinstance(page, str) else page.resolve().as_uri()
+        self.call("Page.navigate", url=address)
         for _ in range(200):
             if self.ask("document.readyState") == "complete":
                 return

@@ -355,7 +355,7 @@ def test_gradescopes_file_has_the_documented_fields_only_and_adds_up(batch):
 def test_editors_are_pointed_at_file_line_and_column(batch):
     lines = written(batch, "concise").splitlines()
     assert all(re.match(r"[^:]+:\d+:\d+: (error|note): \S", line) for line in lines)
-    assert lines[0].startswith("=bob:18:1: error: dZ1 is wrong. derivative_at_wrong_point: ")
+    assert lines[0].startswith("=bob:18:1: error: dZ1: wrong; derivative_at_wrong_point: ")
     assert any(line.startswith("<eve>:1:") for line in lines)
 
 

@@ -200,6 +200,31 @@ def parser() -> argparse.ArgumentParser:
     _add_language(mistakes)
     mistakes.set_defaults(run=_mistakes)
 
+    serve = commands.add_parser(
+        "serve",
+        help="a page on this machine to write a derivation on, judged while you type",
+        description="Prints the address of the page and opens it; Ctrl-C ends it. Only this "
+        "machine can reach it. Its second tab EXECUTES the code that is typed there.",
+    )
+    serve.add_argument("--port", type=int, default=0, metavar="P", help="0, or none: a free one")
+    serve.add_argument("--no-browser", action="store_true", help="only print the address")
+    serve.set_defaults(run=_serve)
+
+    page = commands.add_parser(
+        "page", help="the page of `serve` as static files, Python in the browser"
+    )
+    page.add_argument("--out", metavar="DIR", type=Path, required=True, help="where to write it")
+    page.add_argument(
+        "--pyodide", metavar="URL|DIR", help="a release of Pyodide with NumPy; a folder is copied"
+    )
+    page.add_argument(
+        "--viz",
+        metavar="FILE",
+        type=Path,
+        help="viz-standalone.mjs of Viz.js, which draws pictures",
+    )
+    page.set_defaults(run=_page)
+
     new = commands.add_parser("new", help="print a starter sheet, or a key with its claims blank")
     new.add_argument(
         "--blanks", metavar="KEY.sheet", nargs="?", const="",
@@ -463,6 +488,21 @@ def _mistakes(arguments: argparse.Namespace) -> int:
                 print(f"  {mistake.name}: {meaning}")
                 if mistake.example:
                     print(f"      {mistake.example}")
+    return 0
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from tinygrad_edu.workbench.server import serve
+
+    serve(arguments.port, not arguments.no_browser)
+    return 0
+
+
+def _page(arguments: argparse.Namespace) -> int:
+    from tinygrad_edu.workbench.files import write
+
+    write(arguments.out, arguments.pyodide, arguments.viz)
+    print(arguments.out / "index.html")
     return 0
 
 

@@ -164,7 +164,7 @@ def _pointed_at(report: SheetReport) -> Iterator[str]:
             column = len(text) - len(text.lstrip()) + 1
             kind = "note" if row.ok or row.verdict == "follows" else "error"
             _, *more = said_of(row).split("\n")
-            message = ". ".join([f"{row.name} is {row.verdict}", *more])
+            message = "; ".join(text.rstrip(".") for text in [f"{row.name}: {row.verdict}", *more])
             yield _pointer(report.sheet, line, column, kind, message)
     for remark in report.remarks:
         yield _pointer(report.sheet, 1, 1, "note", remark)
