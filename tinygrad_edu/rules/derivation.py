@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 from tinygrad_edu.calculus.axes import Origins
 from tinygrad_edu.core.plain import printable
 from tinygrad_edu.core.primitive import GradError, Shape
 from tinygrad_edu.core.signature import checked
-from tinygrad_edu.rules.deriving import Deriving
+from tinygrad_edu.rules.deriving import Deriving, Line
 from tinygrad_edu.rules.notation.mathml import inside, math, operator, row
 from tinygrad_edu.rules.referee import Referee
 from tinygrad_edu.rules.why import Explainer, Why
@@ -31,11 +31,21 @@ class Rule:
     of: str
     shape: Shape
     text: str
-    latex: str
     numpy: str
-    scale: str = ""
-    mathml: str = ""
-    _explain: Callable[[], Why] | None = field(default=None, repr=False, compare=False)
+    scale: str
+    _line: Line = field(repr=False, compare=False)
+    _writer: Writer = field(repr=False, compare=False)
+    _explainer: Explainer = field(repr=False, compare=False)
+
+    @cached_property
+    def latex(self) -> str:
+        """The line for a document."""
+        return self._writer.typeset(self._line)
+
+    @cached_property
+    def mathml(self) -> str:
+        """The line as a formula for a web page."""
+        return math(self._writer.marked_up(self._line))
 
     @property
     def why(self) -> str:
@@ -46,9 +56,7 @@ class Rule:
     @cached_property
     def explanation(self) -> Why:
         """What `why` says, as data; with `to_html` and `to_mathml`."""
-        if self._explain is None:
-            raise GradError(f"{self.name} was not derived: there is nothing to explain it by")
-        return self._explain()
+        return self._explainer.of(self._line)
 
     def __str__(self) -> str:
         return printable(self.text)
@@ -73,9 +81,9 @@ class Derivation:
     convention: str
     cost: str
     definitions: list[str]
-    source: str
-    left_out: tuple[str, ...] = ()
-    m: int | None = None
+    left_out: tuple[str, ...]
+    m: int | None
+    _writer: Writer = field(repr=False, compare=False)
 
     def __iter__(self) -> Iterator[Rule]:
         return iter(self.rules)
@@ -112,6 +120,11 @@ class Derivation:
             cells = (inside(rule.mathml), row(operator("("), shape, operator(")")) if shape else "")
             rows.append(f"<mtr>{''.join(f'<mtd>{cell}</mtd>' for cell in cells)}</mtr>\n")
         return math(f'\n<mtable columnalign="left">\n{"".join(rows)}</mtable>\n', block=True)
+
+    @cached_property
+    def source(self) -> str:
+        """What `to_numpy` gives."""
+        return self._writer.source()
 
     def to_numpy(self) -> str:
         """The source of a Python function that computes the cost and all rules with NumPy alone."""
@@ -180,14 +193,12 @@ def derive(
     explainer = Explainer(work, lines)
     rules = []
     for line in lines:
-        text, latex, python, mathml = writer.line(line)
+        text, python = writer.line(line)
         scale = work.scale if line.scaled else ""
-        explain = partial(explainer.of, line)
         of = work.text_of.get(line.node, work.name_of[line.node])
-        rules.append(
-            Rule(line.name, of, line.node.shape, text, latex, python, scale, math(mathml), explain)
-        )
+        shape = line.node.shape
+        rules.append(Rule(line.name, of, shape, text, python, scale, line, writer, explainer))
     return Derivation(
-        rules, work.convention, work.name_of[cost], writer.definitions(), writer.source(),
-        work.left_out(), work.m if work.convention == "lecture" else None,
+        rules, work.convention, work.name_of[cost], writer.definitions(), work.left_out(),
+        work.m if work.convention == "lecture" else None, writer,
     )  # fmt: skip

@@ -46,18 +46,24 @@ class Writer:
         """The nodes as they were computed, written down."""
         return forward_trees(self.work)
 
-    def line(self, line: Line) -> tuple[str, str, str, str]:
-        """A line as text, as LaTeX, as a Python statement, as MathML."""
-        latex = f"{self.latex.named(line.name)} = {self._typeset(line, self.latex)}"
-        equals = f"{self.mathml.named(line.name)}<mo>=</mo>{self._typeset(line, self.mathml)}"
+    def line(self, line: Line) -> tuple[str, str]:
+        """A line as text, and as a Python statement."""
         if line.added:
             text, python = ("; ".join(self._steps(line, n)) for n in (self.text, self.numpy))
-            return text, latex, python, equals
+            return text, python
         text = self._fitted(line, self.text(line.tree), "reshape", "broadcast")
-        return f"{line.name} = {text}", latex, self._statement(line, self.numpy), equals
+        return f"{line.name} = {text}", self._statement(line, self.numpy)
 
-    def _typeset(self, line: Line, notation: Typeset) -> str:
-        """In the shape of the quantity, where the formula alone has another."""
+    def typeset(self, line: Line) -> str:
+        """A line as LaTeX."""
+        return f"{self.latex.named(line.name)} = {self._right(line, self.latex)}"
+
+    def marked_up(self, line: Line) -> str:
+        """A line as MathML."""
+        return f"{self.mathml.named(line.name)}<mo>=</mo>{self._right(line, self.mathml)}"
+
+    def _right(self, line: Line, notation: Typeset) -> str:
+        """What stands right of ``=``, in the quantity's shape where the formula has another."""
         right = notation(line.tree)
         if not line.suffix:
             return right
