@@ -17,6 +17,7 @@ class Identifiers:
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self._taken = set(taken)
+        self._tried: dict[str, int] = {}  # up to which number the names of a stem are taken
 
     def of(self, text: str) -> str:
         """An identifier as near to `text` as Python allows, not given before.
@@ -44,9 +45,10 @@ class Identifiers:
 
     def fresh(self, stem: str) -> str:
         """``t1``, ``t2``, …: the next of its stem that is free."""
-        n = 1
+        n = self._tried.get(stem, 1)
         while f"{stem}{n}" in self._taken:
             n += 1
+        self._tried[stem] = n
         return self.of(f"{stem}{n}")
 
     def is_free(self, name: str) -> bool:

@@ -125,6 +125,7 @@ class Deriving:
                 self.facts[node] = ("onehot", axis)
                 self.seen.add(node)
         self.lengths = Lengths(self.algebra, self.axes, self.name_of)
+        self._shapes: dict[Any, Shape] = {}
         self.formula: dict[Any, Formula] = {}
         self.given: dict[Atom, Any] = {}
         self.auto_named: dict[Any, None] = {}
@@ -233,7 +234,11 @@ class Deriving:
                 lengths.call(examples, self.identifiers.fresh(text) if taken else self._free(text))
 
     def shape(self, node: Any) -> Shape:
-        return tuple(map(self.lengths.of, self.axes.of(node)))
+        """The shape of a node, its lengths by what they are called."""
+        found = self._shapes.get(node)
+        if found is None:
+            found = self._shapes[node] = tuple(map(self.lengths.of, self.axes.of(node)))
+        return found
 
     def options(self, node: Any) -> dict[str, Any]:
         """The options of an operation, lengths and indices by what they are called."""

@@ -37,6 +37,7 @@ from tinygrad_edu.rules.poly import (
     by_id,
     natural_sign,
     number_content,
+    ratio,
     rational,
     span_of_powers,
     strip,
@@ -154,7 +155,8 @@ class Algebra:
 
     def poly(self, terms: dict[Monomial, Number]) -> Poly:
         """The polynomial with these terms."""
-        terms = {mono: c for mono, c in terms.items() if c}
+        if not all(terms.values()):
+            terms = {mono: c for mono, c in terms.items() if c}
         key = frozenset(terms.items())
         poly = self._polys.get(key)
         if poly is None:
@@ -162,9 +164,13 @@ class Algebra:
             poly = self._polys[key] = Poly()
             poly.algebra, poly.id, poly.terms = self, len(self._polys), terms
             atoms = poly.atoms()
-            poly.full = broadcast(atom.shape for atom in sorted(atoms, key=lambda a: a.id))
+            if len(atoms) == 1:
+                [atom] = atoms
+                poly.full, poly.deep = tuple(atom.shape), atom.deep
+            else:
+                poly.full = broadcast(atom.shape for atom in sorted(atoms, key=lambda a: a.id))
+                poly.deep = frozenset().union(*(atom.deep for atom in atoms))
             poly.shape = strip(poly.full)
-            poly.deep = frozenset().union(*(atom.deep for atom in atoms))
         return poly
 
     def _atom(
@@ -364,7 +370,7 @@ class Algebra:
         for m, k in p.terms.items():
             rest = {a: e for a, e in m if not (a.mask and a in lowest)}
             down = tuple((a, e) for a, e in inverse if not a.mask)
-            terms[times(tuple(rest.items()), down)] = rational(Fraction(k) / c)
+            terms[times(tuple(rest.items()), down)] = ratio(k, c)
         return content, self.poly(terms)
 
     # --- fractions -----------------------------------------------------------------------------
@@ -392,7 +398,7 @@ class Algebra:
 
     def over(self, p: Poly, atom: Atom, n: int) -> Poly:
         """``p * base**n``, multiplied out."""
-        result = self.zero
+        parts: list[Poly] = []
         by_power: dict[int, dict[Monomial, Number]] = {}
         for mono, c in p.terms.items():
             e = next((int(k) for a, k in mono if a is atom and k == int(k) and k < 0), 0)
@@ -402,8 +408,8 @@ class Algebra:
             part = self.poly(terms)
             for _ in range(power):
                 part = self.expanded(part, atom.args[0])
-            result = result + part
-        return result
+            parts.append(part)
+        return self.total(parts)
 
     def cancel(self, p: Poly) -> Poly:
         """Divide compound denominators out wherever that leaves no remainder."""
@@ -448,9 +454,9 @@ class Algebra:
             parts.setdefault(other, {})[tuple([powers.get(a, 0) for a in atoms])] = c
         # In whole numbers: a primitive divisor that divides over the fractions does so over these.
         unit = number_content(d.terms.values(), always=True)
-        scale = math.lcm(*(Fraction(c).denominator for c in p.terms.values()))
+        scale = math.lcm(*(c.denominator for c in p.terms.values()))
         divisor = {
-            tuple([dict(m).get(a, 0) for a in atoms]): int(Fraction(c) / unit)
+            tuple([dict(m).get(a, 0) for a in atoms]): int(ratio(c, unit))
             for m, c in d.terms.items()
         }
         top = max(divisor)
@@ -478,7 +484,7 @@ class Algebra:
                     else:
                         del rest[at]
                 mono = times(other, tuple((a, e) for a, e in zip(atoms, step) if e))
-                quotient[mono] = rational(quotient.get(mono, 0) + Fraction(c, scale) / unit)
+                quotient[mono] = rational(quotient.get(mono, 0) + ratio(c, scale * unit))
         return self.poly(quotient)
 
     # --- operations ----------------------------------------------------------------------------
@@ -501,7 +507,7 @@ class Algebra:
                 return rest * self.power(mono[0][0].args[0], c)
         lead = u.terms[min(u.terms, key=term_order)]
         return self.power(
-            self.call(elementwise.exp, (u.scaled(rational(1 / Fraction(lead))),), {}, u.shape), lead
+            self.call(elementwise.exp, (u.scaled(ratio(1, lead)),), {}, u.shape), lead
         )
 
     def compare(self, op: Primitive, x: Poly, y: Poly) -> Poly:
@@ -526,7 +532,7 @@ class Algebra:
         the length of that axis.
         """
         axes = [axis for axis in axes if len(shape) >= -axis and shape[axis] != 1]
-        result = self.zero
+        found: list[Poly] = []
         if self.careful:
             p = self.whole(p)
         for mono, c in p.terms.items():
@@ -540,8 +546,8 @@ class Algebra:
                     term = term * self.number(shape[axis])
             if over:
                 term = term * self._sum_atom(inside, varying, over)
-            result = result + term
-        return result
+            found.append(term)
+        return self.total(found)
 
     def _sum_atom(self, inside: Monomial, shape: Shape, over: tuple[int, ...]) -> Poly:
         if len(inside) == 1 and inside[0][1] == 1 and inside[0][0].op is reductions.sum:
@@ -711,7 +717,7 @@ class Algebra:
         """`x` with axes of length 1 put in or taken out."""
         full = [i for i, n in enumerate(x.shape) if n != 1]  # these axes go …
         target = [i for i, n in enumerate(shape) if n != 1]  # … there
-        result = self.zero
+        found: list[Poly] = []
         for mono, c in x.poly.terms.items():
             term = self.number(c)
             for atom, e in mono:
@@ -735,8 +741,8 @@ class Algebra:
                             tuple(new),
                         )
                 term = term * self.power(p, e)
-            result = result + term
-        return result
+            found.append(term)
+        return self.total(found)
 
     def _without_last(self, total: Atom, shape: Shape) -> Poly | None:
         """A sum over the last axis as a product, where it is one and that axis does not stay."""

@@ -33,6 +33,7 @@ class Given:
     def __init__(self, nodes: list[Any], origins: Origins | None) -> None:
         leaves = [node for node in nodes if node.op is None and node.size > 1]
         self.data = data_among(leaves, origins)
+        self._worked_on: dict[Any, bool] = {}
         self.users: dict[Any, list[Any]] = {}
         for node in nodes:
             for parent in node.parents:
@@ -45,9 +46,18 @@ class Given:
     def is_worked_on(self, leaf: Any) -> bool:
         """Is something computed of a leaf alone before any parameter multiplies it? The gradient
         of what is normalised or pooled is what one derives the layer for."""
+        if leaf not in self._worked_on:
+            self._worked_on[leaf] = self._has_work_of_its_own(leaf)
+        return self._worked_on[leaf]
+
+    def _has_work_of_its_own(self, leaf: Any) -> bool:
         stack, worked_on = [(leaf, user) for user in self.users.get(leaf, [])], False
+        seen: set[Any] = set()
         while stack:
             x, user = stack.pop()
+            if (x, user) in seen:
+                continue
+            seen.add((x, user))
             others = [p for p in needing(user) if p is not x]
             if user.op.name in _SHAPES_ONLY or (user.op.name in _SCALES and _by_numbers(user, x)):
                 stack.extend((user, next_user) for next_user in self.users.get(user, []))

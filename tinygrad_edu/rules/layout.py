@@ -7,7 +7,6 @@ by one atom, `where` by a mask, and sums joined under one Σ.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from fractions import Fraction
 from typing import Any
 
 from tinygrad_edu.core.ops import TABLE, elementwise, linalg, reductions, shaping
@@ -21,6 +20,7 @@ from tinygrad_edu.rules.poly import (
     Poly,
     natural_sign,
     number_content,
+    ratio,
     rational,
     strip,
     varies,
@@ -165,7 +165,7 @@ class Layout:
         """Numerator and denominator of a term; the sign of c is left to the sum around it."""
         top: list[Tree] = []
         bottom: list[Tree] = []
-        f = abs(Fraction(c))
+        f = c if c > 0 else -c
         ends = 10**6 % f.denominator == 0  # as a decimal
         simple = f.denominator == 1 or (f.numerator == 1 and f.denominator in (2, 4, 8))
         if not mono or f.denominator > 100 or (ends and not simple):
@@ -228,11 +228,13 @@ class Layout:
     def _outer(self, tops: list[Tree]) -> list[Tree]:
         """Columns beside rows as one product of two vectors; several columns as one."""
         vectors = {i: v for i, tree in enumerate(tops) if (v := column(tree)) is not None}
+        if not vectors:
+            return tops
         rows = [i for i, tree in enumerate(tops) if len(strip(tree.shape)) == 1 == len(tree.shape)]
         matrices = any(
             not tree.scalar and i not in vectors and i not in rows for i, tree in enumerate(tops)
         )
-        if not vectors or matrices or (not rows and len(vectors) < 2):
+        if matrices or (not rows and len(vectors) < 2):
             return tops
         product = multiply([vectors[i] for i in vectors])
         if rows:
@@ -348,11 +350,12 @@ class Layout:
         """`p` with the slices in it joined."""
         parts, rest = [], p
         for piece in inside:
-            total = self.algebra.zero
+            added = []
             for atom, factor in piece:
                 own = self.algebra.one if factor is common else factor
-                total = total + own * atom.args[0]
+                added.append(own * atom.args[0])
                 rest = rest - factor * self.algebra.of(atom)
+            total = self.algebra.total(added)
             parts.append(shaped(self.arrange(total), piece[0][0].options["shapes"][0]))
         options = {"axis": axis} if axis else {}
         joined = call(shaping.joined, tuple(parts), options)
@@ -390,7 +393,7 @@ class Layout:
                 else:
                     powers.pop(a, None)
             key = tuple(sorted(powers.items(), key=lambda f: f[0].id))
-            rest[key] = rational(rest.get(key, 0) + Fraction(k) / c)
+            rest[key] = rational(rest.get(key, 0) + ratio(k, c))
         top, bottom = self._factors(mono, c)
         return self._times(top, bottom, self.algebra.poly(rest))
 
@@ -411,9 +414,10 @@ class Layout:
 
     def _linear_in(self, p: Poly, atom: Atom) -> Tree | None:
         """``Q (x + R/Q)``."""
-        with_x, without = self._split(p, atom, 1)
-        if without is None or not without.terms or not 1 < len(with_x.terms) < len(p.terms):
+        powers = [e for mono in p.terms for a, e in mono if a is atom]
+        if not 1 < len(powers) < len(p.terms) or any(e != 1 for e in powers):
             return None
+        with_x, without = self._split(p, atom)
         shared = self._shared(with_x)
         if any(a.mask for a in shared):
             shared = {}  # a mask divides nothing
@@ -427,10 +431,10 @@ class Layout:
         """``(1 − x²) Q``, ``(1 − x) Q`` or ``(1 + x) Q``."""
         if atom.mask or any(e != int(e) for mono in p.terms for a, e in mono if a is atom):
             return None
-        one, x = self.algebra.one, self.algebra.of(atom)
-        at_one, at_minus_one = _vanishes_at(p, atom, 1), _vanishes_at(p, atom, -1)
+        at_one, at_minus_one = _zero_at_one_and_minus_one(p, atom)
         if not at_one and not at_minus_one:
             return None
+        one, x = self.algebra.one, self.algebra.of(atom)
         factor = one + x
         if at_one:
             factor = one - x * x if at_minus_one else one - x
@@ -465,18 +469,13 @@ class Layout:
         )
         return self.algebra.expanded(p, inverse)
 
-    def _split(self, p: Poly, atom: Atom, e: Number) -> tuple[Poly, Poly | None]:
-        """``p = x**e * first + second``; no second where x occurs to another power."""
+    def _split(self, p: Poly, atom: Atom) -> tuple[Poly, Poly]:
+        """``p = x * first + second`` where x occurs to no other power."""
         first: dict[Monomial, Number] = {}
         second: dict[Monomial, Number] = {}
         for mono, c in p.terms.items():
-            powers = dict(mono)
-            if atom not in powers:
-                second[mono] = c
-            elif powers[atom] == e:
-                first[tuple(f for f in mono if f[0] is not atom)] = c
-            else:
-                return self.algebra.zero, None
+            rest = tuple([f for f in mono if f[0] is not atom])
+            (first if len(rest) < len(mono) else second)[rest] = c
         return self.algebra.poly(first), self.algebra.poly(second)
 
     def _collected(self, p: Poly) -> list[Tree]:
@@ -550,25 +549,25 @@ class Layout:
     def _joined(self, p: Poly) -> Poly | None:
         """Sums over the same axes, and products with a shared matrix, brought under one."""
         used: set[tuple[Monomial, Atom]] = set()
-        result, changed = p, False
+        result = [p]
         for key, all_members in self._groups(p).items():
             rest, how = key[0], key[1]
             members = [(atom, c) for atom, c in all_members if (rest, atom) not in used]
             if len(members) < 2:
                 continue
-            changed = True
-            inside = self.algebra.zero
+            parts = []
             for atom, c in members:
                 used.add((rest, atom))
-                inside = inside + atom.args[0 if how == "sum" else 1 - how].scaled(c)
-                result = result - self.algebra.poly({rest: c}) * self.algebra.of(atom)
+                parts.append(atom.args[0 if how == "sum" else 1 - how].scaled(c))
+                result.append(self.algebra.poly({rest: -c}) * self.algebra.of(atom))
+            inside = self.algebra.total(parts)
             if not inside.terms:
                 continue
             together = self._under_one(key, inside, members[0][0])
             if together is None:
                 return None
-            result = result + self.algebra.poly({rest: 1}) * together
-        return result if changed else None
+            result.append(self.algebra.poly({rest: 1}) * together)
+        return self.algebra.total(result) if len(result) > 1 else None
 
     def _groups(self, p: Poly) -> dict[Any, list[tuple[Atom, Number]]]:
         """The sums that are over the same axes, the products that share a matrix on one side."""
@@ -618,14 +617,17 @@ def _covering(
     return found if start == n and len(found) == len(pieces) > 1 else None
 
 
-def _vanishes_at(p: Poly, atom: Atom, sign: int) -> bool:
-    """Is the polynomial zero where the atom is 1 (or −1)?"""
-    values: dict[Monomial, Number] = {}
+def _zero_at_one_and_minus_one(p: Poly, atom: Atom) -> tuple[bool, bool]:
+    """Is the polynomial zero where the atom is 1? Where it is −1?"""
+    even: dict[Monomial, Number] = {}
+    odd: dict[Monomial, Number] = {}
     for mono, c in p.terms.items():
-        rest = tuple(f for f in mono if f[0] is not atom)
-        odd = len(rest) < len(mono) and dict(mono)[atom] % 2
-        values[rest] = values.get(rest, 0) + (c * sign if odd else c)
-    return not any(values.values())
+        rest = tuple([f for f in mono if f[0] is not atom])
+        is_odd = any(a is atom and e % 2 for a, e in mono)
+        values = odd if is_odd else even
+        values[rest] = values.get(rest, 0) + c
+    pairs = [(even.get(rest, 0), odd.get(rest, 0)) for rest in even.keys() | odd.keys()]
+    return all(c == -d for c, d in pairs), all(c == d for c, d in pairs)
 
 
 def _holds_product(tree: Tree) -> bool:

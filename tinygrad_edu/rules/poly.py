@@ -85,6 +85,13 @@ def rational(x: Any) -> Number:
     return near if float(near) == x else Fraction(repr(x))
 
 
+def ratio(c: Number, d: Number) -> Number:
+    """``c / d``, whole numbers as such."""
+    if type(c) is int and type(d) is int and c % d == 0:
+        return c // d
+    return rational(Fraction(c) / d)
+
+
 def strip(shape: Shape) -> Shape:
     """A shape without its leading ones."""
     for i, n in enumerate(shape):
@@ -96,13 +103,16 @@ def strip(shape: Shape) -> Shape:
 def broadcast(shapes: Iterable[Shape]) -> Shape:
     """The shape of an element-wise result, keeping what the lengths are called."""
     out: list[int] = []
+    last: Shape = ()
     for shape in shapes:
+        if shape is last:
+            continue
+        last = shape
         if len(shape) > len(out):
             out = [1] * (len(shape) - len(out)) + out
-        for i in range(1, len(shape) + 1):
-            n = shape[-i]
-            if n != 1 and (out[-i] == 1 or type(out[-i]) is int):
-                out[-i] = n
+        for i, n in enumerate(shape, len(out) - len(shape)):
+            if n != 1 and (out[i] == 1 or type(out[i]) is int):
+                out[i] = n
     return tuple(out)
 
 
@@ -200,13 +210,12 @@ def span_of_powers(powers: Iterable[tuple[Number, ...]]) -> tuple[list[Number], 
 
 def number_content(numbers: Iterable[Number], always: bool = False) -> Number:
     """The largest number that divides all; 1 if decimals are among them, unless `always`."""
-    top = bottom = 0
+    top, bottom = 0, 1
     for c in numbers:
-        f = Fraction(c)
-        if f.denominator > 1000 and not always:
+        if c.denominator > 1000 and not always:
             return 1
-        top, bottom = math.gcd(top, f.numerator), math.lcm(bottom or 1, f.denominator)
-    return rational(Fraction(top, bottom))
+        top, bottom = math.gcd(top, c.numerator), math.lcm(bottom, c.denominator)
+    return ratio(top, bottom)
 
 
 def natural_sign(p: Poly) -> int:

@@ -42,6 +42,8 @@ ATTEMPTS = 6
 TOLERANCE = 1e-11
 #: … beside so many times what changes in the last digits make of it and of the sweep.
 MAGNIFIED = 32
+#: What is smaller than this is held with fewer digits than other numbers.
+SMALLEST = float(np.finfo(float).tiny)
 #: What is smaller than this, beside the gradients that a gradient is made of, are rounded zeros.
 CANCELLED = 1e-15
 #: Of a graph that holds more numbers fewer samples are taken: each takes as much memory.
@@ -130,12 +132,12 @@ class Referee:
             return math.inf
         defined = np.isfinite(want)
         wrong = np.max(np.where(defined, np.abs(value - want), 0), initial=0)
-        allowed = TOLERANCE * np.max(np.abs(want), initial=0, where=defined)
+        allowed = TOLERANCE * np.max(np.abs(want), initial=0, where=defined) + SMALLEST
         if not wrong <= allowed:
             allowed += MAGNIFIED * self._rounding(i, line)
         if wrong <= allowed or self._cancels(line, sample, want, value):
             return 1.0
-        return float(wrong / allowed) if wrong < math.inf and allowed else math.inf
+        return float(wrong / allowed) if wrong < math.inf else math.inf
 
     def _cancels(self, line: Line, sample: Sample, want: Any, value: Any) -> bool:
         """Is the gradient, and the line too, nothing but what rounding leaves of contributions that

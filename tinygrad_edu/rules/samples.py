@@ -26,7 +26,7 @@ def wobble(rng: Any, trait: str | None, op: Primitive, z: Any) -> Any:
     """The result of an operation (one with this trait, or any) with other last digits."""
     if "exact" in op.traits or (trait is not None and trait not in op.traits):
         return z
-    return z * (1 + np.finfo(float).eps * rng.choice([-1.0, 1.0], np.shape(z)))
+    return z * (1 + np.finfo(float).eps * (2.0 * rng.integers(0, 2, np.shape(z)) - 1))
 
 
 def fresh_numbers(

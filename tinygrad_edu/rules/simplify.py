@@ -13,13 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from fractions import Fraction
 
 from tinygrad_edu.core.ops import elementwise, reductions, shaping
 from tinygrad_edu.rules.expression import MOST_TERMS, Algebra, Formula, Spent
 from tinygrad_edu.rules.indices import ONE_HOT
 from tinygrad_edu.rules.layout import Layout
-from tinygrad_edu.rules.poly import Atom, Monomial, Number, Poly, rational, strip
+from tinygrad_edu.rules.poly import Atom, Monomial, Number, Poly, ratio, rational, strip
 
 #: How many terms of polynomials one simplification may make before it gives up.
 WORK = 20_000
@@ -60,6 +59,7 @@ class Simplifier:
     left: float = ALL_WORK
     _by_atom: dict[Atom, list[Relation]] = field(default_factory=dict)
     _proved: dict[Atom, Relation | None] = field(default_factory=dict)
+    _sigmoids: dict[tuple[Atom, bool], list[Relation]] = field(default_factory=dict)
     _products: dict[Atom, list[Relation]] = field(default_factory=dict)
     _with_exp: dict[Atom, list[Atom]] = field(default_factory=dict)
     _normal: dict[tuple[Poly, bool], Poly] = field(default_factory=dict)
@@ -184,17 +184,17 @@ class Simplifier:
                 changed[atom] = self.algebra.rebuild(atom, args)
         if not changed:
             return p
-        result = self.algebra.zero
+        found: list[Poly] = []
         for mono, c in p.terms.items():
             term = self.algebra.poly({tuple(f for f in mono if f[0] not in changed): c})
             for atom, e in mono:
                 if atom in changed:
                     term = self.algebra.multiply(term, changed[atom] ** e)
-            result = result + term
-        return result
+            found.append(term)
+        return self.algebra.total(found)
 
     def _opened(self, p: Poly, atom: Atom) -> Poly:
-        result = self.algebra.zero
+        found: list[Poly] = []
         for mono, c in p.terms.items():
             powers = dict(mono)
             e = powers.get(atom, 0)
@@ -206,8 +206,8 @@ class Simplifier:
                     term = self.algebra.expanded(term, atom.args[0])
             else:
                 term = self.algebra.poly({mono: c})
-            result = result + term
-        return result
+            found.append(term)
+        return self.algebra.total(found)
 
     def _relations(self, p: Poly) -> Iterator[Relation]:
         for atom in sorted(p.deep, key=lambda a: a.id):
@@ -272,13 +272,18 @@ class Simplifier:
 
     # --- virtual names -------------------------------------------------------------------------
 
-    def _virtual_sigmoid(self, atom: Atom) -> Iterator[Relation]:
-        algebra, t = self.algebra, self.algebra.of(atom)
-        for sign in (1, -1):
-            u = atom.args[0].scaled(sign)
-            name = algebra.call(elementwise.sigmoid, (u,), {}, atom.shape)
-            definition = t**sign / (algebra.one + t**sign)
-            yield from solutions(algebra, name, definition, "virtual", only=atom)
+    def _virtual_sigmoid(self, atom: Atom) -> list[Relation]:
+        found = self._sigmoids.get((atom, self.algebra.careful))
+        if found is None:
+            algebra, t = self.algebra, self.algebra.of(atom)
+            found = []
+            for sign in (1, -1):
+                u = atom.args[0].scaled(sign)
+                name = algebra.call(elementwise.sigmoid, (u,), {}, atom.shape)
+                definition = t**sign / (algebra.one + t**sign)
+                found += solutions(algebra, name, definition, "virtual", only=atom)
+            self._sigmoids[atom, algebra.careful] = found
+        return found
 
     def _products_with(self, virtual: Atom) -> Iterator[Relation]:
         """Named products with a virtual name in them: ``A = Z * sigmoid(Z)``."""
@@ -299,7 +304,7 @@ class Simplifier:
             if not more and (virtual, 1) in mono and len(mono) == 2:
                 along = tuple(f for f in mono if f[0] is not virtual)
                 source = self.algebra.of(atom)
-                value = source.scaled(rational(1 / Fraction(c)))
+                value = source.scaled(ratio(1, c))
                 yield Relation(virtual, 1, value, source, "definition", along)
 
     def _virtual_softmax(self, total: Atom, inner: Atom) -> Iterator[Relation]:
@@ -404,7 +409,7 @@ class Simplifier:
                 return p
             if p in memo:
                 return memo[p]
-            result = algebra.zero
+            parts: list[Poly] = []
             for mono, c in p.terms.items():
                 kept: list[tuple[Atom, Number]] = []
                 term = algebra.one
@@ -413,16 +418,16 @@ class Simplifier:
                 for atom, e in mono:
                     is_it = atom is atom_
                     stays = atom in frozen or atom_ not in atom.deep or not (inside or atom.is_base)
-                    if is_it and not along and (n := Fraction(e) / k).denominator == 1:
+                    if is_it and not along and (n := ratio(e, k)).denominator == 1:
                         term = algebra.multiply(term, value ** int(n))
                     elif is_it or stays:
                         kept.append((atom, e))
                     else:
                         args = tuple(map(go, atom.args))
                         term = algebra.multiply(term, algebra.rebuild(atom, args) ** e)
-                result = result + algebra.multiply(algebra.poly({tuple(kept): c}), term)
-            memo[p] = result
-            return result
+                parts.append(algebra.multiply(algebra.poly({tuple(kept): c}), term))
+            memo[p] = algebra.total(parts)
+            return memo[p]
 
         return go(p)
 
@@ -506,7 +511,7 @@ def _masked(name: Poly, definition: Poly, reason: str) -> Relation | None:
     rest = [f for f in mono if not f[0].mask]
     if not masks or len(rest) != 1 or strip(rest[0][0].shape) != strip(name.shape):
         return None
-    return Relation(*rest[0], name.scaled(rational(1 / Fraction(number))), name, reason, masks)
+    return Relation(*rest[0], name.scaled(ratio(1, number)), name, reason, masks)
 
 
 def _fraction(algebra: Algebra, p: Poly, t: Atom) -> tuple[Poly, Poly] | None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.operators import Operators
-from tinygrad_edu.core.ops import TABLE, linalg, reductions, shaping
+from tinygrad_edu.core.ops import TABLE, arithmetic, linalg, reductions, shaping
 from tinygrad_edu.core.primitive import Primitive, Shape
 from tinygrad_edu.rules.expression import Named, Size, lengths
 from tinygrad_edu.rules.indices import is_whole, parts_of
@@ -20,6 +20,7 @@ from tinygrad_edu.rules.poly import Atom, Number, broadcast, rational, strip
 
 #: Kinds of trees that reduce axes.
 REDUCED = ("sum", "mean")
+HALF = Fraction(1, 2)
 
 
 class Tree:
@@ -37,7 +38,9 @@ class Tree:
         self.parts = parts
         self.shape = shape
         self.value = value
-        self.cost: float = cost + sum(part.cost for part in parts)
+        for part in parts:
+            cost += part.cost
+        self.cost = cost
         # Does its shape hang on whether summed axes are kept? See `keeping`.
         self.loose: bool = value[2] if kind in REDUCED else any(part.loose for part in parts)
 
@@ -62,7 +65,7 @@ class Tree:
 
 def number(c: Number) -> Tree:
     """A plain number."""
-    return Tree("number", (), (), c, 1 if Fraction(c).denominator == 1 else 1.5)
+    return Tree("number", (), (), c, 1 if c.denominator == 1 else 1.5)
 
 
 def name(atom: Atom) -> Tree:
@@ -121,7 +124,7 @@ def power(base: Tree, n: Number) -> Tree:
     """A power; square roots are called so."""
     if n == 1:
         return base
-    if n == Fraction(1, 2):
+    if n == HALF:
         return call(TABLE["sqrt"], (base,), {})
     return Tree("power", (base,), base.shape, n, 2 + bracketed(base, *COMPOUND) + (n != int(n)))
 
@@ -200,6 +203,8 @@ def reshape(tree: Tree, shape: Shape) -> Tree:
 def column(tree: Tree) -> Tree | None:
     """The vector that a column is made of, by ``[:, None]`` or element by element of such."""
     kind = tree.kind
+    if not tree.shape or tree.shape[-1] != 1:
+        return None
     if kind == "call" and tree.value[0] is shaping.getitem:
         index, [inner] = parts_of(tree.value[1]["index"]), tree.parts
         adds_axis = len(index) == 2 and is_whole(index[0]) and index[1] is None
@@ -277,12 +282,22 @@ def in_shape_of(tree: Tree, shape: Named) -> Tree:
 
 
 class Written(Operators):
-    """An operation written down as it stands, without any algebra; it has no shape to look at."""
+    """An operation written down as it stands, without any algebra.
 
-    __slots__ = ("tree",)
+    What is added to for each use is written down as one sum when it is looked at.
+    """
 
-    def __init__(self, tree: Tree) -> None:
-        self.tree = tree
+    __slots__ = ("_summands",)
+
+    def __init__(self, *summands: Tree) -> None:
+        self._summands = summands
+
+    @property
+    def tree(self) -> Tree:
+        """What is written."""
+        if len(self._summands) > 1:
+            self._summands = (_signed([(1, tree) for tree in self._summands]),)
+        return self._summands[0]
 
     @property
     def shape(self) -> Shape:
@@ -292,6 +307,8 @@ class Written(Operators):
     @classmethod
     def _apply(cls, op: Primitive, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         xs = [x if isinstance(x, Written) else Written(given_tree(x)) for x in args]
+        if op is arithmetic.add:
+            return Written(*xs[0]._summands, xs[1].tree)
         return Written(literal(op, tuple(x.tree for x in xs), options))
 
 
@@ -335,7 +352,7 @@ def _product(parts: tuple[Tree, ...], options: dict[str, Any]) -> Tree:
 
 def _constant_power(parts: tuple[Tree, ...], options: dict[str, Any]) -> Tree:
     n = rational(options["n"])
-    if n == Fraction(1, 2):
+    if n == HALF:
         return Tree("power", parts, parts[0].shape, n, 3)
     return power(parts[0], n)
 

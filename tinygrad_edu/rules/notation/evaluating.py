@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,8 @@ def evaluate(tree: Tree, numbers: Callable[[Atom], Any]) -> Any:
     kind, value = tree.kind, tree.value
     if kind == "name":
         return NOT_FINITE[value.name] if value.name in NOT_FINITE else numbers(value)
+    if kind == "number":
+        return float(value)
     parts = [evaluate(part, numbers) for part in tree.parts]
     return _COMPUTED[kind](tree, parts)
 
@@ -38,7 +39,7 @@ def _multiplied(tree: Tree, parts: list[Any]) -> Any:
 
 
 def _raised(tree: Tree, parts: list[Any]) -> Any:
-    n = Fraction(tree.value)
+    n = tree.value
     return np.power(parts[0], int(n) if n.denominator == 1 and n > 0 else float(n))
 
 
@@ -56,7 +57,6 @@ def _called(tree: Tree, parts: list[Any]) -> Any:
 
 
 _COMPUTED: dict[str, Callable[[Tree, list[Any]], Any]] = {
-    "number": lambda tree, parts: float(tree.value),
     "add": _added,
     "multiply": _multiplied,
     "divide": lambda tree, parts: np.divide(*parts),
