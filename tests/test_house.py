@@ -84,7 +84,7 @@ def imported_modules(file: Path) -> set[str]:
 #: Imports within a function, or for type checkers only, that still go round about.
 ROUND_ABOUT = {
     ("diagnosis.links", "diagnosis.lab"), ("nn.network", "nn.training"),
-    ("rules.poly", "rules.expression"), ("rules.why.data", "rules.why.printing"),
+    ("rules.why.data", "rules.why.printing"),
 }  # fmt: skip
 
 

@@ -12,7 +12,8 @@ from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.signature import checked
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
-from tinygrad_edu.rules.expression import Algebra, Formula
+from tinygrad_edu.rules.expression import Algebra
+from tinygrad_edu.rules.formula import Formula
 from tinygrad_edu.rules.layout import Layout
 from tinygrad_edu.rules.notation import LaTeX, Text, evaluate, latex_name
 from tinygrad_edu.rules.poly import Atom, Poly

@@ -13,7 +13,8 @@ from tinygrad_edu.core.identifiers import Identifiers
 from tinygrad_edu.core.ops import arithmetic, elementwise, linalg, reductions, shaping
 from tinygrad_edu.core.primitive import GradError, Shape
 from tinygrad_edu.core.sweep import needed, needing, reachable, sweep
-from tinygrad_edu.rules.expression import EYE, Algebra, Formula, Named, Spent, hashable
+from tinygrad_edu.rules.expression import EYE, Algebra
+from tinygrad_edu.rules.formula import Formula
 from tinygrad_edu.rules.given import Given
 from tinygrad_edu.rules.indices import (
     OF_LABELS,
@@ -28,7 +29,9 @@ from tinygrad_edu.rules.indices import (
 from tinygrad_edu.rules.layout import Layout
 from tinygrad_edu.rules.lengths import Lengths
 from tinygrad_edu.rules.poly import Atom, Poly, rational, strip
+from tinygrad_edu.rules.ring import Spent
 from tinygrad_edu.rules.simplify import Relation, Simplifier
+from tinygrad_edu.rules.sizes import Named, hashable
 from tinygrad_edu.rules.trees import Tree, holds, in_shape_of, keeping, shaped
 
 #: A formula of more atoms than this is not written out inside another: it gets a name. So does a

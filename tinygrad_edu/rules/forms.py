@@ -14,7 +14,7 @@ from typing import Any
 
 from tinygrad_edu.core.sweep import sweep
 from tinygrad_edu.rules.deriving import Deriving, Line
-from tinygrad_edu.rules.expression import Formula
+from tinygrad_edu.rules.formula import Formula
 from tinygrad_edu.rules.poly import Poly
 from tinygrad_edu.rules.trees import Tree, Written, literal, name
 

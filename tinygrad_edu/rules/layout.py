@@ -11,7 +11,7 @@ from typing import Any
 
 from tinygrad_edu.core.ops import TABLE, elementwise, linalg, reductions, shaping
 from tinygrad_edu.core.primitive import Primitive, Shape
-from tinygrad_edu.rules.expression import CLIP, Algebra, hashable
+from tinygrad_edu.rules.expression import CLIP, Algebra
 from tinygrad_edu.rules.indices import slice_of
 from tinygrad_edu.rules.poly import (
     Atom,
@@ -25,6 +25,7 @@ from tinygrad_edu.rules.poly import (
     strip,
     varies,
 )
+from tinygrad_edu.rules.sizes import hashable
 from tinygrad_edu.rules.trees import (
     OUTER,
     Tree,

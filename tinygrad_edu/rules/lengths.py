@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tinygrad_edu.calculus.axes import Axes, Axis, Origins
-from tinygrad_edu.rules.expression import Algebra, Size
+from tinygrad_edu.rules.expression import Algebra
 from tinygrad_edu.rules.poly import Poly
+from tinygrad_edu.rules.sizes import Size
 
 
 class Lengths:

@@ -10,14 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from tinygrad_edu.core.primitive import GradError, Primitive, Shape
-
-if TYPE_CHECKING:
-    from tinygrad_edu.rules.expression import Algebra
 
 Number = int | Fraction
 Monomial = tuple[tuple["Atom", Number], ...]
@@ -116,12 +113,34 @@ def broadcast(shapes: Iterable[Shape]) -> Shape:
     return tuple(out)
 
 
+class Arithmetic(Protocol):
+    """What polynomials compute with: the ring they belong to."""
+
+    def poly(self, terms: dict[Monomial, Number], /) -> Poly:
+        """The polynomial with these terms."""
+
+    def number(self, x: Any, /) -> Poly:
+        """A plain number."""
+
+    def add(self, p: Poly, q: Poly, /) -> Poly:
+        """``p + q``."""
+
+    def multiply(self, p: Poly, q: Poly, /) -> Poly:
+        """``p * q``."""
+
+    def power(self, p: Poly, n: Number, /) -> Poly:
+        """``p ** n``."""
+
+    def single(self, p: Poly, /) -> Any:
+        """A single number as a formula."""
+
+
 class Poly:
     """A sum of terms; interned, immutable. `shape`: of its atoms together, without leading ones."""
 
     __slots__ = ("algebra", "deep", "full", "id", "shape", "terms")
 
-    algebra: Algebra
+    algebra: Arithmetic
     terms: dict[Monomial, Number]
     shape: Shape
     full: Shape  # with the leading ones that its atoms have when written down

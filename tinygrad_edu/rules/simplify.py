@@ -15,10 +15,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from tinygrad_edu.core.ops import elementwise, reductions, shaping
-from tinygrad_edu.rules.expression import MOST_TERMS, Algebra, Formula, Spent
+from tinygrad_edu.rules.expression import Algebra
+from tinygrad_edu.rules.formula import Formula
 from tinygrad_edu.rules.indices import ONE_HOT
 from tinygrad_edu.rules.layout import Layout
 from tinygrad_edu.rules.poly import Atom, Monomial, Number, Poly, ratio, rational, strip
+from tinygrad_edu.rules.ring import MOST_TERMS, Spent
 
 #: How many terms of polynomials one simplification may make before it gives up.
 WORK = 20_000

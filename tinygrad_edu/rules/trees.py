@@ -14,9 +14,9 @@ import numpy as np
 from tinygrad_edu.core.operators import Operators
 from tinygrad_edu.core.ops import TABLE, arithmetic, linalg, reductions, shaping
 from tinygrad_edu.core.primitive import Primitive, Shape
-from tinygrad_edu.rules.expression import Named, Size, lengths
 from tinygrad_edu.rules.indices import is_whole, parts_of
 from tinygrad_edu.rules.poly import Atom, Number, broadcast, rational, strip
+from tinygrad_edu.rules.sizes import Named, Size, lengths
 
 #: Kinds of trees that reduce axes.
 REDUCED = ("sum", "mean")

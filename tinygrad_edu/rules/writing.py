@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import Any
 
 from tinygrad_edu.rules.deriving import Deriving, Line
-from tinygrad_edu.rules.expression import float_text
 from tinygrad_edu.rules.forms import forward, forward_trees
 from tinygrad_edu.rules.indices import picks_once
 from tinygrad_edu.rules.layers import layer_of, layers
@@ -22,6 +21,7 @@ from tinygrad_edu.rules.notation import (
 )
 from tinygrad_edu.rules.notation.precedence import PRODUCT, SUM
 from tinygrad_edu.rules.notation.typeset import Typeset
+from tinygrad_edu.rules.sizes import float_text
 from tinygrad_edu.rules.trees import Tree
 
 #: An unnamed array of at most so many numbers is written into the function.

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.primitive import Primitive
-from tinygrad_edu.rules.expression import Named, Size, float_text
 from tinygrad_edu.rules.indices import WholeNumber, WholeNumbers
 from tinygrad_edu.rules.notation.precedence import MATMUL, PRECEDENCE, QUOTIENT, SUM, Holds
 from tinygrad_edu.rules.poly import Number
+from tinygrad_edu.rules.sizes import Named, Size, float_text
 from tinygrad_edu.rules.trees import Tree, Written, given_tree
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.rules.deriving import Deriving, Line
-from tinygrad_edu.rules.expression import Spent
 from tinygrad_edu.rules.notation import Text
 from tinygrad_edu.rules.poly import Atom, Monomial, Number, Poly
+from tinygrad_edu.rules.ring import Spent
 from tinygrad_edu.rules.trees import (
     REDUCED,
     Tree,

@@ -10,7 +10,8 @@ import numpy as np
 
 from tinygrad_edu.core.ops import TABLE, elementwise, reductions
 from tinygrad_edu.core.primitive import Primitive
-from tinygrad_edu.rules.expression import Algebra, Formula
+from tinygrad_edu.rules.expression import Algebra
+from tinygrad_edu.rules.formula import Formula
 from tinygrad_edu.rules.layout import Layout
 from tinygrad_edu.rules.notation import Text
 from tinygrad_edu.rules.simplify import Simplifier

@@ -9,7 +9,7 @@ from typing import Any
 from tinygrad_edu.core.primitive import Each
 from tinygrad_edu.core.sweep import fit, needs, sweep
 from tinygrad_edu.rules.deriving import Deriving, Line
-from tinygrad_edu.rules.expression import Formula
+from tinygrad_edu.rules.formula import Formula
 from tinygrad_edu.rules.poly import Poly
 
 #: A road through more named quantities without a line is not told step by step.
