@@ -6,11 +6,11 @@ by one atom, `where` by a mask, and sums joined under one Σ.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
-from tinygrad_edu.core.ops import TABLE, elementwise, linalg, reductions, shaping
-from tinygrad_edu.core.primitive import Primitive, Shape
+from tinygrad_edu.core.ops import elementwise, linalg, reductions, shaping
+from tinygrad_edu.core.primitive import Shape
 from tinygrad_edu.rules.expression import CLIP, Algebra
 from tinygrad_edu.rules.indices import slice_of
 from tinygrad_edu.rules.poly import (
@@ -26,39 +26,15 @@ from tinygrad_edu.rules.poly import (
     varies,
 )
 from tinygrad_edu.rules.sizes import hashable
-from tinygrad_edu.rules.trees import (
-    OUTER,
-    Tree,
-    add,
-    as_column,
-    bracketed,
-    call,
-    column,
-    divide,
-    matmul,
-    multiply,
-    name,
-    number,
-    power,
-    reduced,
-    reshape,
-    shaped,
-    transpose,
-    where,
-)
+from tinygrad_edu.rules.terms import Terms
+from tinygrad_edu.rules.trees import Tree, add, bracketed, call, shaped, where
 
 #: Above this many terms only the flat form and common factors are tried.
 MANY_TERMS = 12
-MIRRORED = {
-    "greater": "less", "greater_equal": "less_equal", "equal": "equal", "not_equal": "not_equal",
-}  # fmt: skip
 
 
-class Layout:
-    """Lays polynomials out; remembers what it has laid out.
-
-    In a product gradients come before what was given, and that before what was computed.
-    """
+class Layout(Terms):
+    """Lays polynomials out; remembers what it has laid out."""
 
     def __init__(
         self,
@@ -66,11 +42,8 @@ class Layout:
         is_gradient: Callable[[Atom], bool] = lambda atom: False,
         is_given: Callable[[Atom], bool] = lambda atom: False,
     ) -> None:
-        self.algebra = algebra
-        self.is_gradient = is_gradient
-        self.is_given = is_given
+        super().__init__(algebra, is_gradient, is_given)
         self._known: dict[Poly, tuple[Tree, Tree]] = {}  # on its own; as a factor of a product
-        self._atoms: dict[Atom, Tree] = {}
         self._memories: dict[frozenset[Poly], Any] = {}
         self.average_over(frozenset())
 
@@ -100,199 +73,10 @@ class Layout:
             known = self._known[poly] = alone, inside
         return known
 
-    def plain(self, poly: Poly) -> Tree:
-        """The flat sum: what is written when there is no work left to look for better."""
-        return self._flat(poly)
-
-    # --- atoms ---------------------------------------------------------------------------------
-
-    def atom(self, atom: Atom) -> Tree:
-        """How an atom is written."""
-        tree = self._atoms.get(atom)
-        if tree is None:
-            tree = self._atoms[atom] = self._atom(atom)
-        return tree
-
-    def _atom(self, atom: Atom) -> Tree:
-        op, options = atom.op, atom.options
-        if atom.is_name:
-            return name(atom)
-        if op is None:
-            return self.arrange(atom.args[0])
-        if op is reductions.sum:
-            return self._reduced(atom)
-        if op is shaping.reshape and (total := self._without_axes(atom)) is not None:
-            return total
-        trees = [self.arrange(p) for p in atom.args]
-        if "elementwise" not in op.traits and trees:
-            trees = [shaped(tree, s) for tree, s in zip(trees, options["shapes"])]
-        return self._operation(op, trees, options)
-
-    def _operation(self, op: Primitive, trees: list[Tree], options: dict[str, Any]) -> Tree:
-        """An operation on what is written down already."""
-        if op is linalg.matmul:
-            return matmul(*trees)
-        if op is shaping.transpose:
-            return transpose(trees[0], options["axes"])
-        given = {key: value for key, value in options.items() if key != "shapes"}
-        if op is shaping.reshape:
-            return reshape(trees[0], given["shape"])
-        if op.name in MIRRORED and trees[0].kind == "number":  # Z > 0, not 0 < Z
-            return call(TABLE[MIRRORED[op.name]], (trees[1], trees[0]), given)
-        if op is shaping.getitem:
-            given["index"] = _open_ended(given["index"], options["shapes"][0])
-        return call(op, tuple(trees), given)
-
-    def _without_axes(self, atom: Atom) -> Tree | None:
-        """A reshaped sum as one whose summed axes do not stay, where that is its shape."""
-        inner = atom.args[0].atom
-        if inner is None or inner.op is not reductions.sum:
-            return None
-        tree = self._reduced(inner)
-        gone = reduced(tree.parts[0], tree.value[0], keepdims=False)
-        return gone if strip(gone.shape) == strip(atom.options["shape"]) else None
-
-    def _reduced(self, atom: Atom, kind: str = "sum") -> Tree:
-        axes, full = atom.options["axes"], atom.args[0].full
-        ndim = len(full)
-        # Nothing but axes of length 1 before the last one summed: they need not stay.
-        free = all(a in axes or full[a] == 1 for a in range(-ndim, max(axes)))
-        places = tuple(sorted(axis + ndim for axis in axes))
-        return reduced(shaped(self.arrange(atom.args[0]), full), places, not free, free, kind)
-
-    # --- products ------------------------------------------------------------------------------
-
-    def _factors(self, mono: Monomial, c: Number) -> tuple[list[Tree], list[Tree]]:
-        """Numerator and denominator of a term; the sign of c is left to the sum around it."""
-        top: list[Tree] = []
-        bottom: list[Tree] = []
-        f = c if c > 0 else -c
-        ends = 10**6 % f.denominator == 0  # as a decimal
-        simple = f.denominator == 1 or (f.numerator == 1 and f.denominator in (2, 4, 8))
-        if not mono or f.denominator > 100 or (ends and not simple):
-            top.append(number(rational(f)))
-        else:
-            if f.numerator != 1:
-                top.append(number(f.numerator))
-            if f.denominator != 1:
-                bottom.append(number(f.denominator))
-        mono, means = self._means(mono)
-        top += means
-        for atom, e in mono:
-            if atom.op is TABLE["exp"]:  # eᶻ to a power is e to a multiple of z
-                top.append(call(TABLE["exp"], (self.arrange(atom.args[0].scaled(e)),), {}))
-            elif e > 0:
-                top.append(power(self.atom(atom), e))
-            else:
-                bottom.append(power(self.atom(atom), -e))
-        return top, bottom
-
-    def _means(self, mono: Monomial) -> tuple[Monomial, list[Tree]]:
-        """The sums of a product that are means with its divisors, and what is left of it."""
-        powers, means = dict(mono), []
-        for atom, e in mono:
-            if atom.op is not reductions.sum or e != 1:
-                continue
-            lengths = [
-                getattr(atom.args[0].full[axis], "symbol", None) for axis in atom.options["axes"]
-            ]
-            down = [n.atom for n in lengths if n in self.averaged and n.atom is not None]
-            left = dict(powers)
-            for n in down:
-                left[n] = left.get(n, 0) + 1
-            if len(down) == len(lengths) and all(left[n] <= 0 and n in powers for n in down):
-                del left[atom]
-                powers = {a: k for a, k in left.items() if k}
-                means.append(self._reduced(atom, "mean"))
-        return tuple(powers.items()), means
-
-    def product(self, top: Iterable[Tree], bottom: Iterable[Tree]) -> Tree:
-        """Factors in the order one would write them, over their denominators."""
-        tops: list[Tree] = []
-        bottoms = list(bottom)
-        for tree in top:
-            if tree.kind == "divide":
-                bottoms.append(tree.parts[1])
-                tree = tree.parts[0]
-            tops.extend(tree.parts if tree.kind == "multiply" else (tree,))
-        downs = [
-            part
-            for tree in bottoms
-            for part in (tree.parts if tree.kind == "multiply" else (tree,))
-        ]
-        tops = [tree for tree in tops if tree.kind != "number" or tree.value != 1]
-        tops.sort(key=self._rank)
-        downs.sort(key=self._rank)
-        over = multiply(self._outer(tops)) if tops else number(1)
-        return divide(over, multiply(downs)) if downs else over
-
-    def _outer(self, tops: list[Tree]) -> list[Tree]:
-        """Columns beside rows as one product of two vectors; several columns as one."""
-        vectors = {i: v for i, tree in enumerate(tops) if (v := column(tree)) is not None}
-        if not vectors:
-            return tops
-        rows = [i for i, tree in enumerate(tops) if len(strip(tree.shape)) == 1 == len(tree.shape)]
-        matrices = any(
-            not tree.scalar and i not in vectors and i not in rows for i, tree in enumerate(tops)
-        )
-        if matrices or (not rows and len(vectors) < 2):
-            return tops
-        product = multiply([vectors[i] for i in vectors])
-        if rows:
-            product = call(OUTER, (product, multiply([tops[i] for i in rows])), {})
-        else:
-            product = as_column(product)
-        others = [tree for i, tree in enumerate(tops) if i not in vectors and i not in rows]
-        return sorted([*others, product], key=self._rank)
-
-    def _rank(self, tree: Tree) -> Any:
-        kind = tree.kind
-        if kind == "number":
-            return 0
-        if kind == "matmul":
-            return 1
-        if kind == "name":
-            atom = tree.value
-            if atom.mask or self.is_gradient(atom):
-                return 5 if atom.mask else 2
-            return 3.2 if atom.constant else 3.4 if self.is_given(atom) else 3.5
-        if kind == "power":  # of a given number it goes with these: 2 lam² W
-            base = tree.parts[0]
-            return 3.2 if base.kind == "name" and base.value.constant else 3.6
-        if kind == "add":
-            constant = any(part.kind == "number" for part in tree.parts)
-            return 4 if constant else 3
-        chooses = kind == "where" or (kind == "call" and "compares" in tree.value[0].traits)
-        return 5 if chooses else 3.8
-
-    def _term(self, mono: Monomial, c: Number) -> Tree:
-        return self.product(*self._factors(mono, c))
-
-    def _flat(self, poly: Poly) -> Tree:
-        if not poly.terms:
-            return number(0)
-        terms = sorted(poly.terms.items(), key=self._term_rank)
-        return add([(1 if c > 0 else -1, self._term(mono, c)) for mono, c in terms])
-
-    def _term_rank(self, term: tuple[Monomial, Number]) -> Any:
-        mono, _ = term
-        rank = 3
-        if not mono:
-            rank = 0
-        for atom, _e in mono:
-            if atom.op is linalg.matmul:
-                rank = min(rank, 1)
-            elif atom.is_name and self.is_gradient(atom):
-                rank = min(rank, 2)
-        sums = sum(atom.op is reductions.sum for atom, _ in mono)
-        return rank, sums, len(mono) if sums else 0, [(atom.id, e) for atom, e in mono]
-
-    # --- sums ----------------------------------------------------------------------------------
-
     def _forms(self, p: Poly) -> list[Tree]:
         self.algebra.work -= len(p.terms)
         if len(p.terms) <= 1:
-            return [self._flat(p)]
+            return [self.plain(p)]
         shared = self._shared(p)
         if shared:
             c = number_content(p.terms.values())
@@ -302,7 +86,7 @@ class Layout:
         forms: list[Tree] = []
         if (joined := self._joined(p)) is not None:
             forms.append(
-                self.arrange(joined) if len(joined.terms) < len(p.terms) else self._flat(joined)
+                self.arrange(joined) if len(joined.terms) < len(p.terms) else self.plain(joined)
             )
         # A factor that is a single number is worth its place in front even if some terms lack it.
         down = {
@@ -317,54 +101,10 @@ class Layout:
             forms += self._factored(p)
             forms += self._split_by_mask(p)
             forms += self._collected(p)
-        forms.append(self._flat(p))  # last: where it is no shorter, factors in front read better
+        forms.append(self.plain(p))  # last: where it is no shorter, factors in front read better
         return forms
 
-    def _tiled(self, p: Poly) -> Tree | None:
-        """What is scattered to slices that cover an axis is these parts one after another."""
-        groups: dict[Any, dict[int, list[tuple[int, Atom, Poly]]]] = {}
-        for mono, c in p.terms.items():
-            cuts = [atom for atom, e in mono if atom.op is shaping.scatter and e == 1]
-            if len(cuts) != 1:
-                continue
-            [atom] = cuts
-            cut = slice_of(atom.options["index"], atom.shape)
-            if cut is not None:
-                axis, start, stop = cut
-                factor = self.algebra.poly({tuple(f for f in mono if f[0] is not atom): c})
-                at = groups.setdefault((axis, tuple(atom.shape)), {})
-                at.setdefault(start, []).append((stop, atom, factor))
-        for (axis, shape), pieces in groups.items():
-            inside = _covering(pieces, int(shape[axis]))
-            if inside is None:
-                continue
-            # What all have before them stays before all; else each has its own.
-            factors = {factor for piece in inside for _, factor in piece}
-            common = factors.pop() if len(factors) == 1 else self.algebra.one
-            if not factors or all(f.shape == () for f in factors):
-                return self._concatenated(p, axis, shape, inside, common)
-        return None
-
-    def _concatenated(
-        self, p: Poly, axis: int, shape: Shape, inside: list[list[tuple[Atom, Poly]]], common: Poly
-    ) -> Tree:
-        """`p` with the slices in it joined."""
-        parts, rest = [], p
-        for piece in inside:
-            added = []
-            for atom, factor in piece:
-                own = self.algebra.one if factor is common else factor
-                added.append(own * atom.args[0])
-                rest = rest - factor * self.algebra.of(atom)
-            total = self.algebra.total(added)
-            parts.append(shaped(self.arrange(total), piece[0][0].options["shapes"][0]))
-        options = {"axis": axis} if axis else {}
-        joined = call(shaping.joined, tuple(parts), options)
-        if common is not self.algebra.one:
-            [(mono, c)] = common.terms.items()
-            top, bottom = self._factors(mono, c)
-            joined = add([(1 if c > 0 else -1, self.product([*top, joined], bottom))])
-        return joined if not rest.terms else add([(1, joined), (1, self.arrange(rest))])
+    # --- a factor in front -----------------------------------------------------------------------
 
     def _shared(self, p: Poly) -> dict[Atom, Number]:
         """The powers that all terms have in common."""
@@ -403,6 +143,8 @@ class Layout:
         if inner.kind == "add" and all(sign < 0 for sign in inner.value):
             return add([(-1, self.product([*top, self.factor(p.scaled(-1))], bottom))])
         return self.product([*top, inner], bottom)
+
+    # --- factors by division ---------------------------------------------------------------------
 
     def _factored(self, p: Poly) -> list[Tree]:
         """``p = Q (x + R/Q)`` for an atom x in which p is linear; factors 1 − x and 1 + x."""
@@ -479,6 +221,8 @@ class Layout:
             (first if len(rest) < len(mono) else second)[rest] = c
         return self.algebra.poly(first), self.algebra.poly(second)
 
+    # --- in parts --------------------------------------------------------------------------------
+
     def _collected(self, p: Poly) -> list[Tree]:
         """``x Q + R`` for the two atoms that occur in most terms."""
         if len(p.terms) < 3:
@@ -546,6 +290,54 @@ class Layout:
                     self.product([self.factor(k), call(CLIP, (self.arrange(x), *bounds), {})], [])
                 ]
         return []
+
+    def _tiled(self, p: Poly) -> Tree | None:
+        """What is scattered to slices that cover an axis is these parts one after another."""
+        groups: dict[Any, dict[int, list[tuple[int, Atom, Poly]]]] = {}
+        for mono, c in p.terms.items():
+            cuts = [atom for atom, e in mono if atom.op is shaping.scatter and e == 1]
+            if len(cuts) != 1:
+                continue
+            [atom] = cuts
+            cut = slice_of(atom.options["index"], atom.shape)
+            if cut is not None:
+                axis, start, stop = cut
+                factor = self.algebra.poly({tuple(f for f in mono if f[0] is not atom): c})
+                at = groups.setdefault((axis, tuple(atom.shape)), {})
+                at.setdefault(start, []).append((stop, atom, factor))
+        for (axis, shape), pieces in groups.items():
+            inside = _covering(pieces, int(shape[axis]))
+            if inside is None:
+                continue
+            # What all have before them stays before all; else each has its own.
+            factors = {factor for piece in inside for _, factor in piece}
+            common = factors.pop() if len(factors) == 1 else self.algebra.one
+            if not factors or all(f.shape == () for f in factors):
+                return self._concatenated(p, axis, shape, inside, common)
+        return None
+
+    def _concatenated(
+        self, p: Poly, axis: int, shape: Shape, inside: list[list[tuple[Atom, Poly]]], common: Poly
+    ) -> Tree:
+        """`p` with the slices in it joined."""
+        parts, rest = [], p
+        for piece in inside:
+            added = []
+            for atom, factor in piece:
+                own = self.algebra.one if factor is common else factor
+                added.append(own * atom.args[0])
+                rest = rest - factor * self.algebra.of(atom)
+            total = self.algebra.total(added)
+            parts.append(shaped(self.arrange(total), piece[0][0].options["shapes"][0]))
+        options = {"axis": axis} if axis else {}
+        joined = call(shaping.joined, tuple(parts), options)
+        if common is not self.algebra.one:
+            [(mono, c)] = common.terms.items()
+            top, bottom = self._factors(mono, c)
+            joined = add([(1 if c > 0 else -1, self.product([*top, joined], bottom))])
+        return joined if not rest.terms else add([(1, joined), (1, self.arrange(rest))])
+
+    # --- under one sum, in one product -----------------------------------------------------------
 
     def _joined(self, p: Poly) -> Poly | None:
         """Sums over the same axes, and products with a shared matrix, brought under one."""
@@ -633,16 +425,3 @@ def _zero_at_one_and_minus_one(p: Poly, atom: Atom) -> tuple[bool, bool]:
 
 def _holds_product(tree: Tree) -> bool:
     return tree.kind == "matmul" or (tree.kind == "multiply" and tree.parts[0].kind == "matmul")
-
-
-def _open_ended(index: Any, shape: Shape) -> Any:
-    """An index as one writes it: ``[:3]``, ``[3:]``."""
-    parts = index if isinstance(index, tuple) else (index,)
-    if not all(isinstance(part, slice) for part in parts):
-        return index
-    new = tuple(
-        slice(part.start or None, None if part.stop == n else part.stop, part.step)
-        if part.step in (None, 1) else part
-        for part, n in zip(parts, shape)
-    )  # fmt: skip
-    return new if isinstance(index, tuple) else new[0]

@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from tinygrad_edu.core.ops import elementwise, reductions, shaping
 from tinygrad_edu.rules.expression import Algebra
 from tinygrad_edu.rules.formula import Formula
-from tinygrad_edu.rules.indices import ONE_HOT
 from tinygrad_edu.rules.layout import Layout
-from tinygrad_edu.rules.poly import Atom, Monomial, Number, Poly, ratio, rational, strip
+from tinygrad_edu.rules.poly import Atom, Number, Poly, ratio
+from tinygrad_edu.rules.relations import Relation, pick_of, solutions, without
 from tinygrad_edu.rules.ring import MOST_TERMS, Spent
 
 #: How many terms of polynomials one simplification may make before it gives up.
@@ -28,26 +28,6 @@ WORK = 20_000
 ALL_WORK = 4 * WORK
 #: How deep definitions are opened to prove what a sum is.
 DEPTH_OF_PROOF = 4
-
-
-@dataclass(frozen=True)
-class Relation:
-    """``atom**power = value``, because of what `source` (a named node) is defined as."""
-
-    atom: Atom
-    power: Number
-    value: Poly
-    source: Poly
-    reason: str  # "definition", "virtual", or the fact in words
-
-    #: The atom is replaced only in products that hold these factors too, and with them: where the
-    #: definition multiplies by a mask nothing can be divided by, or dividing would only lengthen.
-    along: Monomial = ()
-
-    @property
-    def frozen(self) -> frozenset[Atom]:
-        """Atoms of the value that hold the atom themselves: not to be substituted into."""
-        return frozenset(a for a in self.value.deep if a is not self.atom and self.atom in a.deep)
 
 
 @dataclass
@@ -237,7 +217,7 @@ class Simplifier:
 
     def _picked(self, total: Atom) -> Iterator[Relation]:
         """One-hot labels add up to 1; where they are 1, what they pick is the entry itself."""
-        pick = _pick(total)
+        pick = pick_of(total)
         if pick is None:
             return
         labels, entries = pick
@@ -259,7 +239,7 @@ class Simplifier:
         total = self.definitions[name].atom
         if total is not None and total.op is shaping.reshape:
             total = total.args[0].atom
-        pick = None if total is None else _pick(total)
+        pick = None if total is None else pick_of(total)
         if total is None or pick is None or pick[1] is self.algebra.one:
             return None
         formula = Formula(self.algebra, self.algebra.of(name), name.shape)
@@ -415,7 +395,7 @@ class Simplifier:
             for mono, c in p.terms.items():
                 kept: list[tuple[Atom, Number]] = []
                 term = algebra.one
-                if along and (rest := _without(mono, relation)) is not None:
+                if along and (rest := without(mono, relation)) is not None:
                     mono, term = rest, value
                 for atom, e in mono:
                     is_it = atom is atom_
@@ -432,107 +412,3 @@ class Simplifier:
             return memo[p]
 
         return go(p)
-
-
-def _pick(total: Atom) -> tuple[Atom, Poly] | None:
-    """The one-hot labels and the entries in a sum of their products; None if it is none."""
-    if total.op is not reductions.sum or len(total.args[0].terms) != 1:
-        return None
-    [(mono, c)] = total.args[0].terms.items()
-    labels = [a for a, e in mono if a.op is ONE_HOT]
-    if c != 1 or len(labels) != 1:
-        return None
-    [one_hot] = labels
-    first = isinstance(one_hot.options["index"], tuple)
-    axis = -len(one_hot.shape) if first else -1
-    if tuple(total.options["axes"]) != (axis,):
-        return None
-    algebra = total.args[0].algebra
-    return one_hot, algebra.poly({tuple(f for f in mono if f[0] is not one_hot): 1})
-
-
-def _without(mono: Monomial, relation: Relation) -> Monomial | None:
-    """The product without what the relation replaces in it; None if it does not hold that."""
-    powers = dict(mono)
-    for atom, e in ((relation.atom, relation.power), *relation.along):
-        held = powers.get(atom, 0)
-        if not (held >= e > 0 or held <= e < 0):
-            return None
-        powers[atom] = held - e
-    if any(atom.mask for atom, _ in relation.along) and powers[relation.atom]:
-        return None  # the mask stands for all its powers
-    return tuple(f for f in powers.items() if f[1])
-
-
-def solutions(
-    algebra: Algebra, name: Poly, definition: Poly, reason: str, only: Atom | None = None
-) -> Iterator[Relation]:
-    """``N = (a tᵏ + b)/(c tᵏ + d)`` solved for tᵏ, for every atom t that allows it."""
-    masked = _masked(name, definition, reason)
-    if masked is not None:
-        yield masked
-        return
-    inside = set(definition.atoms())
-    for atom in list(inside):
-        if atom.is_base:
-            inside |= atom.args[0].atoms()
-    for t in sorted(inside, key=lambda a: a.id) if only is None else [only]:
-        if t.mask or strip(t.shape) != strip(name.shape):
-            continue  # replacing a small thing by a large one would change shapes
-        # Where it is no fraction in t there are no powers of t to tell apart.
-        top, bottom = _fraction(algebra, definition, t) or (algebra.zero, algebra.zero)
-        powers = sorted({dict(mono).get(t, 0) for p in (top, bottom) for mono in p.terms})
-        if len(powers) != 2:
-            continue
-        low, high = powers
-        a, b = _coefficient(algebra, top, t, high), _coefficient(algebra, top, t, low)
-        c, d = _coefficient(algebra, bottom, t, high), _coefficient(algebra, bottom, t, low)
-        if not (a * d - b * c).terms:
-            continue  # N does not depend on t: a softmax over an axis of length 1
-        down = name * c - a
-        if not down.terms or any(x.mask for x in down.atoms()):
-            continue  # a mask may be zero
-        value = (b - name * d) * down**-1
-        if t in value.atoms():
-            continue
-        yield Relation(
-            t,
-            rational(high - low),
-            algebra.together(value) if len(value.terms) > 1 else value,
-            name,
-            reason,
-        )
-
-
-def _masked(name: Poly, definition: Poly, reason: str) -> Relation | None:
-    """``N = c M t`` with masks M: in products that hold M, t is N / c."""
-    if len(definition.terms) != 1:
-        return None
-    [(mono, number)] = definition.terms.items()
-    masks = tuple(f for f in mono if f[0].mask)
-    rest = [f for f in mono if not f[0].mask]
-    if not masks or len(rest) != 1 or strip(rest[0][0].shape) != strip(name.shape):
-        return None
-    return Relation(*rest[0], name.scaled(ratio(1, number)), name, reason, masks)
-
-
-def _fraction(algebra: Algebra, p: Poly, t: Atom) -> tuple[Poly, Poly] | None:
-    """`p` as numerator and denominator, the compound denominator with t in it written out."""
-    holding = [a for a in p.atoms() if a.is_base and a is not t and t in a.args[0].deep]
-    if not holding:
-        return p, algebra.one
-    if len(holding) > 1 or t not in holding[0].args[0].atoms():
-        return None
-    base = holding[0]
-    if any(dict(mono).get(base, 0) not in (0, -1) for mono in p.terms):
-        return None
-    return algebra.over(p, base, 1), base.args[0]
-
-
-def _coefficient(algebra: Algebra, p: Poly, t: Atom, e: Number) -> Poly:
-    found: dict[Monomial, Number] = {
-        tuple(f for f in mono if f[0] is not t): c
-        for mono, c in p.terms.items()
-        if dict(mono).get(t, 0) == e
-    }
-    return algebra.poly(found)

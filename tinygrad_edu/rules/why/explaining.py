@@ -14,7 +14,7 @@ from tinygrad_edu.rules.deriving import Deriving, Line
 from tinygrad_edu.rules.forms import forward
 from tinygrad_edu.rules.notation import Text
 from tinygrad_edu.rules.poly import Poly
-from tinygrad_edu.rules.simplify import Relation
+from tinygrad_edu.rules.relations import Relation
 from tinygrad_edu.rules.sizes import Size
 from tinygrad_edu.rules.trees import Tree
 from tinygrad_edu.rules.why import laws, products
