@@ -138,7 +138,7 @@ def test_how_a_minus_y_comes_about_with_a_softmax():
         "= (−Y / P − np.sum((−Y / P) ∗ P, axis=1, keepdims=True)) ∗ P",
         "= P ∗ np.sum(Y, axis=1, keepdims=True) − Y",
         "= P − Y",
-        "1/m is not here; it enters dW2, db2, dW1, db1, once each",
+        "1/m is not here; it enters dW2, db2, once each",
     )
 
 
@@ -176,11 +176,43 @@ def test_a_bias_is_used_by_every_example():
         why(ROWS, "db2"),
         "∂Z2/∂b2 = 1",
         "sum: b2 (k,) was used m times to make (m, k)",
-        "over axis 0",
+        "over axis 0; no keepdims, since b2 has one axis",
         "The sum is no mean",
     )
     columns = tg.derive(lecture_net(np.random.default_rng(5)))["db1"].why
     says(columns, "over axis 1, which stays, with length 1")
+
+
+HEADS = """
+h = 2
+m = 7
+n = 3
+d = 4
+Q: (h, m, d)
+K: (h, n, d)
+G: (h, m, n)
+S = Q @ np.transpose(K, (0, 2, 1))
+J = np.sum(np.tanh(S) * G)
+"""
+
+
+def test_the_sides_of_matrices_that_are_multiplied_in_pairs():
+    says(
+        why(HEADS, "dK"),
+        "dK is ∂J/∂K, of shape (h, n, d) = (2, 3, 4)",
+        "[a, i, k] = Σ_j Q[a, i, j] K[a, k, j], its derivative by K[a, k, j] is Q[a, i, j]",
+        "a: each pair of matrices is multiplied by itself",
+        "K[a, k, j] is used once for each i, and these add up: Σ_i Q[a, i, j] dS[a, i, k]",
+        "K stood transposed on the right of Q, so Q stands on the right",
+        "(h, n, m) @ (h, m, d) → (h, n, d), here (2, 3, 7) @ (2, 7, 4) → (2, 3, 4)",
+        "K[a, 1, 0] gets Q[a, 0, 0] dS[a, 0, 1] + Q[a, 1, 0] dS[a, 1, 1]",
+    )
+    says(
+        why(HEADS, "dQ"),
+        "Q[a, i, j] is used once for each k, and these add up: Σ_k dS[a, i, k] K[a, k, j]",
+        "transposed stands on the right",
+        "(h, m, n) @ (h, n, d) → (h, m, d)",
+    )
 
 
 def test_back_through_a_layer_matrix_first_then_entry_by_entry():

@@ -132,7 +132,9 @@ def power(base: Tree, n: Number) -> Tree:
 def matmul(x: Tree, y: Tree) -> Tree:
     """A matrix product."""
     cost = 1 + bracketed(x, "add") + bracketed(y, *COMPOUND)
-    return Tree("matmul", (x, y), linalg.matmul.shape_rule(x.shape, y.shape), None, cost)
+    shape = linalg.matmul.shape_rule(x.shape, y.shape)
+    pairs = broadcast((x.shape[:-2], y.shape[:-2]))  # which know what they are called
+    return Tree("matmul", (x, y), (*pairs, *shape[len(pairs) :]), None, cost)
 
 
 def transpose(x: Tree, axes: Any = None) -> Tree:

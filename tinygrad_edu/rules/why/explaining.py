@@ -380,8 +380,7 @@ class Explainer:
                 return f"no 1/{m}: {', '.join([*above, line.name])} are in the same scale"
             into = [
                 other.name for other in self.lines
-                if not other.scaled
-                and any(self.line_named[name].scaled for name in self._gradients_in(other))
+                if not other.scaled and line.name in self._gradients_in(other)
             ]  # fmt: skip
             enters = f"; it enters {', '.join(into)}, once each" if into else ""
             return (

@@ -15,33 +15,41 @@ ROWS, COLUMNS, INNER = 2, 3, 2
 
 
 def operands(node: Any, below: Any) -> tuple[int, bool] | None:
-    """At which side of a product of two matrices a quantity stands, and whether transposed; a
-    vector may stand on the right."""
+    """At which side of a product of two matrices (or of as many pairs of them) a quantity stands,
+    and whether transposed; a vector may stand on the right."""
     if node.op is not linalg.matmul:
         return None
     sizes = [len(parent.shape) for parent in node.parents]
     if sizes == [2, 1] and node.parents[1] is below:
         return 1, False
-    if sizes != [2, 2]:
+    if sizes[0] != sizes[1] or sizes[0] < 2:
         return None
     for side, parent in enumerate(node.parents):
         turned = parent.op is shaping.transpose and parent.parents[0] is below
-        if parent is below or (turned and len(below.shape) == 2):
+        if parent is below or (turned and _turns(parent.options.get("axes"), sizes[0])):
             return side, parent is not below
     return None
 
 
+def _turns(axes: Any, n: int) -> bool:
+    """Do these axes exchange the last two of n, and only these?"""
+    if axes is None:
+        return n == 2
+    return tuple(a % n for a in axes) == (*range(n - 2), n - 1, n - 2)
+
+
 def _turned(tree: Tree) -> Tree:
-    """The transpose, of a transpose what was turned."""
-    if tree.kind == "transpose" and tree.value is None:
+    """The transpose of each matrix, of a transpose what was turned."""
+    n = len(tree.shape)
+    if tree.kind == "transpose" and _turns(tree.value, n):
         return tree.parts[0]
-    return transpose(tree)
+    return transpose(tree, None if n == 2 else (*range(n - 2), n - 1, n - 2))
 
 
 def _entry(of: str | Tree, indices: tuple[str, ...]) -> Entry:
     """An entry; of a transpose the one at the indices exchanged."""
-    if isinstance(of, Tree) and of.kind == "transpose" and of.value is None:
-        return Entry(of.parts[0], (indices[1], indices[0]))
+    if isinstance(of, Tree) and of.kind == "transpose" and _turns(of.value, len(of.shape)):
+        return Entry(of.parts[0], (*indices[:-2], indices[-1], indices[-2]))
     return Entry(of, indices)
 
 
@@ -51,24 +59,27 @@ def explained(
     """The product by indices. `dz`: the gradient of the product, as it is written."""
     whole, other = matmul(*trees), trees[1 - side]
     vector = len(trees[1].shape) == 1
-    places: tuple[tuple[str, ...], ...] = (("i", "j"), ("j",) if vector else ("j", "k"))
-    out = ("i",) if vector else ("i", "k")
+    which = tuple("abcd"[: max(len(whole.shape) - 2, 0)])  # of several pairs of matrices
+    places: tuple[tuple[str, ...], ...] = (
+        (*which, "i", "j"), (*which, "j") if vector else (*which, "j", "k"),
+    )  # fmt: skip
+    out = ("i",) if vector else (*which, "i", "k")
     mine, others = places[side], places[1 - side]
     summed = "i" if side else "k"
-    own = mine[::-1] if turned else mine
+    own = (*which, mine[-1], mine[-2]) if turned else mine
     sent = (_entry(other, others), _entry(dz, out))
     if not side:
         sent = (sent[1], sent[0])
     # dX = dZ Yᵀ and dY = Xᵀ dZ; of a transposed one the transpose of that.
     if side:
-        written = matmul(transpose(dz), other) if turned else matmul(_turned(other), dz)
+        written = matmul(_turned(dz), other) if turned else matmul(_turned(other), dz)
     else:
-        written = matmul(other, transpose(dz)) if turned else matmul(dz, _turned(other))
+        written = matmul(other, _turned(dz)) if turned else matmul(dz, _turned(other))
     x, y = written.parts
     if vector:
         example = _vector_example(other, dz, below)
     else:
-        example = _example(side, turned, other, dz, below)
+        example = _example(side, turned, other, dz, below, which)
     if example is None:
         return None
     return Product(
@@ -90,7 +101,7 @@ def explained(
 
 
 def _example(
-    side: int, turned: bool, other: Tree, dz: Tree, below: str
+    side: int, turned: bool, other: Tree, dz: Tree, below: str, which: tuple[str, ...]
 ) -> tuple[Entry, tuple[tuple[Entry, Entry], ...]] | None:
     """One entry of the gradient written out, tried on numbers against the product."""
     row, column = 0, 1
@@ -108,9 +119,11 @@ def _example(
     if not np.isclose(total, gradient[row, column], rtol=1e-12):
         return None
     trees = {"dz": dz, "other": other}
-    terms = tuple((_numbered(trees[a], p), _numbered(trees[b], q)) for (a, p), (b, q) in places)
+    terms = tuple(
+        (_numbered(trees[a], p, which), _numbered(trees[b], q, which)) for (a, p), (b, q) in places
+    )
     at = (str(column), str(row)) if turned else (str(row), str(column))
-    return Entry(below, at), terms
+    return Entry(below, (*which, *at)), terms
 
 
 def _vector_example(
@@ -127,5 +140,5 @@ def _vector_example(
     return Entry(below, (str(column),)), terms
 
 
-def _numbered(tree: Tree, place: tuple[int, ...]) -> Entry:
-    return _entry(tree, tuple(map(str, place)))
+def _numbered(tree: Tree, place: tuple[int, ...], which: tuple[str, ...] = ()) -> Entry:
+    return _entry(tree, (*which, *map(str, place)))

@@ -225,6 +225,12 @@ def _by_indices(product: Product, example: bool) -> Iterator[Sentence]:
             "one entry: ", product.entry, " = ", Total(product.inner), x, " ", y,
             ", its derivative by ", product.by, " is ", product.derivative,
         ), 1)  # fmt: skip
+        which = product.by.indices[:-2]
+        if which:
+            yield Sentence((
+                f"{', '.join(which)}: each pair of matrices is multiplied by itself, and so is its "
+                "gradient; transposed means that the last two axes are exchanged",
+            ), 1)  # fmt: skip
         a, b = product.sent
         yield Sentence((
             "sum: ", product.by, f" is used once for each {product.summed}, and these add up: ",
@@ -274,9 +280,13 @@ def _shapes(tree: Tree, x: Extent, y: Extent, z: Extent) -> Sentence:
 def _repeated(repeated: Repeated) -> Sentence:
     times = " · ".join(repeated.times)
     axes = ", ".join(map(str, repeated.axes))
+    left = len(repeated.small.symbols)
+    has = ("is a single number", "has one axis")[left] if left < 2 else f"has {left} axes"
     return Sentence((
         "sum: ", Name(repeated.name), " ", repeated.small, f" was used {times} times to make ",
         repeated.large, "; its gradient is the sum over all of them: over axis "
         if len(repeated.axes) == 1 else "; its gradient is the sum over all of them: over axes ",
-        axes + (", which stays, with length 1" if repeated.kept else ""),
+        axes,
+        ", which stays, with length 1" if repeated.kept
+        else f"; no keepdims, since {repeated.name} {has}",
     ))  # fmt: skip
