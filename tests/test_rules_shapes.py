@@ -94,6 +94,25 @@ def test_rows_of_a_table_are_added_up_in_two_statements():
     assert derived(one)["E"] == "np.zeros_like(E); dE[i] = dZ"
 
 
+def test_a_gradient_that_is_one_number_throughout_has_the_shape_of_its_quantity():
+    text = "b: (k,)\nX: (m, n)\nJ = np.sum(b) / m + np.sum(X**2) / m"
+    assert derived(text)["b"] == "np.full(b.shape, 1 / m)"
+    assert derived(text.replace("(k,)", "(1,)"))["b"] == "np.full(b.shape, 1 / m)"
+    assert derived(text.replace("np.sum(b) / m", "np.sum(b)"))["b"] == "np.ones(b.shape)"
+
+
+def test_the_gradient_of_a_table_of_whole_numbers_holds_fractions():
+    table, labels = np.arange(12).reshape(4, 3), np.array([3, 0, 3])
+    E = tg.Value(table, "E")
+    derived = tg.derive(tg.sum(np.exp(E[labels] / 10)), names={"i": labels})
+    scope = {}
+    exec(derived.to_numpy(), scope)
+    E.zero_grad()
+    tg.sum(np.exp(E[labels] / 10)).backward()
+    _, found = scope["gradients"](E=table, i=labels)
+    np.testing.assert_allclose(found["dE"], E.grad)
+
+
 def test_labels_are_inputs_of_the_function_by_their_names():
     source = (
         Sheet(SIZES + LABELS + "J = -np.sum(np.log(P[np.arange(m), y])) / m").derive().to_numpy()

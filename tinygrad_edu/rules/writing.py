@@ -6,6 +6,8 @@ import re
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from tinygrad_edu.rules.deriving import Deriving, Line
 from tinygrad_edu.rules.forms import forward, forward_trees
 from tinygrad_edu.rules.indices import picks_once
@@ -74,7 +76,9 @@ class Writer:
     def _steps(self, line: Line, notation: NumPy) -> list[str]:
         """The statements of a line that adds up at indices; what repeats is added up so, the rest
         is put there or added."""
-        zeros = f"np.zeros_like({self.work.name_of[line.node]})"
+        name, data = self.work.name_of[line.node], line.node._data
+        whole = np.array_equal(data, np.round(data))  # perhaps held as integers
+        zeros = f"np.zeros({name}.shape)" if whole else f"np.zeros_like({name})"
         steps = [f"{line.name} = {notation.counted(line.start) if line.start else zeros}"]
         for part in line.added:
             amount = notation.counted(part.amount, SUM if part.sign > 0 else PRODUCT)
@@ -100,9 +104,9 @@ class Writer:
         if not line.suffix:
             return right
         name = self.work.name_of[line.node]
-        if line.tree.kind == "number" and line.node.shape and reshape.startswith("np."):
-            plain = {0: f"np.zeros({name}.shape)", 1: f"np.ones({name}.shape)"}
-            return plain.get(line.tree.value, f"np.full({name}.shape, {right})")
+        if line.tree.shape == () and line.node.shape and reshape.startswith("np."):
+            plain = {"0": f"np.zeros({name}.shape)", "1": f"np.ones({name}.shape)"}
+            return plain.get(right, f"np.full({name}.shape, {right})")
         shape = f"{name}.shape" if line.node.shape else "()"
         return f"{reshape if line.suffix == 'reshape' else broadcast}({right}, {shape})"
 
