@@ -67,6 +67,8 @@ GROWING = {
         f"{HEAD}for t in zip({', '.join(['range(2000)'] * 9000)}): pass\n{END}",
     "a long text in many places of a loop":
         f"{HEAD}for t in [[{','.join('1' * 40_000)}]]:\n  a = [{','.join('t' * 20_000)}]\n{END}",
+    "a matrix of derivatives": "X: (1400,)\nA = X" + " * X" * 99
+    + "\nJ = np.sum(A)\nD: jacobian(dX, X) = A\n",
     "a loop that never ends": f"{HEAD}for t in range(10**18): a = t\n{END}",
     "a tuple doubled": repeated("(1, 2)", "t + t", 34),
     "a tuple doubled in place": f"{HEAD}t = (1, 2)\n" + "t += t\n" * 34 + END,

@@ -221,7 +221,7 @@ def test_a_line_that_cannot_be_read_is_one_row_and_the_others_are_judged(name, l
 
 
 @pytest.mark.parametrize("step", [
-    "t = W2.T dZ2", "t = [z for z in dZ2]", "for i in range(2):\n    t = dZ2", "t = (W2.T @ dZ2",
+    "t = W2.T dZ2", "t = [z for z in dZ2]", "while True:\n    t = dZ2", "t = (W2.T @ dZ2",
     "t = W2.T @ dZ2\nt += dZ2 dZ2", "t = W2.T @ dZ2\nt[0] = lambda: 3",
 ])  # fmt: skip
 def test_what_reads_a_step_that_cannot_be_read_is_not_judged(step):

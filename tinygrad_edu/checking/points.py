@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.calculus.alignment import repeated
+from tinygrad_edu.checking.jacobians import jacobian
 from tinygrad_edu.checking.rounding import SHARE, RoundingOfLines
 from tinygrad_edu.checking.truth import Kinks, gradient_of, gradients
 from tinygrad_edu.core.ops import arithmetic, elementwise
@@ -16,7 +17,7 @@ from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.sheets.account import JUDGING, Account, entries_of
 from tinygrad_edu.sheets.evaluate import Evaluator, Uncomputable
-from tinygrad_edu.sheets.lines import Key
+from tinygrad_edu.sheets.lines import Jacobian, Key
 from tinygrad_edu.sheets.sheet import Graph, Sheet
 
 #: How many fresh sets of numbers confirm a verdict, and how many are tried to find good ones.
@@ -58,13 +59,14 @@ class Point:
         if self.kinks.tied:  # the gradients to either side were computed too
             self.account.spend(_SIDE * len(self.reached) + 20 * sum(v.size for v in self.reached))
         self._bare: Any = None
+        self._jacobians: dict[str, Any] = {}
         self.stays = False  # is this one of the points a sheet is judged on?
         self.run = dict(self.plain)
         self.rounding = RoundingOfLines(graph, self.run, sheet.backward, self.account)
         evaluator = Evaluator(self.run, self.account)
         with np.errstate(all="ignore"):
             for statement in sheet.backward:
-                claimed = statement.name in sheet.claims
+                claimed = statement.name in sheet.claims or statement.name in sheet.jacobians
                 get = evaluator.array if claimed else evaluator.get
                 with sheet.line_of(statement.line):
                     self.run[statement.key] = value = get(statement.expr)
@@ -74,6 +76,12 @@ class Point:
     def gradient(self, key: Key) -> Any:
         """``∂J/∂`` the quantity."""
         return gradient_of(self.graph.values[key], self.gradients)
+
+    def jacobian(self, claim: Jacobian) -> Any:
+        """``∂top/∂by`` of what a sheet derives beside the gradients of its cost."""
+        if claim.name not in self._jacobians:
+            self._jacobians[claim.name] = jacobian(self.graph, claim, self.account)
+        return self._jacobians[claim.name]
 
     def off(self, key: Key) -> bool:
         """Is a quantity a single number that does not matter here, though it can?"""

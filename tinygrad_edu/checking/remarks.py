@@ -13,7 +13,7 @@ CLAIMS_NOTHING = say("remark.nothing")
 
 def remarks_on(sheet: Sheet) -> list[str]:
     """Remarks on the lines of a sheet that nobody judges."""
-    said = [] if sheet.claims else [CLAIMS_NOTHING]
+    said = [] if sheet.claims or sheet.jacobians else [CLAIMS_NOTHING]
     return said + _too_early(sheet) + _misnamed(sheet)
 
 

@@ -19,11 +19,12 @@ def with_unread(sheet: Sheet, rows: Sequence[Row]) -> list[Row]:
     """
     unread = {line.error.line: line for line in sheet.unread}
     missing = _missing(sheet)
-    steps = {s.key: s.expr for s in sheet.backward if s.name not in sheet.claims}
+    claims: dict[str, Claim] = {**sheet.claims, **sheet.jacobians}
+    steps = {s.key: s.expr for s in sheet.backward if s.name not in claims}
     result = []
     for row in rows:
         line = unread.pop(row.line or 0, None)
-        lost = _read_by(sheet.claims[row.name], steps, missing) if missing else None
+        lost = _read_by(claims[row.name], steps, missing) if missing else None
         if line is not None:
             row = replace(row, error=line.error.message, formula=line.text, note=None)
         elif lost is not None and row.verdict == "wrong":

@@ -23,7 +23,7 @@ from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.sheets.account import JUDGING, Account, entries_of
 from tinygrad_edu.sheets.evaluate import Evaluator
-from tinygrad_edu.sheets.lines import Claim, Key, Statement
+from tinygrad_edu.sheets.lines import Claim, Jacobian, Key, Statement
 from tinygrad_edu.sheets.sheet import Sheet
 from tinygrad_edu.sheets.syntax import names_in
 from tinygrad_edu.words import say, together
@@ -60,6 +60,7 @@ class Judged:
         self.account = points[0].account
         self.examples, self.convention = examples, convention
         self.final = {claim.last.key: claim for claim in sheet.claims.values()}
+        self.jacobians = {claim.last.key: claim for claim in sheet.jacobians.values()}
         self.judgements: dict[str, Judgement] = {}
         self.worlds: list[dict[Key, Any]] = []
         if any(point.finite for point in points):
@@ -74,7 +75,7 @@ class Judged:
     def _know_nothing(self) -> None:
         note = say("note.not_finite")
         self.worlds = [dict(point.plain) for point in self.points]
-        for claim in self.sheet.claims.values():
+        for claim in (*self.sheet.claims.values(), *self.sheet.jacobians.values()):
             self.judgements[claim.name] = Judgement(claim, "unchecked", None, note)
 
     # --- the pass over the lines ---------------------------------------------------------------
@@ -102,11 +103,16 @@ class Judged:
         with np.errstate(all="ignore"):
             for statement in self.sheet.backward:
                 claim = self.final.get(statement.key)
+                matrix = self.jacobians.get(statement.key)
                 with self.sheet.line_of(statement.line):
                     values = [
-                        e.get(statement.expr) if claim is None else e.array(statement.expr)
+                        (e.get if claim is None and matrix is None else e.array)(statement.expr)
                         for e in evaluators
                     ]
+                    if matrix is not None:
+                        self.judgements[matrix.name] = self._judged_matrix(matrix, values)
+                        if self.points[0].jacobian(matrix) is not None:
+                            values = [point.jacobian(matrix) for point in self.points]
                     if claim is not None:
                         judgement = self._judged(claim, values, preferred.get(claim.name))
                         self.judgements[claim.name] = judgement
@@ -139,6 +145,26 @@ class Judged:
                 note = say("note.went_on", name=claim.name, of=claim.of)
                 return Judgement(claim, verdict, None, note)
         return Judgement(claim, "wrong", preferred or candidates[0], None, candidates)
+
+    def _judged_matrix(self, claim: Jacobian, given_truth: list[Any]) -> Judgement:
+        """Derivatives of something else than the cost: no scale, no other state, as they are."""
+        key = claim.last.key
+        if self.points[0].jacobian(claim) is None:
+            return Judgement(claim, "unchecked", None, say("note.matrix_too_large"))
+
+        def right(i: int, value: Any) -> bool:
+            truth = self.points[i].jacobian(claim)
+            self.account.spend(_COMPARED + 20 * entries_of(value))
+            if value is None or tuple(n for n in np.shape(value) if n != 1) != truth.shape:
+                return False
+            size = self._of_line(i, key, value, False, 1) + np.abs(truth).max(initial=0.0)
+            return agree(np.reshape(value, truth.shape), truth, np.reshape(size, truth.shape))
+
+        as_run = [point.run[key] for point in self.points]
+        for verdict, values in (("correct", as_run), ("follows", given_truth)):
+            if all(right(i, value) for i, value in enumerate(values)):
+                return Judgement(claim, verdict, None)
+        return Judgement(claim, "wrong", None)
 
     def _went_on(
         self, claim: Claim, values: list[Any], candidates: list[tuple[Key, float]]
@@ -408,7 +434,7 @@ def _judged_within(
 ) -> tuple[Judged, list[str]]:
     points, remarks = points_of(sheet, account)
     unreached: list[tuple[Value, str]] = []
-    if sheet.claims and any(point.good for point in points):
+    if (sheet.claims or sheet.jacobians) and any(point.good for point in points):
         more, unreached = seek(sheet, points, account)
         points = points + more
     points = points or [Point(sheet, sheet.main, account)]

@@ -28,5 +28,6 @@ def blank(sheet: Sheet) -> str:
     above = lines[: first - 1]
     while above and (not above[-1].strip() or above[-1].lstrip().startswith("#")):
         above.pop()
-    claims = dict.fromkeys(claim.of for claim in sheet.claims.values())
-    return "\n".join([*above, "", YOURS, *(f"d{of} =" for of in claims)]) + "\n"
+    claims = [f"d{of}" for of in dict.fromkeys(claim.of for claim in sheet.claims.values())]
+    claims += [claim.last.text.partition("=")[0].strip() for claim in sheet.jacobians.values()]
+    return "\n".join([*above, "", YOURS, *(f"{claim} =" for claim in claims)]) + "\n"

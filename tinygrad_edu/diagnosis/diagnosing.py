@@ -19,12 +19,13 @@ from tinygrad_edu.diagnosis import symbolic
 from tinygrad_edu.diagnosis.correction import Correction, Search
 from tinygrad_edu.diagnosis.evidence import Case
 from tinygrad_edu.diagnosis.lab import Lab, size
+from tinygrad_edu.diagnosis.matrices import of_matrix
 from tinygrad_edu.diagnosis.mistakes.state import accumulated
 from tinygrad_edu.diagnosis.registry import named
 from tinygrad_edu.diagnosis.roles import Roles
 from tinygrad_edu.diagnosis.words import LONGEST_SEARCHED, Words, visible_keys
 from tinygrad_edu.sheets.account import DIAGNOSING, LARGEST_SEARCHED, Account, TooMuch
-from tinygrad_edu.sheets.lines import Key, Statement
+from tinygrad_edu.sheets.lines import Jacobian, Key, Statement
 from tinygrad_edu.sheets.syntax import Expr, assigns, names_in, nodes, show
 
 #: What is said of a wrong line when nothing more may be sought.
@@ -46,8 +47,15 @@ def diagnose(judged: Judged) -> dict[str, Diagnosis]:
         and judgement.truth is not None
         and judgement.claim.last.expr.op != "unread"
     ]
+    matrices = {
+        name: of_matrix(judged, judgement.claim)
+        for name, judgement in judged.judgements.items()
+        if isinstance(judgement.claim, Jacobian)
+        and judgement.verdict == "wrong"
+        and judgement.claim.last.expr.op != "unread"
+    }
     if not wrong:
-        return {}
+        return matrices
     wrong.sort(key=lambda judgement: judgement.claim.last.line)
     found: dict[str, Diagnosis] = {}
     with (
@@ -61,7 +69,7 @@ def diagnose(judged: Judged) -> dict[str, Diagnosis]:
         for judgement in wrong:
             found[judgement.claim.name] = _at_least_something(lab, roles, judgement)
     rest = Diagnosis("other", NOT_SOUGHT, None)
-    return {j.claim.name: found.get(j.claim.name, rest) for j in wrong}
+    return matrices | {j.claim.name: found.get(j.claim.name, rest) for j in wrong}
 
 
 def _at_least_something(lab: Lab, roles: Roles, judgement: Judgement) -> Diagnosis:

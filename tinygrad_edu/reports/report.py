@@ -38,6 +38,7 @@ from tinygrad_edu.sheets.account import (
     Account,
     TooMuch,
 )
+from tinygrad_edu.sheets.lines import Jacobian
 from tinygrad_edu.sheets.sheet import Sheet, load_sheet, sheet_of_text
 from tinygrad_edu.sheets.syntax import show
 from tinygrad_edu.words import Words, say
@@ -257,6 +258,18 @@ class _Differences:
         return sorted(int(i) for i in chosen) if self.left >= 0 else []
 
 
+def _with_matrix(row: Row, truth: Any, value: Any) -> Row:
+    """The row of a matrix of derivatives, which has the lengths of its truth, if that is known."""
+    if truth is None:
+        return row
+    row = replace(row, expected_shape=truth.shape)
+    if value is None or tuple(n for n in np.shape(value) if n != 1) != truth.shape:
+        return row
+    apart = difference(np.reshape(value, truth.shape), truth)
+    size = np.full(truth.shape, np.abs(truth).max(initial=0.0))
+    return replace(row, max_error=relative_error(apart, truth, lambda: size))
+
+
 def _row(judged: Judged, judgement: Judgement, differences: _Differences) -> Row:
     claim = judgement.claim
     statement = claim.last
@@ -272,6 +285,8 @@ def _row(judged: Judged, judgement: Judgement, differences: _Differences) -> Row
         formula=one_line(statement),
         line=statement.line,
     )
+    if isinstance(claim, Jacobian):
+        return _with_matrix(row, judged.points[0].jacobian(claim), value)
     if judgement.truth is None:
         return row
     key, factor = judgement.truth

@@ -46,6 +46,19 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Jacobian(Claim):
+    """A matrix of derivatives the sheet derives, ``D: jacobian(p, z) = …``: of `top` by `by`.
+
+    `second`: of the cost's gradient by `top`, ``H: jacobian(dw, w) = …``. `of` is what the learner
+    calls it, ``p_dz``.
+    """
+
+    top: Key
+    by: Key
+    second: bool
+
+
+@dataclass(frozen=True)
 class Unread:
     """A line that cannot be read: why, its text, the name it would assign to if that is known."""
 
@@ -56,14 +69,15 @@ class Unread:
 
 @dataclass
 class Lines:
-    """What a sheet is made of: `givens` by name, statements in order, `claims` by the learner's
-    names, and lines that cannot be read."""
+    """What a sheet is made of: `givens` by name, statements in order, `claims` and `jacobians` by
+    the learner's names, and lines that cannot be read."""
 
     formulas: Formulas = field(default_factory=Formulas)
     givens: dict[str, Given] = field(default_factory=dict)
     forward: list[Statement] = field(default_factory=list)
     backward: list[Statement] = field(default_factory=list)
     claims: dict[str, Claim] = field(default_factory=dict)
+    jacobians: dict[str, Jacobian] = field(default_factory=dict)
     unread: list[Unread] = field(default_factory=list)
     cost_name: str = "J"
 

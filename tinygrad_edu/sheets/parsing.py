@@ -18,6 +18,7 @@ from tinygrad_edu.sheets.evaluate import Evaluator, Uncomputable
 from tinygrad_edu.sheets.kinds import Given, kind_of
 from tinygrad_edu.sheets.lines import (
     Claim,
+    Jacobian,
     Key,
     Lines,
     Statement,
@@ -214,12 +215,41 @@ class _Parser:
             assert again.value is not None
             self._add(node, name, reader.read(again.value), reader)
             return
+        if isinstance(note, ast.Call) and ast.unparse(note.func) == "jacobian":
+            self._jacobian(node, name, note)
+            return
         if self.in_backward:
             raise SheetError(
                 f"{ast.unparse(note)} is not d + a name of the forward lines", node.lineno,
                 note.col_offset + 1,
             )  # fmt: skip
         self._given(node, name)
+
+    def _jacobian(self, node: ast.AnnAssign, name: str, note: ast.Call) -> None:
+        """``D: jacobian(p, z) = …``; in the first place a gradient may stand, ``dw``."""
+        names = [arg.id for arg in note.args if isinstance(arg, ast.Name)]
+        top, by = names if len(names) == len(note.args) == 2 else ("", "")
+        of = top if top in self.known else claimed(top, self.known)
+        if of is None or by not in self.known:
+            raise SheetError(
+                "jacobian(p, z) takes two names of the forward lines, the first may be a gradient, "
+                "jacobian(dw, w)",
+                node.lineno,
+                note.col_offset + 1,
+            )
+        if node.value is None:
+            raise SheetError(f"{name} is declared but not derived", node.lineno, 1)
+        self.in_backward = True
+        reader, again = self._read(node)
+        assert again.value is not None
+        self._add(node, name, reader.read(again.value), reader)
+        made = (self.statements[name][-1],)
+        keys = self._forward(of), self._forward(by)
+        self.lines.jacobians[name] = Jacobian(name, f"{top}_d{by}", made, *keys, of != top)
+
+    def _forward(self, name: str) -> Key:
+        """The last state of a quantity in the forward lines."""
+        return name, max((s.version for s in self.lines.forward if s.name == name), default=0)
 
     def _given(self, node: ast.AnnAssign, name: str) -> None:
         if name in self.known:

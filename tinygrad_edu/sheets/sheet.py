@@ -86,7 +86,7 @@ class Sheet(Lines):
     def __repr__(self) -> str:
         return (
             f"<Sheet {self.name}: {len(self.givens)} given, cost {self.cost_name}, "
-            f"claims {', '.join(self.claims) or 'nothing'}>"
+            f"claims {', '.join([*self.claims, *self.jacobians]) or 'nothing'}>"
         )
 
     def derive(
