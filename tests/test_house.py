@@ -150,6 +150,10 @@ def test_the_top_level_holds_what_a_reader_expects():
     }  # fmt: skip
 
 
+def test_the_readme_is_a_front_page():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 200
+
+
 def test_no_file_is_heavy():
     for path in [
         *PACKAGE.rglob("*"),
