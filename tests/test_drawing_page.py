@@ -386,6 +386,28 @@ def test_lit_is_the_frame_of_a_box_and_not_its_heat_map(
 
 
 @in_a_browser
+@pytest.mark.parametrize("width", [1280, 1920])
+def test_the_letters_of_a_step_are_at_least_12_px_high(
+    page: Browser, tmp_path: Path, width: int
+) -> None:
+    J = a_net()
+    J.backward()
+    page.open(tg.render(J, tmp_path / "page.html"))
+    page.call(
+        "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1,
+        mobile=False,
+    )  # fmt: skip
+    for step in range(1, 10):
+        page.ask(f"go({step})")
+        size = (
+            "Math.min(...[...document.querySelectorAll('g.node.lit text')].map(t =>"
+            " parseFloat(getComputedStyle(t).fontSize) * t.getScreenCTM().a))"
+        )
+        assert page.ask(size) >= 11.9
+    page.call("Emulation.clearDeviceMetricsOverride")
+
+
+@in_a_browser
 @pytest.mark.parametrize("size", [(1400, 850), (700, 500)])
 def test_the_legend_hides_nothing_of_the_graph(
     page: Browser, tmp_path: Path, size: tuple[int, int]

@@ -95,7 +95,9 @@ class Drawing(Content):
         ids: bool = False,
     ) -> None:
         backward = show != "forward"
-        super().__init__(nodes, names, limit, whole, backward, convention, words or Words("en"))
+        super().__init__(
+            nodes, names, limit, whole, ids, backward, convention, words or Words("en")
+        )
         self.forward = show != "backward"
         self.verdicts = verdicts or {}
         self.ids = ids
@@ -264,12 +266,12 @@ class Drawing(Content):
     def _edges(self) -> list[str]:
         found: list[str] = []
         between: dict[tuple[str, str], list[Any]] = {}
-        for head in self.lines:
+        for head, read in self.reading():
             if not self._shown(head):
                 continue
             into = self.box[head]
             sent = {c.input: c for c in self.back.get(head, ())}
-            for i, parent in enumerate(self.inputs[head]):
+            for i, parent in enumerate(read):
                 source = self.box[parent]
                 if source[0] == "n" == into[0]:
                     if parent.op is None and self.uses[parent] > OFTEN and self._shown(parent):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.sweep import needed
 from tinygrad_edu.drawing import folding, local
-from tinygrad_edu.drawing.lines import lines
+from tinygrad_edu.drawing.lines import LONGEST, lines
 from tinygrad_edu.rules import derive
 from tinygrad_edu.rules.derivation import Rule
 from tinygrad_edu.rules.layers import layers
@@ -26,7 +26,8 @@ class Content:
     """The lines of a graph, which of them are a box together, and the gradients between them.
 
     `nodes`: oldest first; the last is the result. `limit`: fold above this many boxes. `whole`:
-    what has no name is part of the line it is used in. `convention`: the scale of the gradients.
+    what has no name is part of the line it is used in. `inside`: the lines inside of folded boxes
+    are told of, too. `convention`: the scale of the gradients.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Content:
         names: dict[Any, str],
         limit: int | None,
         whole: bool,
+        inside: bool,
         backward: bool,
         convention: str,
         words: Words,
@@ -54,45 +56,60 @@ class Content:
             for parent, x in zip(node.parents, node._inputs):
                 if parent.op is None:
                     self.recorded[parent] = x
-        self._arrange(lines(nodes, names, self.needed) if whole else [[n] for n in nodes], limit)
+        self._arrange(limit, whole, inside)
         self.grad = local.swept(self.root) if self.backward else {}
         self._name_everything()
         self._derive(convention)
         self._send()
 
-    def _arrange(self, found: list[list[Any]], limit: int | None) -> None:
+    def _arrange(self, limit: int | None, whole: bool, inside: bool) -> None:
         """Which line, or which lines together, are a box."""
+        nodes = self.nodes
+        many = limit is not None and len(nodes) > limit * LONGEST  # then so are the lines
+        found = [[node] for node in nodes] if not whole or many else self._lines()
         self.folds: dict[str, folding.Group] = {}
+        self.folded = ""
         if limit is not None and len(found) > limit:
-            groups = folding.fold(self.nodes, self.names, limit)
+            groups = folding.fold(nodes, self.names, limit)
             self.folds = {f"g{i}": g for i, g in enumerate(groups) if len(g.members) > 1}
             found = [group.members for group in groups if len(group.members) == 1]
-            values = {"values": len(self.nodes), "boxes": len(groups)}
+            values = {"values": len(nodes), "boxes": len(groups)}
             self.folded = self.words.said("draw.folded", values)
-        else:
-            self.folded = ""
         #: The lines that have a box of their own, by what they compute: their nodes, oldest first.
         self.alone = {line[-1]: line for line in found}
         self.box = {node: f"n{self.number[line[-1]]}" for line in found for node in line}
         for box, group in self.folds.items():
             self.box |= dict.fromkeys(group.members, box)
-        folded = {node: [node] for group in self.folds.values() for node in group.members}
-        #: All lines, those inside of folded boxes too, oldest first.
-        self.lines = dict(
-            sorted((self.alone | folded).items(), key=lambda line: self.number[line[0]])
-        )
+        #: All lines that are told of, oldest first.
+        self.lines = dict(self.alone)
+        if inside:
+            self.lines |= {node: [node] for g in self.folds.values() for node in g.members}
+        self.lines = dict(sorted(self.lines.items(), key=lambda line: self.number[line[0]]))
         self.place = {head: i for i, head in enumerate(self.lines)}
         self.inputs = {head: local.inputs(line) for head, line in self.lines.items()}
-        self.uses = Counter(parent for read in self.inputs.values() for parent in read)
+        self.uses = Counter(parent for _, read in self.reading() for parent in read)
+
+    def _lines(self) -> list[list[Any]]:
+        return lines(self.nodes, self.names, self.needed)
+
+    def reading(self) -> Iterator[tuple[Any, Sequence[Any]]]:
+        """Every line, and every node of a folded box, with what it reads."""
+        for node in self.nodes:
+            if node in self.inputs:
+                yield node, self.inputs[node]
+            elif self.box[node][0] == "g":
+                yield node, node.parents
 
     def _name_everything(self) -> None:
         """A name for what has none, a formula for what is written inside a line, and what each
         gradient is called in the rules.
         """
         self.called: dict[Any, local.Written] = {}
-        for node in self.nodes:
+        told = {node for line in self.lines.values() for node in line}
+        told.update(parent for read in self.inputs.values() for parent in read)
+        for node in sorted(told, key=self.number.__getitem__):
             name = self.names.get(node)
-            if node not in self.lines:
+            if node not in self.lines and self.box[node][0] == "n":
                 if node.op is not None:
                     self.called[node] = local.formula(node, self.called)
                 continue
@@ -101,9 +118,7 @@ class Content:
             if name is not None:
                 shape = np.shape(self.recorded[node])
                 self.called[node] = local.Written.named(name, shape, self.layers.get(node))
-        self.gradient = {
-            node: self.called[node].gradient() for node in self.lines if node in self.called
-        }
+        self.gradient = {node: written.gradient() for node, written in self.called.items()}
 
     def _derive(self, convention: str) -> None:
         """The line of each named gradient, in the scale asked for where the graph has it.
@@ -119,7 +134,8 @@ class Content:
         computed = [head for head, line in self.alone.items() if head.op is not None]
         named = {name: node for node, name in self.names.items()}
         few = len(computed) <= min(RULES, 4 * sum(node in self.names for node in computed))
-        if not self.backward or not few or self.root.shape != () or not self.root.requires_grad:
+        single = self.root.shape == () and self.root.requires_grad
+        if not self.backward or self.folded or not few or not single:
             return
         try:
             usual = derive(self.root, convention=convention, names=named)
