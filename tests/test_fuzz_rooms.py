@@ -144,6 +144,13 @@ CALLS: dict[str, list[Callable[[], Call]]] = {
     "value_and_grad": [lambda: (called(tg.value_and_grad, 2.0), [square], {"argnums": (0,)})],
     "vjp": [lambda: (tg.vjp, [square, [1.0, 2.0]], {})],
     "jacobian": [lambda: (called(tg.jacobian, [1.0, 2.0]), [square], {"argnums": 0})],
+    "jvp": [lambda: (tg.jvp, [square, ([1.0, 2.0],), ([1.0, 0.0],)], {})],
+    "hvp": [lambda: (tg.hvp, [square, [1.0, 2.0], [1.0, 0.0]], {})],
+    "checkpoint": [lambda: (called(tg.checkpoint, Value([1.0, 2.0])), [square], {})],
+    "backward": [lambda: (tg.backward, [[square(Value([1.0]))]], {"seeds": [1.0], "keep": "all"})],
+    "primitive": [
+        lambda: (called(tg.primitive, lambda x: 2 * x), [lambda dz, z, x: 2 * dz], {"sheet": False})
+    ],
     "hessian": [lambda: (called(tg.hessian, [1.0, 2.0]), [square], {"argnums": 0})],
     "numerical_gradient": [lambda: (tg.numerical_gradient, [square, 2.0], {"eps": 1e-5})],
     "check_gradients": [
@@ -359,7 +366,7 @@ CALLS: dict[str, list[Callable[[], Call]]] = {
 }  # fmt: skip
 #: What holds results, is an error, or a text: nobody hands anything to it.
 HELD = {
-    "Batch", "CodeReport", "Collapsed", "Dataset", "GradError", "Rule", "SheetError",
+    "Batch", "CodeReport", "Collapsed", "Dataset", "GradError", "Primitive", "Rule", "SheetError",
     "SheetReport", "Value",
     "__version__",
 }  # fmt: skip

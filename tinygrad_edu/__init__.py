@@ -60,7 +60,8 @@ from tinygrad_edu.core.value import Value, name_values, no_grad
 
 if TYPE_CHECKING:
     from tinygrad_edu.calculus import (
-        check_gradients, grad, hessian, jacobian, numerical_gradient, value_and_grad, vjp,
+        backward, check_gradients, checkpoint, grad, hessian, hvp, jacobian, jvp,
+        numerical_gradient, value_and_grad, vjp,
     )  # fmt: skip
     from tinygrad_edu.rules import (
         Collapsed, Derivation, Rule, collapse, derive,
@@ -100,8 +101,8 @@ __version__ = "0.1.0"
 # little more than NumPy.
 _ROOMS = {
     "tinygrad_edu.calculus": (
-        "check_gradients", "grad", "hessian", "jacobian", "numerical_gradient", "value_and_grad",
-        "vjp",
+        "backward", "check_gradients", "checkpoint", "grad", "hessian", "hvp", "jacobian", "jvp",
+        "numerical_gradient", "value_and_grad", "vjp",
     ),
     "tinygrad_edu.rules": (
         "Collapsed", "Derivation", "Rule", "collapse", "derive",
@@ -144,9 +145,9 @@ __all__ = [
     "Batch", "CodeReport", "Collapsed", "Comparison", "Derivation", "GradError", "Primitive",
     "Program", "Rule", "SheetError", "SheetReport", "Value", "__version__", "abs", "absolute",
     "add", "arctan",
-    "assert_derivation", "broadcast_to", "check_code", "check_function",
-    "check_gradients", "check_sheet", "check_sheets", "check_text", "clip", "collapse", "compare",
-    "compile",
+    "assert_derivation", "backward", "broadcast_to", "check_code", "check_function",
+    "check_gradients", "check_sheet", "check_sheets", "check_text", "checkpoint", "clip",
+    "collapse", "compare", "compile", "hvp", "jvp",
     "concatenate", "cos", "cosh", "cumsum", "debug_nans", "derive", "divide",
     "dot", "draw", "equal", "exp", "expand_dims", "expm1", "export", "grad", "grade", "greater",
     "greater_equal", "hessian", "hstack", "jacobian", "leaky_relu", "less", "less_equal",

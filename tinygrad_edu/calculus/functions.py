@@ -9,14 +9,17 @@ from __future__ import annotations
 import functools
 import operator
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.calculus.trees import flattened, is_tree, rebuilt
 from tinygrad_edu.core import sweep as sweeping
+from tinygrad_edu.core.ops.reductions import sum
 from tinygrad_edu.core.ops.shaping import reshape, stack
-from tinygrad_edu.core.primitive import GradError
+from tinygrad_edu.core.primitive import GradError, plain
+from tinygrad_edu.core.primitive import shape as shape_of
 from tinygrad_edu.core.signature import checked
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value, as_dtype_of, described, numbers, recorded
@@ -57,16 +60,15 @@ class _Call:
         numbered: Any = argnums if self.many else (argnums,)
         picked = [operator.index(i) for i in numbered]
         inner = list(args)
-        chosen: dict[int, Value] = {}
+        chosen: dict[int, list[Value]] = {}
         for i in picked:
             if not -len(args) <= i < len(args):
                 raise GradError(f"{name}: there is no argument {i}; {len(args)} were given")
-            with recorded():
-                leaf = +args[i] if isinstance(args[i], Value) else Value(args[i])
-            leaf.name = getattr(args[i], "name", None)
-            leaf._needs = leaf._needs or 4  # differentiated by, though the argument is a constant
-            inner[i] = chosen[i % len(args)] = leaf
-        self.leaves = [chosen[i % len(args)] for i in picked]
+            chosen[i % len(args)] = [_own_leaf(x, key) for x, key in flattened(args[i])]
+            inner[i] = rebuilt(args[i], iter(chosen[i % len(args)]))
+        #: The arguments differentiated by, as they were given, and the leaves of all.
+        self.arguments = [args[i] for i in picked]
+        self.leaves = [leaf for i in picked for leaf in chosen[i % len(args)]]
         outer = _under_way.leaves
         _under_way.leaves = outer.union(self.leaves)
         try:
@@ -82,7 +84,8 @@ class _Call:
             )
         self.out = out
         # The function may also use what an outer call differentiates by, from around it.
-        self.nested = any(isinstance(arg, Value) for arg in args) or (
+        given = [*args, *(x for arg in self.arguments for x, _ in flattened(arg))]
+        self.nested = any(isinstance(x, Value) for x in given) or (
             bool(outer) and not outer.isdisjoint(reachable(out))
         )
 
@@ -98,6 +101,15 @@ class _Call:
             found = sweeping.sweep(self.out, seed, read, wrt=frozenset(self.leaves))
         return tuple(self._finished(found.get(leaf), leaf, nested) for leaf in self.leaves)
 
+    def gradients(self, seed: Any) -> tuple[Any, ...]:
+        """The same in the structures that the arguments had."""
+        return self.in_structure(self.pull(seed))
+
+    def in_structure(self, found: Iterable[Any]) -> tuple[Any, ...]:
+        """Something for each leaf, in the structures that the arguments had."""
+        parts = iter(found)
+        return tuple(rebuilt(argument, parts) for argument in self.arguments)
+
     def _finished(self, g: Any, leaf: Value, nested: bool) -> Any:
         if g is None:
             g = np.zeros_like(leaf._data)[()] if type(leaf._data) is not float else 0.0
@@ -112,6 +124,14 @@ class _Call:
         return found if self.many else found[0]
 
 
+def _own_leaf(x: Any, name: str | None) -> Value:
+    with recorded():
+        leaf = +x if isinstance(x, Value) else Value(x)
+    leaf.name = getattr(x, "name", None) or name
+    leaf._needs = leaf._needs or 4  # differentiated by, though the argument is a constant
+    return leaf
+
+
 def _mine(data: Any) -> Any:
     return data.copy() if type(data) is np.ndarray else data
 
@@ -121,7 +141,8 @@ def value_and_grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
     """The function that returns ``f(…)`` and its gradient with respect to one argument, or several.
 
     `f` returns a single number (a Value of shape ()). The gradient has the argument's shape; a
-    tuple of `argnums` gives a tuple.
+    tuple of `argnums` gives a tuple. An argument may hold several arrays, in a dictionary, list or
+    tuple: its gradient is such a structure too.
 
     Raises GradError for a result that is no single number, TypeError for one that is no Value.
 
@@ -137,7 +158,7 @@ def value_and_grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
                 f"grad: the function returned shape {call.out.shape}; a gradient belongs to a "
                 "single number. Reduce it (tg.sum, tg.mean), or use tg.jacobian or tg.vjp"
             )
-        return call.result(), call.one_or_all(call.pull(1.0))
+        return call.result(), call.one_or_all(call.gradients(1.0))
 
     return of
 
@@ -181,7 +202,7 @@ def vjp(f: Function, *args: Any) -> tuple[Any, Function]:
             raise GradError(
                 f"vjp: the seed has shape {np.shape(seed)}, the result {call.out.shape}"
             )
-        return call.pull(seed)
+        return call.gradients(seed)
 
     return call.result(), back
 
@@ -203,12 +224,11 @@ def jacobian(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
             one = np.zeros(size)
             one[k] = 1.0
             rows.append(call.pull(numbers(one.reshape(call.out.shape))))
-        return call.one_or_all(
-            tuple(
-                _assembled([row[i] for row in rows], call.out.shape + leaf.shape)
-                for i, leaf in enumerate(call.leaves)
-            )
+        assembled = (
+            _assembled([row[i] for row in rows], call.out.shape + leaf.shape)
+            for i, leaf in enumerate(call.leaves)
         )
+        return call.one_or_all(call.in_structure(assembled))
 
     return of
 
@@ -226,4 +246,115 @@ def hessian(f: Function, argnums: int = 0) -> Function:
     >>> tg.hessian(lambda x: x[0] * x[1] ** 2)(np.array([2.0, 3.0])).tolist()
     [[0.0, 6.0], [6.0, 4.0]]
     """
-    return jacobian(grad(f, argnums), argnums)
+    derivatives = jacobian(grad(f, argnums), argnums)
+
+    @functools.wraps(f)
+    def of(*args: Any, **kwargs: Any) -> Any:
+        if -len(args) <= argnums < len(args) and is_tree(args[argnums]):
+            raise GradError(
+                "hessian: of one array or number, not of several in a dictionary, list or tuple"
+            )
+        return derivatives(*args, **kwargs)
+
+    return of
+
+
+@checked
+def jvp(f: Function, args: tuple[Any, ...], directions: tuple[Any, ...]) -> tuple[Any, Any]:
+    """``f(*args)``, and how it changes when all arguments move along their directions.
+
+    The derivative times a vector, without the whole Jacobian: the backward sweep is linear in its
+    seed, and its own derivative by that seed is what a forward sweep would give.
+
+    Raises GradError where arguments and directions differ in structure or shape.
+
+    >>> tg.jvp(lambda x, y: x * y, (3.0, 4.0), (1.0, 10.0))
+    (12.0, 34.0)
+    """
+    call = _Call("jvp", f, tuple(range(len(args))), args, {})
+    along = _directions("jvp", args, directions)
+    seed = Value(np.zeros_like(call.out._data))
+    with recorded():
+        change: Any = 0.0
+        for g, direction in zip(call.pull(seed), along, strict=True):
+            change = change + sum(g * direction)
+    moved: Any = None
+    if isinstance(change, Value) and change.requires_grad:
+        read = as_values if call.nested else None
+        moved = sweeping.sweep(change, _one_of(change), read, wrt=frozenset({seed})).get(seed)
+    if moved is None:
+        moved = np.zeros_like(call.out._data)
+    if call.nested and not isinstance(moved, Value):
+        moved = Value(moved, requires_grad=False)
+    return call.result(), moved if isinstance(moved, Value) else plain(np.array(moved))
+
+
+def _one_of(x: Value) -> Any:
+    """The seed of a single number."""
+    return as_dtype_of(x._data, 1.0)
+
+
+def _directions(name: str, args: tuple[Any, ...], directions: tuple[Any, ...]) -> list[Any]:
+    """The directions of all leaves, each of its leaf's shape."""
+    given, found = (
+        [leaf for x in several for leaf, _ in flattened(x)] for several in (args, directions)
+    )
+    shapes = list(map(shape_of, given))
+    if shapes != list(map(shape_of, found)):
+        raise GradError(
+            f"{name}: the arguments have the shapes {shapes}; give a direction of its shape for "
+            "each, in a tuple"
+        )
+    return [x if isinstance(x, Value) else numbers(x, what=f"a direction of {name}") for x in found]
+
+
+@checked
+def hvp(f: Function, x: Any, direction: Any) -> Any:
+    """The Hessian of a single number times a vector, without the whole Hessian.
+
+    `x` and `direction`: arrays of one shape, or structures of such alike: how the gradient at x
+    changes along a direction.
+
+    Raises GradError where they differ in structure or shape.
+
+    >>> tg.hvp(lambda x: x[0] * x[1] ** 2, np.array([2.0, 3.0]), np.array([1.0, 0.0])).tolist()
+    [0.0, 6.0]
+    """
+    along = _directions("hvp", (x,), (direction,))
+
+    def slope(y: Any) -> Any:
+        total: Any = 0.0
+        parts = [g for g, _ in flattened(grad(f)(y))]
+        for g, part in zip(parts, along, strict=True):
+            total = total + sum(g * part)
+        return total
+
+    return grad(slope)(x)
+
+
+@checked
+def backward(results: Sequence[Any], seeds: Sequence[Any] | None = None, keep: str = "all") -> None:
+    """One sweep from several results: in every node the sum of what each result contributes.
+
+    `seeds`: the gradient of each result, in its shape; without them results are single numbers,
+    whose seeds are 1. `keep`: as of `Value.backward`.
+
+    Raises GradError where seeds do not fit.
+
+    >>> w = tg.Value(3.0)
+    >>> tg.backward([w * w, 10 * w])
+    >>> w.grad
+    16.0
+    """
+    values = list(results)
+    if not values or not all(isinstance(z, Value) for z in values):
+        raise TypeError("backward: the results are Values, one or more, in a list")
+    if seeds is not None and len(seeds) != len(values):
+        raise GradError(f"backward: {len(values)} results and {len(seeds)} seeds were given")
+    with recorded():
+        total: Any = None
+        for i, z in enumerate(values):
+            seed = z._seed(None if seeds is None else seeds[i])
+            part = z * seed if z.shape == () else sum(z * seed)
+            total = part if total is None else total + part
+    total.backward(keep=keep)

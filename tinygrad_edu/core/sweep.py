@@ -129,9 +129,10 @@ def sweep(
     `branches`.
     """
     watch = watching.get()
-    if watch is not None:
+    if watch is not None or arrived is not None:
         gradients = _swept(root, seed, read, wrt, arrived, True, options)
-        watch.swept(root, gradients)
+        if watch is not None:
+            watch.swept(root, gradients)
         if keep_all:
             return gradients
         return {v: g if v.op is None or v is root else None for v, g in gradients.items()}

@@ -13,6 +13,7 @@ import inspect
 import itertools
 import operator
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -410,7 +411,8 @@ class Value(NumPyProtocol, Operators):
         """
         if not isinstance(keep, str) or keep not in ("all", "leaves"):
             raise GradError(f"backward: keep is 'all' or 'leaves', not {keep!r}")
-        gradients = sweeping.sweep(self, self._seed(seed), keep_all=keep == "all")
+        arrived = _shown if _registered else None
+        gradients = sweeping.sweep(self, self._seed(seed), keep_all=keep == "all", arrived=arrived)
         leaves = [v for v in gradients if v.op is None]
         before: dict[Any, Any] = {}
         # No comprehension below, and no loop that ends in an `if`: Python 3.13 jumps back in those
@@ -447,6 +449,36 @@ class Value(NumPyProtocol, Operators):
                 f"backward: the seed has shape {np.shape(seed)}, {_label(self)} has {self.shape}"
             )
         return as_dtype_of(self._data, seed)
+
+    def register(self, f: Callable[[Any], Any]) -> Callable[[], None]:
+        """Show `f` this node's gradient in every `backward` to come; what it returns goes on.
+
+        `f` gets plain numbers of this node's shape, once all that contributes has been added up.
+        If it returns others of this shape, these are the gradient instead, here and in all that
+        this node was computed from; None changes nothing. The function returned takes `f` off.
+
+        Raises TypeError for what is no function; `backward` raises GradError for a gradient of
+        another shape.
+
+        >>> w = tg.Value(2.0)
+        >>> z = w * 3
+        >>> remove = z.register(lambda dz: -dz)
+        >>> z.backward()
+        >>> w.grad
+        -3.0
+        """
+        if not callable(f):
+            raise TypeError(f"register: {_label(self)} takes a function, not {f!r:.60}")
+        hooks, key = _registered.get(id(self)), next(_clock)
+        if hooks is None:
+            hooks = _registered[id(self)] = {}
+            weakref.finalize(self, _registered.pop, id(self), None).atexit = False
+        hooks[key] = f
+
+        def remove() -> None:
+            hooks.pop(key, None)
+
+        return remove
 
     def zero_grad(self) -> None:
         """Forget the gradient: `grad` is None again."""
@@ -664,6 +696,24 @@ class Value(NumPyProtocol, Operators):
         if attributes:  # of a subclass
             vars(value).update(copy.deepcopy(attributes, memo))
         return value
+
+
+#: What `register` was given, by the node's identity, as long as there is such a node.
+_registered: dict[int, dict[int, Callable[[Any], Any]]] = {}
+
+
+def _shown(node: Value, g: Any) -> Any:
+    """A finished gradient, shown to whom it may concern; what goes on in its place."""
+    for f in list(_registered.get(id(node), {}).values()):
+        new = f(np.array(g) if type(g) is ndarray else g)
+        if new is None:
+            continue
+        what = f"the gradient that a registered function gives for {_label(node)}"
+        new = numbers(new, what=what)
+        if np.shape(new) != node.shape:
+            raise GradError(f"{what} has shape {np.shape(new)}, not {node.shape}")
+        g = as_dtype_of(node._data, new)
+    return g
 
 
 def _restore(cls: type[Value], data: Any, name: str | None, requires_grad: bool, grad: Any) -> Any:
