@@ -650,6 +650,19 @@ def test_a_layout_that_takes_too_long_is_stopped_and_names_max_nodes(
         tg.draw(tg.Value(1.0)).pipe("svg")
 
 
+def test_a_layout_that_takes_too_long_is_tried_with_straight_edges(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dot = tmp_path / "dot"
+    dot.write_text(
+        '#!/bin/sh\ncase "$*" in *splines=line*) echo "<svg/>";; *) exec sleep 60;; esac\n'
+    )
+    dot.chmod(0o755)
+    monkeypatch.setattr(renderer, "system_dot", lambda: str(dot))
+    monkeypatch.setattr(renderer, "TIMEOUT", 0.5)
+    assert renderer.to_bytes("digraph {}", "svg") == b"<svg/>\n"
+
+
 @pytest.mark.parametrize(
     ("does", "says"),
     [

@@ -23,8 +23,10 @@ from typing import Any
 from tinygrad_edu.core.files import write_whole
 from tinygrad_edu.core.primitive import GradError
 
-#: Seconds a layout may take.
-TIMEOUT = 20.0
+#: Seconds a layout may take, and again a simpler one where the first took longer.
+TIMEOUT = 10.0
+#: Straight edges, and less search for the places where few of them cross.
+_SIMPLER = ("-Gsplines=line", "-Gmclimit=0.2", "-Gnslimit=1", "-Gnslimit1=1")
 
 #: PNG sharp enough for print; a very large picture is scaled down to 60 inches, not to be larger
 #: than memory.
@@ -57,8 +59,8 @@ def to_bytes(source: str, format: str) -> bytes:
 
     Letters that graphviz-pure has no glyphs of are drawn in png by resvg with the machine's fonts;
     without it a RuntimeWarning tells that they come out as boxes, and what to install.
-    Raises GradError where no renderer is installed, where it fails, and where the layout takes over
-    20 s.
+    A layout that takes over 10 s is left for a simpler one. Raises GradError where no renderer is
+    installed, where it fails, and where that takes over 10 s as well.
     """
     program = system_dot() or (None if format == "pdf" else pip_dot())
     if program is None:
@@ -80,18 +82,7 @@ def to_bytes(source: str, format: str) -> bytes:
             stacklevel=2,
         )
     try:
-        # An argument list, no shell; the text goes in through a pipe, never into a command.
-        done = subprocess.run(  # noqa: S603
-            [program, f"-T{format}", *_OPTIONS.get(format, ())],
-            input=source.encode(),
-            capture_output=True,
-            timeout=TIMEOUT,
-        )
-    except subprocess.TimeoutExpired:
-        raise GradError(
-            f"the layout took over {TIMEOUT:g} s and was stopped: the graph is too large to draw "
-            "whole. Give a smaller max_nodes= (the rest is folded), or write a .dot file"
-        ) from None
+        done = _laid_out([program, f"-T{format}", *_OPTIONS.get(format, ())], source)
     except OSError as error:
         raise GradError(f"{program} could not be run: {error}") from None
     if done.returncode or not done.stdout:
@@ -110,6 +101,22 @@ def _resvg() -> Any:
         return importlib.import_module("resvg_py")
     except ImportError:
         return None
+
+
+def _laid_out(command: list[str], source: str) -> subprocess.CompletedProcess[bytes]:
+    """What a renderer answers; with a simpler layout where the usual one takes too long."""
+    for further in ((), _SIMPLER):
+        try:
+            # An argument list, no shell; the text goes in through a pipe, never into a command.
+            return subprocess.run(  # noqa: S603
+                [*command, *further], input=source.encode(), capture_output=True, timeout=TIMEOUT
+            )
+        except subprocess.TimeoutExpired:
+            pass
+    raise GradError(
+        f"the layout took over {2 * TIMEOUT:g} s and was stopped: the graph is too large to draw "
+        "whole. Give a smaller max_nodes= (the rest is folded), or write a .dot file"
+    )
 
 
 def _without_glyphs(text: str) -> str:
