@@ -1,8 +1,10 @@
 """The benchmarks check gradients before they time anything; no time is asserted here."""
 
+import dataclasses
+
 import numpy as np
 import pytest
-from benchmarks import growth, workloads
+from benchmarks import fits, growth, workloads
 from benchmarks.frameworks import FRAMEWORKS
 from benchmarks.worker import NotApplicable, agrees, checked, prepare
 
@@ -36,6 +38,28 @@ def test_the_network_wired_at_random_agrees_with_central_differences():
         down[i] -= 1e-6
         slope = workloads.wired_by_hand(up, n=10)[0] - workloads.wired_by_hand(down, n=10)[0]
         assert gradients[i] == pytest.approx(slope / 2e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", fits.WORKLOADS)
+@pytest.mark.one_in(2)
+def test_whole_training_ends_where_the_hand_written_loop_ends(name):
+    epochs = 40 if fits.WORKLOADS[name].batch == 0 else 1
+    small = ["fit", "fit watched"] if name in ("F1", "F2", "F3") else ["fit"]
+    made, steps = fits.prepared(name, small, epochs=epochs)
+    assert list(made) == small
+    assert steps >= 32
+
+
+def test_a_training_that_ends_elsewhere_is_not_timed():
+    w = dataclasses.replace(fits.WORKLOADS["F1"], epochs=3)
+    X, labels = fits.examples(w)
+    found = fits.Hand(w, X, labels, fits.weights(w)).run()
+    fits.checked(found, found, "float64")
+    other = [found[0][0] + 1e-6, *found[0][1:]], found[1]
+    with pytest.raises(AssertionError, match="differ"):
+        fits.checked(other, found, "float64")
+    with pytest.raises(AssertionError, match="another dtype"):
+        fits.checked(found, found, "float32")
 
 
 def test_growth_is_the_slope_of_time_over_size(tmp_path):

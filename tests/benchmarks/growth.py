@@ -60,6 +60,20 @@ def _arrays(width, layers, m):
     return step
 
 
+def _fit(width, layers, m):
+    """Two epochs of `nn.fit`, in batches of 32."""
+    from tinygrad_edu import nn
+
+    r = np.random.default_rng(0)
+    X, Y = r.standard_normal((width, m)), r.integers(10, size=m)
+
+    def run():
+        hidden = (nn.Dense(width, "tanh") for _ in range(layers))
+        nn.Network(width, *hidden, nn.Dense(10, "softmax")).fit(X, Y, epochs=2, progress=False)
+
+    return run
+
+
 #: What is doubled, the sizes, and the step to time at each.
 SERIES = {
     "W1 examples": ((50, 100, 200, 400, 800), lambda n: _network((2, 16, 16, 1), n)),
@@ -75,6 +89,9 @@ SERIES = {
     "W4 examples": ((400, 800, 1600, 3200, 6400), lambda m: _arrays(4, 2, m)),
     "W5 layers": ((4, 8, 16, 32, 64), lambda n: _arrays(32, n, 256)),
     "W6 examples": ((128, 256, 512, 1024, 2048), lambda m: _arrays(256, 2, m)),
+    "fit examples": ((512, 1024, 2048, 4096, 8192), lambda m: _fit(16, 1, m)),
+    "fit layers": ((4, 8, 16, 32, 64), lambda n: _fit(16, n, 256)),
+    "fit numbers per layer": ((64, 128, 256, 512, 1024), lambda n: _fit(n, 1, 256)),
     "W7 uses of one number": (
         (12_500, 25_000, 50_000, 100_000, 200_000),
         lambda n: _numbers(lambda f: workloads.fan(f, n), [2.0]),
