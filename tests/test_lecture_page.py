@@ -186,6 +186,17 @@ def test_a_wrong_line_nobody_expects_fails_the_lesson(tmp_path):
     assert 'class="verdict failed"' in page
 
 
+def test_a_section_whose_sheet_cannot_be_read_says_so_and_the_others_are_shown(tmp_path):
+    text = '[[section]]\ntitle = "one"\nsheet = "a.sheet"\n[[section]]\ntitle = "two"\n'
+    (tmp_path / "lesson.toml").write_text(text, encoding="utf-8")
+    (tmp_path / "a.sheet").write_text("w: ()\nJ = w**\n", encoding="utf-8")
+    [why] = lesson.show(tmp_path, tmp_path / "out", silent(), "en")
+    assert why.startswith("S1 stops: ")
+    page = (tmp_path / "out" / "index.html").read_text("utf-8")
+    assert "This section cannot be shown" in page
+    assert page.count("<section id=") == 2
+
+
 # --- in a browser ---------------------------------------------------------------------------------
 
 #: Everything a page can be measured by; as in the accessibility rules, contrast of text and ground.

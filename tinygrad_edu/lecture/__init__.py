@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -49,32 +47,11 @@ def show(
     for key in chosen:
         if key not in SECTIONS:
             raise GradError(f"there is no section {key!r}; sections are {', '.join(SECTIONS)}")
-    words = Words(language or preferred())
-    if out is not None:
-        writable(out)
-    report = Report(console or terminal(), out, words)
     said = Words("en")  # terminals that can set Persian are few
-    for key in chosen:
-        section = SECTIONS[key]
-        report.begin(key, said[f"{key.lower()}.title"], said[f"{key.lower()}.lead"])
-        try:
-            section.run(report)
-        except (GradError, AssertionError) as error:  # a rule so wrong that nothing can be shown
-            report.stops(error)
-    report.close(chosen)
-    return report.failures
-
-
-def terminal() -> Console:
-    """Standard output; 80 columns where it is not a terminal."""
-    return Console(width=None if sys.stdout.isatty() else 80)
-
-
-def writable(folder: Path) -> None:
-    """Make the folder; find out before the work is done whether it can be written to."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise GradError(f"cannot write to the folder {folder}: {error.strerror}") from None
+    report = Report(console, out, Words(language or preferred()))
+    return report.hold(
+        [
+            (key, said[f"{key.lower()}.title"], said[f"{key.lower()}.lead"], SECTIONS[key].run)
+            for key in chosen
+        ]
+    )

@@ -21,6 +21,7 @@ from __future__ import annotations
 import html
 import re
 import tomllib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ import tinygrad_edu as tg
 from tinygrad_edu.checking.conventions import CONVENTIONS
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.drawing.plots import Html
-from tinygrad_edu.lecture import lesson_page, terminal, writable
+from tinygrad_edu.lecture import lesson_page
 from tinygrad_edu.lecture.lesson_page import LessonPage
 from tinygrad_edu.lecture.report import Report
 from tinygrad_edu.lecture.template import FOLDER, fill
@@ -52,24 +53,18 @@ def show(
     folder that is not a lesson, OSError for a file that cannot be read.
     """
     lesson = _read(folder / FILE)
-    words = Words(language or preferred())
+    words, page = Words(language or preferred()), None
     if out is not None:
-        writable(out)
-    page = None
-    if out is not None:
-        by = _said(lesson.get("by", ""))
-        page = LessonPage(words, lesson.get("title", folder.name), by)
-    report = Report(console or terminal(), out, words, page)
-    keys = []
-    for number, section in enumerate(lesson["section"], start=1):
-        keys.append(f"S{number}")
-        report.begin(keys[-1], section["title"], section.get("lead", ""))
-        _section(report, folder, section)
-    report.close(keys)
-    return report.failures
+        page = LessonPage(words, lesson.get("title", folder.name), _said(lesson.get("by", "")))
+    return Report(console, out, words, page).hold(
+        [
+            (f"S{n}", given["title"], given.get("lead", ""), partial(_section, folder, given))
+            for n, given in enumerate(lesson["section"], start=1)
+        ]
+    )
 
 
-def _section(report: Report, folder: Path, section: dict[str, Any]) -> None:
+def _section(folder: Path, section: dict[str, Any], report: Report) -> None:
     title, lead = _said(section["title"]), _said(section.get("lead", ""))
     text = f"<p>{_said(section['text'])}</p>" if section.get("text") else ""
     if "sheet" not in section:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+import tempfile
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from rich.table import Table
 
 import tinygrad_edu as tg
 from tinygrad_edu.core.plain import printable
+from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.drawing import step_through
 from tinygrad_edu.drawing.page import StepThrough
 from tinygrad_edu.drawing.plots import Html
@@ -27,6 +30,10 @@ SHEETS = Path(__file__).parent / "sheets"
 TOLERANCE = 1e-9  # by hand and automatic differ by rounding only
 
 
+#: Of a lesson: the key, the title, what is said first, and the function that shows it.
+Section = tuple[str, str, str, Callable[["Report"], None]]
+
+
 class Report:
     """Sections written to a terminal and, where a folder is given, to a page.
 
@@ -34,10 +41,12 @@ class Report:
     """
 
     def __init__(
-        self, console: Console, out: Path | None = None, words: Words | None = None,
+        self, console: Console | None = None, out: Path | None = None, words: Words | None = None,
         page: LessonPage | None = None,
     ) -> None:  # fmt: skip
-        self.console = console
+        self.console = console or terminal()
+        if out is not None:
+            writable(out)
         self.out = out
         self.words = words or Words("en")
         self.page = page or (None if out is None else LessonPage(self.words))
@@ -46,6 +55,17 @@ class Report:
         self._steps: dict[str, StepThrough] = {}
 
     # --- a section -----------------------------------------------------------------------------
+
+    def hold(self, sections: Sequence[Section]) -> list[str]:
+        """Show the sections one after another, and write the page; returns what does not match."""
+        for key, title, lead, section in sections:
+            self.begin(key, title, lead)
+            try:
+                section(self)
+            except (GradError, AssertionError) as error:  # so wrong that nothing can be shown
+                self.stops(error)
+        self.close([key for key, *_ in sections])
+        return self.failures
 
     def begin(self, key: str, title: str, says: str) -> None:
         """Begin a section: its heading and what it shows."""
@@ -231,3 +251,18 @@ def _cell(x: Any) -> str:
         flat = np.ravel(x)
         return f"{flat[0]:.5g}{' …' if flat.size > 1 else ''}" if flat.size else "—"
     return f"{x:d}" if isinstance(x, (int, np.integer)) else f"{x:.6g}"
+
+
+def terminal() -> Console:
+    """Standard output; 80 columns where it is not a terminal."""
+    return Console(width=None if sys.stdout.isatty() else 80)
+
+
+def writable(folder: Path) -> None:
+    """Make the folder; find out before the work is done whether it can be written to."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise GradError(f"cannot write to the folder {folder}: {error.strerror}") from None
