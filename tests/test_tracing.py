@@ -123,6 +123,7 @@ def test_a_backward_pass_that_fits_another_forward_pass_is_told_as_such():
 
 RECURRENT = """
 import numpy as np
+np.random.seed(4)
 xs, ys = np.random.randn(3, 2, 1), np.random.randn(3, 4, 1)
 h0 = np.random.randn(4, 1)
 
@@ -180,6 +181,42 @@ def test_what_cannot_be_followed_is_told_and_never_judged():
     assert report.exit_code == 2
     assert report.gradients[0]["verdict"] == "unchecked"
     assert "could not be followed" in report.remarks[0]
+
+
+RULED = """
+import numpy as np
+np.random.seed(4)
+X, Y, P = np.random.randn(3, 5), np.random.randn(2, 5), [3.0, 2.6, 5.1]
+
+def numbers():
+    return {"W": np.random.randn(2, 3)}
+
+def run(numbers):
+    Z = numbers["W"] @ X
+    i = 1
+    dZ = (np.tanh(Z) - Y) * (1 - np.tanh(Z)**2) * P[i]
+    return P[i] * np.sum((np.tanh(Z) - Y)**2) / 2, {"dW": dZ @ X.T}
+"""
+
+
+@pytest.mark.parametrize("right, wrong, mistake, says", [
+    ("np.tanh(Z)**2)", "Z**2)", "derivative_at_wrong_point", "at np.tanh(Z), not at Z."),
+    ("P[i]", "P[i + 1]", "other", "The index is off"),
+])  # fmt: skip
+def test_a_function_left_out_and_an_index_are_told_as_such(right, wrong, mistake, says, tmp_path):
+    assert piece_report(RULED, tmp_path).ok
+    (line,) = piece_report(RULED.replace(right, wrong, 1), tmp_path).lines
+    assert line["diagnosis"]["mistake"] == mistake
+    assert line["diagnosis"]["explanation"].count(says) == 1
+
+
+def test_a_sum_for_a_mean_is_told_as_the_division_it_is():
+    def run(numbers):
+        e = numbers["w"] * X[0] - Y[0]
+        return np.mean(e**2), {"w": np.sum(2 * e * X[0])}
+
+    (line,) = tg.check_code(run, {"w": 0.3}).lines
+    assert line["diagnosis"]["mistake"] == "one_over_m_missing"
 
 
 class Layer:

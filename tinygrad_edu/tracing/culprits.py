@@ -80,14 +80,17 @@ def _blamed(study: Study, correction: Correction, others: Sequence[Correction]) 
         mistake = "forward_softmax_axis" if correction.edits[0].kind == "keyword" else "other"
         told = "This is the forward pass: the backward pass is right for another one."
     alternatives = []
-    best = correction.cost
+    known = {(correction.line, why)}
     for other in others:
-        if other.edits[0].kind == "delete":
-            continue  # without an update, too, no weight is updated before it is used
-        if other.forward or (other.cost <= best + 1 and other.natural == correction.natural):
-            text = corrected_text(other)
-            if (other.line, text) not in alternatives:
-                alternatives.append((other.line, text))
+        near = other.cost <= correction.cost + 1 and other.natural == correction.natural
+        what = (
+            other.line,
+            named(other.edits[0], other.place.statement)[1],
+        )  # not: the same elsewhere
+        # Without an update, too, no weight is updated before it is used.
+        if (other.forward or near) and other.edits[0].kind != "delete" and what not in known:
+            known.add(what)
+            alternatives.append((other.line, corrected_text(other)))
     column, end = _columns(correction)
     return CodeLine(
         file=unit.file,

@@ -262,6 +262,8 @@ class Edits:
         for word in self.words:
             if word != text:
                 yield Edit(2, "name", node, parsed(word))
+        for function in self.scope.maps:
+            yield Edit(3, "wrap", node, call(function, node))
         if isinstance(up, (ast.BinOp, ast.Call)):
             yield Edit(2, "square", node, binary(node, ast.Pow, ast.Constant(2)))
 

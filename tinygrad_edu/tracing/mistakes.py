@@ -20,9 +20,18 @@ def named(edit: Edit, statement: Any) -> Named:
     tell = _TELLERS.get(edit.kind)
     if tell is None:
         return "other", ""
+    if edit.kind in ("sign", "drop", "term") and _in_index(edit.node, statement):
+        return _indexed(ast.unparse(edit.node), ast.unparse(edit.new), edit)
     if edit.kind in ("move", "insert", "assign", "delete", "target"):
         return tell(edit, statement)
     return tell(ast.unparse(edit.node), ast.unparse(edit.new), edit)
+
+
+def _in_index(node: Any, statement: Any) -> bool:
+    return any(
+        isinstance(part, ast.Subscript) and node in ast.walk(part.slice)
+        for part in ast.walk(statement)
+    )
 
 
 def target_text(statement: Any) -> str:
@@ -111,6 +120,8 @@ def _renamed(old: str, new: str, edit: Edit) -> Named:
 def _operated(old: str, new: str, edit: Edit) -> Named:
     if "mean" in old and "mean" not in new:
         return "mean_instead_of_sum", f"It is a sum, not a mean: {new}."
+    if "mean" in new and "mean" not in old:
+        return "one_over_m_missing", f"It is a mean, not a sum: {new}."
     matrix = re.search(r"@|dot|matmul|outer", new)
     kind = "elementwise_instead_of_matmul" if matrix else "matmul_instead_of_elementwise"
     return kind, f"The product is another one: {new}."
@@ -165,6 +176,10 @@ def _squared(old: str, new: str, edit: Edit) -> Named:
     return "wrong_derivative_formula", f"The square is missing: {new}."
 
 
+def _wrapped(old: str, new: str, edit: Edit) -> Named:
+    return "derivative_at_wrong_point", f"It is taken at {new}, not at {old}."
+
+
 def _deleted(edit: Edit, statement: Any) -> Named:
     return "double_counted_path", "Without this statement all gradients are right."
 
@@ -190,5 +205,5 @@ _TELLERS: dict[str, Callable[..., Named]] = {
     "swap": _ordered, "factor": _multiplied, "mask": _multiplied, "term": _summed,
     "assign": _assigned, "move": _moved, "insert": _inserted, "delete": _deleted,
     "target": _targeted, "compare": _compared, "order": _ordered,
-    "square": _squared,
+    "square": _squared, "wrap": _wrapped,
 }  # fmt: skip

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 import functools
+from collections import Counter
 from collections.abc import Container
 from typing import Any
 
 from tinygrad_edu.tracing.stamp import Tick, count_loops
 from tinygrad_edu.tracing.workspace import Unit
 
+#: So many functions of one value, those used most, are put round a word.
+_MAPS = 8
 _NOT_WORDS = frozenset("np numpy self math grads params parameters cache range".split())
 
 
@@ -133,6 +136,16 @@ class Scope:
             f.name for f in ast.walk(self.tree)
             if isinstance(f, ast.FunctionDef) and any(map(_changes, ast.walk(f)))
         }  # fmt: skip
+
+    @functools.cached_property
+    def maps(self) -> list[str]:
+        """The functions of one value that are called in the source: ``np.exp``, its own."""
+        names = [
+            ast.unparse(n.func) for n in ast.walk(self.tree)
+            if isinstance(n, ast.Call) and len(n.args) == 1 and not n.keywords
+        ]  # fmt: skip
+        known = [n for n in names if n.startswith("np.") or n in self.own_functions]
+        return [name for name, _ in Counter(known).most_common(_MAPS)]
 
     @functools.cached_property
     def own_functions(self) -> set[str]:

@@ -101,7 +101,7 @@ class _Look:
     def __init__(self, statement: Any, codes: Sequence[CodeType | None], shapes: Any) -> None:
         self.codes, self.shapes = codes, shapes
         self.values: list[list[Any] | None] = [[] for _ in codes]
-        self.turn = 0
+        self.turn, self._inside = 0, False
         self._held: CodeType | None = None
         self._sign = 1
         if isinstance(statement, ast.AugAssign):
@@ -110,6 +110,9 @@ class _Look:
             self._sign = 1 if isinstance(statement.op, ast.Add) else -1
 
     def __call__(self) -> None:
+        if self._inside:  # a formula called the function that it stands in
+            return
+        self._inside = True
         frame = sys._getframe(1)
         names = {**frame.f_globals, **frame.f_locals}
         shape = self.shapes[self.turn]
@@ -121,6 +124,7 @@ class _Look:
                 fits = x is not None and np.shape(x) == shape
                 self.values[i] = [*made, np.ravel(x).copy()] if fits else None
         self.turn += 1
+        self._inside = False
 
 
 def _value(code: CodeType | None, names: dict[str, Any], held: Any, sign: int) -> Any:
