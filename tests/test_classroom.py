@@ -415,6 +415,9 @@ def test_the_command_line_grades_a_folder(classroom, monkeypatch, capsys):
     assert page.read_text("utf-8").count("<details") == 5
     assert cli.main([*arguments[:3], f"handed in{os.sep}ada.sheet"]) == 0
     assert "5 of 5 points" in capsys.readouterr().out
+    monkeypatch.setattr("sys.stdin", io.StringIO(MISTAKEN))
+    assert cli.main([*arguments[:3], "-", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)[0]["points"] == 4
 
 
 @pytest.mark.parametrize(

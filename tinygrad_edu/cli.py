@@ -221,7 +221,7 @@ def parser() -> argparse.ArgumentParser:
         "--viz",
         metavar="FILE",
         type=Path,
-        help="viz-standalone.mjs of Viz.js, which draws pictures",
+        help="the module dist/viz.js of Viz.js, which draws pictures",
     )
     page.set_defaults(run=_page)
 

@@ -20,6 +20,7 @@ from tinygrad_edu.core.signature import Count, checked
 from tinygrad_edu.reports import Batch, SheetReport
 from tinygrad_edu.sheets import SheetError
 from tinygrad_edu.sheets.parsing import LONGEST_SHEET
+from tinygrad_edu.sheets.sheet import standard_input
 
 #: How long one sheet may take: a hundred times what a long one takes.
 SECONDS = 60.0
@@ -74,17 +75,24 @@ def grade(
 ) -> Batch:
     """Judge what is handed in against a key: its net and cost, and all that it claims.
 
-    `submissions`: files, folders (their ``.sheet`` files) and patterns; or texts by name. What is
-    given, forward lines and cost must be the key's; a name of one's own is declared (``V: W1``,
-    ``H: A1 = np.tanh(Z1)``, ``delta1: dZ1 = …``). A claim of the key that is not there is
-    *missing*. `points`: of each claim, or of some by name (others: 1); a line that is right by
-    itself, with something wrong above it, earns the share `follows` of them. `seed`: a name that
-    the plain numbers of the key are drawn from, in which ``{name}`` is the submission's.
+    `submissions`: files, folders (their ``.sheet`` files) and patterns, "-" for standard input; or
+    texts by name. What is given, forward lines and cost must be the key's; a name of one's own is
+    declared (``V: W1``, ``H: A1 = np.tanh(Z1)``, ``delta1: dZ1 = …``). A claim of the key that is
+    not there is *missing*. `points`: of each claim, or of some by name (others: 1); a line that is
+    right by itself, with something wrong above it, earns the share `follows` of them. `seed`: a
+    name that the plain numbers of the key are drawn from, in which ``{name}`` is the submission's.
     `reveal`: ``"verdict"``, ``"mistake"``, ``"why"`` or ``"correction"``: what is said of a wrong
     line. `data`: numbers for the key, if not beside it. `jobs`: processes; default: one a core.
 
     Each is judged in another process, so that none can stop the rest. Raises GradError for a key
     that claims nothing or is wrong itself.
+
+    >>> import pathlib, tempfile
+    >>> key = pathlib.Path(tempfile.mkdtemp()) / "key.sheet"
+    >>> _ = key.write_text("w: ()\\nJ = w**2\\ndw = 2 * w\\n")
+    >>> batch = tg.grade(key, {"ada": key.read_text(), "bob": "w: ()\\nJ = w**2\\ndw = w\\n"})
+    >>> [report.points for report in batch.reports]
+    [(1.0, 1.0), (0.0, 1.0)]
     """
     if reveal not in LEVELS:
         raise GradError(f"reveal is one of {', '.join(LEVELS)}, not {reveal!r}")
@@ -100,7 +108,7 @@ def grade(
         if isinstance(submissions, (str, os.PathLike)):
             submissions = [submissions]
         found = sheets_in(submissions, but=path)
-        tasks = [{"name": name} for name in found]
+        tasks = [{"name": n} | ({"text": standard_input()} if n == "-" else {}) for n in found]
     told = answers(__name__, tasks, SECONDS, vars(keys), jobs)
     return Batch([_report(keys, task["name"], answer) for task, answer in zip(tasks, told)])
 

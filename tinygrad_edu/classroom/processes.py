@@ -85,8 +85,11 @@ class Worker:
 def answers(
     module: str, tasks: Sequence[Any], seconds: float, setting: Any, jobs: int | None = None
 ) -> Iterator[Any]:
-    """The answers to all tasks in their order, an `Ended` for each that has none."""
-    jobs = min(jobs or os.cpu_count() or 1, len(tasks))
+    """The answers to all tasks in their order, an `Ended` for each that has none.
+
+    `jobs`: how many processes; of a few tasks fewer, as it takes a while to start one.
+    """
+    jobs = min(jobs or os.cpu_count() or 1, 1 + len(tasks) // 4)
     mine = threading.local()
     workers: list[Worker] = []
 
@@ -99,7 +102,7 @@ def answers(
         except Ended as error:
             return error
 
-    pool = ThreadPoolExecutor(max(jobs, 1))
+    pool = ThreadPoolExecutor(jobs)
     try:
         yield from pool.map(answer, tasks)
     finally:

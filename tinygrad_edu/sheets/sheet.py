@@ -309,7 +309,7 @@ def load_sheet(path: str | Path, data: str | Path | Mapping[str, Any] | None = N
     """
     if str(path) == "-":
         name, beside = "standard input", None
-        source = _standard_input()
+        source = standard_input()
     else:
         path = Path(path)
         name = str(path)
@@ -334,7 +334,8 @@ def sheet_of_text(
     return Sheet(text, name, numbers)
 
 
-def _standard_input() -> str:
+def standard_input() -> str:
+    """All of standard input, as much of it as a sheet may have and a little more."""
     if sys.stdin is None:  # `<&-`
         raise SheetError("it is closed", sheet="standard input")
     binary = getattr(sys.stdin, "buffer", None)

@@ -66,7 +66,7 @@ def write(folder: Path, pyodide: str | None = None, viz: Path | None = None) -> 
     """Write the page as static files; Python then runs in the browser, by Pyodide in a worker.
 
     `pyodide`: the address or the folder of a release of Pyodide with NumPy; a folder is copied.
-    `viz`: the module of Viz.js that draws the pictures there (``viz-standalone.mjs``); copied.
+    `viz`: the module of Viz.js that draws the pictures there (its ``dist/viz.js``); copied.
     Raises GradError for a folder without Pyodide, OSError where nothing can be read or written.
     """
     files = page_files()

@@ -7,7 +7,7 @@ const LONGEST = 200000;
 const status = (text) => { $("status").textContent = text; };
 
 // --- who answers: the server on this machine, or Python in a worker of this page ----------------
-const LIMIT = 20000, START = 90000;
+const LIMIT = 20000, START = 180000;
 let worker, running = false, number = 0;
 const waiting = new Map();
 
