@@ -12,7 +12,7 @@ from tinygrad_edu.sheets.syntax import SheetError
 #: No loop has more turns than this.
 MOST_TURNS = 2_000
 #: What a turn costs before anything stands in it.
-_TURN = 2_000
+_TURN = 10_000
 #: What needs no brackets around it, wherever it is put.
 _ATOMS = (ast.Name, ast.Attribute, ast.Call, ast.Subscript, ast.List, ast.Constant)
 
