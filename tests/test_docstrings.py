@@ -26,8 +26,8 @@ def docstrings():
         module = importlib.import_module(name)
         for test in doctest.DocTestFinder(exclude_empty=True).find(module, name):
             holder = test.name.removeprefix(f"{name}.").split(".")[0]
-            if id(getattr(module, holder, None)) in PUBLIC:
-                test.globs = dict(SESSION)
+            public = id(getattr(module, holder, None)) in PUBLIC
+            test.globs = SESSION | ({} if public else test.globs)
             if test.examples:
                 yield pytest.param(test, id=test.name.removeprefix("tinygrad_edu."))
 
