@@ -34,6 +34,7 @@ TIMED = {
     "W7 fan 100000": ("100,000 uses of one number", "µs per use", 1e6),
     "W7 diamond 16": ("v + v, 16 deep", "µs", 1e6),
     "W7 diamond 20": ("v + v, 20 deep", "µs", 1e6),
+    "W11": ("convolution of 32 × 3 × 32 × 32 by 16 filters 5 × 5, and back", "ms", 1e3),
     "W10": ("DOT text of about 10,000 values", "ms", 1e3),
 }
 PROBES = {

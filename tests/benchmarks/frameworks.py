@@ -35,6 +35,10 @@ class Hand:
 
     network = staticmethod(workloads.ByHand)
 
+    @staticmethod
+    def convolution(**arrays):
+        return lambda: workloads.convolution_by_hand(**arrays)
+
 
 class Eager:
     """tinygrad_edu as one writes it: a graph recorded anew for every step."""
@@ -94,6 +98,22 @@ class Eager:
             return cost
 
         return SimpleNamespace(gradients=gradients, step=step)
+
+    def convolution(self, D, **arrays):
+        import tinygrad_edu as tg
+
+        values = {k: tg.Value(x, k) for k, x in arrays.items()}
+        D = tg.Value(D, "D", requires_grad=False)
+
+        def run():
+            cost = tg.sum(tg.conv2d(values["X"], values["W"], values["b"]) * D)
+            cost.backward(keep=self.keep)
+            found = {k: v.grad for k, v in values.items()}
+            for v in values.values():
+                v.zero_grad()
+            return cost.item(), found
+
+        return run
 
     def dot_text(self, sizes):
         import tinygrad_edu as tg
@@ -162,6 +182,15 @@ class Compiled(Eager):
             program(p=parameters)
         steps = (time.perf_counter() - first) / 10
         return recorded - start, compiled - recorded, steps
+
+    def convolution(self, D, **arrays):
+        import tinygrad_edu as tg
+
+        values = {k: tg.Value(x, k) for k, x in arrays.items()}
+        upstream = tg.Value(D, "D", requires_grad=False)
+        cost = tg.sum(tg.conv2d(values["X"], values["W"], values["b"]) * upstream)
+        program = tg.compile(cost)
+        return lambda: program(D=D, **arrays)
 
     def network(self, kind, arrays):
         import tinygrad_edu as tg
@@ -275,6 +304,24 @@ class Torch:
             return cost
 
         return SimpleNamespace(gradients=gradients, step=step)
+
+    def convolution(self, D, **arrays):
+        import torch
+        import torch.nn.functional as F
+
+        torch.set_num_threads(1)
+        p = {k: torch.tensor(x, requires_grad=True) for k, x in arrays.items()}
+        D = torch.tensor(D)
+
+        def run():
+            cost = (F.conv2d(p["X"], p["W"], p["b"]) * D).sum()
+            cost.backward()
+            found = {k: v.grad.numpy() for k, v in p.items()}
+            for v in p.values():
+                v.grad = None
+            return cost.item(), found
+
+        return run
 
 
 class Autograd:

@@ -81,6 +81,14 @@ def prepare(framework, name):
         if getattr(framework, "dot_text", None) is None:
             raise NotApplicable("draws nothing")
         return framework.dot_text((2, 56, 56, 1)), 1
+    if name == "W11":
+        if getattr(framework, "convolution", None) is None:
+            raise NotApplicable("no convolution")
+        arrays = workloads.convolution_data()
+        run = framework.convolution(**arrays)
+        (value, gradients), (expected, by_hand) = run(), workloads.convolution_by_hand(**arrays)
+        checked([value, *(gradients[k] for k in by_hand)], [expected, *by_hand.values()])
+        return run, 1
     if not hasattr(framework, "network"):
         raise NotApplicable("numbers only")
     kind, arrays = workloads.network_data(name)

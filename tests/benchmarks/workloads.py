@@ -349,3 +349,35 @@ class ByHand:
         for name, d in gradients.items():
             self.parameters[name] -= RATE * d
         return cost
+
+
+# --- W11: a convolution ------------------------------------------------------------------------
+
+
+def convolution_data():
+    """Images, filters, a number added for each filter, and the gradient of the result."""
+    r = np.random.default_rng(4)
+    return {
+        "X": r.normal(size=(32, 3, 32, 32)), "W": r.normal(size=(16, 3, 5, 5)) / 9,
+        "b": r.normal(size=16), "D": r.normal(size=(32, 16, 28, 28)),
+    }  # fmt: skip
+
+
+def convolution_by_hand(X, W, b, D):
+    """The usual way in NumPy: every window a column, one product, and back ("im2col")."""
+    m, channels, height, width = X.shape
+    filters, _, h, k = W.shape
+    down, right = height - h + 1, width - k + 1
+    V = np.lib.stride_tricks.sliding_window_view(X, (h, k), axis=(2, 3))
+    columns = V.transpose(1, 4, 5, 0, 2, 3).reshape(channels * h * k, m * down * right)
+    rows = W.reshape(filters, -1)
+    Z = (rows @ columns + b[:, None]).reshape(filters, m, down, right).transpose(1, 0, 2, 3)
+    cost = np.sum(Z * D)
+    dZ = D.transpose(1, 0, 2, 3).reshape(filters, -1)
+    dW = (dZ @ columns.T).reshape(W.shape)
+    dcolumns = (rows.T @ dZ).reshape(channels, h, k, m, down, right)
+    dX = np.zeros_like(X)
+    for i in range(h):
+        for j in range(k):
+            dX[:, :, i : i + down, j : j + right] += dcolumns[:, i, j].transpose(1, 0, 2, 3)
+    return float(cost), {"X": dX, "W": dW, "b": np.sum(dZ, axis=1)}
