@@ -10,6 +10,8 @@ from domains import ROWS, Case, cases, some_cases
 from oracles import gradients, same, upstream
 from peers import JAX, TORCH
 
+import tinygrad_edu as tg
+
 TOLERANCE = 1e-12
 
 every_operation = pytest.mark.parametrize("name", ROWS)
@@ -49,6 +51,44 @@ def test_jax_says_the_same(name, jax):
     inputs = [[np.asarray(x, dtype=float) for x in case.arrays] for case in drawn]
     for case, dz, (z, theirs) in zip(drawn, seeds, all_asked(inputs, [*map(np.asarray, seeds)])):
         assert_same(case, z, dz, theirs)
+
+
+#: Of which the second derivatives are asked too: what has rules that are not of one line.
+TWICE = (
+    "cofactors", "log_abs_det", "cholesky_factor", "eigh_part", "svd_part", "qr_part", "pinv",
+    "norm of an order", "over_gaps", "windows", "windows_summed", "share", "logaddexp", "conv1d",
+    "conv2d", "max_pool2d", "avg_pool2d", "layer_norm", "batch_norm", "rms_norm", "attention",
+    "embedding", "dropout", "huber", "hinge", "kl_divergence",
+)  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TWICE)
+def test_jax_says_the_same_of_second_derivatives(name, jax):
+    """Of the gradient along random directions, differentiated again."""
+    for case in some_cases(name, salt=9)[:1]:
+        xs = [np.asarray(x, dtype=float) for x in case.arrays]
+        dz = np.asarray(upstream(case, np.shape(case.call(*case.arrays, **case.options)), 9))
+        rng = np.random.default_rng(9)
+        along = [rng.standard_normal(x.shape) for x in xs]
+
+        def theirs(*ys: Any, case: Case = case, dz: Any = dz, along: Any = along) -> Any:
+            def weighted(*zs: Any) -> Any:
+                return jax.numpy.sum(dz * JAX[name](jax, *zs, **case.options))
+
+            found = jax.grad(weighted, case.wrt)(*ys)
+            return sum(jax.numpy.sum(g * along[i]) for i, g in zip(case.wrt, found))
+
+        def ours(*ys: Any, case: Case = case, dz: Any = dz, along: Any = along) -> Any:
+            def weighted(*zs: Any) -> Any:
+                return tg.sum(dz * case.call(*zs, **case.options))
+
+            found = tg.grad(weighted, case.wrt)(*ys)
+            return sum(tg.sum(g * along[i]) for i, g in zip(case.wrt, found))
+
+        expected = jax.grad(theirs, case.wrt)(*xs)
+        for i, g, want in zip(case.wrt, tg.grad(ours, case.wrt)(*xs), expected):
+            same(g, np.asarray(want), 1e-10, f"{case}, second order, input {i}")
 
 
 @every_operation
