@@ -101,6 +101,19 @@ def test_a_gradient_that_is_one_number_throughout_has_the_shape_of_its_quantity(
     assert derived(text.replace("np.sum(b) / m", "np.sum(b)"))["b"] == "np.ones(b.shape)"
 
 
+def test_what_is_put_at_an_index_is_repeated_without_ones():
+    text = "E: (v, d)\ni: (m, n) = integers(0, v)\nT: (m, d)\nH = np.mean(E[i], axis=1)\nJ = "
+    cost = "np.sum((H - T)**2) / 2"
+    added = "np.zeros_like(E); np.add.at(dE, i, (H - T)[:, None] / n)"
+    assert derived(text + cost)["E"] == added
+    assert derived("E: (v, d)\nH = E[1:3]\nJ = np.sum(H)")["E"] == "np.zeros_like(E); dE[1:3] = 1"
+
+
+def test_a_product_with_a_vector_of_equal_numbers_is_a_sum_of_columns():
+    text = "X: (m, n)\nw: (n,)\nJ = np.sum(X @ w) / m"
+    assert derived(text)["w"] == "np.sum(X, axis=0) / m"
+
+
 def test_the_gradient_of_a_table_of_whole_numbers_holds_fractions():
     table, labels = np.arange(12).reshape(4, 3), np.array([3, 0, 3])
     E = tg.Value(table, "E")

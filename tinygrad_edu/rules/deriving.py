@@ -13,10 +13,11 @@ from tinygrad_edu.core.sweep import needing, sweep
 from tinygrad_edu.rules.formula import Formula
 from tinygrad_edu.rules.indices import within
 from tinygrad_edu.rules.lifting import LiftedGraph
-from tinygrad_edu.rules.poly import Poly, strip
+from tinygrad_edu.rules.poly import Atom, Poly, strip
 from tinygrad_edu.rules.relations import Relation
 from tinygrad_edu.rules.ring import Spent
 from tinygrad_edu.rules.sizes import Named, hashable
+from tinygrad_edu.rules.tensors import ONES
 from tinygrad_edu.rules.trees import Tree, holds, in_shape_of, keeping, shaped
 
 #: Kinds of trees that NumPy makes new arrays of, which may be written into.
@@ -296,9 +297,18 @@ class Deriving(LiftedGraph):
         line.added, line.start = tuple(trees), begin
 
     def _addition(self, index: Any, amount: Poly, shape: Shape) -> Addition:
-        sign = -1 if all(c < 0 for c in amount.terms.values()) else 1
         room = shaping.getitem.shape_rule(shape, index=index)
+        amount = self._unfilled(amount, room)
+        sign = -1 if all(c < 0 for c in amount.terms.values()) else 1
         return Addition(index, _of_rank(self.arranged(amount.scaled(sign)), room), sign)
+
+    def _unfilled(self, amount: Poly, room: Shape) -> Poly:
+        """Without ones that only fill the room: what is put there is repeated as it has to be."""
+        bare = [
+            self.algebra.poly({tuple(f for f in mono if not _fills(f[0], room)): c})
+            for mono, c in amount.terms.items()
+        ]
+        return self.algebra.total(bare)
 
     def arranged(self, poly: Poly) -> Tree:
         """A formula written down; flat if there is no work left to look for better."""
@@ -334,6 +344,10 @@ class Deriving(LiftedGraph):
             return max(after, default=len(place)), 1, first_use.get(line.node, (0, 0))
 
         return sorted(lines, key=key)
+
+
+def _fills(atom: Atom, room: Shape) -> bool:
+    return atom.op is ONES and strip(atom.shape) == strip(room)
 
 
 def _of_rank(tree: Tree, shape: Shape) -> Tree:

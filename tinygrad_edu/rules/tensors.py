@@ -36,6 +36,11 @@ ONES = Primitive(
 ONES.name = "ones"
 
 
+def _as_many(x: Iterable[int], y: Iterable[int]) -> bool:
+    """Do two shapes have room for as many numbers?"""
+    return math.prod(map(int, x)) == math.prod(map(int, y))
+
+
 class Tensors(Ring):
     """The ring with operations that look at axes; a result has a shape beside its polynomial."""
 
@@ -177,6 +182,9 @@ class Tensors(Ring):
             return c * d * p * self.sum(q, y.shape, [-min(2, len(y.shape))])
         if q.value is not None and len(y.shape) == 2 and len(x.shape) == 2:
             return c * d * q * self.sum(p, x.shape, [-1])
+        if q.value is not None and len(y.shape) == 1 and len(x.shape) == 2:
+            kept = Formula(self, self.sum(p, x.shape, [-1]), (x.shape[0], 1))
+            return c * d * q * self.reshape(kept, (x.shape[0],))
         p, q = self.filled(p, x.shape), self.filled(q, y.shape)
         shapes = (x.shape, y.shape)
         product = linalg.matmul.shape_rule(*shapes)
@@ -283,6 +291,9 @@ class Tensors(Ring):
                         p = atom.args[0]
                     elif (product := self._without_last(atom, tuple(new))) is not None:
                         p = product
+                    elif atom.op is shaping.reshape and _as_many(atom.options["shapes"][0], new):
+                        options = {**atom.options, "shape": tuple(new)}
+                        p = self.call(shaping.reshape, atom.args, options, tuple(new))
                     else:
                         p = self.call(
                             shaping.reshape,

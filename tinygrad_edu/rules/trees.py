@@ -91,7 +91,21 @@ def add(parts: list[tuple[int, Tree]]) -> Tree:
         vectors = [(sign, column(part)) for sign, part in parts]
         if all(vector is not None for _, vector in vectors):
             return as_column(signed([(sign, v) for sign, v in vectors if v is not None]))
+        if all(_adds_axes(part) and _index_of(part) == _index_of(parts[0][1]) for _, part in parts):
+            inside = signed([(sign, part.parts[0]) for sign, part in parts])
+            return reshape(inside, _element_wise(part for _, part in parts))
     return signed(parts)
+
+
+def _adds_axes(tree: Tree) -> bool:
+    """Is it something with new axes, and nothing picked from it?"""
+    if tree.kind != "call" or tree.value[0] is not shaping.getitem:
+        return False
+    return all(part is None or is_whole(part) for part in _index_of(tree))
+
+
+def _index_of(tree: Tree) -> tuple[Any, ...]:
+    return parts_of(tree.value[1]["index"])
 
 
 def signed(parts: list[tuple[int, Tree]]) -> Tree:
@@ -147,6 +161,9 @@ def reduced(
     x: Tree, places: tuple[int, ...], keepdims: bool, free: bool = False, kind: str = "sum"
 ) -> Tree:
     """A sum or mean over axes. `free`: whether these stay makes no difference but to the shape."""
+    turned = x.kind == "transpose" and len(x.shape) == 2 and len(places) == 1
+    if turned and not keepdims and not free:
+        return reduced(x.parts[0], (1 - places[0],), keepdims=False, kind=kind)
     scalar = all(n == 1 for i, n in enumerate(x.shape) if i not in places)
     shape = reductions.reduced_shape(x.shape, axis=places, keepdims=keepdims)
     if scalar and not keepdims:
