@@ -51,6 +51,7 @@ OF_THE_PACKAGE = {
     "cat": "tg.concatenate", "concat": "tg.concatenate", "jit": "tg.compile",
     "jacrev": "tg.jacobian", "jacfwd": "tg.jacobian", "GradientTape": "tg.grad, or cost.backward()",
     "elementwise_grad": "tg.grad(lambda x: tg.sum(f(x)))", "make_vjp": "tg.vjp",
+    "make_jvp": "tg.jvp",
     "vmap": "not needed: operations work on whole arrays", "grad_and_value": "tg.value_and_grad",
     "backward": "cost.backward()", "autograd": "tg.grad", "gradients": "v.grad",
     "detach": "v.detach()", "stop_gradient": "v.detach()", "inference_mode": "tg.no_grad()",
@@ -68,7 +69,8 @@ OF_THE_PACKAGE = {
     "CrossEntropyLoss": "tg.cross_entropy", "NLLLoss": "tg.cross_entropy, of logits",
     "MSELoss": "tg.mean_squared_error", "ReLU": "nn.Dense(units, 'relu')",
     "Sigmoid": "nn.Dense(units, 'sigmoid')", "Tanh": "nn.Dense(units, 'tanh')",
-    "Softmax": "nn.Dense(units, 'softmax')", "Embedding": "rows of a Value: W[words]",
+    "Softmax": "nn.Dense(units, 'softmax')", "Embedding": "tg.embedding",
+    "Conv2d": "tg.conv2d", "MaxPool2d": "tg.max_pool2d", "MultiheadAttention": "tg.attention",
     "BatchNorm1d": "nn.BatchNorm", "RNN": "nn.Recurrent", "LSTM": "nn.Recurrent",
     "init": "init= of nn.Dense: 'xavier', 'he', 'small', 'zeros'",
 }  # fmt: skip
