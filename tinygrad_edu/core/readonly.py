@@ -104,8 +104,11 @@ def _writes(name: str) -> Callable[..., Any]:
 
 def _makes_new(ufunc: Any) -> Callable[[ReadOnly, Any], Any]:
     def method(self: ReadOnly, other: Any) -> Any:
-        new = ufunc(_bare(self), other)
-        new.setflags(write=False)
+        try:
+            new = ufunc(self.whole, other)
+        except AttributeError:  # a part of one
+            new = ufunc(_bare(self), other)
+        new.setflags(False)
         return frozen(new, getattr(self, "label", None))
 
     return method

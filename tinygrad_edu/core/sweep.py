@@ -109,6 +109,7 @@ def sweep(
     arrived: Callable[[Any, Any], Any] | None = None,
     keep_all: bool = True,
     options: Callable[[Any], dict[str, Any]] | None = None,
+    leaves: list[Any] | None = None,
 ) -> dict[Any, Any]:
     """Every node's gradient, given that `root`'s is `seed`; ``None`` where nothing arrives.
 
@@ -121,6 +122,8 @@ def sweep(
     `keep_all`: without it, the gradients of nodes between `root` and the leaves are forgotten
     (None) as soon as they have flowed on, which saves their memory.
 
+    `leaves`: a list to which the leaves below `root` are added.
+
     Contributions are added; broadcasting is undone here, once for all rules, by `sum_to`. An array
     that something else may hold too (the upstream gradient handed on, a view of it) is marked
     read-only: it is neither added into nor given out without a copy.
@@ -130,13 +133,13 @@ def sweep(
     """
     watch = watching.get()
     if watch is not None or arrived is not None:
-        gradients = _swept(root, seed, read, wrt, arrived, True, options)
+        gradients = _swept(root, seed, read, wrt, arrived, True, options, leaves)
         if watch is not None:
             watch.swept(root, gradients)
         if keep_all:
             return gradients
         return {v: g if v.op is None or v is root else None for v, g in gradients.items()}
-    return _swept(root, seed, read, wrt, arrived, keep_all, options)
+    return _swept(root, seed, read, wrt, arrived, keep_all, options, leaves)
 
 
 def _swept(
@@ -147,14 +150,20 @@ def _swept(
     arrived: Callable[[Any, Any], Any] | None,
     keep_all: bool,
     options: Callable[[Any], dict[str, Any]] | None,
+    leaves: list[Any] | None,
 ) -> dict[Any, Any]:
     order = reachable(root)
     if wrt is not None:
         order = leading_to(wrt, order)
     if read is not None or arrived is not None:
+        if leaves is not None:
+            leaves += [node for node in order if node.op is None]
         return _sweep_read(order, root, seed, read or _recorded, wrt, arrived, options)
     if wrt is None:
-        found, ends = _sweep_numbers(order, root, seed, keep_all)
+        found, ended = _sweep_numbers(order, root, seed, keep_all)
+        ends = [found[v] for v in ended]
+        if leaves is not None:
+            leaves += ended
     else:
         found = _sweep_read(order, root, seed, _recorded, wrt, None)
         ends = [found.get(v) for v in wrt]
@@ -204,18 +213,19 @@ def _sweep_read(
 def _sweep_numbers(
     order: list[Any], root: Any, seed: Any, keep_all: bool
 ) -> tuple[dict[Any, Any], list[Any]]:
-    """`sweep` on the recorded numbers; and the gradients of the leaves.
+    """`sweep` on the recorded numbers; and the leaves.
 
     What most nodes are is written out, for speed: made of one or two inputs, without options.
     """
-    ends: list[Any] = []
+    leaves: list[Any] = []
+    ended = leaves.append
     gradients: dict[Any, Any] = dict.fromkeys(order)
     gradients[root] = seed
     forget = not keep_all
     for node in order:
         op, dz = node.op, gradients[node]
         if op is None:
-            ends.append(dz)
+            ended(node)
             continue
         if dz is None:
             continue
@@ -263,7 +273,7 @@ def _sweep_numbers(
                     gradients[y] = dy if before is None else added(before, dy)
                 continue
         _flow(node, dz, node._data, node._inputs, gradients, _slope(node))
-    return gradients, ends
+    return gradients, leaves
 
 
 def _slope(node: Any) -> Any:

@@ -412,8 +412,10 @@ class Value(NumPyProtocol, Operators):
         if not isinstance(keep, str) or keep not in ("all", "leaves"):
             raise GradError(f"backward: keep is 'all' or 'leaves', not {keep!r}")
         arrived = _shown if _registered else None
-        gradients = sweeping.sweep(self, self._seed(seed), keep_all=keep == "all", arrived=arrived)
-        leaves = [v for v in gradients if v.op is None]
+        leaves: list[Any] = []
+        gradients = sweeping.sweep(
+            self, self._seed(seed), keep_all=keep == "all", arrived=arrived, leaves=leaves
+        )
         before: dict[Any, Any] = {}
         # No comprehension below, and no loop that ends in an `if`: Python 3.13 jumps back in those
         # outside of the `with`, and Ctrl-C at that moment would leave it locked.
