@@ -15,9 +15,9 @@ body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding
 body{color:light-dark(#1f2328,#e6edf3);background:light-dark(#fff,#0d1117)}
 h1{font-size:1.3rem;overflow-wrap:anywhere}h2{font-size:1.1rem}
 table.sheet{border-collapse:collapse;width:100%;font:13px/1.6 ui-monospace,monospace}
-table.sheet td{padding:0 .6rem;white-space:pre-wrap;vertical-align:top;overflow-wrap:anywhere}
+table.sheet td{padding:0 .6rem;vertical-align:top;white-space:nowrap}
+table.sheet td.code,table.sheet td.why{white-space:pre-wrap;overflow-wrap:anywhere}
 table.sheet td.n{color:light-dark(#6e7781,#8b949e);text-align:right;user-select:none}
-table.sheet td.v{white-space:nowrap}
 .correct{--c:light-dark(#1a7f37,#3fb950)}.kink{--c:light-dark(#9a6700,#d29922)}
 .unchecked{--c:light-dark(#6e7781,#8b949e)}.follows{--c:light-dark(#0969da,#58a6ff)}
 .wrong,.missing,.unread{--c:light-dark(#cf222e,#ff7b72)}
@@ -71,10 +71,10 @@ def section(
         body = f"<p>{html.escape(error)}</p>"
     else:
         remarks = "".join(f"<p>{html.escape(words.says(text))}</p>" for text in said)
-        derived = "".join(f"<li><code>{html.escape(text)}</code></li>" for text in rules)
+        items = "".join(f"<li><code>{html.escape(text)}</code></li>" for text in rules)
+        derived = f"<h2>{words['report.rules']}</h2><ul>{items}</ul>" if rules else ""
         body = (
-            f'<table class="sheet">{_lines(source, rows, words)}</table>{remarks}'
-            f"<h2>{words['report.rules']}</h2><ul>{derived}</ul>{graph}"
+            f'<table class="sheet">{_lines(source, rows, words)}</table>{remarks}{derived}{graph}'
         )
     return f"<section><h1>{html.escape(title)}</h1>{body}</section>"
 
