@@ -109,7 +109,7 @@ def test_where_no_mistake_is_found_known_facts_are_told():
     row = tg.check_sheet(Sheet(NET + line)).rows[-1]
     assert row.diagnosis.mistake == "other"
     assert "The shape is right and the numbers are not." in row.diagnosis.explanation
-    assert "The rule: dW2 = dZ2 @ A1.T / m." in row.diagnosis.explanation
+    assert row.diagnosis.correction == "dW2 = dZ2 @ A1.T / m"
 
 
 def test_what_is_no_claim_cannot_be_read_as_one():

@@ -121,7 +121,7 @@ class Search:
         if pairs and (
             best is None
             or self.best[0] > max(5.0, best.distance + 0.5)
-            or (best.edit.kind == "graft" and best.distance > 8)
+            or (best.edit.kind == "graft" and best.distance > 5)
         ):
             self._pairs()
         return self._by_rule()

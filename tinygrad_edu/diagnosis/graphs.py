@@ -16,49 +16,20 @@ from tinygrad_edu.checking.rows import Diagnosis
 from tinygrad_edu.checking.verdict import judge
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
+from tinygrad_edu.diagnosis.derived import OfSheet
 from tinygrad_edu.diagnosis.diagnosing import diagnose
 from tinygrad_edu.diagnosis.handed_in import HandedIn
-from tinygrad_edu.diagnosis.lab import Lab
-from tinygrad_edu.diagnosis.symbolic import Line
+from tinygrad_edu.rules.expression import Algebra
+from tinygrad_edu.rules.trees import Tree, literal, number_tree
+from tinygrad_edu.rules.trees import name as name_tree
 from tinygrad_edu.sheets import vocabulary
-from tinygrad_edu.sheets.account import DIAGNOSING, Account, TooMuch
+from tinygrad_edu.sheets.account import TooMuch
 from tinygrad_edu.sheets.sheet import Sheet
-from tinygrad_edu.sheets.syntax import Expr, Formulas, SheetError, show
+from tinygrad_edu.sheets.syntax import SheetError
 
 #: Larger graphs and arrays are compared but not diagnosed.
 MOST_NODES = 500
 MOST_ENTRIES = 100_000
-
-
-class _Writer(Lab):
-    """As much of a laboratory as writing formulas down needs: no values, nothing simplified."""
-
-    def __init__(self) -> None:
-        self.formulas = Formulas()
-        self.account = Account(DIAGNOSING)
-        self.constants = {}
-
-    def value(self, e: Expr, point: int = 0) -> Any:
-        return None
-
-    def simplest(self, e: Expr) -> tuple[float, Expr]:
-        return 1.0, e
-
-    def scalar(self, value: float, any_number: bool = False) -> Expr | None:
-        whole = int(value) if float(value).is_integer() and abs(value) < 1e15 else float(value)
-        return self.formulas.number(whole)
-
-    def times(self, constant: float, e: Expr) -> Expr | None:
-        if constant == 1:
-            return e
-        if constant == -1:
-            return self.formulas.make("neg", e)
-        below = 1 / constant
-        if abs(below - round(below)) < 1e-9 * abs(below) and abs(below) > 1:
-            return self.formulas.make("/", e, self.formulas.number(round(below)))
-        number = self.scalar(constant)
-        assert number is not None
-        return self.formulas.make("*", number, e)
 
 
 def sheet_of(cost: Value, examples: Examples | None = None) -> tuple[str, dict[str, Any]] | None:
@@ -67,42 +38,54 @@ def sheet_of(cost: Value, examples: Examples | None = None) -> tuple[str, dict[s
     names = [node.name for node in order if node.name is not None]
     if len(order) > MOST_NODES or len(set(names)) < len(names) or not all(map(_usable, names)):
         return None
-    writer = _Writer()
-    header, body, numbers = [], [], {}
-    lines: dict[Value, Line] = {}
+    writer = _Writer(cost)
     if examples is not None and "m" not in names:
-        header.append(f"m = {examples.m}")
+        writer.header.append(f"m = {examples.m}")
     for node in order:
-        name = node.name
-        if node.op is None and name is None and node.size == 1:
-            lines[node] = Line(
-                writer, writer.formulas.number(1), (), float(np.ravel(node._data)[0])
-            )
-            continue
-        if node.op is None and name is not None and node.shape == () and not node.requires_grad:
-            number = float(node._data)  # a named constant, such as m
-            header.append(f"{name} = {int(number) if number.is_integer() else number!r}")
-            lines[node] = Line(writer, writer.formulas.name(name), ())
-            continue
-        if node.op is None:
-            name = name or f"given{len(header)}"
-            if node.size > MOST_ENTRIES:
-                return None
-            header.append(f"{name}: {node.shape}{_kind(node)}")
-            numbers[name] = np.asarray(node._data, float)
-        else:
-            made = _computed(node, lines)
-            if made is None:
-                return None
-            lines[node] = made
-            if name is None and node is not cost:
-                continue
-            name = name or "J"
-            body.append(f"{name} = {show(made.written())}")
-        lines[node] = Line(writer, writer.formulas.name(name), node.shape)
+        if node.op is None and node.size > MOST_ENTRIES:
+            return None
+        writer.trees[node] = writer.leaf(node) if node.op is None else writer.computed(node)
     if "J" not in (*names, cost.name or "J"):
-        body.append(f"J = 1.0 * {cost.name}")
-    return "\n".join([*header, *body]) + "\n", numbers
+        writer.body.append(f"J = 1.0 * {cost.name}")
+    return "\n".join([*writer.header, *writer.body]) + "\n", writer.numbers
+
+
+class _Writer:
+    """Writes a graph down: what is given, the lines of what has a name, each node as a tree."""
+
+    def __init__(self, cost: Value) -> None:
+        self.cost = cost
+        self.header: list[str] = []
+        self.body: list[str] = []
+        self.numbers: dict[str, Any] = {}
+        self.trees: dict[Value, Tree] = {}
+        self.notation, self.algebra = OfSheet(), Algebra()
+
+    def leaf(self, node: Value) -> Tree:
+        """A number as it is, a named one with a line, an array as something given."""
+        if node.name is None and node.size == 1:
+            return number_tree(float(np.ravel(node._data)[0]))
+        name = node.name or f"given{len(self.header)}"
+        if node.shape == () and not node.requires_grad:  # a named constant, such as m
+            number = float(node._data)
+            self.header.append(f"{name} = {int(number) if number.is_integer() else number!r}")
+        else:
+            self.header.append(f"{name}: {node.shape}{_kind(node)}")
+            self.numbers[name] = np.asarray(node._data, float)
+        return self._named(name, node)
+
+    def computed(self, node: Value) -> Tree:
+        """A node by its name, which gets a line, or by its inputs written out."""
+        assert node.op is not None
+        tree = literal(node.op, tuple(self.trees[p] for p in node.parents), node.options)
+        if node.name is None and node is not self.cost:
+            return tree
+        name = node.name or "J"
+        self.body.append(f"{name} = {self.notation(tree)}")
+        return self._named(name, node)
+
+    def _named(self, name: str, node: Value) -> Tree:
+        return name_tree(self.algebra.name(name, node.shape))
 
 
 def _usable(name: str) -> bool:
@@ -120,20 +103,6 @@ def _kind(node: Value) -> str:
                 return f" = onehot(axis={axis})"
         return " = binary"
     return " = positive" if (data > 0).all() else ""
-
-
-def _computed(node: Value, lines: dict[Value, Line]) -> Line | None:
-    inputs = [lines[p] for p in node.parents]
-    op = node.op
-    assert op is not None
-    try:
-        if op.definition is not None and op.name not in vocabulary.FUNCTIONS:
-            made = op.definition(*inputs, **node.options)
-        else:
-            made = op(*inputs, **node.options)
-    except (ValueError, TypeError, LookupError, ArithmeticError):
-        return None
-    return made if isinstance(made, Line) else None
 
 
 def diagnosed(

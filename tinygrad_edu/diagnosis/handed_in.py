@@ -24,7 +24,7 @@ from tinygrad_edu.checking.verdict import Judged, Judgement
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.diagnosis.correction import Search
-from tinygrad_edu.diagnosis.diagnosing import derived_rules
+from tinygrad_edu.diagnosis.derived import DerivedRules
 from tinygrad_edu.diagnosis.edits import Edit
 from tinygrad_edu.diagnosis.evidence import Case
 from tinygrad_edu.diagnosis.lab import Lab
@@ -64,7 +64,13 @@ class StandIns:
         self.judged = Judged(sheet, points, find_examples(sheet.cost, m), convention)
         self.lab = Lab(self.judged, Account(DIAGNOSING, LARGEST_SEARCHED))
         self.at = self.lab.order.index(0)
-        self.rules = {name: self._rule(name) for name in wanted}
+        derived = DerivedRules(self.lab)
+        self.rules = {
+            name: next(iter(derived.of(self.judgement(name))), None)
+            if self.judgement(name).truth
+            else None
+            for name in wanted
+        }
 
     def use(self, numbers: Mapping[str, Any]) -> None:
         """From now on the gradients are these: the rules, derived before, hold for true ones."""
@@ -83,11 +89,6 @@ class StandIns:
         """What the convention puts in front of ``∂J/∂Q``."""
         truth = self.judgement(name).truth
         return truth[1] if truth else 1.0
-
-    def _rule(self, name: str) -> Expr | None:
-        truth = self.judgement(name).truth
-        derived = truth and derived_rules(self.lab, self.statement(name)).get(truth[0])
-        return derived.written(truth[1]) if truth and derived else None
 
     def mutated(self, name: str, rule: Expr, numbers: Any, pairs: bool = True) -> Edit | None:
         """The nearest change of `rule`, for the gradient `name`, that gives these numbers."""

@@ -58,6 +58,7 @@ class Words:
                 if e.op in ("*", "/"):
                     pieces.extend(subproducts(lab, e))
             self.terms += summands(lab, rule)
+        self.terms += self._shares()
         self.strong = [e for e in unique([*self.forms, *pieces]) if e.op != "name"]
         pieces += own
         for _, e in nodes(line) if line.length <= LONGEST_SEARCHED else ():
@@ -81,6 +82,17 @@ class Words:
                 if any(a is zero for a in made.args) or made.function == "relu":
                     found.append(make(">", self.lab.name(statement.key), zero))
         return [e for e in found if isinstance(self.lab.value(e), np.ndarray)]
+
+    def _shares(self) -> list[Expr]:
+        """What is summed over an axis, times a forward quantity: ``N * dg`` of a normalisation."""
+        make, lab = self.lab.formulas.make, self.lab
+        return [
+            make("*", q, total)
+            for q in self.arrays if q.extra in lab.forward_keys
+            for total in self.arrays if total.extra not in lab.forward_keys
+            if np.shape(lab.value(q)) != np.shape(lab.value(total))
+            and np.shape(lab.value(make("*", q, total))) == np.shape(lab.value(q))
+        ]  # fmt: skip
 
     def transposes(self) -> list[Expr]:
         """The matrices among the names, transposed."""

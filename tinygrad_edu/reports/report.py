@@ -27,7 +27,8 @@ from tinygrad_edu.checking.unread import with_unread
 from tinygrad_edu.checking.verdict import Judged, Judgement, judge
 from tinygrad_edu.core.signature import checked
 from tinygrad_edu.core.value import Value
-from tinygrad_edu.diagnosis.diagnosing import derived_rules, diagnose, one_line
+from tinygrad_edu.diagnosis.derived import DerivedRules
+from tinygrad_edu.diagnosis.diagnosing import diagnose, one_line
 from tinygrad_edu.diagnosis.lab import Lab
 from tinygrad_edu.reports.page import figure, page, section
 from tinygrad_edu.sheets.account import (
@@ -138,13 +139,12 @@ class SheetReport:
             return {}
         found: dict[str, str] = {}
         with np.errstate(all="ignore"), contextlib.suppress(TooMuch):
-            lab = Lab(self.judged, Account(DIAGNOSING / 4, LARGEST_SEARCHED))
+            derived = DerivedRules(Lab(self.judged, Account(DIAGNOSING / 4, LARGEST_SEARCHED)))
             for name, judgement in self.judged.judgements.items():
                 if judgement.truth is None:
                     continue
-                line = derived_rules(lab, judgement.claim.last).get(judgement.truth[0])
-                if line is not None:
-                    found[name] = f"{name} = {show(line.written(judgement.truth[1]))}"
+                for rule in derived.of(judgement)[:1]:
+                    found[name] = f"{name} = {show(rule)}"
         return found
 
     def to_html(self, picture: str = "", language: str = "en") -> str:

@@ -72,8 +72,14 @@ class Deriving(LiftedGraph):
             if node.requires_grad and node.shape
         }  # fmt: skip
 
-    def lines(self, wrt: Any, every: bool) -> list[Line]:
-        """The lines, as the sweep comes to them."""
+    def lines(
+        self, wrt: Any, every: bool = False, above: Mapping[Any, str] | None = None
+    ) -> list[Line]:
+        """The lines, as the sweep comes to them.
+
+        `above`: nodes whose gradients, in the scale of their lines, are known by a name each.
+        """
+        self.above = {node: self.identifiers.of(text) for node, text in (above or {}).items()}
         self.wanted = None if wrt is None else {self.node(k) for k in _several(wrt)}
         self.every = every
         for node in self.wanted or ():
@@ -209,6 +215,8 @@ class Deriving(LiftedGraph):
 
     def _arrived(self, node: Any, dz: Formula) -> Formula:
         """A node's gradient is complete: a line if it is worth one, whose name flows on."""
+        if node in self.above:
+            return self._under_name(node, self.above[node], dz.shape)
         if node not in self.name_of or (
             node is self.cost and not (self.wanted and node in self.wanted)
         ):
@@ -230,12 +238,16 @@ class Deriving(LiftedGraph):
             return Formula(self.algebra, back, dz.shape)
         text = self._gradient_name(node)
         self.found.append(self._line(node, text, simple, scaled, used))
+        return self._under_name(node, text, dz.shape)
+
+    def _under_name(self, node: Any, text: str, shape: Shape) -> Formula:
+        """A gradient that flows on by the name of its line."""
         atom = self.algebra.name(text, self.shape(node))
         self.gradients[atom] = node
         flows = self.algebra.of(atom)
-        if scaled:
+        if self.is_scaled(node):
             flows = flows * self.lengths.of(self.example_axis).symbol ** -1
-        return Formula(self.algebra, flows, dz.shape)
+        return Formula(self.algebra, flows, shape)
 
     def write_means(self, scaled: bool) -> None:
         """Means where the forward lines take them; the cost's 1/m stays that in its own lines."""

@@ -94,15 +94,18 @@ class Forms:
 
         def arrived(node: Any, dz: Any) -> Any:
             line = self.line_of.get(node)
-            if line is None:
+            name = work.above.get(node) if line is None else line.name
+            if name is None:
                 return dz
-            symbol = work.algebra.of(work.algebra.name(line.name, work.shape(node)))
-            if not line.scaled:
+            symbol = made(
+                work.algebra.of(work.algebra.name(name, work.shape(node))), work.shape(node)
+            )
+            if not work.is_scaled(node):
                 found[node] = dz
-                return made(symbol, work.shape(node))
+                return symbol
             m = made(work.lengths.of(work.example_axis).symbol)
             found[node] = dz * m
-            return made(symbol, work.shape(node)) / m
+            return symbol / m
 
         def read(node: Any) -> Any:
             return forward[node], tuple(forward[p] for p in node.parents)

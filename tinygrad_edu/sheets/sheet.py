@@ -103,17 +103,17 @@ class Sheet(Lines):
         >>> print(sheet.derive("w"))
         dw = (1/m) np.sum(x)
         """
-        facts = {
-            self.main.values[name, 0]: (
-                given.kind,
-                int(given.options[0]) if given.options else None,
-            )
+        plain = {name: v for name, v in self.values.items() if isinstance(v, np.ndarray)}
+        facts, origins = self.facts(self.main), self.origins(self.main)
+        return derive(self.cost, wrt, convention, m, every, plain, facts, origins)
+
+    def facts(self, graph: Graph) -> dict[Any, tuple[str, int | None]]:
+        """What is declared of given data, by the nodes of one of this sheet's graphs."""
+        return {
+            graph.values[name, 0]: (given.kind, int(given.options[0]) if given.options else None)
             for name, given in self.givens.items()
             if given.kind in ("onehot", "probabilities", "binary")
         }
-        plain = {name: v for name, v in self.values.items() if isinstance(v, np.ndarray)}
-        origins = self.origins(self.main)
-        return derive(self.cost, wrt, convention, m, every, plain, facts, origins)
 
     # --- numbers -------------------------------------------------------------------------------
 
