@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -78,7 +78,12 @@ class DerivedRules:
         line = next((line for line in lines if line.node is node), None)
         if line is None:
             return []
-        reading = _Reading(self, lines, {self.work.above[v]: e for v, e in known.items()})
+        reading = Reading(self.lab, self.work, lines, self.graph.constants)
+        reading.known |= {self.work.above[v]: e for v, e in known.items()}
+        for name, value in self.graph.values.items():
+            text = self.work.name_of.get(value) if isinstance(value, Value) else name[0]
+            if text is not None:
+                reading.known[text] = self.lab.name(name)
         own = float(self.work.m) if line.scaled else 1.0
         right = itertools.islice(self._right(reading, lines, line, key, factor, factor / own), 1)
         return [self._in_learners_names(_shares_apart(self.formulas, e)) for e in right]
@@ -97,7 +102,7 @@ class DerivedRules:
 
     def _right(
         self,
-        reading: _Reading,
+        reading: Reading,
         lines: list[Line],
         line: Line,
         key: Key,
@@ -172,26 +177,28 @@ def _shares_apart(formulas: Formulas, e: Expr) -> Expr:
     return e
 
 
-class _Reading:
-    """Reads the engine's lines back: what each of its names is to the sheet."""
+class Reading:
+    """Reads the engine's lines back: what each of its names is to the sheet.
 
-    def __init__(self, rules: DerivedRules, lines: list[Line], above: dict[str, Expr]) -> None:
-        self.lab, self.formulas, self.work = rules.lab, rules.formulas, rules.work
-        self.notation = OfSheet(self.work.array_name)
-        self.known = dict(above)
+    `known` has formulas for names, `constants` the nodes that formulas of plain numbers have.
+    """
+
+    def __init__(
+        self, lab: Lab, work: Deriving, lines: list[Line], constants: Mapping[Expr, Any]
+    ) -> None:
+        self.lab, self.formulas, self.work = lab, lab.formulas, work
+        self.notation = OfSheet(work.array_name)
+        self.known = {
+            work.name_of[node]: e
+            for e, node in constants.items()
+            if isinstance(node, Value) and node in work.name_of
+        }
         self.trees: dict[str, Tree] = {line.name: line.tree for line in lines}
-        forward_of = forward_trees(self.work)
-        for node in self.work.auto_named:
-            self.trees[self.work.name_of[node]] = forward(self.work, node, forward_of)
-        for atom, (_, share) in self.work.shares.items():
-            self.trees[atom.name] = self.work.arranged(share)
-        for e, node in rules.graph.constants.items():
-            if isinstance(node, Value) and node in self.work.name_of:
-                self.known[self.work.name_of[node]] = e
-        for key, value in rules.graph.values.items():
-            name = self.work.name_of.get(value) if isinstance(value, Value) else key[0]
-            if name is not None:
-                self.known[name] = self.lab.name(key)
+        forward_of = forward_trees(work)
+        for node in work.auto_named:
+            self.trees[work.name_of[node]] = forward(work, node, forward_of)
+        for atom, (_, share) in work.shares.items():
+            self.trees[atom.name] = work.arranged(share)
 
     def expr(self, tree: Tree) -> Expr:
         """A formula of the engine as one of the sheet.

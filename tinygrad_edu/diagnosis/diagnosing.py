@@ -16,6 +16,7 @@ from tinygrad_edu.diagnosis.correction import Correction, Search
 from tinygrad_edu.diagnosis.derived import DerivedRules
 from tinygrad_edu.diagnosis.evidence import Case
 from tinygrad_edu.diagnosis.lab import Lab, size
+from tinygrad_edu.diagnosis.links import lab_of
 from tinygrad_edu.diagnosis.matrices import of_matrix
 from tinygrad_edu.diagnosis.mistakes.state import accumulated
 from tinygrad_edu.diagnosis.registry import named
@@ -61,7 +62,7 @@ def diagnose(judged: Judged) -> dict[str, Diagnosis]:
         contextlib.suppress(TooMuch),
     ):
         warnings.simplefilter("ignore")  # a mean of nothing, in some trial
-        lab = Lab(judged, Account(DIAGNOSING, LARGEST_SEARCHED))
+        lab = lab_of(judged, Account(DIAGNOSING, LARGEST_SEARCHED))
         roles, derived = Roles(lab), DerivedRules(lab)
         for judgement in wrong:
             found[judgement.claim.name] = _at_least_something(lab, roles, derived, judgement)

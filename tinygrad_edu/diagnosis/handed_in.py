@@ -27,7 +27,7 @@ from tinygrad_edu.diagnosis.correction import Search
 from tinygrad_edu.diagnosis.derived import DerivedRules
 from tinygrad_edu.diagnosis.edits import Edit
 from tinygrad_edu.diagnosis.evidence import Case
-from tinygrad_edu.diagnosis.lab import Lab
+from tinygrad_edu.diagnosis.links import lab_of
 from tinygrad_edu.diagnosis.registry import named
 from tinygrad_edu.diagnosis.roles import Roles
 from tinygrad_edu.diagnosis.words import Words, visible_keys
@@ -62,7 +62,7 @@ class StandIns:
         account = Account(JUDGING)
         points = points_of(sheet, account)[0] or [Point(sheet, sheet.main, account)]
         self.judged = Judged(sheet, points, find_examples(sheet.cost, m), convention)
-        self.lab = Lab(self.judged, Account(DIAGNOSING, LARGEST_SEARCHED))
+        self.lab = lab_of(self.judged, Account(DIAGNOSING, LARGEST_SEARCHED))
         self.at = self.lab.order.index(0)
         derived = DerivedRules(self.lab)
         self.rules = {

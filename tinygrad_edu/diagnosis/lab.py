@@ -11,15 +11,15 @@ from __future__ import annotations
 import bisect
 import itertools
 from collections.abc import Iterable
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.checking.truth import TOLERANCE, equal, is_scalar
+from tinygrad_edu.checking.truth import equal, is_scalar
 from tinygrad_edu.checking.verdict import Judged
 from tinygrad_edu.core.value import Value
-from tinygrad_edu.diagnosis.links import Link, Links
 from tinygrad_edu.sheets.account import Account
 from tinygrad_edu.sheets.evaluate import Evaluator
 from tinygrad_edu.sheets.lines import Key, Statement
@@ -27,6 +27,23 @@ from tinygrad_edu.sheets.syntax import Expr, nodes, parts
 
 #: What it costs to compare two small arrays.
 _COMPARED = 15_000
+
+
+@dataclass(frozen=True)
+class Link:
+    """``N = g(P)``, element by element.
+
+    `before` is P; `after` is N, None where it has no name of its own; `result` is N as a formula,
+    `forms` are ways to write g'(P).
+    """
+
+    before: Key
+    after: Key | None
+    within: Key  # the name of the line it stands in
+    result: Expr
+    forms: tuple[Expr, ...]
+    values: tuple[Any, ...]  # g' at each point
+    masking: bool  # g is a ReLU of some kind
 
 
 class Lab:
@@ -43,10 +60,6 @@ class Lab:
         self.order = order
         self.at = [Evaluator(judged.worlds[i], account) for i in order]
         self.forward_keys = list(judged.points[0].plain)
-        #: Arrays that have a name: how one without is called, if it holds the same numbers.
-        self.constants = {
-            key: x for key, x in self.points[0].plain.items() if isinstance(x, np.ndarray)
-        }
         #: Given or computed single numbers (of a net of scalars), which are no constants.
         self.graph_scalars = {
             key for key, v in judged.points[0].graph.values.items() if isinstance(v, Value)
@@ -67,16 +80,23 @@ class Lab:
             for e in parts(*(s.expr for s in self.sheet.backward))
             if e.op == "call" and e.function is not None and e.function.endswith("_prime")
         })  # fmt: skip
-        self.links = Links(self).found()
-        cost = self.points[0].graph.cost
+        self.links: list[Link] = []
         #: Those that are activations: what the cost itself does to a name is none.
-        self.activations = [
-            link for link in self.links if self.points[0].graph.values.get(link.within) is not cost
-        ]
-        self._by_after = {link.after: link for link in self.links if link.after is not None}
+        self.activations: list[Link] = []
         self._register_forward()
         #: Every formula of the forward lines.
         self.written = set(parts(*(s.expr for s in self.sheet.forward)))
+
+    def use_links(self, links: list[Link]) -> None:
+        """Know where one quantity is a function of another, and the derivatives there."""
+        values = self.points[0].graph.values
+        cost = self.points[0].graph.cost
+        self.links = links
+        self.activations = [link for link in links if values.get(link.within) is not cost]
+        for link in links:
+            for form in link.forms[:1]:
+                if form.op != "number":
+                    self.register(form)
 
     # --- values --------------------------------------------------------------------------------
 
@@ -304,29 +324,6 @@ class Lab:
             if constant and equal(value, constant * other):
                 yield e, constant
 
-    def simplest(self, e: Expr) -> tuple[float, Expr]:
-        """The shortest known formula that `e` is a constant multiple of, with the constant."""
-        best, least, factor = e, size(e), 1.0
-        value = self.value(e)
-        if is_scalar(value) and not self.depends(e):
-            return float(value), self.formulas.number(1)
-        for other, constant in self.alike(self._vector(e)):
-            if 0 < abs(abs(constant) - 1) < TOLERANCE:  # equal but for a 1e-8 added for safety
-                if abs(abs(constant) - 1) > 1e-12:
-                    continue
-                constant = float(np.sign(constant))
-            if size(other) < least and self._multiple(e, constant, other):
-                best, least, factor = other, size(other), constant
-        self.register(best)
-        return factor, best
-
-    def _multiple(self, e: Expr, constant: float, other: Expr) -> bool:
-        for i in range(1, len(self.points)):
-            a, b = self.value(e, i), self.value(other, i)
-            if a is None or b is None or not equal(a, constant * np.asarray(b)):
-                return False
-        return True
-
     # --- what is known from the start ----------------------------------------------------------
 
     def _register_forward(self) -> None:
@@ -339,10 +336,6 @@ class Lab:
         ]
         for key in arrays:
             self.register(self.name(key))
-        for link in self.links:
-            for form in link.forms[:1]:
-                if form.op != "number":
-                    self.register(form)
         for statement in self.sheet.forward:
             for _, e in nodes(statement.expr):
                 if e.op in (">", ">=", "<", "<="):
@@ -363,10 +356,6 @@ class Lab:
     def _computed(self, key: Key) -> bool:
         value = self.points[0].graph.values[key]
         return isinstance(value, Value) and value.op is not None
-
-    def link_to(self, after: Key) -> Link | None:
-        """The link that ends in a name."""
-        return self._by_after.get(after)
 
 
 def size(e: Expr) -> int:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.checking.points import MASKING
 from tinygrad_edu.checking.truth import equal
+from tinygrad_edu.checking.verdict import Judged
 from tinygrad_edu.core.ops import arithmetic, elementwise
+from tinygrad_edu.core.ops.reductions import sum as tg_sum
+from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.sweep import reachable, sweep
 from tinygrad_edu.core.value import Value
+from tinygrad_edu.diagnosis.derived import Reading, Unwritable
+from tinygrad_edu.diagnosis.lab import Lab, Link
+from tinygrad_edu.rules.deriving import Deriving
+from tinygrad_edu.sheets.account import Account
 from tinygrad_edu.sheets.evaluate import Evaluator, Uncomputable
 from tinygrad_edu.sheets.lines import Key
 from tinygrad_edu.sheets.syntax import Expr, names_in, nodes, show
-
-if TYPE_CHECKING:
-    from tinygrad_edu.diagnosis.lab import Lab
 
 ELEMENTWISE = frozenset(
     op
@@ -25,27 +28,16 @@ ELEMENTWISE = frozenset(
     for op in vars(family).values()
     if hasattr(op, "rules")
 )
-_TIGHT = 1e-7
 #: What it costs to look at a formula as a link, and to find its slopes or write them; and for each
 #: of its tokens, to sweep it, twice where that meets a nan.
 _SOUGHT, _FITTED, _SWEPT = 30_000, 500_000, 60_000
 
 
-@dataclass(frozen=True)
-class Link:
-    """``N = g(P)``, element by element.
-
-    `before` is P; `after` is N, None where it has no name of its own; `result` is N as a formula,
-    `forms` are ways to write g'(P).
-    """
-
-    before: Key
-    after: Key | None
-    within: Key  # the name of the line it stands in
-    result: Expr
-    forms: tuple[Expr, ...]
-    values: tuple[Any, ...]  # g' at each point
-    masking: bool  # g is a ReLU of some kind
+def lab_of(judged: Judged, account: Account) -> Lab:
+    """The laboratory of a judged sheet, with the links in its forward lines."""
+    lab = Lab(judged, account)
+    lab.use_links(Links(lab).found())
+    return lab
 
 
 class Links:
@@ -104,7 +96,7 @@ class Links:
             if len(slopes) != len(self.lab.points) or slopes[0].shape == ():
                 continue
             result = self.lab.name(statement.key)
-            forms = tuple(self._derivative_forms(u, result, slopes, masking))
+            forms = tuple(self._forms(statement.expr, u, result, slopes, masking))
             if forms:
                 before = (show(u), -1)
                 key = statement.key
@@ -155,105 +147,63 @@ class Links:
                 return None
             slopes.append(np.broadcast_to(np.asarray(g), n.shape) if n.shape else float(g))
         result = self.lab.name(after) if after is not None else e
-        forms = tuple(self._derivative_forms(self.lab.name(key), result, slopes, masking))
+        forms = tuple(self._forms(e, self.lab.name(key), result, slopes, masking))
         return Link(key, after, within, result, forms, tuple(slopes), masking)
 
-    def _derivative_forms(self, p: Expr, n: Expr, values: list[Any], masking: bool) -> list[Expr]:
-        """Ways to write a derivative that is known by its values: by fitting it in N and P."""
-        make, number = self.formulas.make, self.formulas.number
+    def _forms(
+        self, e: Expr, p: Expr, result: Expr, values: list[Any], masking: bool
+    ) -> list[Expr]:
+        """Ways to write g'(P) of a formula `e` of P whose `result` is N, those in N first.
+
+        `values` are what it is at all points.
+        """
+        make, number, call = self.formulas.make, self.formulas.number, self.formulas.call
         self.lab.account.spend(_FITTED + 500 * sum(np.size(v) for v in values))
         candidates: list[Expr] = []
-        zero, one = number(0), number(1)
-        d = np.concatenate([np.ravel(v) for v in values])
-        at_p = np.concatenate([np.ravel(self.lab.value(p, i)) for i in range(len(self.lab.points))])
-        at_n = np.concatenate([np.ravel(self.lab.value(n, i)) for i in range(len(self.lab.points))])
-        if np.ptp(d) < _TIGHT * (1 + abs(d[0])):
-            constant = self.lab.scalar(float(d[0]), any_number=True)
-            return [constant] if constant is not None else []
         if masking:
-            candidates += [make(">", p, zero), make(">", n, zero), make(">=", p, zero)]
-            positive, negative = d[at_p > 0], d[at_p < 0]
-            if len(positive) and len(negative) and np.ptp(positive) < _TIGHT > np.ptp(negative):
-                high = self.lab.scalar(float(positive[0]), any_number=True) or one
-                low = self.lab.scalar(float(negative[0]), any_number=True) or zero
-                candidates.append(self.formulas.call("where", make(">", p, zero), high, low))
-        for base, at in ((n, at_n), (p, at_p)):
-            candidates += self._polynomial(base, at, d)
-            for power in (1, 2, 3):
-                with np.errstate(all="ignore"):
-                    k = d * at**power
-                if np.isfinite(k).all() and np.ptp(k) < _TIGHT * abs(k[0]):
-                    constant = self.lab.scalar(float(k[0]), any_number=True) or one
-                    below = base if power == 1 else make("**", base, number(power))
-                    candidates.append(make("/", constant, below))
-                with np.errstate(all="ignore"):
-                    k = d / at**power
-                if power == 3 and np.isfinite(k).all() and np.ptp(k) < _TIGHT * abs(k[0]):
-                    cube = self.lab.times(float(k[0]), make("**", base, number(power)))
-                    candidates += [] if cube is None else [cube]
-        if masking and at_p.size:  # one branch per sign, as in ELU
-            negative_side = at_p < 0
-            if negative_side.any() and np.ptp(d[~negative_side]) < _TIGHT:
-                for other in self._polynomial(n, at_n[negative_side], d[negative_side]):
-                    candidates.append(self.formulas.call("where", make(">", p, zero), one, other))
-        tanh = self.formulas.call("tanh", p)
-        candidates.append(make("-", one, make("**", tanh, number(2))))
-        candidates.append(self.formulas.call("sigmoid", p))  # of softplus
-        candidates += [self.formulas.call(prime, p) for prime in self.lab.primes]
-        good = []
-        for e in candidates:
-            if e in good:
-                continue
-            for i, v in enumerate(values):
-                got = self.lab.value(e, i)
-                if got is None or not equal(np.asarray(got, float) * 1.0, v):
-                    break
-            else:
-                good.append(e)
-        return good
+            zero = number(0)
+            candidates += [make(">", p, zero), make(">", result, zero), make(">=", p, zero)]
+        candidates += filter(None, (self._rule(e, p, result), self._rule(e, p, None)))
+        candidates.append(make("-", number(1), make("**", call("tanh", p), number(2))))
+        candidates += [call(prime, p) for prime in self.lab.primes]
+        own = names_in(p) | names_in(result)
+        return [
+            x
+            for x in dict.fromkeys(candidates)
+            if not any(self.lab.depends(self.lab.name(key)) for key in names_in(x) - own)
+            and self._has_values(x, values)
+        ]
 
-    def _polynomial(self, base: Expr, at: Any, d: Any) -> list[Expr]:
-        """``d`` as a polynomial of degree 2 in `base`, if its coefficients are nice."""
-        if not (np.isfinite(at).all() and np.isfinite(d).all()):
-            return []
-        if len(np.unique(np.round(at, 9))) < 4:
-            return []
-        columns = np.stack([np.ones_like(at), at, at * at], axis=1)
-        solution, *_ = np.linalg.lstsq(columns, d, rcond=None)
-        if np.max(np.abs(columns @ solution - d)) > 1e-8 * (1 + np.max(np.abs(d))):
-            return []
-        c = [0.0 if abs(x) < 1e-8 else x for x in solution]
-        if abs(2 * c[2] - round(2 * c[2])) > 1e-6:
-            return []  # true perhaps, of this mask and these numbers, but nobody's derivative
-        make, number = self.formulas.make, self.formulas.number
-        square = make("**", base, number(2))
-        one = number(1)
-        if c[0] == 0 and c[1] and abs(c[1] + c[2]) < 1e-8:
-            e = self.lab.times(c[1], make("*", base, make("-", one, base)))
-            return [e] if e is not None else []
-        if c[1] == 0 and c[0] and abs(c[0] + c[2]) < 1e-8:
-            e = self.lab.times(c[0], make("-", one, square))
-            return [e] if e is not None else []
-        parts: list[Expr] = []
-        for coefficient, power in zip(c, (None, base, square), strict=True):
-            if not coefficient:
-                continue
-            if power is None:
-                part = self.lab.scalar(coefficient, any_number=True)
-            else:
-                scalar = self.lab.scalar(coefficient, any_number=True)
-                part = self.lab.times(coefficient, power) or (
-                    make("*", scalar, power) if scalar is not None else None
-                )
-            if part is None:
-                return []
-            parts.append(part)
-        if not parts:
-            return []
-        total = parts[0]
-        for part in parts[1:]:
-            total = make("-", total, part.args[0]) if part.op == "neg" else make("+", total, part)
-        return [total]
+    def _has_values(self, e: Expr, values: list[Any]) -> bool:
+        for i, want in enumerate(values):
+            v = self.lab.value(e, i)
+            if v is None or np.ndim(v) > np.ndim(want):
+                return False
+            v = np.asarray(v, float)
+            if not equal(v if v.ndim else np.broadcast_to(v, np.shape(want)), want):
+                return False
+        return True
+
+    def _rule(self, e: Expr, p: Expr, result: Expr | None) -> Expr | None:
+        """The derivative of a formula of P by the rules' engine, in N too where it is to be."""
+        before = Value(self.lab.value(p) * 1.0, "before")
+        constants: dict[Expr, Any] = {}
+        stand_in = self.formulas.name("?", -1)
+        line = self.formulas.substituted(e, {p: stand_in})
+        known = {**self.lab.points[0].plain, ("?", -1): before}
+        after = Evaluator(known, self.lab.account, constants).get(line)
+        if not isinstance(after, Value):
+            return None
+        names: dict[str, Any] = {"before": before} | ({} if result is None else {"after": after})
+        names |= {name: x for (name, _), x in known.items() if isinstance(x, np.ndarray)}
+        try:
+            work = Deriving(tg_sum(after), "calculus", None, names, {})
+            lines = work.lines([before])
+            reading = Reading(self.lab, work, lines, constants)
+            reading.known |= {"before": p, **({} if result is None else {"after": result})}
+            return reading.expr(lines[-1].tree)
+        except (Unwritable, GradError):
+            return None
 
 
 def _innermost_sums(e: Expr) -> list[Expr]:

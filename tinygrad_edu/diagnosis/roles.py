@@ -15,8 +15,7 @@ from tinygrad_edu.checking.truth import constant_ratio, equal, is_scalar
 from tinygrad_edu.checking.verdict import Judgement
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
-from tinygrad_edu.diagnosis.lab import Lab
-from tinygrad_edu.diagnosis.links import Link
+from tinygrad_edu.diagnosis.lab import Lab, Link
 from tinygrad_edu.diagnosis.parts import (
     near,
 )

@@ -11,7 +11,7 @@ from tinygrad_edu.diagnosis import statements as say
 from tinygrad_edu.diagnosis.claims import Claim, Finding
 from tinygrad_edu.diagnosis.differences import chain
 from tinygrad_edu.diagnosis.evidence import Case
-from tinygrad_edu.diagnosis.links import Link
+from tinygrad_edu.diagnosis.lab import Link
 from tinygrad_edu.diagnosis.mistakes.arrangement import changed
 from tinygrad_edu.diagnosis.parts import (
     ORDERED,

@@ -7,7 +7,7 @@ import numpy as np
 from tinygrad_edu.checking.truth import equal
 from tinygrad_edu.diagnosis.claims import claim
 from tinygrad_edu.diagnosis.evidence import Case, Numbers
-from tinygrad_edu.diagnosis.links import Link
+from tinygrad_edu.diagnosis.lab import Link
 from tinygrad_edu.sheets.lines import Key
 from tinygrad_edu.sheets.syntax import Expr, names_in
 
