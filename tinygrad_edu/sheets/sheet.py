@@ -231,23 +231,18 @@ class Sheet(Lines):
                 if account.kept - first > MOST_IN_GRAPH:
                     raise SheetError(str(TooMuch()), statement.line, 1, self.name)
         account.keep(account.kept - first)  # a gradient for each
-        cost = values[self.cost_name, self._cost_version]
-        where = next(s for s in reversed(self.forward) if s.name == self.cost_name)
-        if not isinstance(cost, Value):
-            raise SheetError(
-                f"the cost {self.cost_name} does not depend on anything given",
-                where.line,
-                1,
-                self.name,
-            )
-        if cost.size != 1:
-            raise SheetError(
-                f"the cost {self.cost_name} must be a single number, it has shape {cost.shape}",
-                where.line,
-                1,
-                self.name,
-            )
+        cost = self._checked_cost(values[self.cost_name, self._cost_version])
         return Graph(values, cost, dict(numbers), constants)
+
+    def _checked_cost(self, cost: Any) -> Value:
+        where = next(s.line for s in reversed(self.forward) if s.name == self.cost_name)
+        if not isinstance(cost, Value):
+            said = f"the cost {self.cost_name} does not depend on anything given"
+            raise SheetError(said, where, 1, self.name)
+        if cost.size != 1:
+            said = f"the cost {self.cost_name} must be a single number, it has shape {cost.shape}"
+            raise SheetError(said, where, 1, self.name)
+        return cost
 
     def origins(self, graph: Graph) -> Origins:
         """Where the numbers of one of this sheet's graphs come from."""

@@ -201,6 +201,9 @@ def is_length(e: Expr) -> bool:
 # --- reading ----------------------------------------------------------------------------------
 
 
+#: Reads a part of a formula, brackets around it being its own within bounds.
+Read = Callable[..., "Expr"]
+
 _OPEN, _CLOSE, _SPACE = ord("("), ord(")"), frozenset(b" \t\n\r\f\v")
 
 
@@ -245,44 +248,13 @@ class Reader:
         return e
 
     def _read(self, node: ast.expr, depth: int) -> Expr:
-        make = self.formulas.make
-        inside = (node.col_offset, node.end_col_offset or 0)
-
-        def read(child: ast.expr, bounds: tuple[int, int] = inside) -> Expr:
-            return self.read(child, bounds, depth)
-
-        if isinstance(node, ast.Constant):
-            return self._constant(node)
-        if isinstance(node, ast.Name):
-            if node.id in vocabulary.CONSTANTS and self.resolve(node.id) < 0:
-                return self.formulas.number(vocabulary.CONSTANTS[node.id])
-            return self.formulas.name(node.id, self.resolve(node.id))
-        if isinstance(node, ast.BinOp):
-            if type(node.op) not in BINARY:
-                raise self.error("this operator has no place in a formula", node)
-            return make(BINARY[type(node.op)], read(node.left), read(node.right))
-        if isinstance(node, ast.UnaryOp):
-            op, operand = UNARY[type(node.op)], read(node.operand)
-            return make(op, operand)
-        if isinstance(node, ast.Compare):
-            if len(node.ops) != 1 or type(node.ops[0]) not in COMPARISONS:
-                raise self.error("one comparison at a time: >, >=, <, <=, ==, !=", node)
-            op = COMPARISONS[type(node.ops[0])]
-            return make(op, read(node.left), read(node.comparators[0]))
-        if isinstance(node, (ast.List, ast.Tuple)):
-            kind = "list" if isinstance(node, ast.List) else "tuple"
-            inner = inside if kind == "list" else (0, len(self.source))
-            return make(kind, *(read(item, inner) for item in node.elts))
-        if isinstance(node, ast.Attribute):
-            return self._attribute(node, read)
-        if isinstance(node, ast.Subscript):
-            opened = self._position(b"[", node.value.end_col_offset or 0)
-            index = node.slice
-            parts = index.elts if isinstance(index, ast.Tuple) else [index]
-            within = (opened + 1, inside[1] - 1)
-            return make("index", read(node.value), *(self._index(p, within, depth) for p in parts))
-        if isinstance(node, ast.Call):
-            return self._call(node, read)
+        reading = _READING.get(type(node))
+        if reading is not None:
+            inside = (node.col_offset, node.end_col_offset or 0)
+            made: Expr = reading(
+                self, node, lambda child, bounds=inside: self.read(child, bounds, depth)
+            )
+            return made
         what, instead = {
             ast.IfExp: ("a conditional", ": use np.where(condition, a, b)"),
             ast.ListComp: ("a comprehension", ": write its terms out, [a, b, c]"),
@@ -293,7 +265,43 @@ class Reader:
         }.get(type(node), ("this", ""))
         raise self.error(f"{what} cannot stand in a sheet's formula{instead}", node)
 
-    def _constant(self, node: ast.Constant) -> Expr:
+    def _name(self, node: ast.Name, read: Read) -> Expr:
+        version = self.resolve(node.id)
+        if node.id in vocabulary.CONSTANTS and version < 0:
+            return self.formulas.number(vocabulary.CONSTANTS[node.id])
+        return self.formulas.name(node.id, version)
+
+    def _binary(self, node: ast.BinOp, read: Read) -> Expr:
+        if type(node.op) not in BINARY:
+            raise self.error("this operator has no place in a formula", node)
+        return self.formulas.make(BINARY[type(node.op)], read(node.left), read(node.right))
+
+    def _unary(self, node: ast.UnaryOp, read: Read) -> Expr:
+        return self.formulas.make(UNARY[type(node.op)], read(node.operand))
+
+    def _compare(self, node: ast.Compare, read: Read) -> Expr:
+        if len(node.ops) != 1 or type(node.ops[0]) not in COMPARISONS:
+            raise self.error("one comparison at a time: >, >=, <, <=, ==, !=", node)
+        op = COMPARISONS[type(node.ops[0])]
+        return self.formulas.make(op, read(node.left), read(node.comparators[0]))
+
+    def _list(self, node: ast.List, read: Read) -> Expr:
+        return self.formulas.make("list", *map(read, node.elts))
+
+    def _tuple(self, node: ast.Tuple, read: Read) -> Expr:
+        whole = (0, len(self.source))  # its brackets are its members' as well
+        return self.formulas.make("tuple", *(read(item, whole) for item in node.elts))
+
+    def _subscript(self, node: ast.Subscript, read: Read) -> Expr:
+        within = (
+            self._position(b"[", node.value.end_col_offset or 0) + 1,
+            (node.end_col_offset or 0) - 1,
+        )
+        parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        of = read(node.value)
+        return self.formulas.make("index", of, *(self._index(p, within, read) for p in parts))
+
+    def _constant(self, node: ast.Constant, read: Read) -> Expr:
         value = node.value
         if value is Ellipsis or value is None or isinstance(value, bool):
             return self.formulas.number(value)
@@ -305,7 +313,7 @@ class Reader:
             return self.formulas.number(value)
         raise self.error("only real numbers can stand in a formula", node)
 
-    def _attribute(self, node: ast.Attribute, read: Callable[[ast.expr], Expr]) -> Expr:
+    def _attribute(self, node: ast.Attribute, read: Read) -> Expr:
         dotted = _dotted(node)
         if dotted is not None and dotted[0] in vocabulary.MODULES:
             name = ".".join(dotted[1:])
@@ -320,7 +328,7 @@ class Reader:
             )
         return self.formulas.make("attribute", read(node.value), extra=node.attr)
 
-    def _call(self, node: ast.Call, read: Callable[..., Expr]) -> Expr:
+    def _call(self, node: ast.Call, read: Read) -> Expr:
         opened = self._position(b"(", node.func.end_col_offset or 0)
         within = (opened + 1, (node.end_col_offset or 0) - 1)
         for item in node.args:
@@ -330,54 +338,60 @@ class Reader:
         if "" in names:
             raise self.error("**arguments cannot stand in a sheet", node)
         dotted = _dotted(node.func)
-        method = None
-        if dotted is None or (dotted[0] not in vocabulary.MODULES and len(dotted) > 1):
-            assert isinstance(node.func, ast.Attribute) or dotted is None
-            if not isinstance(node.func, ast.Attribute):
-                raise self.error(
-                    "this cannot be called in a sheet; a product needs * or @ before the bracket",
-                    node,
-                )
-            method = node.func.attr
-            if method not in vocabulary.METHODS:
-                raise self.error(f".{method}() is not among the methods of a sheet", node.func)
-        values = [read(a, within) for a in node.args] + [
-            read(k.value, within) for k in node.keywords
-        ]
-        if method is not None:
-            assert isinstance(node.func, ast.Attribute)
-            owner = read(node.func.value)
-            return self.formulas.make("method", owner, *values, extra=(method, names))
-        assert dotted is not None
+        is_function = dotted is not None and (dotted[0] in vocabulary.MODULES or len(dotted) == 1)
+        name = self._function(node, dotted) if dotted and is_function else self._method(node)
+        values = [read(a, within) for a in (*node.args, *(k.value for k in node.keywords))]
+        if is_function:
+            return self.formulas.make("call", *values, extra=(name, names))
+        assert isinstance(node.func, ast.Attribute)
+        owner = read(node.func.value)
+        return self.formulas.make("method", owner, *values, extra=(name, names))
+
+    def _method(self, node: ast.Call) -> str:
+        """The name of the method that is called."""
+        if not isinstance(node.func, ast.Attribute):
+            raise self.error(
+                "this cannot be called in a sheet; a product needs * or @ before the bracket", node
+            )
+        if node.func.attr not in vocabulary.METHODS:
+            raise self.error(f".{node.func.attr}() is not among the methods of a sheet", node.func)
+        return node.func.attr
+
+    def _function(self, node: ast.Call, dotted: list[str]) -> str:
+        """The name of the function that is called."""
         name = ".".join(dotted[1:] if dotted[0] in vocabulary.MODULES else dotted)
         if dotted[0] not in vocabulary.MODULES and name in ("max", "min") and len(node.args) > 1:
             name = {"max": "maximum", "min": "minimum"}[name]  # Python's own, of two numbers
-        if name not in vocabulary.FUNCTIONS and f"linalg.{name}" in vocabulary.FUNCTIONS:
-            name = f"linalg.{name}"  # from numpy.linalg import inv
-        if name not in vocabulary.FUNCTIONS:
-            raise self.error(
-                f"{'.'.join(dotted)}() is not among the functions of a sheet"
-                + (
-                    vocabulary.suggestion(name)
-                    if self.resolve(name) < 0
-                    else f"; to multiply, write {name} * ( or {name} @ ("
-                ),
-                node.func,
-            )
-        return self.formulas.make("call", *values, extra=(name, names))
+        if name in vocabulary.FUNCTIONS:
+            return name
+        if f"linalg.{name}" in vocabulary.FUNCTIONS:
+            return f"linalg.{name}"  # from numpy.linalg import inv
+        instead = f"; to multiply, write {name} * ( or {name} @ ("
+        if self.resolve(name) < 0:
+            instead = vocabulary.suggestion(name)
+        what = f"{'.'.join(dotted)}() is not among the functions of a sheet"
+        raise self.error(f"{what}{instead}", node.func)
 
-    def _index(self, node: ast.expr, within: tuple[int, int], depth: int) -> Expr:
+    def _index(self, node: ast.expr, within: tuple[int, int], read: Read) -> Expr:
         if not isinstance(node, ast.Slice):
-            return self.read(node, within, depth)
+            return read(node, within)
         none = self.formulas.number(None)
         parts = [
-            none if p is None else self.read(p, (p.col_offset, p.end_col_offset or 0), depth)
+            none if p is None else read(p, (p.col_offset, p.end_col_offset or 0))
             for p in (node.lower, node.upper, node.step)
         ]
         return self.formulas.make("slice", *parts)
 
     def _position(self, char: bytes, start: int) -> int:
         return self.source.index(char, start)
+
+
+_READING: dict[type[ast.expr], Callable[..., Expr]] = {
+    ast.Constant: Reader._constant, ast.Name: Reader._name, ast.BinOp: Reader._binary,
+    ast.UnaryOp: Reader._unary, ast.Compare: Reader._compare, ast.List: Reader._list,
+    ast.Tuple: Reader._tuple, ast.Attribute: Reader._attribute,
+    ast.Subscript: Reader._subscript, ast.Call: Reader._call,
+}  # fmt: skip
 
 
 def _dotted(node: ast.expr) -> list[str] | None:
@@ -444,45 +458,70 @@ def _show(e: Expr, spelling: Mapping[Expr, str], needed: int) -> str:
 
 
 def _fresh(e: Expr, spelling: Mapping[Expr, str]) -> str:
-    op, args = e.op, e.args
-
     def sub(child: Expr, needed: int = 0) -> str:
         return _show(child, spelling, needed)
 
-    if op in ("number", "unread"):
-        return "..." if e.extra is Ellipsis or op == "unread" else repr(e.extra)
-    if op == "name":
-        return str(e.extra[0])
-    if op in ("neg", "pos", "~"):
-        return {"neg": "-", "pos": "+", "~": "~"}[op] + sub(args[0], BINDS[op])
-    if op == "**":
-        return f"{sub(args[0], ATOM)}**{sub(args[1], BINDS['neg'])}"
-    if len(args) == 2 and (op in BINDS or _level(e) == BINDS["cmp"]):
-        level = _level(e)
-        left = sub(args[0], level)
-        if op in ("+", "-") and args[0].op in ("+", "-") and _bracketed(left):
-            left = left[1:-1].strip()  # (x - y) / s has become (x - y - z) / s
-        return f"{left} {op} {sub(args[1], level + 1)}"
-    if op in ("call", "method"):
-        options = e.options
-        given = [sub(a) for a in e.positional[op == "method" :]]
-        given += [f"{name}={sub(value)}" for name, value in options.items()]
-        owner = f"{sub(args[0], ATOM)}." if op == "method" else vocabulary.prefix(e.extra[0])
-        return f"{owner}{e.extra[0]}({', '.join(given)})"
-    if op == "attribute":
-        return f"{sub(args[0], ATOM)}.{e.extra}"
-    if op == "index":
-        return f"{sub(args[0], ATOM)}[{', '.join(sub(a) for a in args[1:])}]"
-    if op == "slice":
-        parts = ["" if a.op == "number" and a.extra is None else sub(a) for a in args]
-        return ":".join(parts if parts[2] else parts[:2])
-    if op == "tuple":
-        return f"({', '.join(sub(a) for a in args)}{',' if len(args) == 1 else ''})"
-    if op == "list":
-        return f"[{', '.join(sub(a) for a in args)}]"
+    writing = _WRITING.get(e.op)
+    return _infix(e, sub) if writing is None else writing(e, sub)
+
+
+Sub = Callable[..., str]
+
+
+def _number(e: Expr, sub: Sub) -> str:
+    return "..." if e.extra is Ellipsis else repr(e.extra)
+
+
+def _prefixed(e: Expr, sub: Sub) -> str:
+    return {"neg": "-", "pos": "+", "~": "~"}[e.op] + sub(e.args[0], BINDS[e.op])
+
+
+def _power(e: Expr, sub: Sub) -> str:
+    return f"{sub(e.args[0], ATOM)}**{sub(e.args[1], BINDS['neg'])}"
+
+
+def _infix(e: Expr, sub: Sub) -> str:
+    level, (x, y) = _level(e), e.args
+    left = sub(x, level)
+    if e.op in ("+", "-") and x.op in ("+", "-") and _bracketed(left):
+        left = left[1:-1].strip()  # (x - y) / s has become (x - y - z) / s
+    return f"{left} {e.op} {sub(y, level + 1)}"
+
+
+def _called(e: Expr, sub: Sub) -> str:
+    given = [sub(a) for a in e.positional[e.op == "method" :]]
+    given += [f"{name}={sub(value)}" for name, value in e.options.items()]
+    name = e.extra[0]
+    owner = f"{sub(e.args[0], ATOM)}." if e.op == "method" else vocabulary.prefix(name)
+    return f"{owner}{name}({', '.join(given)})"
+
+
+def _several(e: Expr, sub: Sub) -> str:
+    return ", ".join(map(sub, e.args))
+
+
+def _sliced(e: Expr, sub: Sub) -> str:
+    parts = ["" if a.op == "number" and a.extra is None else sub(a) for a in e.args]
+    return ":".join(parts if parts[2] else parts[:2])
+
+
+def _indexed(of: Expr, parts: Sequence[Expr], sub: Sub) -> str:
+    return f"{sub(of, ATOM)}[{', '.join(map(sub, parts))}]"
+
+
+def _assigned(e: Expr, sub: Sub) -> str:
+    old, *where, new = e.args
     if masks(e):
-        return f"np.where({sub(args[1])}, {sub(args[2])}, {sub(args[0])})"
-    if op == "setitem":
-        where = ", ".join(sub(a) for a in args[1:-1])
-        return f"{sub(args[0], ATOM)}[{where}] = {sub(args[-1])}"
-    return f"np.add.at({', '.join(sub(a) for a in args)})"
+        return f"np.where({sub(where[0])}, {sub(new)}, {sub(old)})"
+    return f"{_indexed(old, where, sub)} = {sub(new)}"
+
+
+_WRITING: dict[str, Callable[[Expr, Sub], str]] = {
+    "number": _number, "unread": lambda e, sub: "...", "name": lambda e, sub: str(e.extra[0]),
+    "neg": _prefixed, "pos": _prefixed, "~": _prefixed, "**": _power, "call": _called,
+    "method": _called, "attribute": lambda e, sub: f"{sub(e.args[0], ATOM)}.{e.extra}",
+    "index": lambda e, sub: _indexed(e.args[0], e.args[1:], sub), "slice": _sliced,
+    "tuple": lambda e, sub: f"({_several(e, sub)}{',' if len(e.args) == 1 else ''})",
+    "list": lambda e, sub: f"[{_several(e, sub)}]", "setitem": _assigned,
+    "addat": lambda e, sub: f"np.add.at({_several(e, sub)})",
+}  # fmt: skip
