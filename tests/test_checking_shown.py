@@ -55,8 +55,10 @@ def test_a_batch_is_all_right_partly_wrong_or_partly_unreadable(tmp_path):
 def test_a_page_of_several_sheets_has_verdicts_reasons_and_pictures(tmp_path):
     found = batch(tmp_path, "dZ = 1 - A**2\n", "dZ = 1 - Z**2\ndW = dZ @ Xx\n")
     page = found.to_html(["<svg>one</svg>", "<svg>two</svg>"])
-    assert page.index("<svg>one</svg>") < page.index("derivative_at_wrong_point")
-    assert page.index("derivative_at_wrong_point") < page.index("<svg>two</svg>")
+    summary, sheets = page.split("<h2>Each sheet</h2>")
+    assert "derivative_at_wrong_point" in summary
+    assert sheets.index("<svg>one</svg>") < sheets.index("derivative_at_wrong_point")
+    assert sheets.index("derivative_at_wrong_point") < sheets.index("<svg>two</svg>")
     assert "Xx is not defined; did you mean X?" in page
     assert "<title>2 sheets</title>" in page
     assert "<svg>" not in found.to_html()

@@ -116,9 +116,12 @@ def grade(
 def sheets_in(
     named: Iterable[str | os.PathLike[str]], but: str | os.PathLike[str] | None = None
 ) -> list[str]:
-    """The sheets that files, folders and patterns name, each once; of folders not the key `but`."""
+    """The sheets that are named, and those in folders and of patterns that are not there already.
+
+    The key `but` is none of a folder's.
+    """
     key = None if but is None else os.path.realpath(but)
-    found: dict[str, None] = {}
+    found: list[str] = []
     for name in named:
         one, path = os.fspath(name), Path(name)
         if path.is_dir():
@@ -128,13 +131,15 @@ def sheets_in(
             pattern = str(path.relative_to(root)) if path.anchor else one
             inside = sorted(map(str, root.glob(pattern)))
         else:
-            found[one] = None
+            found.append(one)
             continue
         inside = [file for file in inside if os.path.realpath(file) != key]
-        found |= dict.fromkeys(inside or [one])  # which is then told to be no sheet
+        known = set(found)
+        # A folder or pattern without any is then told to be no sheet.
+        found += [file for file in inside or [one] if file not in known]
     if not found:
         raise GradError("there are no sheets to judge")
-    return list(found)
+    return found
 
 
 def _read(path: str | Path) -> str:

@@ -164,6 +164,7 @@ class Step(Program):
 
     A step that is interrupted or fails has not happened. One thread at a time may take steps.
 
+    >>> import tinygrad_edu as tg
     >>> w, x = tg.Value(2.0, "w"), tg.Value(5.0, "x", requires_grad=False)
     >>> step = tg.compile(w * x, update=tg.nn.GradientDescent(0.5))
     >>> step(x=3.0), step(x=4.0), step.parameters

@@ -332,11 +332,12 @@ def binary_cross_entropy(a: Any, y: Any, from_logits: bool = False, axis: int = 
     >>> tg.binary_cross_entropy(np.array([1.0, 0.0]), np.array([1.0, 0.0])).tolist()
     [0.0, 0.0]
     """
+    from_logits = yes_or_no("binary_cross_entropy: from_logits", from_logits)
     y = _same_shape("binary_cross_entropy", a, y)
     _check_targets(
         y, "binary_cross_entropy: targets", "Labels −1 and 1 become 0 and 1 by (y + 1) / 2"
     )
-    if yes_or_no("binary_cross_entropy: from_logits", from_logits):
+    if from_logits:
         loss = logistic_loss
         if _made_by(a, sigmoid):
             _warn_of_probabilities("binary_cross_entropy(…, from_logits=True)", "sigmoid")
