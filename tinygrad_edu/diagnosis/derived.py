@@ -217,7 +217,8 @@ class Reading:
         if name in self.trees:
             e = self.expr(self.trees[name])
         elif name in self.work.lengths.numbers:
-            e = self.formulas.number(int(self.work.lengths.numbers[name]))
+            n = int(self.work.lengths.numbers[name])
+            e = self.lab.scalar(float(n)) or self.formulas.number(n)
         else:
             raise Unwritable(name)
         self.known[name] = e
