@@ -109,7 +109,8 @@ AT_ANY_SCALE = sorted(
 def random_program(
     seed: int, length: int | None = None, kinks: bool = False, scale: bool = False
 ) -> Program:
-    """A program whose numbers are at most some hundreds, and smooth where it is evaluated.
+    """A program whose numbers are at most some hundreds and more than what rounding leaves of 0,
+    and smooth where it is evaluated.
 
     `kinks`: exact numbers may tie, each other or a limit. `scale`: the numbers are of sizes from
     1e-150 to 1e150. Of one seed, a shorter program is the beginning of a longer one.
@@ -145,7 +146,7 @@ def random_program(
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             z = np.asarray(step.by_formula(values))
         sizes = np.abs(z[z != 0])
-        low, high = (1e-150, 1e150) if scale else (0, 300)
+        low, high = (1e-150, 1e150) if scale else (1e-9, 300)
         if 0 < z.size <= 60 and z.ndim < 5 and np.all((sizes >= low) & (sizes <= high)):
             nodes.append(z)
             steps.append(step)

@@ -57,9 +57,12 @@ def _softmax(xp: Any, x: Any, axis: Any) -> Any:
     return e / xp.sum(e, axis=axis, keepdims=True)
 
 
-def _logsumexp(xp: Any, x: Any, axis: Any) -> Any:
-    top = xp.max(xp.real(x))
-    return xp.log(xp.sum(xp.exp(x - top), axis=axis)) + top
+def _logsumexp(xp: Any, x: Any, axis: Any, keepdims: bool = False) -> Any:
+    """From the largest along `axis`: from a larger one the sum may be so small that 1/sum² is inf,
+    and JAX's second derivative nan."""
+    top = xp.max(xp.real(x), axis=axis, keepdims=True)
+    z = xp.log(xp.sum(xp.exp(x - top), axis=axis, keepdims=True)) + top
+    return z if keepdims else xp.sum(z, axis=axis)
 
 
 def _slope_at(constant: Any) -> Any:
@@ -262,7 +265,7 @@ STEPS: dict[str, tuple[int, tuple[Callable[..., Any], ...], Callable[..., Any]]]
     ),
     "log_softmax": (
         1, (lambda x, o: tg.log_softmax(x, axis=o["one"]),),
-        lambda xp, x, o: xp.log(_softmax(xp, x, o["plain_one"])),
+        lambda xp, x, o: x - _logsumexp(xp, x, o["plain_one"], keepdims=True),
     ),
     "logsumexp": (
         1, (lambda x, o: tg.logsumexp(x, axis=o["axes"]),),

@@ -44,7 +44,8 @@ def of_random_programs(share: int = 1, **kind: bool) -> Callable[..., Any]:
                 program = random_program(seed, **kind)
                 try:
                     test(program, seed)
-                except Exception:
+                except Exception as whole:
+                    error = whole
                     for length in range(1, len(program.steps)):
                         program = random_program(seed, length, **kind)
                         try:
@@ -52,6 +53,8 @@ def of_random_programs(share: int = 1, **kind: bool) -> Callable[..., Any]:
                         except Exception as shorter:
                             error = shorter
                             break
+                    else:
+                        program = random_program(seed, **kind)
                     error.add_note(f"seed {seed}:\n{program}")
                     raise error from None
 

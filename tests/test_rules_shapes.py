@@ -188,3 +188,16 @@ def test_an_axis_put_in_is_taken_off_before_something_is_added_in_at_an_index(in
 def test_a_single_number_picked_as_a_whole_is_itself_in_the_lines_too():
     lines = test_programs.test_the_derived_lines_of_a_random_program_give_the_engines_gradients
     lines.raw(test_programs.random_program(52404, **lines.kind), 52404)
+
+
+def test_a_mask_and_places_of_the_same_numbers_are_two_indices():
+    """[True, True, False] keeps two rows, [1, 1, 0] makes three."""
+    x = tg.Value(np.random.default_rng(3).normal(size=(3, 2)), "X")
+    mask, places = np.array([True, True, False]), np.array([1, 1, 0])
+    cost = tg.sum(tg.sin(x[mask])) + tg.sum(tg.cos(x[places]) * np.arange(6.0).reshape(3, 2))
+    scope: dict[str, object] = {}
+    exec(tg.derive(cost).to_numpy(), scope)
+    value, gradients = scope["gradients"](X=x.data)
+    cost.backward()
+    assert value == pytest.approx(cost.data, abs=1e-12)
+    np.testing.assert_allclose(gradients["dX"], x.grad, atol=1e-12)

@@ -247,7 +247,7 @@ class NamedGraph:
         n = len(part) if part.ndim else 0
         if n > 2 and n == size and np.array_equal(part, np.arange(n)):
             return described(part, f"np.arange({n})", size_of=size)
-        name = next((k for k, v in self.unnamed_indices.items() if np.array_equal(v, part)), None)
+        name = next((k for k, v in self.unnamed_indices.items() if same_index(v, part)), None)
         if name is None:
             name = self.identifiers.fresh("i")
             self.unnamed_indices[name] = part
@@ -261,7 +261,12 @@ class NamedGraph:
 
     def array_name(self, array: Any) -> str | None:
         """What an index array is called, if `names` told."""
-        return next((k for k, v in self.index_names.items() if np.array_equal(v, array)), None)
+        return next((k for k, v in self.index_names.items() if same_index(v, array)), None)
+
+
+def same_index(x: Any, y: Any) -> bool:
+    """Do two arrays pick the same entries? [True, False] is a mask, [1, 0] are places."""
+    return (x.dtype == bool) == (y.dtype == bool) and np.array_equal(x, y)
 
 
 def same_numbers(x: Any, y: Any) -> bool:
