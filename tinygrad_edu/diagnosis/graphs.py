@@ -30,6 +30,14 @@ from tinygrad_edu.sheets.syntax import SheetError
 #: Larger graphs and arrays are compared but not diagnosed.
 MOST_NODES = 500
 MOST_ENTRIES = 100_000
+#: Losses by their names in sheets, and what tells which is meant.
+_LOSSES: dict[str, tuple[str, list[str]]] = {
+    "bernoulli_loss": ("binary_cross_entropy", []),
+    "logistic_loss": ("binary_cross_entropy", ["from_logits=True"]),
+    "softmax_loss": ("cross_entropy", []),
+}
+#: The kinds of targets that every draw of a sheet's numbers leaves targets.
+_OF_0_AND_1 = {" = binary", " = onehot(axis=0)", " = onehot(axis=1)"}
 
 
 def sheet_of(cost: Value, examples: Examples | None = None) -> tuple[str, dict[str, Any]] | None:
@@ -77,12 +85,24 @@ class _Writer:
     def computed(self, node: Value) -> Tree:
         """A node by its name, which gets a line, or by its inputs written out."""
         assert node.op is not None
-        tree = literal(node.op, tuple(self.trees[p] for p in node.parents), node.options)
+        inputs = tuple(self.trees[p] for p in node.parents)
+        if node.op.name in _LOSSES and _kind(node.parents[1]) in _OF_0_AND_1:
+            tree = self._loss(node, inputs)
+        else:
+            tree = literal(node.op, inputs, node.options)
         if node.name is None and node is not self.cost:
             return tree
         name = node.name or "J"
         self.body.append(f"{name} = {self.notation(tree)}")
         return self._named(name, node)
+
+    def _loss(self, node: Value, inputs: tuple[Tree, ...]) -> Tree:
+        """A loss by its name: written out it would be all guards of 0 · log 0."""
+        assert node.op is not None
+        name, more = _LOSSES[node.op.name]
+        axis = node.options.get("axis")
+        given = [*map(self.notation, inputs), *more, *([] if axis is None else [f"axis={axis}"])]
+        return self._named(f"{name}({', '.join(given)})", node)
 
     def _named(self, name: str, node: Value) -> Tree:
         return name_tree(self.algebra.name(name, node.shape))
