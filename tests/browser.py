@@ -7,13 +7,13 @@ ended by a zero byte), so that nothing but the browser itself is needed.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import itertools
 import json
 import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,6 +110,17 @@ class Browser:
         self.call("Input.dispatchMouseEvent", type="mouseReleased", **at)
 
 
+#: The browser reads from file 3 and writes to file 4. Done in a process of its own: to run Python
+#: between fork and exec is no good where JAX has threads.
+WIRED = """
+import fcntl, os, sys
+low, high = (fcntl.fcntl(int(end), fcntl.F_DUPFD, 10) for end in sys.argv[1:3])
+os.dup2(low, 3)
+os.dup2(high, 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+
+
 @contextlib.contextmanager
 def browser(home: Path) -> Iterator[Browser]:
     """A browser of one's own, with its profile in `home`; closed at the end."""
@@ -117,17 +128,13 @@ def browser(home: Path) -> Iterator[Browser]:
     to_browser, from_test = os.pipe()
     to_test, from_browser = os.pipe()
 
-    def wire() -> None:  # the browser reads from file 3 and writes to file 4
-        low, high = (fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (to_browser, from_browser))
-        os.dup2(low, 3)
-        os.dup2(high, 4)
-
     process = subprocess.Popen(
         [
+            sys.executable, "-c", WIRED, str(to_browser), str(from_browser),
             PATH, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
             "--remote-debugging-pipe", f"--user-data-dir={home}", "--window-size=1400,850",
         ],
-        preexec_fn=wire, close_fds=False,
+        pass_fds=(to_browser, from_browser),
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     os.close(to_browser)

@@ -277,7 +277,6 @@ def test_a_limit_of_another_type_does_not_widen_float32():
         (lambda v: tg.clip(v, 0, {}), r"clip: max="),
         (lambda v: tg.relu(v, at_zero="half"), r"relu: at_zero="),
         (lambda v: tg.leaky_relu(v, slope=[0.1]), r"leaky_relu: slope="),
-        (lambda v: tg.clip(v, v, 1), r"no gradient would flow"),
     ],
 )
 def test_what_cannot_be_an_option_is_said_with_operation_and_name(call, said):
@@ -294,14 +293,14 @@ FOREIGN = {
 }  # fmt: skip
 TAKING = [
     (lambda v, **k: np.clip(v, 0, 1, **k), "np.clip", ["where", "out", "dtype", "casting"]),
-    (np.sum, "np.sum", ["where", "out", "dtype", "initial"]),
-    (np.max, "np.max", ["where", "out", "initial"]),
-    (np.var, "np.var", ["where", "out", "dtype", "correction", "mean"]),
+    (np.sum, "np.sum", ["out", "dtype"]),
+    (np.max, "np.max", ["out"]),
+    (np.var, "np.var", ["out", "dtype", "mean"]),
     (np.cumsum, "np.cumsum", ["out", "dtype"]),
     (lambda v, **k: np.add(v, 1.0, **k), "np.add", ["where", "out", "dtype", "casting", "order",
                                                     "signature"]),
     (np.exp, "np.exp", ["where", "out", "dtype", "casting", "order"]),
-    (np.add.reduce, "np.add", ["where", "out", "dtype", "initial"]),
+    (np.add.reduce, "np.add", ["out", "dtype"]),
     (lambda v, **k: np.concatenate([v, v], **k), "np.concatenate", ["out", "dtype", "casting"]),
     (lambda v, **k: np.stack([v, v], **k), "np.stack", ["out", "dtype", "casting"]),
     (lambda v, **k: np.dot(v, v, **k), "np.dot", ["out"]),

@@ -201,3 +201,11 @@ def test_a_mask_and_places_of_the_same_numbers_are_two_indices():
     cost.backward()
     assert value == pytest.approx(cost.data, abs=1e-12)
     np.testing.assert_allclose(gradients["dX"], x.grad, atol=1e-12)
+
+
+def test_an_index_of_nothing_is_everything():
+    x, w = tg.Value([1.0, 2.0], "x"), tg.Value([3.0, 5.0], "w")
+    cost = x @ w[()]
+    scope: dict[str, object] = {}
+    exec(tg.derive(cost, wrt="x").to_numpy(), scope)
+    assert scope["gradients"](x=x.data, w=w.data)[1]["dx"].tolist() == [3.0, 5.0]

@@ -168,7 +168,7 @@ def _as_question(f: Any) -> Callable[..., Any]:
     def method(self: Value, axis: Any = None, keepdims: bool = False) -> Any:
         try:
             return f(self._data, axis=axis, keepdims=keepdims)
-        except ValueError as error:  # of nothing there is no largest
+        except (OverflowError, ValueError) as error:  # of nothing there is no largest
             raise GradError(f"{f.__name__} of {described(self)}: {error}") from None
 
     method.__name__ = f.__name__

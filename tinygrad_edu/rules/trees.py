@@ -246,7 +246,8 @@ def _row(tree: Tree) -> Tree | None:
     if tree.kind != "call" or tree.value[0] is not shaping.getitem or len(tree.parts[0].shape) != 1:
         return None
     index = parts_of(tree.value[1]["index"])
-    return tree.parts[0] if index[0] is None and all(map(is_whole, index[1:])) else None
+    adds_axis = len(index) > 0 and index[0] is None
+    return tree.parts[0] if adds_axis and all(map(is_whole, index[1:])) else None
 
 
 def as_column(vector: Tree) -> Tree:
