@@ -229,6 +229,7 @@ def test_classes_of_a_softmax_are_not_examples():
 
 @settings(max_examples=4, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from(["W1", "b1", "W2", "b2", "Z1", "A1", "Z2", "A2"]))
+@pytest.mark.slow
 def test_the_engines_own_gradient_is_correct_and_a_changed_entry_is_not(seed, name):
     v = two_layers(seed=seed)
     v["J"].backward()

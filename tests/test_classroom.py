@@ -243,6 +243,7 @@ def test_no_submission_stops_another(classroom, crashing):
     assert batch.exit_code == 2
 
 
+@pytest.mark.slow
 def test_a_sheet_that_takes_too_long_is_stopped_and_said_to_be(classroom, crashing, monkeypatch):
     monkeypatch.setattr(grading, "SECONDS", 4.0)
     [report] = tg.grade(classroom / "key.sheet", {"slow": KEY}).reports
@@ -390,6 +391,7 @@ def test_an_exercise_to_derive_has_a_right_key_and_is_graded_by_it(topic):
 
 @pytest.mark.parametrize("level", [1, 2, 3])
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.one_in(3)
 def test_a_planted_mistake_is_one_wrong_line_that_the_key_has_right(level, seed):
     made = exercise(None, level, seed, find=True)
     report = tg.check_text(made.text)

@@ -183,6 +183,7 @@ db = -np.linalg.solve(H, ds)
 
 
 @pytest.mark.parametrize("name", EXERCISES)
+@pytest.mark.one_in(3)
 def test_an_exercise_is_judged_derived_and_drawn(name):
     forward, right, wrong = EXERCISES[name]
     report = tg.check_text(forward + right)

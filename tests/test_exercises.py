@@ -78,6 +78,7 @@ EXERCISES = {
 
 
 @pytest.mark.parametrize("name", EXERCISES)
+@pytest.mark.one_in(3)
 def test_the_right_line_is_correct_and_the_wrong_one_is_wrong(name):
     start, right, wrong = EXERCISES[name]
     assert [row.verdict for row in tg.check_text(start + right).rows] == ["correct"]
@@ -87,6 +88,7 @@ def test_the_right_line_is_correct_and_the_wrong_one_is_wrong(name):
 
 
 @pytest.mark.parametrize("name", EXERCISES)
+@pytest.mark.one_in(3)
 def test_it_is_derived_and_drawn(name):
     sheet = Sheet(EXERCISES[name][0])
     rules = sheet.derive(convention="calculus")

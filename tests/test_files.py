@@ -133,6 +133,7 @@ def test_without_standard_error_the_output_is_the_lines_alone(desk):
     assert shell("$P check nothing.sheet >&- 2>&-", desk).returncode == 2
 
 
+@pytest.mark.slow
 def test_the_standard_output_under_its_own_name_keeps_what_was_printed(desk):
     for command in ("$P check a.sheet --html /dev/stdout > both", "$P check a.sheet --html "
                     "/dev/stdout | cat > both"):  # fmt: skip

@@ -275,6 +275,7 @@ def test_every_section_is_shown_and_all_that_should_match_does():
     assert text.count("wrong.") == text.count("✗") == 1  # the slide's line, and nothing else
 
 
+@pytest.mark.slow
 def test_a_rule_so_wrong_that_nothing_is_a_number_still_gives_the_page(monkeypatch, tmp_path):
     make_wrong(monkeypatch, TABLE["sigmoid"], 0, lambda d: d * np.nan)
     failures, _ = shown("S3", "S8", "S9", out=tmp_path)
@@ -358,6 +359,7 @@ QUICK = {("tanh", 0)}
     "op, i",
     [pytest.param(*rule, marks=() if rule in QUICK else pytest.mark.slow) for rule in WHERE],
 )
+@pytest.mark.slow
 def test_a_wrong_rule_is_named_in_every_section_that_uses_it(monkeypatch, op, i):
     rows = WHERE[op, i]
     make_wrong(monkeypatch, TABLE[op], i, lambda d: 1.3 * d)

@@ -112,6 +112,7 @@ SHEETS = {
 
 
 @pytest.mark.parametrize("kind", SHEETS)
+@pytest.mark.one_in(4)
 def test_a_sheet_of_it_is_judged_and_derived(kind):
     start, right, wrong = SHEETS[kind]
     report = tg.check_text(start + right)

@@ -86,6 +86,7 @@ SHEETS = {
 
 
 @pytest.mark.parametrize("line", SHEETS)
+@pytest.mark.one_in(2)
 def test_a_sheet_may_use_it_and_is_judged(line):
     right, wrong = SHEETS[line]
     start = f"a: (2, 3)\nb: (2, 3)\n{line}\nJ = np.sum(z)\n"

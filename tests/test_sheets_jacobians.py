@@ -142,6 +142,7 @@ def test_a_jacobian_of_what_is_not_there_says_what_to_write(line):
     assert "jacobian(p, z) takes two names" in error or "declared but not derived" in error
 
 
+@pytest.mark.slow
 def test_a_jacobian_too_large_to_be_judged_is_not():
     text = "X: (100, 100)\nA = np.tanh(X)\nJ = np.sum(A)\nD: jacobian(A, X) = 1 - A**2\n"
     [row] = tg.check_text(text).rows

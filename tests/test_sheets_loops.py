@@ -35,6 +35,7 @@ for t in reversed(range(T)):
 """
 
 
+@pytest.mark.slow
 def test_back_propagation_through_time_is_written_as_loops():
     assert said(RECURRENT)[:2] == [("dWx", "correct"), ("dWh", "correct")]
     wrong = RECURRENT.replace("dWh += dz @ H[t].T", "dWh += dz @ H[t + 1].T")

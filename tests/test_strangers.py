@@ -107,6 +107,7 @@ def test_texts_that_grow_are_derived_and_drawn_within_bounds(names, command, tmp
     assert all("Traceback" not in one for one in said.values())
 
 
+@pytest.mark.slow
 def test_texts_that_grow_at_random_are_judged_or_refused(tmp_path):
     texts = {str(seed): grown(random.Random(seed)) for seed in range(STRANGERS)}
     for name, said in read(tmp_path, texts, "check", "--json").items():

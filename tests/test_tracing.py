@@ -106,6 +106,7 @@ def test_a_correction_that_only_makes_up_for_an_earlier_line_is_told_as_such():
     assert told in line["diagnosis"]["explanation"]
 
 
+@pytest.mark.slow
 def test_a_backward_pass_that_fits_another_forward_pass_is_told_as_such():
     def run(numbers):
         scores = np.exp(numbers["W"] @ X)

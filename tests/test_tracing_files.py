@@ -61,6 +61,7 @@ def test_scripts_and_notebooks_as_people_post_them_are_followed_unchanged(path):
     ("neurons_in_lists", "output * (1.0 - output)", "output * (1.0 + output)"),
     pytest.param("vanilla_rnn", "dW += dz", "dW -= dz", marks=pytest.mark.slow),
 ])  # fmt: skip
+@pytest.mark.one_in(3)
 def test_a_mistake_in_a_script_is_named_by_its_line(script, right, wrong, tmp_path):
     (path,) = SCRIPTS.glob(f"{script}.*")
     text = path.read_text(encoding="utf-8")

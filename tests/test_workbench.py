@@ -97,6 +97,7 @@ def test_numbers_that_are_chosen_move_the_gradients_and_old_ones_are_left_out():
     assert other_shape["numbers"]["w"]["value"] != 3
 
 
+@pytest.mark.slow
 def test_every_example_of_the_gallery_is_judged_and_explained():
     *sheets, example = gallery().values()
     for text in sheets:
@@ -222,6 +223,7 @@ def test_a_page_to_step_through_is_in_a_sandbox_and_a_bomb_is_not_unpacked(bench
     assert asked(bench, "GET", "steps?x=1")[0] == 400
 
 
+@pytest.mark.slow
 def test_code_that_runs_on_is_stopped_and_the_sheets_are_judged_meanwhile(bench, monkeypatch):
     seconds = "tinygrad_edu.workbench.server.SECONDS_OF_CODE"
     monkeypatch.setattr(seconds, 3.0)
@@ -354,6 +356,7 @@ def test_a_shared_address_restores_the_derivation_and_steps_are_linked(bench, ta
 
 
 @in_a_browser
+@pytest.mark.slow
 def test_a_hundred_quick_edits_lose_none(tab):
     type_in(tab, RIGHT)
     for i in range(100):
@@ -368,6 +371,7 @@ def test_a_hundred_quick_edits_lose_none(tab):
 
 
 @in_a_browser
+@pytest.mark.slow
 def test_a_hostile_text_neither_marks_up_the_page_nor_hangs_it(bench, tab):
     hostile = "<img src=x onerror=alert(1)>: (2,)\n</textarea><script>alert(1)</script>\n"
     for text in (hostile, RIGHT.replace("dZ1", "dZ1" + hostile), "x" * 1_000_000, "(" * 20_000):
@@ -381,6 +385,7 @@ def test_a_hostile_text_neither_marks_up_the_page_nor_hangs_it(bench, tab):
 
 
 @in_a_browser
+@pytest.mark.slow
 def test_the_second_tab_runs_code_and_takes_its_correction(bench, tab):
     tab.click("#to-code")
     tab.click("#run")
@@ -490,6 +495,7 @@ def test_the_static_page_holds_the_package_and_names_where_pyodide_is_from(tmp_p
     assert "no pyodide.mjs" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_what_the_static_page_packs_judges_a_sheet_by_itself(tmp_path):
     import zipfile
 
