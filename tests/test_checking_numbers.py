@@ -237,6 +237,7 @@ def test_a_forgotten_1_over_m_belongs_to_the_parameters_lines_in_the_lectures_sc
     assert [row.name for row in rows if row.verdict == "wrong"] == ["dW1", "db1"]
 
 
+@pytest.mark.slow
 def test_what_no_single_line_explains_is_left_unexplained():
     v = deep()
     found = parameters_only(backward(v))

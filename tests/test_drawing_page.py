@@ -567,6 +567,7 @@ def test_every_box_and_control_has_a_name_and_is_reached_with_tab(
 
 
 @in_a_browser
+@pytest.mark.slow
 def test_folded_boxes_open_their_values_one_after_another(page: Browser, tmp_path: Path) -> None:
     h = tg.Value(1.0, "h0")
     for _ in range(150):

@@ -296,6 +296,7 @@ def one_long_sum(n):
     ids=["chain", "unrolled", "sum", "random"],
 )  # fmt: skip
 @pytest.mark.one_in(4)
+@pytest.mark.slow
 def test_compiling_twice_the_graph_takes_twice_the_steps(make):
     """Counted in calls, Python's and C's, not in seconds."""
 

@@ -243,7 +243,15 @@ def test_the_second_derivative_of_a_random_program_is_that_of_jax(program, seed)
         found = jax.grad(cost, everything)(*leaves)
         return sum(jax.numpy.sum(g * d) for g, d in zip(found, directions(program, seed)))
 
-    expected = jax.jit(jax.grad(slope, everything))(*map(np.asarray, program.leaves))
+    def second() -> Any:
+        return jax.jit(jax.grad(slope, everything))(*map(np.asarray, program.leaves))
+
+    expected = second()
+    if any(np.isnan(theirs).any() for theirs in expected):
+        # A few of JAX's programs are nan only where its optimisations are left out.
+        jax.config.update("jax_disable_most_optimizations", False)
+        expected = second()
+        jax.config.update("jax_disable_most_optimizations", True)
     found = second_derivatives(program, seed)
     nodes = naive_values(program.leaves, program.steps)
     scale = largest(naive_gradients(nodes, program.steps, dz)[0])

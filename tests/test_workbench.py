@@ -485,6 +485,7 @@ def test_a_worker_that_runs_on_is_ended_and_another_started(static_tab):
     until(static_tab, f"{VERDICT}.startsWith('1 wrong')")
 
 
+@pytest.mark.slow
 def test_the_static_page_holds_the_package_and_names_where_pyodide_is_from(tmp_path, capsys):
     write(tmp_path / "out", "https://example.org/pyodide/")
     page = (tmp_path / "out" / "index.html").read_text("utf-8")
