@@ -221,7 +221,7 @@ def last(text):
     (RESIDUAL, "dZ = (1 - A**2) + dR", "missing_upstream_factor", "dZ = dR * (1 - A**2) + dR"),
     # softmax and normalisation
     (SOFTMAX, "dZ = dP * P * (1 - P)", "softmax_jacobian_diagonal_only",
-     "dZ = P * (dP - np.sum(dP * P, axis=0, keepdims=True))"),
+     "dZ = (dP - np.sum(dP * P, axis=0)) * P"),
     (SOFTMAX, "dZ = dP", "missing_activation_derivative",
      "dZ = (dP - np.sum(dP * P, axis=0)) * P"),
     (SOFTMAX, "dZ = P * (dP - np.mean(dP * P, axis=0, keepdims=True))", "mean_instead_of_sum",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.ops import PUBLIC, TABLE
-from tinygrad_edu.core.primitive import GradError, Primitive, Rule
+from tinygrad_edu.core.primitive import GradError, Primitive, Rule, yes_or_no
 from tinygrad_edu.core.primitive import parameters as parameters_of
 
 __all__ = ["Primitive", "primitive"]
@@ -23,6 +23,12 @@ class OwnPrimitive(Primitive):
     """An operation whose declaration is looked at more closely: nobody has tested it yet."""
 
     def __init__(self, forward: Callable[..., Any], rules: Any, **declared: Any) -> None:
+        for what in ("symbol", "latex", "numpy"):
+            if not isinstance(declared.get(what), (str, type(None))):
+                raise TypeError(f"primitive: {what} is a text, not {declared[what]!r:.60}")
+        for what in ("shape", "scalar", "definition", "spelling"):
+            if declared.get(what) is not None and not callable(declared[what]):
+                raise TypeError(f"primitive: {what} is a function, not {declared[what]!r:.60}")
         super().__init__(forward, rules, **declared)
         self.compact = False  # `evaluate` sees every call
         if self.numpy is None and self.definition is None:
@@ -75,6 +81,8 @@ def primitive(
     for rule in rules:
         if rule is not None and not callable(rule):
             raise TypeError(f"primitive: a rule is a function or None, not {rule!r:.60}")
+
+    sheet = yes_or_no("primitive: sheet", sheet)
 
     def declare(forward: Callable[..., Any]) -> Primitive:
         if not hasattr(forward, "__code__"):

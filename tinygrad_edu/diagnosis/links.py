@@ -142,13 +142,18 @@ class Links:
                 if any(node.op not in ELEMENTWISE or node.shape != n.shape for node in made):
                     return None
                 masking = any(node.op in MASKING for node in made)
-            g = sweep(n, np.ones(n.shape) if n.shape else 1.0).get(p)
+            g = self._slope(n, p)
             if g is None:
                 return None
             slopes.append(np.broadcast_to(np.asarray(g), n.shape) if n.shape else float(g))
         result = self.lab.name(after) if after is not None else e
         forms = tuple(self._forms(e, self.lab.name(key), result, slopes, masking))
         return Link(key, after, within, result, forms, tuple(slopes), masking)
+
+    def _slope(self, n: Value, p: Value) -> Any:
+        """The derivative of n by p element by element; None where there is none to be told."""
+        finite = np.isfinite(n._data).all()
+        return sweep(n, np.ones(n.shape) if n.shape else 1.0).get(p) if finite else None
 
     def _forms(
         self, e: Expr, p: Expr, result: Expr, values: list[Any], masking: bool

@@ -27,7 +27,7 @@ _FLOOR = 1e-6
 #: So many mistakes, each with a correction of its own, are looked for.
 _MISTAKES = 4
 #: All looking for corrections together ends after so many seconds of processor time.
-_SECONDS = 2.5
+_SECONDS = 4.0
 
 
 @checked
@@ -212,7 +212,7 @@ def _culprits(
         search = Search(case.source, case.parameters, study, ranking, case.runner, until)
         found = search.run()
         if found:
-            lines = blamed(study, ranking, found[0], found[1:])
+            lines = blamed(study, ranking, found[0], found[1:], alone=not steps)
             texts[found[0].place.scope.unit.file] = found[0].text
             corrected = {f: t for f, t in texts.items() if t != start.texts.get(f)}
             every = sorted([*steps, *lines], key=lambda line: line.line)
@@ -220,7 +220,7 @@ def _culprits(
         best = search.best_partial()
         if best is None:
             break
-        steps += blamed(study, ranking, best, [])
+        steps += blamed(study, ranking, best, [], alone=False)
         texts[best.place.scope.unit.file] = best.text
         case = Case(Source(start.run, texts, start.shapes), numbers)
         study, why = case.study()

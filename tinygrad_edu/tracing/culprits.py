@@ -40,11 +40,18 @@ def corrected_text(correction: Correction) -> str:
 
 
 def blamed(
-    study: Study, ranking: Ranking, correction: Correction, others: Sequence[Correction]
+    study: Study,
+    ranking: Ranking,
+    correction: Correction,
+    others: Sequence[Correction],
+    alone: bool = True,
 ) -> list[CodeLine]:
-    """The lines with their corrections; with others that are equally right."""
+    """The lines with their corrections; with others that are equally right.
+
+    `alone`: it is the only mistake, so that all else that is wrong follows from it.
+    """
     if not correction.places:
-        line = _blamed(study, correction, others)
+        line = _blamed(study, correction, others, alone)
         earlier = None if correction.forward else _made_up_for(study, ranking, correction)
         if earlier is None:
             return [line]
@@ -53,7 +60,8 @@ def blamed(
         return [replace(line, diagnosis=replace(line.diagnosis, explanation=told))]
     made = zip(correction.places, correction.edits)
     return [
-        _blamed(study, replace(correction, place=place, edits=(edit,)), []) for place, edit in made
+        _blamed(study, replace(correction, place=place, edits=(edit,)), [], alone=False)
+        for place, edit in made
     ]
 
 
@@ -68,12 +76,14 @@ def _made_up_for(study: Study, ranking: Ranking, correction: Correction) -> Any:
     return None
 
 
-def _blamed(study: Study, correction: Correction, others: Sequence[Correction]) -> CodeLine:
+def _blamed(
+    study: Study, correction: Correction, others: Sequence[Correction], alone: bool
+) -> CodeLine:
     statement, unit = correction.place.statement, correction.place.scope.unit
     mistake, why = named(correction.edits[0], statement)
     of = target_text(statement)
-    told = f"{of} is wrong, and everything else that is wrong follows from it." if targets_of(
-        statement) else ""  # fmt: skip
+    follows = ", and everything else that is wrong follows from it" if alone else ""
+    told = f"{of} is wrong{follows}." if targets_of(statement) else ""
     if correction.edits[0].kind == "insert":
         told = ""
     if correction.forward:
