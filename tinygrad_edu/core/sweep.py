@@ -43,24 +43,25 @@ def reachable(root: Any, every: bool = False) -> list[Any]:
     chain of a million is no deeper than a chain of two. A node is created after its parents, so
     creation order is topological.
     """
-    seen, todo = {root}, [root]
+    seen, todo = {root, None}, [root]  # None: what a leaf has for inputs
     found: list[Any] = []
     add, keep, push, pop = seen.add, found.append, todo.append, todo.pop  # asked for at every node
     while todo:
         node = pop()
         keep(node)
-        x = node._x
-        if x is not None:
+        if node._more is None:
             which = 3 if every else node._needs
-            if which & 1 and x not in seen:
-                add(x)
-                push(x)
+            if which & 1:
+                x = node._x
+                if x not in seen:
+                    add(x)
+                    push(x)
             if which > 1:
                 y = node._y
-                if y is not None and y not in seen:
+                if y not in seen:
                     add(y)
                     push(y)
-        elif node._more is not None:
+        else:
             for parent, needs_one in zip(node._more[0], node._more[4]):
                 if (needs_one or every) and parent not in seen:
                     add(parent)
