@@ -89,6 +89,7 @@ def test_the_lecture_needs_no_matplotlib(monkeypatch, capsys, tmp_path):
     assert (tmp_path / "index.html").exists()
 
 
+@pytest.mark.slow
 def test_the_lecture_fits_a_screen_of_80_columns_and_is_read_in_one_sitting(capsys):
     assert cli.main(["lecture"]) == 0
     lines = capsys.readouterr().out.splitlines()

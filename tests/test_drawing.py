@@ -567,6 +567,7 @@ def test_deep_layers_fold_but_for_the_first_and_the_last() -> None:
     assert {"layer 3", "layer 4 … layer 57", "layer 58"} <= set(shown)
 
 
+@pytest.mark.slow
 def test_a_long_chain_is_drawn_folded_and_as_text() -> None:
     h = tg.Value(1.0)
     for _ in range(30_000):
@@ -757,6 +758,7 @@ for cell in json.load(open(sys.argv[1], encoding="utf-8"))["cells"]:
 """
 
 
+@pytest.mark.slow
 def test_the_notebook_runs_and_everything_shows_itself(tmp_path: Path) -> None:
     pytest.importorskip("IPython", reason="needs IPython (pip install ipython)")
     notebook = Path(__file__).parent.parent / "examples" / "notebook.ipynb"

@@ -395,7 +395,7 @@ def test_every_public_name_is_fuzzed():
 
 
 @pytest.mark.parametrize("name", CALLS)
-@pytest.mark.one_in(3)
+@pytest.mark.one_in(6)
 def test_the_call_that_bad_input_is_put_into_is_a_good_one(name, desk):
     for make in CALLS[name]:
         function, args, options = make()
@@ -428,7 +428,7 @@ def spoilt(rng: np.random.Generator, call: Call) -> Call:
 
 
 @pytest.mark.parametrize("name", CALLS)
-@pytest.mark.one_in(3)
+@pytest.mark.one_in(6)
 def test_nothing_but_what_is_documented_escapes(name, desk):
     escaped = []
     share = -(-FUZZED // len(CALLS) // (10 if name in SLOW else 1))

@@ -15,6 +15,9 @@ from domains import ROWS
 import tinygrad_edu as tg
 from tinygrad_edu.core.protocol import FUNCTIONS, REDUCTIONS, UFUNCS
 
+#: NumPy 2.5 says so of a name that is older than `trunc`, which does the same.
+pytestmark = pytest.mark.filterwarnings("ignore:numpy.fix is deprecated:DeprecationWarning")
+
 X = np.array([[0.3, 1.7, 0.9], [2.2, 0.4, 1.1]])
 #: Something to pass under each name, unlike what NumPy takes without it.
 GIVEN: dict[str, Any] = {

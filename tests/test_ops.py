@@ -58,6 +58,7 @@ def test_the_derivative_is_that_of_the_complex_step(name):
 
 
 @differentiable
+@pytest.mark.one_in(2)
 def test_the_derivative_is_that_of_central_differences(name):
     for case in cases(name, salt=1):
         check_difference(case)

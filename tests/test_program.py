@@ -270,6 +270,7 @@ PARTS = [
     st.lists(st.tuples(st.integers(0, len(PARTS) - 1), st.integers(0, 99)), max_size=9),
     st.integers(0, 2**32 - 1),
 )
+@pytest.mark.slow
 def test_random_programs_of_parts_equal_the_graph(steps, seed):
     """Slices, repeated indices, masks, pieces put together; each result is used again and again."""
     shapes = {"a": (3, 4), "b": (1, 4), "c": (3, 1), "d": (5, 2)}

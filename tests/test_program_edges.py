@@ -329,6 +329,7 @@ def test_a_program_follows_its_graph_to_the_ends_of_the_range_of_floats(seed, le
 
 @settings(max_examples=max(EDGES // 6, 1))
 @programs
+@pytest.mark.slow
 def test_many_numbers_computed_alike_follow_their_graph_there_too(seed, length):
     """They are rolled up in arrays, where that pays."""
 

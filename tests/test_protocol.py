@@ -12,6 +12,9 @@ import tinygrad_edu as tg
 from tinygrad_edu import Value
 from tinygrad_edu.core.protocol import FUNCTIONS, QUESTIONS, REDUCTIONS, UFUNCS, name_of
 
+#: NumPy 2.5 says so of a name that is older than `trunc`, which does the same.
+pytestmark = pytest.mark.filterwarnings("ignore:numpy.fix is deprecated:DeprecationWarning")
+
 NUMPY = tuple(map(int, np.__version__.split(".")[:2]))
 
 

@@ -91,6 +91,7 @@ def error_of(A):
     return sum((A - Y) for _ in "seventy")
 
 
+@pytest.mark.slow
 def test_a_correction_that_only_makes_up_for_an_earlier_line_is_told_as_such():
     def run(numbers):
         k = 7.0

@@ -156,6 +156,7 @@ def test_what_is_small_beside_its_neighbours_is_judged_too(forward, above, right
 
 
 @pytest.mark.parametrize("dtype, share", [(np.float64, 1e-9), (np.float32, 1e-5)])
+@pytest.mark.one_in(2)
 def test_arrays_are_judged_as_well_as_their_kind_of_number_allows(dtype, share):
     rng = np.random.default_rng(2)
     x = tg.Value(np.vstack([1e5 * rng.normal(size=(1, 6)), rng.normal(size=(1, 6))]), "X")
