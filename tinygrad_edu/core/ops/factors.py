@@ -402,6 +402,8 @@ def _vector_norm(x: Any, ord: Any, axis: int, keepdims: bool) -> Any:
     sizes = absolute(x)
     if math.isinf(ord):
         return (max if ord > 0 else min)(sizes, axis=axis, keepdims=keepdims)
+    if ord == -1:  # a quotient is one number for arrays and Values; a power may round apart
+        return 1.0 / sum(1.0 / sizes, axis=axis, keepdims=keepdims)
     total = sum(sizes if ord == 1 else sizes**ord, axis=axis, keepdims=keepdims)
     return total if ord == 1 else total ** (1.0 / ord)
 
