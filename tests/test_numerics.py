@@ -10,6 +10,7 @@ import itertools
 import math
 import warnings
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -419,3 +420,13 @@ def test_a_nan_among_the_numbers_stays():
         f(leaf).backward()
         assert np.isnan(leaf.grad[0])
         assert np.isfinite(leaf.grad[1])
+
+
+@pytest.mark.parametrize("n", [2, 3, 6, 7])
+def test_a_product_of_others_leaves_the_range_of_floats_only_where_it_is_outside(n):
+    """1e200 and 1e-200 by turns: two of a kind multiplied first would be inf or 0."""
+    for order in (np.arange(n), np.arange(n)[::-1], np.argsort(np.arange(n) % 2)):
+        x = tg.Value(np.where(np.arange(n) % 2, 1e200, 1e-200)[order] * np.arange(2, n + 2))
+        tg.prod(x).backward()
+        right = [math.prod(map(Fraction, np.delete(x.data, i))) for i in range(n)]
+        np.testing.assert_allclose(x.grad, np.array(list(map(float, right))), rtol=1e-14)

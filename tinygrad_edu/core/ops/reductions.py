@@ -158,19 +158,29 @@ def prod_of_others(x: Any, *, axis: int) -> Any:
     >>> prod_of_others(np.array([2.0, 0.0, 4.0]), axis=0).tolist()
     [0.0, 8.0, 0.0]
     """
+    return np.ldexp(*_others(*np.frexp(x), axis))
+
+
+def _others(x: Any, power: Any, axis: int) -> tuple[Any, Any]:
+    """`prod_of_others` of ``x · 2^power``, as such a pair: no product leaves the range of floats
+    on its way to one that is inside it."""
     n = shape(x)[axis]
     if n < 2:
-        return np.ones(shape(x), np.asarray(x).dtype)
+        return np.ones(shape(x), x.dtype), np.zeros(shape(x), power.dtype)
     # In pairs: the others of one are its partner and all other pairs, which are half as many.
-    x, last = _cut(x, axis, n - n % 2)
-    left, right = _cut(x, axis, n // 2)
-    pairs = left * right
-    others = prod_of_others.forward(pairs, axis=axis)
-    others = np.concatenate([others * right, others * left], axis=axis)
-    if n % 2 == 0:
-        return others
-    whole = np.prod(pairs, axis=axis, keepdims=True)
-    return np.concatenate([others * last, whole], axis=axis)
+    (x, last), (power, last_power) = _cut(x, axis, n - n % 2), _cut(power, axis, n - n % 2)
+    (left, right), (left_power, right_power) = _cut(x, axis, n // 2), _cut(power, axis, n // 2)
+    pairs, more = np.frexp(left * right)
+    pair_power = left_power + right_power + more
+    others, other_power = _others(pairs, pair_power, axis)
+    found = np.concatenate([others * right, others * left], axis=axis)
+    found_power = np.concatenate([other_power + right_power, other_power + left_power], axis=axis)
+    if n % 2:  # one is left over: a factor of all others, and its own others are all of them
+        whole = _cut(others * pairs, axis, 1)[0]
+        whole_power = _cut(other_power + pair_power, axis, 1)[0]
+        found = np.concatenate([found * last, whole], axis=axis)
+        found_power = np.concatenate([found_power + last_power, whole_power], axis=axis)
+    return found, found_power
 
 
 def _d_prod(dz: Any, z: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
