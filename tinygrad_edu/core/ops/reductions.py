@@ -158,7 +158,8 @@ def prod_of_others(x: Any, *, axis: int) -> Any:
     >>> prod_of_others(np.array([2.0, 0.0, 4.0]), axis=0).tolist()
     [0.0, 8.0, 0.0]
     """
-    return np.ldexp(*_others(*np.frexp(x), axis))
+    fraction, power = np.frexp(x)
+    return np.ldexp(*_others(fraction, power, axis))
 
 
 def _others(x: Any, power: Any, axis: int) -> tuple[Any, Any]:
