@@ -1,13 +1,16 @@
-"""Exercises of other courses as sheets: derived, drawn, judged with a right and a wrong line."""
+"""Exercises of other courses as sheets: derived, drawn, judged with right and wrong lines."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.sheets.sheet import Sheet
 
-#: What is given and the forward lines; a right line, and a wrong one.
+#: What is given and the forward lines; lines that are right, and lines of which the last is
+#: wrong.
 EXERCISES = {
     "the trace of a product": (
         "A: (3, 4)\nB: (4, 3)\nJ = np.trace(A @ B)\n", "dA = B.T", "dA = B",
@@ -74,24 +77,215 @@ EXERCISES = {
         "J = -np.mean(np.log(P[np.arange(m), y]))\n",
         "dZ = (P - np.eye(4)[y]) / m", "dZ = (np.eye(4)[y] - P) / m",
     ),
+    "the derivative of a trace": (
+        """
+A: (3, 4)
+X: (4, 3)
+J = np.trace(A @ X)
+""",
+        """
+dX = A.T
+""",
+        """
+dX = A
+""",
+    ),
+    "of an inverse": (
+        """
+A: (3, 3)
+B = np.linalg.inv(A @ A.T + np.eye(3))
+J = np.trace(B)
+""",
+        """
+dB = np.eye(3)
+dA = -2 * B @ B @ A
+""",
+        """
+dB = np.eye(3)
+dA = -B @ B @ A
+""",
+    ),
+    "of a determinant": (
+        """
+A: (3, 3)
+J = np.linalg.det(A)
+""",
+        """
+dA = np.linalg.det(A) * np.linalg.inv(A).T
+""",
+        """
+dA = np.linalg.det(A) * np.linalg.inv(A)
+""",
+    ),
+    "the Jacobian of softmax, written out": (
+        """
+z: (5,)
+v: (5,)
+p = softmax(z)
+J = np.sum(v * p)
+""",
+        """
+dz = (np.diag(p) - np.outer(p, p)) @ v
+""",
+        """
+dz = np.diag(p) @ v
+""",
+    ),
+    "a convolution by hand, with padding": (
+        """
+X: (6, 5)
+K: (3, 3)
+P = np.pad(X, 1)
+V = sliding_window_view(P, (3, 3))
+Z = np.einsum('ijkl,kl->ij', V, K)
+J = np.sum(Z**2)
+""",
+        """
+dZ = 2 * Z
+dK = np.einsum('ij,ijkl->kl', dZ, V)
+dX = np.einsum('ijkl,kl->ij', sliding_window_view(np.pad(dZ, 1), (3, 3)), K[::-1, ::-1])
+""",
+        """
+dZ = 2 * Z
+dX = np.einsum('ijkl,kl->ij', sliding_window_view(np.pad(dZ, 1), (3, 3)), K)
+""",
+    ),
+    "attention of several heads by einsum": (
+        """
+n = 4
+h = 2
+d = 3
+X: (n, h * d)
+Wq: (h * d, h * d)
+Wk: (h * d, h * d)
+Wv: (h * d, h * d)
+Q = (X @ Wq).reshape(n, h, d)
+K = (X @ Wk).reshape(n, h, d)
+V = (X @ Wv).reshape(n, h, d)
+S = np.einsum('ihd,jhd->hij', Q, K) / np.sqrt(d)
+P = softmax(S, axis=2)
+O = np.einsum('hij,jhd->ihd', P, V)
+J = np.sum(O**2)
+""",
+        """
+dO = 2 * O
+dV = np.einsum('hij,ihd->jhd', P, dO)
+dP = np.einsum('ihd,jhd->hij', dO, V)
+dS = P * (dP - np.sum(P * dP, axis=2, keepdims=True))
+dQ = np.einsum('hij,jhd->ihd', dS, K) / np.sqrt(d)
+dWq = X.T @ dQ.reshape(n, h * d)
+""",
+        """
+dO = 2 * O
+dV = np.einsum('hij,jhd->ihd', P, dO)
+""",
+    ),
+    "logarithms of sums of paths": (
+        """
+a: (4,)
+b: (4,)
+c: (4,)
+x = np.logaddexp(a, b) + c
+J = np.logaddexp(np.logaddexp(x[0], x[1]), np.logaddexp(x[2], x[3]))
+""",
+        """
+dx = np.exp(x - J)
+da = dx * np.exp(a - np.logaddexp(a, b))
+""",
+        """
+dx = np.exp(x - J)
+da = dx * np.exp(a - b)
+""",
+    ),
+    "GELU of an affine map": (
+        """
+x: (6,)
+z = gelu(x)
+J = np.sum(z**2)
+""",
+        """
+dz = 2 * z
+dx = dz * (0.5 * (1 + erf(x / np.sqrt(2))) + x * np.exp(-x**2 / 2) / np.sqrt(2 * np.pi))
+""",
+        """
+dz = 2 * z
+dx = dz * 0.5 * (1 + erf(x / np.sqrt(2)))
+""",
+    ),
+    "the largest three by sorting": (
+        """
+x: (7,)
+k = 3
+t = np.sort(x)[-k:]
+J = np.sum(t**2)
+""",
+        """
+dx = 2 * x * (x >= np.sort(x)[-k])
+""",
+        """
+dx = 2 * x
+""",
+    ),
+    "a step of Newton's method": (
+        """
+A: (3, 3)
+b: (3,)
+w: (3,)
+H = A @ A.T + np.eye(3)
+g = H @ w - b
+s = w - np.linalg.solve(H, g)
+J = np.sum(s**2)
+""",
+        """
+ds = 2 * s
+db = np.linalg.solve(H, ds)
+""",
+        """
+ds = 2 * s
+db = -np.linalg.solve(H, ds)
+""",
+    ),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", EXERCISES)
 @pytest.mark.one_in(3)
-def test_the_right_line_is_correct_and_the_wrong_one_is_wrong(name):
+def test_the_right_lines_are_correct_and_of_the_wrong_ones_the_last_is_wrong(name):
     start, right, wrong = EXERCISES[name]
-    assert [row.verdict for row in tg.check_text(start + right).rows] == ["correct"]
-    [row] = tg.check_text(start + wrong).rows
-    assert row.verdict == "wrong"
-    assert row.diagnosis is not None
+    assert {row.verdict for row in tg.check_text(start + right).rows} == {"correct"}
+    last = tg.check_text(start + wrong).rows[-1]
+    assert last.verdict == "wrong"
+    assert last.diagnosis is not None
 
 
 @pytest.mark.parametrize("name", EXERCISES)
 @pytest.mark.one_in(3)
-def test_it_is_derived_and_drawn(name):
+def test_it_is_derived_and_the_numpy_of_it_gives_the_sweeps_gradients(name):
     sheet = Sheet(EXERCISES[name][0])
-    rules = sheet.derive(convention="calculus")
-    assert rules.rules
-    assert all(f"d{rule.of}" == rule.name and rule.latex for rule in rules)
-    assert tg.draw(sheet.cost).source.count("->") >= 2
+    derivation = sheet.derive(convention="calculus")
+    assert derivation.rules
+    assert all(f"d{rule.of}" == rule.name and rule.latex for rule in derivation)
+    sheet.cost.backward()
+    leaves = {v.name: v for v in leaves_of(sheet.cost)}
+    scope = {}
+    exec(derivation.to_numpy(), scope)
+    taken = scope["gradients"].__code__
+    names = taken.co_varnames[: taken.co_argcount]
+    numbers = sheet.values | {k: v.data for k, v in leaves.items()}  # labels are no Values
+    given = {k: numbers[k] for k in names if k in numbers}
+    _, found = scope["gradients"](**given)
+    for d in found.keys() & {f"d{name}" for name in leaves}:
+        np.testing.assert_allclose(found[d], leaves[d[1:]].grad, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+@pytest.mark.one_in(3)
+def test_it_is_drawn(name):
+    picture = tg.draw(Sheet(EXERCISES[name][0]).cost)
+    assert picture.source.count("->") >= 2
+    assert picture.pipe(format="svg")
+
+
+def leaves_of(cost):
+    """The arrays a cost was computed from."""
+    return [node for node in reachable(cost, every=True) if node.op is None and node.ndim]
