@@ -19,7 +19,7 @@ from tinygrad_edu.checking.truth import equal
 from tinygrad_edu.diagnosis.edits import PRODUCT_CALLS, Edit, Edits, Path, Places
 from tinygrad_edu.diagnosis.lab import Lab
 from tinygrad_edu.diagnosis.natural import cost_of, distance, tokens
-from tinygrad_edu.diagnosis.parts import product, spine
+from tinygrad_edu.diagnosis.parts import factors_of, product
 from tinygrad_edu.diagnosis.simplifying import simplified
 from tinygrad_edu.diagnosis.words import LONGEST_SEARCHED, Words, unique
 from tinygrad_edu.sheets.lines import Statement
@@ -198,7 +198,7 @@ class Search:
                 continue
             scalar = self.lab.scalar(constant)
             if scalar is not None:
-                new = product(self.lab, [*spine(e), *spine(scalar)])
+                new = product(self.lab, [*factors_of(e), *factors_of(scalar)])
                 yield Edit(rebuilt(new), "insert factor", (), (scalar,), path)
 
     # --- pairs ---------------------------------------------------------------------------------
@@ -273,16 +273,16 @@ class Search:
                         and scalar.args[0].op == "number"
                         and scalar.args[0].extra == 1
                     ):
-                        new = product(self.lab, [*spine(e), (scalar.args[1], -1)])
+                        new = product(self.lab, [*factors_of(e), (scalar.args[1], -1)])
                     elif scalar.op == "neg":
                         new = self.formulas.make("neg", e)
                     else:
-                        new = product(self.lab, [*spine(e), *spine(scalar)])
+                        new = product(self.lab, [*factors_of(e), *factors_of(scalar)])
                     self._second(edit, new, "insert factor", scalar)
             else:
                 for word, constant in self._alike(ratio):
                     if abs(constant - 1) < 1e-6:
-                        new = product(self.lab, [*spine(e), *spine(word)])
+                        new = product(self.lab, [*factors_of(e), *factors_of(word)])
                         self._second(edit, new, "insert factor", word)
         if np.isfinite(difference).all() and np.abs(difference).max(initial=0.0) > 0:
             for word, constant in self._alike(difference):

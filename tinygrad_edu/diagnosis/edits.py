@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygrad_edu.checking.truth import is_scalar
 from tinygrad_edu.diagnosis.lab import Lab
-from tinygrad_edu.diagnosis.parts import product, spine
+from tinygrad_edu.diagnosis.parts import factors_of, product, terms_of
 from tinygrad_edu.diagnosis.words import Words, unique
 from tinygrad_edu.sheets.syntax import Expr, nodes
 
@@ -102,7 +102,7 @@ class Edits:
     def _deletions(self, e: Expr) -> Iterator[Edit]:
         make = self.formulas.make
         if e.op in ("*", "/"):
-            factors = spine(e)
+            factors = factors_of(e)
             if len(factors) <= 8:
                 for n in (1, 2, 3):
                     for gone in itertools.combinations(range(len(factors)), n):
@@ -112,7 +112,7 @@ class Edits:
                         lost = tuple(factors[i][0] for i in gone)
                         yield Edit(product(self.lab, kept), "delete factor", lost)
         elif e.op in ("+", "-"):
-            terms = self._terms(e)
+            terms = terms_of(e)
             if len(terms) <= 10:
                 for n in (1, 2):
                     for gone in itertools.combinations(range(len(terms)), n):
@@ -135,14 +135,6 @@ class Edits:
                     a, "unwrap" if len(e.args) < 2 or e.op != "@" else "delete factor", other
                 )
 
-    def _terms(self, e: Expr) -> list[tuple[Expr, int]]:
-        terms: list[tuple[Expr, int]] = []
-        while e.op in ("+", "-"):
-            terms.append((e.args[1], 1 if e.op == "+" else -1))
-            e = e.args[0]
-        terms.append((e, 1))
-        return terms[::-1]
-
     def _sum(self, terms: list[tuple[Expr, int]]) -> Expr:
         make = self.formulas.make
         e = terms[0][0] if terms[0][1] > 0 else make("neg", terms[0][0])
@@ -155,7 +147,7 @@ class Edits:
         if e.op in ("*", "@") or (e.op in ("call", "method") and e.function in PRODUCT_CALLS):
             yield from self.products(e)
         if e.op in ("*", "/"):
-            factors = spine(e)
+            factors = factors_of(e)
             for i in range(len(factors) - 1):
                 (a, p), (b, q) = factors[i], factors[i + 1]
                 if p > 0 and q > 0 and i > 0:
@@ -376,10 +368,10 @@ class Edits:
         if e.op in ("+", "-", "*", "/", "name", "@", "call", "index", "attribute"):
             for scalar in (number(2), *self.words.scalars):
                 yield Edit(
-                    product(self.lab, [*spine(e), (scalar, 1)]), "insert factor", (), (scalar,)
+                    product(self.lab, [*factors_of(e), (scalar, 1)]), "insert factor", (), (scalar,)
                 )
                 if not (scalar.op == "number"):
-                    over = product(self.lab, [*spine(e), (scalar, -1)])
+                    over = product(self.lab, [*factors_of(e), (scalar, -1)])
                     inverse = make("/", one, scalar)
                     yield Edit(over, "insert factor", (), (inverse,))
 
@@ -408,7 +400,7 @@ class Edits:
             if word is not e:
                 yield Edit(word, "graft", (e,), (word,))
         if e.op in ("*", "/") and (parent is None or parent.op not in ("*", "/") or path[-1] == 1):
-            factors = spine(e)
+            factors = factors_of(e)
             if len(factors) > 7:
                 return
             for n in (1, 2, 3):
@@ -422,7 +414,7 @@ class Edits:
                     rest = [f for i, f in enumerate(factors) if i not in gone]
                     at = min(at, len(rest))
                     for word in self.words.factors if n == 1 else self.words.strong:
-                        mine = [(f, p) for f, p in spine(word)]
+                        mine = [(f, p) for f, p in factors_of(word)]
                         new = product(self.lab, [*rest[:at], *mine, *rest[at:]])
                         yield Edit(new, "graft", lost, (word,))
 
@@ -436,10 +428,10 @@ class Edits:
         if e.op == "number" and (parent is not None and parent.op in ("**", "/", ">", ">=", "<")):
             return
         if not inside_product and e.op != "neg":
-            factors = spine(e)
+            factors = factors_of(e)
             for word in self.words.factors:
                 yield Edit(
-                    product(self.lab, [*factors, *spine(word)]), "insert factor", (), (word,)
+                    product(self.lab, [*factors, *factors_of(word)]), "insert factor", (), (word,)
                 )
                 if word.op == "name" and is_scalar(self.lab.value(word)):
                     yield Edit(

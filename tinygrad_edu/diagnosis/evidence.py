@@ -22,7 +22,7 @@ from tinygrad_edu.diagnosis.differences import Differences, Pair
 from tinygrad_edu.diagnosis.edits import Edit
 from tinygrad_edu.diagnosis.lab import Lab, size
 from tinygrad_edu.diagnosis.links import ELEMENTWISE
-from tinygrad_edu.diagnosis.parts import near, product, spine, summands
+from tinygrad_edu.diagnosis.parts import factors_of, near, product, summands
 from tinygrad_edu.diagnosis.roles import Roles
 from tinygrad_edu.sheets.evaluate import Evaluator, Uncomputable
 from tinygrad_edu.sheets.lines import Key, Statement
@@ -207,7 +207,7 @@ class Case:
             whole = np.ndim(self.lab.value(self.lab.name(s.key))) == 0
             for _, e in nodes(s.expr):
                 if e.op == "/":
-                    for f, _ in [(e.args[1], 1), *spine(e.args[1])]:
+                    for f, _ in [(e.args[1], 1), *factors_of(e.args[1])]:
                         value = self.lab.value(f)
                         if is_scalar(value) and (whole or names_in(f)):
                             found.add(abs(float(value)))
@@ -326,7 +326,7 @@ class Case:
         """Terms as one formula."""
         e = terms[0]
         for t in terms[1:]:
-            first, *rest = spine(t)
+            first, *rest = factors_of(t)
             if t.op == "neg":
                 e = self.make("-", e, t.args[0])
             elif first[0].op == "neg":

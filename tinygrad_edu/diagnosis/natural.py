@@ -13,7 +13,7 @@ import numpy as np
 from tinygrad_edu.checking.truth import is_scalar
 from tinygrad_edu.diagnosis.edits import Edit
 from tinygrad_edu.diagnosis.lab import Lab
-from tinygrad_edu.diagnosis.parts import flat, spine
+from tinygrad_edu.diagnosis.parts import factors_of, flat
 from tinygrad_edu.diagnosis.words import Words
 from tinygrad_edu.sheets.syntax import Expr, assigns, nodes
 
@@ -121,8 +121,8 @@ def _number_of_products(e: Expr) -> float:
     """Two numbers in one product: a person would have multiplied them."""
     if e.op not in ("*", "/"):
         return 0.0
-    factors = [f for f, _ in spine(e)]
-    factors += [g for f in factors if f.op == "@" for a in f.args for g, _ in spine(a)]
+    factors = [f for f, _ in factors_of(e)]
+    factors += [g for f in factors if f.op == "@" for a in f.args for g, _ in factors_of(a)]
     numbers = [f for f in factors if f.op == "number" and f.extra != 1]
     return 2.0 * max(len(numbers) - 1, 0)
 
@@ -140,8 +140,8 @@ def _divided_again(lab: Lab, e: Expr) -> float:
     """``k * (a / k + b)``."""
     if e.op != "*" or e.args[1].op not in ("+", "-"):
         return 0.0
-    outside = {f for f, power in spine(e.args[0]) if power > 0}
-    return 5.0 * any((f, -1) in spine(t) for t in _terms(e.args[1]) for f in outside)
+    outside = {f for f, power in factors_of(e.args[0]) if power > 0}
+    return 5.0 * any((f, -1) in factors_of(t) for t in _terms(e.args[1]) for f in outside)
 
 
 def _outer(lab: Lab, e: Expr) -> float:

@@ -11,14 +11,23 @@ Factors = list[tuple[Expr, int]]
 ORDERED = (">", ">=", "<", "<=", "==", "!=")
 
 
-def spine(e: Expr) -> list[tuple[Expr, int]]:
+def factors_of(e: Expr) -> list[tuple[Expr, int]]:
     """The factors of a product as written, left to right, with 1 or -1 for those divided by."""
-    factors: list[tuple[Expr, int]] = []
-    while e.op in ("*", "/"):
-        factors.append((e.args[1], 1 if e.op == "*" else -1))
+    return _joined_by(e, "*", "/")
+
+
+def terms_of(e: Expr) -> list[tuple[Expr, int]]:
+    """The terms of a sum as written, left to right, with 1 or -1 for those taken away."""
+    return _joined_by(e, "+", "-")
+
+
+def _joined_by(e: Expr, op: str, inverse: str) -> list[tuple[Expr, int]]:
+    found: list[tuple[Expr, int]] = []
+    while e.op in (op, inverse):
+        found.append((e.args[1], 1 if e.op == op else -1))
         e = e.args[0]
-    factors.append((e, 1))
-    return factors[::-1]
+    found.append((e, 1))
+    return found[::-1]
 
 
 def product(lab: Lab, factors: list[tuple[Expr, int]]) -> Expr:
@@ -48,7 +57,7 @@ def product(lab: Lab, factors: list[tuple[Expr, int]]) -> Expr:
 def flat(e: Expr) -> list[tuple[Expr, int]]:
     """All factors of a product, those in brackets on the right too."""
     factors: list[tuple[Expr, int]] = []
-    for f, power in spine(e):
+    for f, power in factors_of(e):
         if f.op in ("*", "/"):
             factors.extend((g, p * power) for g, p in flat(f))
         else:

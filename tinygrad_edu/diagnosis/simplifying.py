@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinygrad_edu.diagnosis.lab import Lab
-from tinygrad_edu.diagnosis.parts import Factors, product, spine
+from tinygrad_edu.diagnosis.parts import Factors, factors_of, product
 from tinygrad_edu.sheets.syntax import Expr, nodes
 
 #: A number of a product is written as one if it has no more characters than this.
@@ -40,7 +40,7 @@ def _signed(lab: Lab, x: Expr) -> Expr:
         return x.args[0].args[0]
     if x.op not in ("+", "-"):
         return x
-    (first, power), *rest = spine(x.args[1])
+    (first, power), *rest = factors_of(x.args[1])
     if first.op != "neg" or power < 0:
         return x
     return make("-" if x.op == "+" else "+", x.args[0], product(lab, [(first.args[0], 1), *rest]))
@@ -50,7 +50,7 @@ def _product(lab: Lab, x: Expr, own: set[Expr]) -> Expr:
     """A product without factors that cancel, without a new 1, its numbers multiplied."""
     if x.op not in ("*", "/"):
         return x
-    factors = spine(x)
+    factors = factors_of(x)
     kept = _joined(lab, _uncancelled(lab, factors))
     ones = [
         (f, power)

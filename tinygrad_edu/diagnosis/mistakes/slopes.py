@@ -17,8 +17,8 @@ from tinygrad_edu.diagnosis.parts import (
     ORDERED,
     Factors,
     all_factors,
+    factors_of,
     product,
-    spine,
     subproducts,
 )
 from tinygrad_edu.sheets.lines import Key
@@ -64,7 +64,7 @@ def applied_twice(case: Case) -> Iterator[Finding]:
     for path, e in nodes(case.line) if case.computable else ():
         if e.op != "*" or len(path) > 4:
             continue
-        factors = spine(e)
+        factors = factors_of(e)
         for n in (1, 2):
             for chosen in itertools.combinations(range(len(factors)), n):
                 gone = [factors[i] for i in chosen]
