@@ -86,6 +86,13 @@ def test_a_line_that_cannot_be_read_is_a_claim_without_points_and_not_a_missing_
     assert report.points == (4, 5)
 
 
+def test_a_template_handed_in_as_it_was_given_out_has_all_claims_missing(key):
+    report = key.judged(blank(Sheet(KEY)), "ada")
+    assert set(verdicts(report).values()) == {"missing"}
+    assert report.points == (0, 5)
+    assert not report.ok
+
+
 @pytest.mark.parametrize("follows, points", [(1.0, 4), (0.5, 3.5), (0.0, 3)])
 def test_a_line_that_follows_earns_its_share(follows, points):
     report = key_of(KEY, "key", follows=follows).judged(MISTAKEN, "ada")

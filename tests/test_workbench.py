@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -240,6 +241,15 @@ def test_code_that_runs_on_is_stopped_and_the_sheets_are_judged_meanwhile(bench,
     monkeypatch.setattr(seconds, 90.0)
     exits = bench.ask({"kind": "code", "text": "import os\nos._exit(1)\n" + EXAMPLE})
     assert exits["error"] == "this ended its process"
+
+
+def test_a_port_that_cannot_be_had_is_told(capsys):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        for port, said in ((99999, "from 0 to 65535"), (taken.getsockname()[1], "in use")):
+            assert cli.main(["serve", "--no-browser", "--port", str(port)]) == 2
+            assert said in capsys.readouterr().err
 
 
 def test_serve_prints_its_address_and_ends_with_0_at_ctrl_c():

@@ -123,9 +123,10 @@ class Key:
     def marked(self, rows: list[Row], names: Mapping[str, str]) -> list[Row]:
         """The rows with their points, and a row for every claim of the key that is missing.
 
-        Where one quantity is claimed twice, the worse claim counts.
+        Where one quantity is claimed twice, the worse claim counts. What a template left blank
+        and nobody has filled in is no claim.
         """
-        rows = list(rows)
+        rows = [row for row in rows if not (row.formula or "").endswith("=")]
         quantities = [row.of or claimed(row.name, self.asked) for row in rows]
         for of, row in self.asked.items():
             here = [i for i, own in enumerate(quantities) if own and names.get(own, own) == of]

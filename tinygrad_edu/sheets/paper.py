@@ -191,6 +191,8 @@ def advice(text: str, said: str, scalars: set[str] | None = None) -> str:
     side_by_side = chains(bare)
     if "\\" in bare:
         return "this is LaTeX; write it as Python does: dW1 = dZ1 @ X.T / m"
+    if bare.rstrip().endswith("="):
+        return "nothing is written behind the ="
     if re.search(r"\w'", bare):
         return "write .T for a transpose: W2.T"
     if any(bare.count(a) != bare.count(b) for a, b in ("()", "[]")):

@@ -21,6 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from tinygrad_edu.classroom.processes import Ended, Worker
+from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.workbench.files import POLICY, TYPES, page_files
 
 #: Of a request, in bytes; a sheet has at most 200,000 characters.
@@ -41,11 +42,13 @@ class Bench(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, port: int = 0) -> None:
-        super().__init__(("127.0.0.1", port), _Handler)
-        self.token = secrets.token_urlsafe(24)
-        self.files = page_files()
+        if not 0 <= port <= 65535:
+            raise GradError(f"serve: a port is a number from 0 to 65535, not {port}")
         #: One judges while the other explains, so that a verdict never waits for a picture.
         self.workers = [(threading.Lock(), Worker(_ANSWERING, SECONDS)) for _ in range(2)]
+        super().__init__(("127.0.0.1", port), _Handler)  # closes the workers if it cannot
+        self.token = secrets.token_urlsafe(24)
+        self.files = page_files()
         self.places = threading.Semaphore(MOST_WAITING)
 
     @property
