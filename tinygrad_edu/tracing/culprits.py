@@ -93,10 +93,8 @@ def _blamed(
     known = {(correction.line, why)}
     for other in others:
         near = other.cost <= correction.cost + 1 and other.natural == correction.natural
-        what = (
-            other.line,
-            named(other.edits[0], other.place.statement)[1],
-        )  # not: the same elsewhere
+        # What is said of the same line in the same words is no other correction.
+        what = (other.line, named(other.edits[0], other.place.statement)[1])
         # Without an update, too, no weight is updated before it is used.
         if (other.forward or near) and other.edits[0].kind != "delete" and what not in known:
             known.add(what)
