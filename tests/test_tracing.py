@@ -87,6 +87,19 @@ def test_a_line_says_where_it_is_what_is_wrong_and_how_it_would_be_right():
     assert "<ins>A</ins>" in report.to_html()
 
 
+def average(numbers):
+    D = numbers["W"] @ X + numbers["b"] - Y
+    cost = np.sum(D**2) / 2 / len(X[0])
+    return cost, {"dW": D @ X.T, "db": D.sum(axis=1, keepdims=True) / len(X[0])}
+
+
+def test_a_length_is_something_to_divide_by():
+    (line,) = tg.check_code(average, NUMBERS).lines
+    assert line["diagnosis"]["mistake"] == "one_over_m_missing"
+    assert "The division by len(X[0]) is missing." in line["diagnosis"]["explanation"]
+    assert "D @ X.T / len(X[0])" in line["diagnosis"]["correction"]
+
+
 def error_of(A):
     return sum((A - Y) for _ in "seventy")
 

@@ -10,7 +10,10 @@ from typing import Any
 from tinygrad_edu.tracing.edits import Edit, sides, targets_of
 
 #: What a number of examples is called.
-_COUNTS = re.compile(r"(?:m|n|N|M|batch|batch_size|num_train|samples|n_samples|num_examples)")
+_COUNTS = re.compile(
+    r"m|n|N|M|batch|batch_size|num_train|samples|n_samples|num_examples"
+    r"|len\(.+\)|.+\.shape\[-?\d\]|.+\.size"
+)
 _SLOPE = re.compile(r"1(\.0*)? - |> 0|>= 0|<= 0|prime|deriv|grad", re.I)
 Named = tuple[str, str]
 
@@ -47,7 +50,7 @@ def target_text(statement: Any) -> str:
 
 
 def _count(text: str) -> bool:
-    return _COUNTS.fullmatch(text.removesuffix(".shape[0]").removesuffix(".shape[1]")) is not None
+    return _COUNTS.fullmatch(text) is not None
 
 
 def _lost(edit: Edit, longer: Any, shorter: Any) -> Any:

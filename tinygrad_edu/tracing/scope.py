@@ -113,11 +113,15 @@ class Scope:
         return lines
 
     def _is_word(self, node: Any) -> bool:
+        if isinstance(node, ast.Call):  # len(y) is a number to divide by like any other
+            return ast.unparse(node.func) == "len" and not any(
+                isinstance(part, ast.Call) for a in node.args for part in ast.walk(a)
+            )
         if not isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)):
             return False
         if self.is_called(node):
             return False
-        if isinstance(node, ast.Attribute) and node.attr in ("T", "shape", "size", "ndim"):
+        if isinstance(node, ast.Attribute) and node.attr in ("T", "shape", "ndim"):
             return False
         text = ast.unparse(node)
         if text in _NOT_WORDS or len(text) > 30 or text.startswith(("np.", "__")):
