@@ -300,7 +300,7 @@ def last(text):
     (ROWS_PICKED, "dE[i] += dh", "lost_accumulation", "np.add.at(dE, i, dh)"),
     (CELLS_PICKED, "dE[i, j] += dh", "lost_accumulation", "np.add.at(dE, (i, j), dh)"),
 ])  # fmt: skip
-@pytest.mark.one_in(8)
+@pytest.mark.one_in(16)
 def test_a_mistake_is_named_and_its_correction_is_right(forward, wrong, mistake, right):
     row = last(forward + wrong)
     assert row.verdict == "wrong"

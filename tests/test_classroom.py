@@ -238,6 +238,7 @@ def crashing(tmp_path, monkeypatch):
     monkeypatch.setattr(grading, "SECONDS", 20.0)
 
 
+@pytest.mark.slow
 def test_no_submission_stops_another(classroom, crashing):
     folder = classroom / "handed in"
     (folder / "crash.sheet").write_text(KEY)
@@ -413,6 +414,7 @@ def test_a_planted_mistake_is_one_wrong_line_that_the_key_has_right(level, seed)
 # --- the command line -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_command_line_grades_a_folder(classroom, monkeypatch, capsys):
     monkeypatch.chdir(classroom)
     page = classroom / "class.html"

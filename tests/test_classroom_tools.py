@@ -56,12 +56,14 @@ def test_each_claim_is_a_test_and_what_follows_is_expected_to_fail(folder):
     assert "Traceback" not in said
 
 
+@pytest.mark.slow
 def test_a_failure_says_no_more_than_is_revealed(folder):
     said, _ = run_pytest(folder, "--derivations", "--derivations-reveal", "mistake")
     assert "derivative_at_wrong_point" in said
     assert "1 - A1**2" not in said
 
 
+@pytest.mark.slow
 def test_without_the_option_no_sheet_is_collected_and_nothing_imported(folder):
     said, code = run_pytest(folder)
     assert code == 0

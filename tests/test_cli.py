@@ -57,6 +57,7 @@ def test_every_command_has_a_help_of_its_own(command, capsys):
     assert f"usage: tinygrad-edu {command}" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_lecture_in_a_process_of_its_own_exits_with_0_and_writes_the_page(tmp_path):
     done = run("lecture", "S1", "S7", "--out", tmp_path / "a" / "b")
     assert done.returncode == 0
@@ -111,6 +112,7 @@ def test_the_lecture_fits_a_screen_of_80_columns_and_is_read_in_one_sitting(caps
         (("lecture", "S1", "--out", "/proc"), "cannot write to the folder /proc"),
     ],
 )
+@pytest.mark.one_in(3)
 def test_a_request_that_cannot_be_carried_out_exits_with_2_and_says_why(arguments, says):
     done = run(*arguments)
     assert done.returncode == 2
@@ -139,6 +141,7 @@ def test_a_reader_that_goes_away_is_no_error():
     process.wait(timeout=60)
 
 
+@pytest.mark.slow
 def test_a_terminal_without_the_letters_still_gets_the_tables(monkeypatch):
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     done = run("lecture", "S7")
@@ -147,6 +150,7 @@ def test_a_terminal_without_the_letters_still_gets_the_tables(monkeypatch):
 
 
 @pytest.mark.parametrize("command", [("check",), ("derive",), ("draw", "-o", "x.svg")])
+@pytest.mark.one_in(3)
 def test_a_sheet_that_does_not_exist_is_named(command):
     done = run(*command, "no such.sheet")
     assert done.returncode == 2
@@ -155,6 +159,7 @@ def test_a_sheet_that_does_not_exist_is_named(command):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_new_prints_a_sheet_that_is_right(tmp_path):
     sheet = run("new").stdout
     done = run("check", "-", stdin=sheet)
@@ -182,6 +187,7 @@ def test_check_prints_json(sheets):
     assert broken["error"]
 
 
+@pytest.mark.slow
 def test_derive_prints_lines_and_source(sheets):
     assert run("derive", "-", "--wrt", " b", stdin=RIGHT).stdout.startswith("db = ")
     source = run("derive", sheets[0], "--as", "numpy").stdout

@@ -22,6 +22,7 @@ SLOW = ("09_digits", "11_vanishing", "12_boltzmann", "13_eight_devices", "14_str
     ],
     ids=lambda example: example.stem,
 )
+@pytest.mark.one_in(5)
 def test_example_runs(example, tmp_path):
     done = subprocess.run(
         [sys.executable, "-W", "error", example],

@@ -109,6 +109,7 @@ def test_a_pipe_is_written_through_and_stays(tmp_path):
         ("$P derive - <&-", "standard input: it is closed"),
     ],
 )
+@pytest.mark.one_in(6)
 def test_what_cannot_be_written_or_read_ends_with_a_sentence_and_2(command, says, desk):
     (desk / "b.sheet").write_text(SHEET)
     (desk / "sheet.svg").write_text(SHEET)

@@ -395,7 +395,7 @@ def test_every_public_name_is_fuzzed():
 
 
 @pytest.mark.parametrize("name", CALLS)
-@pytest.mark.one_in(6)
+@pytest.mark.one_in(12)
 def test_the_call_that_bad_input_is_put_into_is_a_good_one(name, desk):
     for make in CALLS[name]:
         function, args, options = make()

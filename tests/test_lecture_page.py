@@ -136,6 +136,7 @@ def test_the_page_has_the_slides_line_as_its_only_wrong_row(tmp_path):
     assert "dz1_1 = (dz1_2 * w11_2 + dz2_2 * w21_2) * sigmoid_prime(z1_1)" in page
 
 
+@pytest.mark.slow
 def test_a_wrong_rule_makes_its_row_red_and_the_exit_1(monkeypatch, tmp_path, capsys):
     [right] = TABLE["sigmoid"].rules
     monkeypatch.setattr(TABLE["sigmoid"], "rules", (lambda *a, **k: 1.3 * right(*a, **k),))

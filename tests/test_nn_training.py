@@ -160,7 +160,7 @@ def a_plain_net():
 @pytest.mark.parametrize(
     "make, watched", [(a_net, True), (a_plain_net, True), (a_plain_net, False)]
 )
-@pytest.mark.one_in(3)
+@pytest.mark.slow
 def test_wherever_ctrl_c_strikes_a_step_has_happened_whole_or_not_at_all(make, watched):
     """Interrupt a step wherever it enters or leaves a function of this package: a step by a graph,
     one by a program, and one whose numbers are shown only when the epoch is over."""

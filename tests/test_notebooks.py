@@ -32,6 +32,7 @@ def _masked(outputs):
 
 
 @pytest.mark.parametrize("name", ["notebook", "tour"])
+@pytest.mark.one_in(2)
 def test_a_notebook_run_anew_shows_what_is_kept(name):
     pytest.importorskip("sklearn")
     pytest.importorskip("matplotlib")

@@ -65,7 +65,7 @@ def test_the_derivative_is_that_of_central_differences(name):
 
 
 @differentiable
-@pytest.mark.one_in(6)
+@pytest.mark.one_in(12)
 def test_the_second_derivative_is_that_of_central_differences(name):
     for case in cases(name, salt=2):
         check_second(case)

@@ -51,7 +51,7 @@ def standard_output(encoding, monkeypatch):
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1", "utf-8"])
-@pytest.mark.one_in(2)
+@pytest.mark.one_in(4)
 def test_all_that_is_printed_can_be_encoded(encoding, monkeypatch):
     W, X = tg.Value(np.ones((2, 3)), "Wθ"), tg.Value(np.ones((3, 4)), "X")
     z = W @ X
@@ -106,6 +106,7 @@ def test_a_table_in_ascii_keeps_its_columns(monkeypatch):
      {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C", "PYTHONIOENCODING": ""}],
     ids=["PYTHONIOENCODING", "LC_ALL"],
 )  # fmt: skip
+@pytest.mark.one_in(4)
 def test_every_command_prints_ascii_where_there_is_nothing_else(command, settings, tmp_path):
     (tmp_path / "a.sheet").write_text("# Übung ∂\n" + SHEET, encoding="utf-8")
     done = subprocess.run(

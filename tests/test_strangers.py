@@ -81,6 +81,7 @@ def some_and_all(some, everything):
 
 
 @some_and_all([name for name in GROWING if name not in SLOW][::9], GROWING.keys() - SLOW)
+@pytest.mark.slow
 def test_texts_that_grow_are_judged_or_refused(names, tmp_path):
     texts = {name: GROWING[name] for name in sorted(names)}
     for name, said in read(tmp_path, texts, "check", "--json").items():

@@ -167,6 +167,7 @@ def run(numbers):
     ("if t > 0 else h0", "if t > 0 else H[0]", "It is wrong only at t = 0."),
     ("dU += dz", "dU += 2 * dz", "It is wrong in 3 of 3 steps."),
 ])  # fmt: skip
+@pytest.mark.one_in(2)
 def test_of_a_line_in_a_loop_it_is_told_at_which_steps_it_is_wrong(right, wrong, said, tmp_path):
     assert piece_report(RECURRENT, tmp_path).ok
     (line,) = piece_report(RECURRENT.replace(right, wrong), tmp_path).lines

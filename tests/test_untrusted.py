@@ -161,6 +161,7 @@ def judged(desk: Path, texts: list[str | bytes]) -> dict[str, object]:
     return found["said"]
 
 
+@pytest.mark.slow
 def test_the_hook_sees_what_a_sheet_must_not_do(tmp_path):
     (tmp_path / "good.sheet").write_text(HEAD)
     for harm in ("open('caught', 'w')", "eval('1')", "__import__('os').system('true')"):
@@ -216,6 +217,7 @@ def made_up(rng: random.Random) -> str | bytes:
     return text
 
 
+@pytest.mark.slow
 def test_sheets_made_up_at_random_are_judged_or_refused(tmp_path):
     rng = random.Random(5)
     for start in range(0, UNTRUSTED, 400):

@@ -350,6 +350,7 @@ def test_a_slider_moves_the_gradients_and_the_picture(bench, tab):
 
 
 @in_a_browser
+@pytest.mark.slow
 def test_a_shared_address_restores_the_derivation_and_steps_are_linked(bench, tab):
     type_in(tab, "# ∂ und ümlaut\n" + RIGHT)
     until(tab, f"{VERDICT}.startsWith('All right.')")
