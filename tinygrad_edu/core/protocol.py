@@ -101,7 +101,7 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
 #: Where NumPy has functions of arrays.
 _MODULES = (np, np.linalg, np.lib.stride_tricks)
 for _name, _operation in PUBLIC.items():
-    _numpys = next((getattr(m, _name) for m in _MODULES if hasattr(m, _name)), None)
+    _numpys = next((vars(m)[_name] for m in _MODULES if _name in vars(m)), None)
     if _numpys is not None:
         (UFUNCS if isinstance(_numpys, np.ufunc) else FUNCTIONS)[_numpys] = _operation
 

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-import copy
 import functools
 import inspect
 import itertools
 import operator
-import threading
 import weakref
+from _thread import allocate_lock, get_ident  # `threading` would take long to import
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -42,7 +41,7 @@ NO_OPTIONS: dict[str, Any] = {}
 _FLOAT64 = np.dtype(float64)
 _clock = itertools.count()
 _new = object.__new__
-_commit = threading.Lock()
+_commit = allocate_lock()
 
 
 #: Whether this thread, and in it this task of asyncio, records what it computes.
@@ -85,10 +84,10 @@ class no_grad(contextlib.ContextDecorator):
     def __enter__(self) -> None:
         switch = _switched(False)
         next(switch)
-        self._open.setdefault(threading.get_ident(), []).append(switch)
+        self._open.setdefault(get_ident(), []).append(switch)
 
     def __exit__(self, *exc: object) -> None:
-        self._open[threading.get_ident()].pop().close()
+        self._open[get_ident()].pop().close()
 
     def __call__(self, func: Any) -> Any:
         """Decorate a function; a generator or coroutine is refused, its body would run later."""
@@ -693,6 +692,8 @@ class Value(NumPyProtocol, Operators):
         return _restore, (type(self), *kept), getattr(self, "__dict__", None) or None
 
     def __deepcopy__(self, memo: Any) -> Any:
+        import copy
+
         make, args, attributes = self.__reduce__()
         value = make(*args)
         if attributes:  # of a subclass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import string
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +22,8 @@ from tinygrad_edu.core.ops.shaping import (
 from tinygrad_edu.core.primitive import GradError, operand, shape
 
 __all__ = ["convolve", "correlate", "einsum", "inner", "kron", "tensordot", "vdot"]
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"  # what einsum knows
 
 
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
@@ -165,7 +166,7 @@ def _subscripts(text: Any, shapes: list[tuple[int, ...]]) -> tuple[list[str], st
         raise TypeError("einsum: the subscripts come first, as text: 'ij,jk->ik'")
     before, arrow, out = text.replace(" ", "").partition("->")
     parts = before.split(",")
-    free = [c for c in string.ascii_letters if c not in text]
+    free = [c for c in _LETTERS if c not in text]
     if len(parts) != len(shapes):
         raise GradError(f"einsum: {text!r} is for {len(parts)} operands, {len(shapes)} were given")
     dots = [len(s) - len(p.replace("...", "")) if "..." in p else 0 for p, s in zip(parts, shapes)]
