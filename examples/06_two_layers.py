@@ -5,11 +5,11 @@ import numpy as np
 import tinygrad_edu as tg
 
 rng = np.random.default_rng(0)
-m = 5
-X = tg.Value(rng.normal(size=(3, m)), requires_grad=False)
+m = 2
+X = tg.Value(rng.normal(size=(2, m)).round(1), requires_grad=False)
 Y = tg.Value(rng.integers(0, 2, size=(1, m)), requires_grad=False)
-W1, b1 = tg.Value(rng.normal(size=(4, 3))), tg.Value(np.zeros((4, 1)))
-W2, b2 = tg.Value(rng.normal(size=(1, 4))), tg.Value(np.zeros((1, 1)))
+W1, b1 = tg.Value(rng.normal(size=(3, 2)).round(1)), tg.Value(np.zeros((3, 1)))
+W2, b2 = tg.Value(rng.normal(size=(1, 3)).round(1)), tg.Value(np.zeros((1, 1)))
 
 Z1 = W1 @ X + b1
 A1 = np.tanh(Z1)  # NumPy's functions make nodes too
@@ -33,4 +33,4 @@ print(comparison)
 assert comparison.ok
 
 J.backward()
-print("picture:", tg.render(J, "06_two_layers.svg", direction="down"))
+print("picture:", tg.render(J, "06_two_layers.svg"))

@@ -3,8 +3,8 @@
 import tinygrad_edu as tg
 from tinygrad_edu import nn
 
-net = nn.Network(3, nn.Dense(4, "tanh"), nn.Dense(2, "sigmoid"), l2=0.1)
-X, Y = net.example(m=6)
+net = nn.Network(4, nn.Dense(5, "tanh"), nn.Dense(3, "sigmoid"), l2=0.1)
+X, Y = net.example(m=7)
 
 
 def backward(X, Y, W1, W2, A1, A2, m):
@@ -25,4 +25,6 @@ assert [row.name for row in judged.rows if row.verdict == "correct"] == ["dZ2", 
 print("\nthe rules of this net:")
 print(net.derive(X, Y))
 
-tg.render(net.lecture_cost(X, Y), "15_your_derivation.svg", direction="down")
+J = net.lecture_cost(X, Y)
+J.backward()
+tg.render(J, "15_your_derivation.svg")

@@ -16,6 +16,6 @@ J = tg.mean(A**2)
 J.name = "J"
 J.backward()
 
-picture = tg.draw(J)
+picture = tg.draw(J, max_nodes=6)
 print(picture.folded)
-print("picture:", tg.render(J, "16_a_deep_net.svg", direction="down"))
+print("picture:", picture.render(outfile="16_a_deep_net.svg"))

@@ -24,7 +24,9 @@ FONT = "Arial"
 #: Sizes of letters in points: at its own size a picture has none below 12 px.
 SIZE, SMALL = 12, 10
 #: Letters of a formula in a box, in each of at most so many rows; and of a caption.
-FORMULA, ROWS, CAPTION = 26, 3, 72
+FORMULA, ROWS, CAPTION = 24, 4, 72
+#: Where no arrow crosses the title of a layer: what it reads comes from the left, or from above.
+TITLE = {"right": "labelloc=t labeljust=r", "down": "labelloc=b labeljust=l"}
 _SOFT = "#555555"
 _GIVEN = re.compile(r"[xyXY][\d₀-₉⁰¹²³⁴-⁹_]*")
 
@@ -103,7 +105,7 @@ class Drawing(Content):
         self.ids = ids
 
     # --- boxes ---------------------------------------------------------------------------------
-    def dot(self) -> list[str]:
+    def dot(self, direction: str) -> list[str]:
         """The picture in DOT."""
         outside = [
             f"\t{box} [label=<{self._fold(group, box)}>{self._id(box)}]\n"
@@ -119,7 +121,7 @@ class Drawing(Content):
         found = []
         for i, (title, inside) in enumerate(clusters.items()):
             found.append(
-                f"\tsubgraph cluster_{i} {{\n\tlabel=<{self._title(title)}> labelloc=t "
+                f"\tsubgraph cluster_{i} {{\n\tlabel=<{self._title(title)}> {TITLE[direction]} "
                 f'style="dashed,rounded" color="#999999" fontcolor="{_SOFT}"\n'
             )
             found += [*inside, "\t}\n"]
@@ -395,8 +397,11 @@ def _room(text: str) -> str:
 
 
 def _row(what: str, content: str, part: str = "") -> str:
-    told = _small(what, _SOFT) if what else ""
-    room = _room(what)
+    """What a number is, beside it; above an array, so that the box is no wider than that."""
+    told, room = _small(what, _SOFT), _room(what)
+    if "</TD><TD" in content:  # columns
+        rows = (f'<TR><TD COLSPAN="2"{place}{part}>' for place in (room, ""))
+        return "".join(f"{row}{text}</TD></TR>" for row, text in zip(rows, (told, content)))
     return (
         f'<TR><TD ALIGN="LEFT"{room}{part}>{told}</TD><TD ALIGN="RIGHT"{part}>{content}</TD></TR>'
     )
@@ -408,7 +413,7 @@ def _across(text: str, colour: str, part: str = "") -> str:
 
 def _rows(text: str) -> str:
     """A formula in a few short rows, broken between its parts."""
-    whole = re.sub(r"\([^()]{1,16}\)", lambda part: part[0].replace(" ", "\xa0"), text)
+    whole = re.sub(r"\([^()]{1,10}\)", lambda part: part[0].replace(" ", "\xa0"), text)
     rows = textwrap.wrap(visible(whole, FORMULA * ROWS), FORMULA)
     if len(rows) > ROWS:
         rows = [*rows[: ROWS - 1], f"{rows[ROWS - 1][: FORMULA - 1]}…"]

@@ -131,7 +131,7 @@ def _repeats(blocks: list[Group], ends: int = 0) -> list[Group]:
 
 def _joined(blocks: list[Group], period: int) -> Group:
     members = [node for block in blocks for node in block.members]
-    titles = [block.title for block in blocks if block.title]
+    titles = [title for block in blocks for title in block.title.split(" … ") if title]
     if titles:
         return Group(f"{titles[0]} … {titles[-1]}" if len(titles) > 1 else titles[0], members)
     if len(blocks) == period:

@@ -157,7 +157,7 @@ def _graph(
 
 
 def _drawn(drawing: Drawing, direction: str, legend: bool) -> Picture:
-    picture = _picture(drawing.dot(), direction)
+    picture = _picture(drawing.dot(direction), direction)
     picture.folded = drawing.folded
     if legend:
         picture.graph_attr["label"] = f"<{drawing.caption()}>"
