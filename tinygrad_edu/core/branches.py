@@ -9,7 +9,7 @@ every zero whether it is certain.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,17 +44,18 @@ def gentle(nodes: Sequence[Any]) -> bool:
     return _GENTLE.issuperset([v.op for v in nodes])
 
 
-def suspected(gradients: list[Any], order: list[Any]) -> bool:
+def suspected(gradients: dict[Any, Any], ends: Iterable[Any], order: list[Any]) -> bool:
     """Is there a nan in the gradients in which a sweep ended?"""
-    odd = [g for g in gradients if type(g) is not float or g != g]
-    if not odd:
-        return False
-    if any(type(g) is float for g in odd):
-        return True
-    if gentle(order):
-        return False
+    arrays = []
+    for node in ends:
+        g = gradients.get(node)
+        if type(g) is float:
+            if g != g:
+                return True
+        elif g is not None:
+            arrays.append(g)
     # The square of what has a nan in it is nan: there is no faster way to ask.
-    return not all(np.vdot(g, g) >= 0 for g in odd if g is not None)
+    return bool(arrays) and not gentle(order) and not all(np.vdot(g, g) >= 0 for g in arrays)
 
 
 class Certain(Operators):

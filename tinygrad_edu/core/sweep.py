@@ -133,43 +133,35 @@ def sweep(
     `branches`.
     """
     watch = watching.get()
-    if watch is not None or arrived is not None:
-        gradients = _swept(root, seed, read, wrt, arrived, True, options, leaves)
-        if watch is not None:
-            watch.swept(root, gradients)
-        if keep_all:
-            return gradients
-        return {v: g if v.op is None or v is root else None for v, g in gradients.items()}
-    return _swept(root, seed, read, wrt, arrived, keep_all, options, leaves)
-
-
-def _swept(
-    root: Any,
-    seed: Any,
-    read: Callable[[Any], tuple[Any, tuple[Any, ...]]] | None,
-    wrt: frozenset[Any] | None,
-    arrived: Callable[[Any, Any], Any] | None,
-    keep_all: bool,
-    options: Callable[[Any], dict[str, Any]] | None,
-    leaves: list[Any] | None,
-) -> dict[Any, Any]:
     order = reachable(root)
     if wrt is not None:
         order = leading_to(wrt, order)
     if read is not None or arrived is not None:
+        found = _sweep_read(order, root, seed, read or _recorded, wrt, arrived, options)
         if leaves is not None:
             leaves += [node for node in order if node.op is None]
-        return _sweep_read(order, root, seed, read or _recorded, wrt, arrived, options)
-    if wrt is None:
-        found, ended = _sweep_numbers(order, root, seed, keep_all)
-        ends = [found[v] for v in ended]
-        if leaves is not None:
-            leaves += ended
     else:
-        found = _sweep_read(order, root, seed, _recorded, wrt, None)
-        ends = [found.get(v) for v in wrt]
-    if not branches.suspected(ends, order):
+        if wrt is None:
+            ends = [] if leaves is None else leaves
+            found = _sweep_numbers(order, root, seed, keep_all or watch is not None, ends)
+        else:
+            ends = list(wrt)
+            found = _sweep_read(order, root, seed, _recorded, wrt, None)
+        if branches.suspected(found, ends, order):
+            found = _careful(order, root, seed, wrt, found)
+        if watch is None and wrt is None:
+            return found
+    if watch is not None:
+        watch.swept(root, found)
+    if keep_all:
         return found
+    return {v: g if v.op is None or v is root else None for v, g in found.items()}
+
+
+def _careful(
+    order: list[Any], root: Any, seed: Any, wrt: frozenset[Any] | None, found: dict[Any, Any]
+) -> dict[Any, Any]:
+    """What a sweep over recorded numbers found, once more with zeros that are certain."""
     with np.errstate(all="ignore"):
         zeros = branches.Certain(seed, np.equal(seed, 0))
         careful = branches.numbers(_sweep_read(order, root, zeros, _certain, wrt, None))
@@ -212,13 +204,12 @@ def _sweep_read(
 
 
 def _sweep_numbers(
-    order: list[Any], root: Any, seed: Any, keep_all: bool
-) -> tuple[dict[Any, Any], list[Any]]:
-    """`sweep` on the recorded numbers; and the leaves.
+    order: list[Any], root: Any, seed: Any, keep_all: bool, leaves: list[Any]
+) -> dict[Any, Any]:
+    """`sweep` on the recorded numbers.
 
     What most nodes are is written out, for speed: made of one or two inputs, without options.
     """
-    leaves: list[Any] = []
     ended = leaves.append
     gradients: dict[Any, Any] = dict.fromkeys(order)
     gradients[root] = seed
@@ -274,7 +265,7 @@ def _sweep_numbers(
                     gradients[y] = dy if before is None else added(before, dy)
                 continue
         _flow(node, dz, node._data, node._inputs, gradients, _slope(node))
-    return gradients, leaves
+    return gradients
 
 
 def _slope(node: Any) -> Any:

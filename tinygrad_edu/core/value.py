@@ -391,8 +391,7 @@ class Value(NumPyProtocol, Operators):
 
     # --- derivatives ---------------------------------------------------------------------------
 
-    @habits.own_keywords
-    def backward(self, seed: Any = None, keep: str = "all") -> None:
+    def backward(self, seed: Any = None, keep: str = "all", **other: Any) -> None:
         """Compute the derivative of this node with respect to every node it was made from.
 
         `seed`: the derivative of some later quantity with respect to this one, in this one's shape;
@@ -408,6 +407,8 @@ class Value(NumPyProtocol, Operators):
         >>> w.grad, x.grad
         (6.0, 2.0)
         """
+        if other:  # `habits.own_keywords` written out: small graphs are swept in microseconds
+            raise habits.no_argument("backward", min(other), ("seed", "keep"))
         if not isinstance(keep, str) or keep not in ("all", "leaves"):
             raise GradError(f"backward: keep is 'all' or 'leaves', not {keep!r}")
         arrived = _shown if _registered else None

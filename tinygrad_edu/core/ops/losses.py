@@ -126,7 +126,9 @@ def _logistic(z: Any, y: Any) -> tuple[Any, Any]:
     """
     e = np.asarray(np.copysign(z, -1.0))
     np.exp(e, out=e)
-    return np.asarray(np.copysign(0.5, z) + 0.5 - y), e
+    above = np.asarray(np.copysign(0.5, z))
+    above += 0.5
+    return np.asarray(above - y), e
 
 
 def _logistic_total(z: Any, w: Any, e: Any, axis: int | None) -> Any:
@@ -147,7 +149,9 @@ def _logistic_slope(z: Any, y: Any, axis: int | None = None) -> tuple[Any, Any]:
 
 def _residual(z: Any, w: Any, e: Any) -> Any:
     """``sigmoid(z) − y``: w, and ``e / (1 + e)`` towards 1/2."""
-    return w - np.copysign(e / (1.0 + e), z)
+    towards_half = np.asarray(1.0 + e)
+    np.divide(e, towards_half, out=towards_half)
+    return w - np.copysign(towards_half, z, out=towards_half)
 
 
 @primitive(
