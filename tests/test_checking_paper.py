@@ -112,7 +112,7 @@ def test_a_number_before_one_thing_is_a_factor_in_any_notation(line, python):
 
 @pytest.mark.parametrize("path", SHEETS, ids=lambda path: path.stem)
 @pytest.mark.parametrize("convention", ["lecture", "calculus"])
-@pytest.mark.one_in(6)
+@pytest.mark.one_in(16)
 def test_what_derive_prints_can_be_pasted_back_and_is_right(path, convention):
     sheet = tg.load_sheet(path)
     rules = sheet.derive(convention=convention)

@@ -201,6 +201,7 @@ def test_draw_writes_a_picture(sheets, tmp_path):
     assert "<svg" in (tmp_path / "graph.svg").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_what_is_piped_on_is_utf_8_whatever_the_terminal_is():
     done = subprocess.run(
         [sys.executable, "-m", "tinygrad_edu", "new"],

@@ -262,7 +262,7 @@ def test_a_gradient_from_several_uses_is_shown_as_their_sum() -> None:
 
 @pytest.mark.parametrize("whole", [True, False])
 @given(st.data())
-@pytest.mark.one_in(2)
+@pytest.mark.slow
 def test_a_rule_computed_as_written_gives_the_contribution(
     whole: bool, data: st.DataObject
 ) -> None:

@@ -80,6 +80,7 @@ NETS = {
 
 
 @pytest.mark.parametrize("kind", NETS)
+@pytest.mark.one_in(3)
 def test_a_networks_program_gives_its_gradients_for_new_numbers_and_sizes(kind):
     net = NETS[kind]()
     program = jax.jit(export(net.cost(*net.example(m=5))))

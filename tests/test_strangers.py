@@ -93,6 +93,7 @@ def test_texts_that_grow_are_judged_or_refused(names, tmp_path):
     "name",
     [SLOW[3], *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW if name != SLOW[3])],
 )
+@pytest.mark.slow
 def test_a_text_that_grows_slowly_is_judged(name, tmp_path):
     said = read(tmp_path, {name: GROWING[name]}, "check", "--json")
     (report,) = json.loads(said[name])
@@ -102,6 +103,7 @@ def test_a_text_that_grows_slowly_is_judged(name, tmp_path):
 
 @pytest.mark.parametrize("command", [("derive",), ("draw", "-o", "x.dot")], ids=" ".join)
 @some_and_all(["many numbers, many shapes"], GROWING if STRANGERS > 100 else sorted(GROWING)[::4])
+@pytest.mark.one_in(2)
 def test_texts_that_grow_are_derived_and_drawn_within_bounds(names, command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     said = read(tmp_path, {name: GROWING[name] for name in sorted(names)}, *command)

@@ -175,9 +175,9 @@ def test_the_hook_sees_what_a_sheet_must_not_do(tmp_path):
     assert not (tmp_path / "caught").exists()
 
 
-@pytest.mark.one_in(8)
 @pytest.mark.parametrize("place", ["claim", "forward"])
 @pytest.mark.parametrize("start", range(4))
+@pytest.mark.slow
 def test_a_trap_in_a_sheet_catches_nobody(place, start, tmp_path):
     traps = TRAPS[start::4]
     head, tail = HEAD.rsplit("J", 1)

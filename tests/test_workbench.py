@@ -252,6 +252,7 @@ def test_a_port_that_cannot_be_had_is_told(capsys):
             assert said in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_serve_prints_its_address_and_ends_with_0_at_ctrl_c():
     process = subprocess.Popen(
         [sys.executable, "-m", "tinygrad_edu", "serve", "--port", "0", "--no-browser"],
