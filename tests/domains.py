@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 import tinygrad_edu as tg
-from tinygrad_edu.core.ops import TABLE
+from tinygrad_edu.core.ops.table import TABLE
 
 Shape = tuple[int, ...]
 Draw = Callable[[np.random.Generator, int], Any]

@@ -13,11 +13,16 @@ import pytest
 from domains import ROWS
 
 import tinygrad_edu as tg
-from tinygrad_edu.core.protocol import FUNCTIONS, REDUCTIONS, UFUNCS
+from tinygrad_edu.core import protocol
+from tinygrad_edu.core.protocol import REDUCTIONS
 
 #: NumPy 2.5 says so of a name that is older than `trunc`, which does the same.
 pytestmark = pytest.mark.filterwarnings("ignore:numpy.fix is deprecated:DeprecationWarning")
 
+#: Every one of NumPy's functions that has a meaning for Values.
+KNOWN = {**protocol.UFUNCS, **protocol.FUNCTIONS, **protocol.others()}
+UFUNCS = [f for f in KNOWN if isinstance(f, np.ufunc)]
+FUNCTIONS = [f for f in KNOWN if not isinstance(f, np.ufunc)]
 X = np.array([[0.3, 1.7, 0.9], [2.2, 0.4, 1.1]])
 #: Something to pass under each name, unlike what NumPy takes without it.
 GIVEN: dict[str, Any] = {

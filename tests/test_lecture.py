@@ -13,7 +13,7 @@ from rich.console import Console
 
 import tinygrad_edu as tg
 from tinygrad_edu import lecture
-from tinygrad_edu.core.ops import TABLE
+from tinygrad_edu.core.ops.table import TABLE
 from tinygrad_edu.core.primitive import Each
 from tinygrad_edu.lecture import s5_descent
 from tinygrad_edu.lecture.nets import deep_network, network

@@ -14,7 +14,7 @@ from rich.console import Console
 
 import tinygrad_edu as tg
 from tinygrad_edu import cli, lecture, words
-from tinygrad_edu.core.ops import TABLE
+from tinygrad_edu.core.ops.table import TABLE
 from tinygrad_edu.lecture import lesson
 from tinygrad_edu.lecture.template import fill
 from tinygrad_edu.lecture.tex import math

@@ -16,8 +16,8 @@ from domains import Case, some_cases
 from oracles import check_first, check_second, gradients, upstream
 
 import tinygrad_edu as tg
-from tinygrad_edu.core.ops import TABLE
 from tinygrad_edu.core.ops.shaping import sum_to
+from tinygrad_edu.core.ops.table import TABLE
 from tinygrad_edu.core.primitive import Primitive
 
 Rule = Callable[..., Any]

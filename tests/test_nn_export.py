@@ -10,7 +10,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu import nn
-from tinygrad_edu.core.ops import TABLE
+from tinygrad_edu.core.ops.table import TABLE
 from tinygrad_edu.nn.export import JaxArray, export
 
 jax = pytest.importorskip("jax")

@@ -11,7 +11,7 @@ from pylatexenc.latexwalker import LatexWalker
 from test_rules import lecture_net
 
 import tinygrad_edu as tg
-from tinygrad_edu.core.ops import TABLE
+from tinygrad_edu.core.ops.table import TABLE
 from tinygrad_edu.core.plain import ascii_text
 from tinygrad_edu.core.primitive import primitive
 from tinygrad_edu.rules.expression import Algebra

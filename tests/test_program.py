@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
-from tinygrad_edu.core.ops import TABLE
 from tinygrad_edu.core.ops.reductions import axes_of
+from tinygrad_edu.core.ops.table import TABLE
 
 TOLERANCE = 1e-12
 

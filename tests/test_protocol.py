@@ -10,11 +10,16 @@ from oracles import five_point, same
 
 import tinygrad_edu as tg
 from tinygrad_edu import Value
-from tinygrad_edu.core.protocol import FUNCTIONS, QUESTIONS, REDUCTIONS, UFUNCS, name_of
+from tinygrad_edu.core import protocol
+from tinygrad_edu.core.protocol import QUESTIONS, REDUCTIONS, name_of
 
 #: NumPy 2.5 says so of a name that is older than `trunc`, which does the same.
 pytestmark = pytest.mark.filterwarnings("ignore:numpy.fix is deprecated:DeprecationWarning")
 
+#: Every one of NumPy's functions that has a meaning for Values.
+KNOWN = {**protocol.UFUNCS, **protocol.FUNCTIONS, **protocol.others()}
+UFUNCS = [f for f in KNOWN if isinstance(f, np.ufunc)]
+FUNCTIONS = [f for f in KNOWN if not isinstance(f, np.ufunc)]
 NUMPY = tuple(map(int, np.__version__.split(".")[:2]))
 
 

@@ -9,8 +9,8 @@ import pytest
 from domains import ROWS, some_cases
 
 import tinygrad_edu as tg
-from tinygrad_edu.core.ops import PUBLIC
-from tinygrad_edu.core.protocol import FUNCTIONS, UFUNCS
+from tinygrad_edu.core.ops.table import PUBLIC
+from tinygrad_edu.core.protocol import meaning_of
 from tinygrad_edu.sheets.vocabulary import FUNCTIONS as IN_SHEETS
 
 
@@ -21,7 +21,7 @@ def test_it_is_the_packages_numpys_and_the_sheets(name):
     assert name in IN_SHEETS or f"linalg.{name}" in IN_SHEETS
     numpys = getattr(np, name, None)
     if numpys is not None:
-        assert numpys in UFUNCS or numpys in FUNCTIONS, f"{numpys} refuses a Value"
+        assert meaning_of(numpys) is PUBLIC[name], f"{numpys} refuses a Value"
 
 
 @pytest.mark.parametrize("name", [name for name in PUBLIC if name in ROWS])

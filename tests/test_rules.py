@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.core.ops import TABLE
+from tinygrad_edu.core.ops.table import TABLE
 
 M, N0, N1, N2 = 5, 3, 4, 2
 

@@ -6,7 +6,7 @@ from pylatexenc.latexwalker import LatexWalker
 from test_rules import lecture_net
 
 import tinygrad_edu as tg
-from tinygrad_edu.core.ops import TABLE
+from tinygrad_edu.core.ops.table import TABLE
 from tinygrad_edu.rules.notation import LaTeX, latex_name
 from tinygrad_edu.rules.trees import call, number
 

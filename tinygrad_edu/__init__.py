@@ -25,19 +25,13 @@ and ``from tinygrad_edu import nn``.
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from tinygrad_edu.core import ops as _ops
 from tinygrad_edu.core.habits import OF_THE_PACKAGE, hint
 from tinygrad_edu.core.operators import maximum, power
-from tinygrad_edu.core.ops import FAMILIES
-from tinygrad_edu.core.ops.activations import *  # noqa: F403
 from tinygrad_edu.core.ops.arranging import *  # noqa: F403
-from tinygrad_edu.core.ops.contractions import *  # noqa: F403
 from tinygrad_edu.core.ops.elementary import *  # noqa: F403
-from tinygrad_edu.core.ops.factors import *  # noqa: F403
-from tinygrad_edu.core.ops.matrices import *  # noqa: F403
 from tinygrad_edu.core.ops.losses import *  # noqa: F403
-from tinygrad_edu.core.ops.networks import *  # noqa: F403
 from tinygrad_edu.core.ops.orderings import *  # noqa: F403
-from tinygrad_edu.core.ops.windows import *  # noqa: F403
 from tinygrad_edu.core.ops.arithmetic import (
     add, divide, equal, greater, greater_equal, less, less_equal, minimum, multiply, negative,
     not_equal, subtract, where,
@@ -59,6 +53,12 @@ from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.value import Value, name_values, no_grad
 
 if TYPE_CHECKING:
+    from tinygrad_edu.core.ops.activations import *  # noqa: F403
+    from tinygrad_edu.core.ops.contractions import *  # noqa: F403
+    from tinygrad_edu.core.ops.factors import *  # noqa: F403
+    from tinygrad_edu.core.ops.matrices import *  # noqa: F403
+    from tinygrad_edu.core.ops.networks import *  # noqa: F403
+    from tinygrad_edu.core.ops.windows import *  # noqa: F403
     from tinygrad_edu.calculus import (
         backward, check_gradients, checkpoint, grad, hessian, hvp, jacobian, jvp,
         numerical_gradient, value_and_grad, vjp,
@@ -97,9 +97,28 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# The rooms that build on the graph are imported when first used: `import tinygrad_edu` costs
-# little more than NumPy.
+# Operations that not every graph has, and the rooms that build on the graph, are imported when
+# first used: `import tinygrad_edu` costs little more than NumPy.
 _ROOMS = {
+    "tinygrad_edu.core.ops.activations": (
+        "elu", "gelu", "selu", "silu",
+    ),
+    "tinygrad_edu.core.ops.contractions": (
+        "convolve", "correlate", "einsum", "inner", "kron", "tensordot", "vdot",
+    ),
+    "tinygrad_edu.core.ops.matrices": (
+        "det", "inv", "matrix_power", "multi_dot", "slogdet", "solve",
+    ),
+    "tinygrad_edu.core.ops.factors": (
+        "cholesky", "eigh", "eigvalsh", "pinv", "qr", "svd", "svdvals",
+    ),
+    "tinygrad_edu.core.ops.networks": (
+        "attention", "avg_pool2d", "batch_norm", "conv1d", "conv2d", "dropout", "embedding",
+        "layer_norm", "max_pool2d", "rms_norm",
+    ),
+    "tinygrad_edu.core.ops.windows": (
+        "sliding_window_view",
+    ),
     "tinygrad_edu.calculus": (
         "backward", "check_gradients", "checkpoint", "grad", "hessian", "hvp", "jacobian", "jvp",
         "numerical_gradient", "value_and_grad", "vjp",
@@ -159,7 +178,11 @@ __all__ = [
     "swapaxes", "tan", "tanh", "transpose", "value_and_grad", "var", "vjp", "vstack", "where",
     "xlogy",
 ]  # fmt: skip
-__all__ += [name for family in FAMILIES for name in family.__all__]
+for _family in (_ops.arranging, _ops.elementary, _ops.losses, _ops.orderings):
+    __all__ += _family.__all__
+for _file in _ROOMS:
+    if _file.startswith("tinygrad_edu.core.ops."):
+        __all__ += _ROOMS[_file]
 __all__ = sorted(__all__)
 
 

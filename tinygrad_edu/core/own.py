@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core.ops import PUBLIC, TABLE
+from tinygrad_edu.core.ops.table import PUBLIC, TABLE
 from tinygrad_edu.core.primitive import GradError, Primitive, Rule, yes_or_no
 from tinygrad_edu.core.primitive import parameters as parameters_of
 

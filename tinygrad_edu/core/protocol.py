@@ -14,8 +14,8 @@ from typing import Any, NoReturn
 import numpy as np
 
 from tinygrad_edu.core.operators import maximum, power
-from tinygrad_edu.core.ops import PUBLIC, arithmetic, elementwise, linalg, reductions, shaping
-from tinygrad_edu.core.ops.factors import norm_of_order
+from tinygrad_edu.core.ops import arithmetic, elementwise, linalg, reductions, shaping
+from tinygrad_edu.core.ops.partial import norm_of_order
 from tinygrad_edu.core.primitive import GradError, Primitive, Traced, parameters
 
 #: NumPy's element-wise functions, and matmul.
@@ -98,12 +98,39 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.hstack: shaping.hstack,
 }
 
-#: Where NumPy has functions of arrays.
+#: Where NumPy has functions of arrays; what a name is in the first of them counts.
 _MODULES = (np, np.linalg, np.lib.stride_tricks)
-for _name, _operation in PUBLIC.items():
-    _numpys = next((vars(m)[_name] for m in _MODULES if _name in vars(m)), None)
-    if _numpys is not None:
-        (UFUNCS if isinstance(_numpys, np.ufunc) else FUNCTIONS)[_numpys] = _operation
+
+
+@functools.cache
+def others() -> dict[Any, Callable[..., Any]]:
+    """NumPy's functions of the names in `PUBLIC`; the files of that are imported when first asked
+    for, as the rooms are."""
+    from tinygrad_edu.core.ops.table import PUBLIC
+
+    found = {}
+    for name, operation in PUBLIC.items():
+        for module in _MODULES:
+            if name in vars(module):
+                found[vars(module)[name]] = operation
+                break
+    return found
+
+
+def meaning_of(function: Any) -> Callable[..., Any] | None:
+    """The operation that one of NumPy's functions means; None where there is none.
+
+    >>> meaning_of(np.tanh)
+    <operation tanh>
+    """
+    return UFUNCS.get(function) or FUNCTIONS.get(function) or others().get(function)
+
+
+def meaning_of_ufunc(ufunc: Any, method: str) -> Callable[..., Any] | None:
+    """The same of ``ufunc(…)``, method ``"__call__"``, and of ``ufunc.reduce(…)``."""
+    if method == "__call__":
+        return meaning_of(ufunc)
+    return REDUCTIONS.get(ufunc) if method == "reduce" else None
 
 
 #: Arguments of NumPy's functions that no operation has, and the value with which they say nothing.
@@ -219,13 +246,13 @@ class NumPyProtocol:
                 return ufunc(*map(plain_inputs, inputs), **kwargs)
             except (OverflowError, ValueError) as error:
                 raise GradError(f"{name_of(ufunc)}: {error}") from None
-        table = {"__call__": UFUNCS, "reduce": REDUCTIONS}.get(method, {})
-        if ufunc not in table:
+        meaning = meaning_of_ufunc(ufunc, method)
+        if meaning is None:
             refuse(ufunc if method == "__call__" else getattr(ufunc, method), "has no rule")
-        kwargs = honoured(ufunc, table[ufunc], kwargs)
+        kwargs = honoured(ufunc, meaning, kwargs)
         if method == "reduce":
             kwargs.setdefault("axis", 0)
-        return table[ufunc](*inputs, **kwargs)
+        return meaning(*inputs, **kwargs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         others = (*args[1:], *kwargs.values())
@@ -233,12 +260,13 @@ class NumPyProtocol:
             refuse(func, "cannot fill an array with a Value: that has no rule")
         if func in QUESTIONS:
             return func(*map(plain_inputs, args), **{k: plain_inputs(v) for k, v in kwargs.items()})
-        if func not in FUNCTIONS:
+        meaning = meaning_of(func)
+        if meaning is None:
             refuse(func)
-        args, kwargs = _named(func, FUNCTIONS[func], args, kwargs)
-        kwargs = honoured(func, FUNCTIONS[func], kwargs)
+        args, kwargs = _named(func, meaning, args, kwargs)
+        kwargs = honoured(func, meaning, kwargs)
         try:
-            return FUNCTIONS[func](*args, **kwargs)
+            return meaning(*args, **kwargs)
         except TypeError as error:
             raise TypeError(f"{name_of(func)} on a Value: {error}") from None
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import tinygrad_edu as tg
-from tinygrad_edu.core.ops import TABLE
+from tinygrad_edu.core.ops.table import TABLE
 from tinygrad_edu.core.primitive import Primitive
 from tinygrad_edu.drawing.plots import Html
 from tinygrad_edu.lecture import lesson_page, s3_plots

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core.ops import TABLE, shaping
+from tinygrad_edu.core.ops import shaping
+from tinygrad_edu.core.ops.table import TABLE
 from tinygrad_edu.core.primitive import Primitive
 from tinygrad_edu.program.functions import COMPARISONS, REDUCTIONS, UFUNCS
 from tinygrad_edu.program.lowering import accumulate, copy, residual, restored

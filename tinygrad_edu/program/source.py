@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tinygrad_edu.core.ops import TABLE
 from tinygrad_edu.core.ops import arithmetic as ar
+from tinygrad_edu.core.ops.table import TABLE
 from tinygrad_edu.program.calls import CALLS, INTO, WRITTEN
 from tinygrad_edu.program.draft import Draft, is_view, stays_float64
 from tinygrad_edu.program.functions import COMPARISONS, EXTREME, INFIX, REDUCTIONS, UFUNCS
@@ -245,7 +245,7 @@ class _Writer(Draft):
         if self.constants:
             lines += ["# `constants`: the arrays too large to print, Program.constants", ""]
         if any("TABLE" in line for line in self.imports):
-            lines += ["from tinygrad_edu.core.ops import TABLE", ""]
+            lines += ["from tinygrad_edu.core.ops.table import TABLE", ""]
         lines += [*self.imports, ""] if self.imports else []
         lines += [*self.above, ""] if self.above else []
         lines += ["", f"def program({', '.join(self.parameters)}):"]

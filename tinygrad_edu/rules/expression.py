@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core.ops import TABLE, arithmetic, elementwise, linalg, reductions, shaping
+from tinygrad_edu.core.ops import arithmetic, elementwise, linalg, reductions, shaping
+from tinygrad_edu.core.ops.table import TABLE
 from tinygrad_edu.core.primitive import Primitive, Shape
 from tinygrad_edu.rules.formula import Formula
 from tinygrad_edu.rules.indices import (

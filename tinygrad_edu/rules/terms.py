@@ -6,7 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tinygrad_edu.core.ops import TABLE, linalg, reductions, shaping
+from tinygrad_edu.core.ops import linalg, reductions, shaping
+from tinygrad_edu.core.ops.table import TABLE
 from tinygrad_edu.core.primitive import Primitive, Shape
 from tinygrad_edu.rules.expression import Algebra
 from tinygrad_edu.rules.poly import Atom, Monomial, Number, Poly, rational, strip

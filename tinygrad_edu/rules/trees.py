@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.operators import Operators
-from tinygrad_edu.core.ops import TABLE, arithmetic, linalg, reductions, shaping
+from tinygrad_edu.core.ops import arithmetic, linalg, reductions, shaping
+from tinygrad_edu.core.ops.table import TABLE
 from tinygrad_edu.core.primitive import Primitive, Shape
 from tinygrad_edu.rules.indices import is_whole, parts_of
 from tinygrad_edu.rules.poly import Atom, Number, broadcast, rational, strip

@@ -16,9 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core import ops as _ops  # noqa: F401  (loads the table of operations)
 from tinygrad_edu.core.ops import (
-    PUBLIC,
     activations,
     arithmetic,
     contractions,
@@ -29,6 +27,7 @@ from tinygrad_edu.core.ops import (
     reductions,
     shaping,
 )
+from tinygrad_edu.core.ops.table import PUBLIC
 from tinygrad_edu.core.own import IN_SHEETS
 from tinygrad_edu.core.primitive import Primitive
 from tinygrad_edu.core.value import Value

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.calculus import vjp
-from tinygrad_edu.core.protocol import FUNCTIONS, REDUCTIONS, UFUNCS
+from tinygrad_edu.core.protocol import meaning_of, meaning_of_ufunc
 from tinygrad_edu.tracing.record import Node, computed, filled, nodes_in
 
 _METHODS = {
@@ -28,11 +28,10 @@ def _meaning(node: Node) -> Callable[..., Any] | None:
     """The node's operation on Values, taking its arguments; None where there is none."""
     kind = node.op[0]
     if kind == "ufunc":
-        table = {"__call__": UFUNCS, "reduce": REDUCTIONS}.get(node.op[2], {})
-        meaning = table.get(node.op[1])
+        meaning = meaning_of_ufunc(node.op[1], node.op[2])
         return None if meaning is None else lambda given, named: meaning(*given, **named)
     if kind == "function":
-        f = FUNCTIONS.get(node.op[1])
+        f = meaning_of(node.op[1])
         return None if f is None else lambda given, named: f(*given, **named)
     if kind == "get":
         return lambda x, index: x[index]
@@ -44,7 +43,7 @@ def _method(name: str) -> Callable[..., Any] | None:
         return lambda x, given, named: x * 1.0
     if name in ("reshape", "flatten"):
         return lambda x, given, named: x.reshape(*(given or (-1,)), **named)
-    f = FUNCTIONS.get(_METHODS.get(name))
+    f = meaning_of(_METHODS[name]) if name in _METHODS else None
     return None if f is None else lambda x, given, named: f(x, *given, **named)
 
 

@@ -9,20 +9,16 @@ pseudoinverse, of G. Golub and V. Pereyra (1973).
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.core.habits import own_keywords
-from tinygrad_edu.core.ops import reductions
-from tinygrad_edu.core.ops.arithmetic import not_equal
 from tinygrad_edu.core.ops.arranging import tril, triu
-from tinygrad_edu.core.ops.elementwise import absolute
 from tinygrad_edu.core.ops.linalg import matmul
 from tinygrad_edu.core.ops.matrices import flipped, inv
-from tinygrad_edu.core.ops.reductions import max, min, sum
-from tinygrad_edu.core.ops.shaping import axis_number, concatenate, expand_dims, moveaxis
+from tinygrad_edu.core.ops.reductions import sum
+from tinygrad_edu.core.ops.shaping import concatenate, expand_dims
 from tinygrad_edu.core.primitive import (
     GradError,
     GradLinAlgError,
@@ -360,67 +356,3 @@ def pinv(x: Any) -> Any:
     [[0.5, 0.0]]
     """
     return np.linalg.pinv(x)
-
-
-# --- norms ---------------------------------------------------------------------------------------
-
-
-def norm_of_order(x: Any, axis: Any = None, keepdims: bool = False, ord: Any = None) -> Any:
-    """`reductions.norm` of another order, as NumPy numbers them.
-
-    Of vectors: 1, 2, ``inf``, ``-inf``, 0 (how many are not 0), or any p, ``(Σ|x|ᵖ)^(1/p)``. Of
-    matrices, two axes: ``"fro"``, ``"nuc"``, 1, 2, ``inf`` and their negatives.
-
-    Raises GradError for an order that there is not.
-
-    >>> [norm_of_order(np.array([3.0, -4.0]), ord=n) for n in (1, 2, math.inf)]
-    [7.0, 5.0, 4.0]
-    """
-    x = operand(x)
-    ndim = len(shape(x))
-    if ord is None:
-        return reductions.norm(x, axis=axis, keepdims=keepdims)
-    axes = tuple(range(ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    axes = tuple(axis_number("norm", a, ndim) for a in axes)
-    if len(axes) == 1:
-        return _vector_norm(x, ord, axes[0], keepdims)
-    if len(axes) == 2:
-        z = _matrix_norm(moveaxis(x, axes, (-2, -1)), ord)
-        for a in sorted(axes) if keepdims else ():
-            z = expand_dims(z, a)
-        return z
-    raise GradError(f"norm: ord={ord!r} is of vectors and matrices, one axis or two, not {axes}")
-
-
-def _vector_norm(x: Any, ord: Any, axis: int, keepdims: bool) -> Any:
-    if isinstance(ord, str):
-        raise GradError(f"norm: of vectors there is no ord={ord!r}; give axis= of a matrix's two")
-    if ord == 2:
-        return reductions.norm(x, axis=axis, keepdims=keepdims)
-    if ord == 0:
-        return sum(not_equal(x, 0.0), axis=axis, keepdims=keepdims)
-    sizes = absolute(x)
-    if math.isinf(ord):
-        return (max if ord > 0 else min)(sizes, axis=axis, keepdims=keepdims)
-    if ord == -1:  # a quotient is one number for arrays and Values; a power may round apart
-        return 1.0 / sum(1.0 / sizes, axis=axis, keepdims=keepdims)
-    total = sum(sizes if ord == 1 else sizes**ord, axis=axis, keepdims=keepdims)
-    return total if ord == 1 else total ** (1.0 / ord)
-
-
-def _matrix_norm(x: Any, ord: Any) -> Any:
-    """Over the last two axes."""
-    if ord == "fro":
-        return reductions.norm(x, axis=(-2, -1))
-    if ord == "nuc":
-        return sum(svd_part(x, part=1), axis=-1)
-    if ord not in (1, -1, 2, -2, math.inf, -math.inf):
-        raise GradError(f"norm: of matrices there is no ord={ord!r}")
-    if abs(ord) == 2:
-        values = svd_part(x, part=1)
-    else:
-        values = sum(absolute(x), axis=-2 if abs(ord) == 1 else -1)
-    return (max if ord > 0 else min)(values, axis=-1)
-
-
-reductions.norm.general = norm_of_order

@@ -1,5 +1,5 @@
-"""Reductions of some of the numbers, and limits that have gradients: what NumPy's `where=`,
-`initial=` and `correction=` mean, and Values as limits of `clip`.
+"""Reductions of some of the numbers, norms of other orders, and limits that have gradients: what
+NumPy's `where=`, `initial=`, `correction=` and `ord=` mean, and Values as limits of `clip`.
 
 Each is a composition of the operation with all its numbers and a choice by the mask; the operation
 hands over what it has no option for (`Primitive.general`).
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.ops import arithmetic, elementwise, reductions
-from tinygrad_edu.core.ops.shaping import broadcast_to
+from tinygrad_edu.core.ops.shaping import axis_number, broadcast_to, expand_dims, moveaxis
 from tinygrad_edu.core.primitive import GradError, Traced, operand, shape
 
 
@@ -170,6 +170,66 @@ def clip_to_values(x: Any, min: Any = None, max: Any = None) -> Any:
     return z
 
 
+def norm_of_order(x: Any, axis: Any = None, keepdims: bool = False, ord: Any = None) -> Any:
+    """`reductions.norm` of another order, as NumPy numbers them.
+
+    Of vectors: 1, 2, ``inf``, ``-inf``, 0 (how many are not 0), or any p, ``(Σ|x|ᵖ)^(1/p)``. Of
+    matrices, two axes: ``"fro"``, ``"nuc"``, 1, 2, ``inf`` and their negatives.
+
+    Raises GradError for an order that there is not.
+
+    >>> [norm_of_order(np.array([3.0, -4.0]), ord=n) for n in (1, 2, math.inf)]
+    [7.0, 5.0, 4.0]
+    """
+    x = operand(x)
+    ndim = len(shape(x))
+    if ord is None:
+        return reductions.norm(x, axis=axis, keepdims=keepdims)
+    axes = tuple(range(ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    axes = tuple(axis_number("norm", a, ndim) for a in axes)
+    if len(axes) == 1:
+        return _vector_norm(x, ord, axes[0], keepdims)
+    if len(axes) == 2:
+        z = _matrix_norm(moveaxis(x, axes, (-2, -1)), ord)
+        for a in sorted(axes) if keepdims else ():
+            z = expand_dims(z, a)
+        return z
+    raise GradError(f"norm: ord={ord!r} is of vectors and matrices, one axis or two, not {axes}")
+
+
+def _vector_norm(x: Any, ord: Any, axis: int, keepdims: bool) -> Any:
+    if isinstance(ord, str):
+        raise GradError(f"norm: of vectors there is no ord={ord!r}; give axis= of a matrix's two")
+    if ord == 2:
+        return reductions.norm(x, axis=axis, keepdims=keepdims)
+    if ord == 0:
+        return reductions.sum(arithmetic.not_equal(x, 0.0), axis=axis, keepdims=keepdims)
+    sizes = elementwise.absolute(x)
+    if math.isinf(ord):
+        return (reductions.max if ord > 0 else reductions.min)(sizes, axis=axis, keepdims=keepdims)
+    if ord == -1:  # a quotient is one number for arrays and Values; a power may round apart
+        return 1.0 / reductions.sum(1.0 / sizes, axis=axis, keepdims=keepdims)
+    total = reductions.sum(sizes if ord == 1 else sizes**ord, axis=axis, keepdims=keepdims)
+    return total if ord == 1 else total ** (1.0 / ord)
+
+
+def _matrix_norm(x: Any, ord: Any) -> Any:
+    """Over the last two axes."""
+    from tinygrad_edu.core.ops.factors import svdvals
+
+    if ord == "fro":
+        return reductions.norm(x, axis=(-2, -1))
+    if ord == "nuc":
+        return reductions.sum(svdvals(x), axis=-1)
+    if ord not in (1, -1, 2, -2, math.inf, -math.inf):
+        raise GradError(f"norm: of matrices there is no ord={ord!r}")
+    if abs(ord) == 2:
+        values = svdvals(x)
+    else:
+        values = reductions.sum(elementwise.absolute(x), axis=-2 if abs(ord) == 1 else -1)
+    return (reductions.max if ord > 0 else reductions.min)(values, axis=-1)
+
+
 reductions.sum.general = sum_of_some
 reductions.mean.general = mean_of_some
 reductions.prod.general = prod_of_some
@@ -177,4 +237,5 @@ reductions.max.general = max_of_some
 reductions.min.general = min_of_some
 reductions.var.general = var_of_some
 reductions.std.general = std_of_some
+reductions.norm.general = norm_of_order
 elementwise.clip.general = clip_to_values

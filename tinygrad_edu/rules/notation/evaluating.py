@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core.ops import TABLE
+from tinygrad_edu.core.ops.table import TABLE
 from tinygrad_edu.rules.poly import Atom
 from tinygrad_edu.rules.sizes import NOT_FINITE
 from tinygrad_edu.rules.trees import Tree

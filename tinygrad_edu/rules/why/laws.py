@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core.ops import TABLE, elementwise, reductions
+from tinygrad_edu.core.ops import elementwise, reductions
+from tinygrad_edu.core.ops.table import TABLE
 from tinygrad_edu.core.primitive import Primitive
 from tinygrad_edu.rules.expression import Algebra
 from tinygrad_edu.rules.formula import Formula
