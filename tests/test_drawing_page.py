@@ -71,7 +71,7 @@ class Tags(HTMLParser):
             self.scripts[-1] += data
 
 
-def written(cost: tg.Value, folder: Path, **options: Any) -> tuple[str, Any]:
+def written(cost: Any, folder: Path, **options: Any) -> tuple[str, Any]:
     """The page as text, and the data in it."""
     page = tg.render(cost, folder / "page.html", **options).read_text("utf-8")
     return page, json.loads(Tags(page).scripts[0])
@@ -125,6 +125,20 @@ def test_contributions_add_up_to_the_gradient_edge_by_edge(tmp_path: Path) -> No
     assert sorted(c["amount"] for c in sent)[1:] == [3.0, 3.0]
     locals_ = sorted(c["local"]["value"] for c in sent)
     assert locals_ == pytest.approx([1 - np.tanh(1.5) ** 2, 1.5, 1.5])
+
+
+def test_several_results_are_each_begun_with_and_a_seed_counts_in_the_sum(tmp_path: Path) -> None:
+    x = tg.Value(3.0, "x")
+    z = 2.0 * x
+    a, b = z**2, tg.exp(z - 6.0)
+    tg.name_values(z=z, a=a, b=b)
+    tg.backward([z, a, b], seeds=[10.0, 1.0, 1.0])
+    _, data = written([z, a, b], tmp_path)
+    names = [node["name"] for node in data["nodes"]]
+    assert {names[s["node"]] for s in data["steps"] if s["kind"] == "seed"} == {"a", "b"}
+    totals = [c["total"] for s in data["steps"] for c in s.get("sent", ()) if names[c["to"]] == "z"]
+    assert sorted(totals)[-1] == z.grad == 10.0 + 12.0 + 1.0
+    assert len(totals) == 2 and None not in totals
 
 
 def backward_step(data: Any, name: str) -> Any:

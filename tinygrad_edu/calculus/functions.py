@@ -351,10 +351,20 @@ def backward(results: Sequence[Any], seeds: Sequence[Any] | None = None, keep: s
         raise TypeError("backward: the results are Values, one or more, in a list")
     if seeds is not None and len(seeds) != len(values):
         raise GradError(f"backward: {len(values)} results and {len(seeds)} seeds were given")
-    with recorded():
-        total: Any = None
-        for i, z in enumerate(values):
-            seed = z._seed(None if seeds is None else seeds[i])
-            part = z * seed if z.shape == () else sum(z * seed)
-            total = part if total is None else total + part
+    given = seeds or [None] * len(values)
+    total = weighted_sum(values, [z._seed(seed) for z, seed in zip(values, given)])
     total.backward(keep=keep)
+
+
+def weighted_sum(results: Sequence[Value], seeds: Sequence[Any]) -> Value:
+    """The sum of results, each times its seed: one sweep from it goes back from all of them.
+
+    >>> weighted_sum([tg.Value(3.0), tg.Value([1.0, 2.0])], [10.0, np.array([1.0, 0.0])]).item()
+    31.0
+    """
+    with recorded():
+        parts = [z * s if z.shape == () else sum(z * s) for z, s in zip(results, seeds)]
+        total: Value = parts[0]
+        for part in parts[1:]:
+            total = total + part
+    return total

@@ -6,7 +6,7 @@ import html
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,12 +48,12 @@ ROLES = {
 }
 
 
-def role_of(node: Any, root: Any, name: str | None) -> str:
+def role_of(node: Any, results: Collection[Any], name: str | None) -> str:
     """What part a value plays: a leaf that learns is a parameter, another with a name an input.
 
     What is called x or y, as ``X`` or ``x1``, is an input even where its gradient is asked for.
     """
-    if node is root:
+    if node in results:
         return "result"
     if node.op is not None:
         return "intermediate"
@@ -95,10 +95,19 @@ class Drawing(Content):
         words: Words | None = None,
         verdicts: Mapping[str, str] | None = None,
         ids: bool = False,
+        results: Sequence[Any] = (),
     ) -> None:
         backward = show != "forward"
         super().__init__(
-            nodes, names, limit, whole, ids, backward, convention, words or Words("en")
+            nodes,
+            names,
+            limit,
+            whole,
+            ids,
+            backward,
+            convention,
+            words or Words("en"),
+            results or nodes[-1:],
         )
         self.forward = show != "backward"
         self.verdicts = verdicts or {}
@@ -129,7 +138,7 @@ class Drawing(Content):
 
     def _shown(self, node: Any) -> bool:
         """The backward pass alone goes nowhere but to what needs a gradient."""
-        return self.forward or node in self.needed or node is self.root
+        return self.forward or node in self.needed or node in self.results
 
     def _id(self, name: str) -> str:
         return f' id="{name}"' if self.ids else ""
@@ -154,7 +163,7 @@ class Drawing(Content):
 
     def role(self, node: Any) -> str:
         """What part a value of this picture plays."""
-        return role_of(node, self.root, self.names.get(node))
+        return role_of(node, self.results, self.names.get(node))
 
     def heading(self, node: Any) -> str:
         """What a value is called at the head of its box: ``Z¹``, or ``v6`` without a name."""
@@ -212,13 +221,15 @@ class Drawing(Content):
         arriving = self.arriving.get(node, ())
         if node in self.derived:
             return self.derived[node].text.replace("∗", "*")
-        if len(arriving) == 1 and node in self.called and node is not self.root:
+        if len(arriving) == 1 and node in self.called and node not in self.results:
             return f"d{self.called[node].text} = {arriving[0].rule.text}"
         return ""
 
     def _sum(self, node: Any) -> str:
         """How the gradient of a value used several times came together."""
         sent = [self.shown(node, c.amount) for c in self.arriving.get(node, ())]
+        if sent and node in self.seeds:  # a result that another is computed from
+            sent.append(self.seeds[node])
         if self.folded or len(sent) < 2 or any(g is None for g in sent):
             return ""
         if node.shape or len(sent) > 4:
@@ -364,10 +375,17 @@ class Drawing(Content):
         """The sentences of the caption."""
         arrows = "both" if self.forward and self.backward else "forward"
         found = [self.words[f"draw.{arrows if self.forward else 'backward'}"]]
-        cost = self.names.get(self.root, "")
         if self.backward:
-            found.append(self.scale(visible(cost, 12) if cost.isidentifier() else "J"))
+            found.append(self.scale(self._cost()))
         return [*found, *([self.folded] if self.folded else [])]
+
+    def _cost(self) -> str:
+        """What the gradients are the derivatives of; of several results, their sum."""
+        if len(self.results) == 1:
+            cost = self.names.get(next(iter(self.results)), "")
+            return visible(cost, 12) if cost.isidentifier() else "J"
+        swept = [z for z in self.results if z._grad is not None] or list(self.results)
+        return " + ".join(visible(self.heading(z), 12) for z in swept)
 
     def scale(self, cost: str) -> str:
         """Which derivatives the numbers are."""

@@ -25,9 +25,9 @@ RULES = 40
 class Content:
     """The lines of a graph, which of them are a box together, and the gradients between them.
 
-    `nodes`: oldest first; the last is the result. `limit`: fold above this many boxes. `whole`:
-    what has no name is part of the line it is used in. `inside`: the lines inside of folded boxes
-    are told of, too. `convention`: the scale of the gradients.
+    `nodes`: oldest first. `results`: what they lead to. `limit`: fold above this many boxes.
+    `whole`: what has no name is part of the line it is used in. `inside`: the lines inside of
+    folded boxes are told of, too. `convention`: the scale of the gradients.
     """
 
     def __init__(
@@ -40,9 +40,10 @@ class Content:
         backward: bool,
         convention: str,
         words: Words,
+        results: Sequence[Any],
     ) -> None:
         self.nodes = nodes
-        self.root = nodes[-1]
+        self.results = dict.fromkeys(results)  # a Value is found in a list by its numbers
         self.backward = backward
         self.names = names
         self.words = words
@@ -57,7 +58,7 @@ class Content:
                 if parent.op is None:
                     self.recorded[parent] = x
         self._arrange(limit, whole, inside)
-        self.grad = local.swept(self.root) if self.backward else {}
+        self.grad, self.seeds = local.swept(self.results) if self.backward else ({}, {})
         self._name_everything()
         self._derive(convention)
         self._send()
@@ -70,7 +71,7 @@ class Content:
         self.folds: dict[str, folding.Group] = {}
         self.folded = ""
         if limit is not None and len(found) > limit:
-            groups = folding.fold(nodes, self.names, limit)
+            groups = folding.fold(nodes, self.names, limit, self.results)
             self.folds = {f"g{i}": g for i, g in enumerate(groups) if len(g.members) > 1}
             found = [group.members for group in groups if len(group.members) == 1]
             values = {"values": len(nodes), "boxes": len(groups)}
@@ -90,7 +91,7 @@ class Content:
         self.uses = Counter(parent for _, read in self.reading() for parent in read)
 
     def _lines(self) -> list[list[Any]]:
-        return lines(self.nodes, self.names, self.needed)
+        return lines(self.nodes, self.names, self.needed, self.results)
 
     def reading(self) -> Iterator[tuple[Any, Sequence[Any]]]:
         """Every line, and every node of a folded box, with what it reads."""
@@ -134,12 +135,13 @@ class Content:
         computed = [head for head, line in self.alone.items() if head.op is not None]
         named = {name: node for node, name in self.names.items()}
         few = len(computed) <= min(RULES, 4 * sum(node in self.names for node in computed))
-        single = self.root.shape == () and self.root.requires_grad
+        root = next(iter(self.results))
+        single = len(self.results) == 1 and root.shape == () and root.requires_grad
         if not self.backward or self.folded or not few or not single:
             return
         try:
-            usual = derive(self.root, convention=convention, names=named)
-            every = derive(self.root, convention=convention, names=named, every=True)
+            usual = derive(root, convention=convention, names=named)
+            every = derive(root, convention=convention, names=named, every=True)
         except GradError:  # two quantities of one name, say: the picture does without
             return
         of = {named[rule.of]: rule for rule in usual if rule.of in named}

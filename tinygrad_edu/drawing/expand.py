@@ -10,12 +10,14 @@ from tinygrad_edu.core.sweep import needed
 from tinygrad_edu.core.value import Value
 
 
-def expanded(nodes: Sequence[Any], names: dict[Any, str]) -> tuple[Value, dict[Any, str]]:
+def expanded(
+    nodes: Sequence[Any], names: dict[Any, str], results: Sequence[Any]
+) -> tuple[list[Value], dict[Any, str]]:
     """A copy of a graph with every operation that has a definition replaced by its parts.
 
-    `nodes`: oldest first. The copy is computed from the numbers the graph recorded, and its result
-    has the gradient that the graph's has. The graph itself is not touched. Returns the result and
-    the names of the copy's nodes.
+    `nodes`: oldest first. The copy is computed from the numbers the graph recorded, and its results
+    have the gradients that the graph's have. The graph itself is not touched. Returns the results
+    and the names of the copy's nodes.
     """
     copies: dict[Any, Value] = {}
     recorded = {p: x for node in nodes for p, x in zip(node.parents, node._inputs) if p.op is None}
@@ -30,6 +32,6 @@ def expanded(nodes: Sequence[Any], names: dict[Any, str]) -> tuple[Value, dict[A
             copies[node] = compute(*inputs, **node.options)
         except (GradError, ArithmeticError):
             copies[node] = node.op(*inputs, **node.options)
-    root, result = nodes[-1], copies[nodes[-1]]
-    result._grad = root._grad
-    return result, {copies[node]: name for node, name in names.items()}
+    for result in results:
+        copies[result]._grad = result._grad
+    return [copies[z] for z in results], {copies[node]: name for node, name in names.items()}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,14 +57,15 @@ def owners(nodes: Sequence[Any], names: dict[Any, str]) -> dict[Any, str]:
     return owner
 
 
-def fold(nodes: Sequence[Any], names: dict[Any, str], limit: int) -> list[Group]:
-    """At most about `limit` groups; the last node stays alone.
+def fold(
+    nodes: Sequence[Any], names: dict[Any, str], limit: int, results: Collection[Any]
+) -> list[Group]:
+    """At most about `limit` groups; each of the results stays alone.
 
     `nodes`: oldest first.
     """
-    root = nodes[-1]
-    owner = owners(nodes, names)
-    computed = [node for node in nodes if node.op is not None and node is not root]
+    owner, ends = owners(nodes, names), set(results)
+    computed = [node for node in nodes if node.op is not None and node not in ends]
     owned: dict[str, list[Any]] = {}
     rest = []
     for node in computed:
@@ -83,7 +84,7 @@ def fold(nodes: Sequence[Any], names: dict[Any, str], limit: int) -> list[Group]
     if len(groups) > room:
         size = -(-len(groups) // room)
         groups = [_joined(groups[i : i + size], 1) for i in range(0, len(groups), size)]
-    groups += [Group("", [root])]
+    groups += [Group("", [z]) for z in results if z.op is not None]
     return _with_leaves(nodes, groups, owner, limit)
 
 

@@ -16,17 +16,19 @@ LONGEST = 20
 
 
 def lines(
-    nodes: Sequence[Any], names: Mapping[Any, str], needed: Collection[Any]
+    nodes: Sequence[Any],
+    names: Mapping[Any, str],
+    needed: Collection[Any],
+    results: Collection[Any],
 ) -> list[list[Any]]:
     """The nodes of each line, oldest first; the last of them is what the line computes.
 
     `nodes`: oldest first. A step without a name belongs to the line that alone uses it, where names
-    tell lines at all: where something computed has one, besides the result. Without names only a
+    tell lines at all: where something computed has one, besides the results. Without names only a
     matrix product belongs to the sum it is used in. So do numbers without a name, unless a gradient
     is asked for them.
     """
-    root = nodes[-1]
-    named = any(node.op is not None and node is not root for node in names)
+    named = any(node.op is not None and node not in results for node in names)
     used_by: dict[Any, set[Any]] = {}
     users: dict[Any, set[Any]] = {}
     found: dict[Any, list[Any]] = {}
@@ -39,7 +41,7 @@ def lines(
             inside = node not in names and (
                 named or _is_product_in_sum(node, used_by.get(node, set()))
             )
-        if not inside or head is node or len(found[head]) >= LONGEST:
+        if not inside or head is node or node in results or len(found[head]) >= LONGEST:
             head = node
         found.setdefault(head, []).append(node)
         for parent in node.parents:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_edu.calculus.functions import weighted_sum
 from tinygrad_edu.core.operators import Operators
 from tinygrad_edu.core.ops import arithmetic, elementwise, linalg
 from tinygrad_edu.core.ops.shaping import sum_to, summed_axes
@@ -164,16 +166,26 @@ def _inputs(node: Any, names: Mapping[Any, Written]) -> list[Written]:
     ]
 
 
-def swept(root: Any) -> dict[Any, Any]:
-    """The gradients of a graph, by one sweep from what `backward` has left at its root; else none.
+def swept(results: Iterable[Any]) -> tuple[dict[Any, Any], dict[Any, Any]]:
+    """The gradients of a graph, by one sweep from what `backward` has left at its results, and the
+    seeds of these; else none.
 
     What a leaf holds itself may be another graph's, on other data, or the sum of several: one
-    picture shows one sweep.
+    picture shows one sweep. Where a result is computed from another, the other's gradient is its
+    own seed and what arrives there.
     """
-    if root._grad is None:
-        return {}
+    seeds: dict[Any, Any] = {}
+    found: dict[Any, Any] = {}
     with np.errstate(all="ignore"):
-        return sweep(root, root._grad)
+        for z in sorted(results, key=attrgetter("_created"), reverse=True):
+            arrived = found.get(z)
+            seed = z._grad if z._grad is None or arrived is None else z._grad - arrived
+            if seed is None or (arrived is not None and not np.any(seed)):
+                continue
+            seeds[z] = seed
+            root = z if len(seeds) == 1 else weighted_sum(list(seeds), list(seeds.values()))
+            found = sweep(root, seed if root is z else 1.0)
+    return found, seeds
 
 
 class Contribution(NamedTuple):

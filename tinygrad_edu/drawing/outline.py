@@ -11,18 +11,21 @@ from tinygrad_edu.drawing.boxes import ROLES, op_label, role_of
 from tinygrad_edu.drawing.text import quoted
 
 
-def outline(nodes: Sequence[Any], names: Mapping[Any, str], show: str) -> list[str]:
+def outline(
+    nodes: Sequence[Any], names: Mapping[Any, str], show: str, results: Sequence[Any]
+) -> list[str]:
     """The picture in DOT, forward edges only; `nodes`: oldest first."""
     lines = []
     gradients = show != "forward"
-    root = nodes[-1]
     ids = {node: str(i) for i, node in enumerate(nodes)}
     looks = {
         role: f'\\l" shape=box fillcolor="{look.fill}" {look.plain}]\n'
         for role, look in ROLES.items()
     }
     signs: dict[Any, str] = {}
-    swept = root._grad is not None  # a sweep for the picture would take as long as the picture
+    swept = any(
+        z._grad is not None for z in results
+    )  # a sweep for the picture would take as long as the picture
     for node, me in ids.items():
         op, g, x = node.op, node._grad if swept else None, node._data
         text = f"{x:.4g}" if type(x) is float else f"{node.shape}"
@@ -43,7 +46,9 @@ def outline(nodes: Sequence[Any], names: Mapping[Any, str], show: str) -> list[s
         if names and node in names:
             text = quoted(names[node])[1:-1] + r"\l" + text
         look = looks[
-            "intermediate" if op and node is not root else role_of(node, root, names.get(node))
+            "intermediate"
+            if op and node not in results
+            else role_of(node, results, names.get(node))
         ]
         edges = "".join([f"\tn{ids[parent]} -> n{me}\n" for parent in node.parents]) if op else ""
         lines.append(f'\tn{me} [label="{text}{look}{edges}')

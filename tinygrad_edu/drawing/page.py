@@ -44,7 +44,8 @@ class StepThrough:
                 f"{len(drawing.nodes)} values are too many to step through (at most {STEPS}): draw "
                 "a picture (.svg), which is folded, or a smaller graph"
             )
-        name = drawing.names.get(drawing.root, words["step.unnamed"])
+        named = [drawing.names[z] for z in drawing.results if z in drawing.names]
+        name = ", ".join(named) or words["step.unnamed"]
         title = title or words.said("step.title", {"name": name})
         script = _read("page.js")
         digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -172,10 +173,12 @@ def _backward(drawing: Drawing) -> list[dict[str, Any]]:
     """The seed, then every line in sweep order: what it sends back, and the sums so far."""
     if not drawing.grad:
         return []
-    steps: list[dict[str, Any]] = [{"kind": "seed", "node": drawing.place[drawing.root]}]
+    steps: list[dict[str, Any]] = [
+        {"kind": "seed", "node": drawing.place[z]} for z in drawing.seeds if not drawing.uses[z]
+    ]
     back = [head for head in reversed(drawing.lines) if drawing.grad.get(head) is not None]
     uses = Counter(sent.parent for head in back for sent in drawing.sent(head))
-    totals: dict[Any, Any] = {}
+    totals: dict[Any, Any] = {z: seed for z, seed in drawing.seeds.items() if drawing.uses[z]}
     counted: Counter[Any] = Counter()
     for head in back:
         if head.op is None:
@@ -193,7 +196,7 @@ def _backward(drawing: Drawing) -> list[dict[str, Any]]:
                     "local": _local(drawing, head, c.input),
                     "amount": _numbers(drawing.shown(c.parent, c.amount)),
                     "total": _numbers(drawing.shown(c.parent, totals[c.parent]))
-                    if uses[c.parent] > 1
+                    if uses[c.parent] > 1 or c.parent in drawing.seeds
                     else None,
                     "count": counted[c.parent],
                     "of": uses[c.parent],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
 
 @checked
 def draw(
-    cost: Value,
+    cost: Value | Sequence[Value],
     show: str = "both",
     names: Mapping[str, Any] | None = None,
     max_nodes: int | None = MAX_NODES,
@@ -104,7 +105,8 @@ def draw(
     verdicts: Mapping[str, str] | None = None,
     language: str = "en",
 ) -> Picture:
-    """The graph `cost` was computed from, with shapes, values and gradients.
+    """The graph `cost` was computed from, with shapes, values and gradients; of several results,
+    in a list, one picture.
 
     `show`: ``"forward"``, ``"backward"`` or ``"both"``. `names`: names for values that have none,
     such as ``locals()``. Above `max_nodes` boxes the graph is folded, and says so; ``None`` draws
@@ -116,9 +118,10 @@ def draw(
     m·∂J/∂Z; the caption says which. `verdicts`: words to mark nodes with, by name, such as
     ``{"W1": "wrong: the 1/m is missing"}``. `language`: of the captions, ``"en"`` or ``"fa"``.
 
-    Gradients are those of one sweep of this graph, from what `backward` left at `cost`; without
-    that, none are shown, whatever another graph's sweep has left at a parameter. (More than 1,000
-    values drawn one by one have those that `backward` left them.) Nothing is changed.
+    Gradients are those of one sweep of this graph, from what `backward` left at its results (of
+    several: those of their sum, as `tg.backward` gives them); without that, none are shown,
+    whatever another graph's sweep has left at a parameter. (More than 1,000 values drawn one by one
+    have those that `backward` left them.) Nothing is changed.
 
     Raises TypeError for what is not a Value, GradError for an option that does not exist.
 
@@ -126,19 +129,21 @@ def draw(
     >>> tg.draw(x * x).source.count("n0 -> n1")  # both uses of x, forward and back
     4
     """
-    nodes, found = _graph(cost, show, names, max_nodes, detail, direction, convention)
+    nodes, found, results = _graph(cost, show, names, max_nodes, detail, direction, convention)
     if PLAIN < len(nodes) <= (max_nodes or len(nodes)):
-        return _picture(outline(nodes, found, show), direction)
+        return _picture(outline(nodes, found, show, results), direction)
     words, whole = Words(language), detail == "lines"
-    drawing = Drawing(nodes, found, show, max_nodes, whole, convention, words, verdicts)
+    drawing = Drawing(
+        nodes, found, show, max_nodes, whole, convention, words, verdicts, results=results
+    )
     return _drawn(drawing, direction, legend)
 
 
 def _graph(
-    cost: Value, show: str, names: Mapping[str, Any] | None, max_nodes: int | None, detail: str,
-    direction: str, convention: str,
-) -> tuple[list[Any], dict[Any, str]]:  # fmt: skip
-    """The nodes to draw, oldest first, and the names of those that have one."""
+    cost: Value | Sequence[Value], show: str, names: Mapping[str, Any] | None,
+    max_nodes: int | None, detail: str, direction: str, convention: str,
+) -> tuple[list[Any], dict[Any, str], list[Value]]:  # fmt: skip
+    """The nodes to draw, oldest first, the names of those that have one, and the results."""
     for what, value, known in (
         ("show", show, SHOW), ("detail", detail, DETAIL), ("direction", direction, tuple(RANKDIR)),
         ("convention", convention, CONVENTION),
@@ -148,12 +153,21 @@ def _graph(
             raise GradError(f"draw: {what} is {one_of}, not {value!r}")
     if max_nodes is not None and (type(max_nodes) is not int or max_nodes < 1):
         raise GradError(f"draw: max_nodes is a positive number or None, not {max_nodes!r}")
-    nodes = reachable(cost, every=True)[::-1]
+    results = [cost] if isinstance(cost, Value) else list(dict.fromkeys(cost))
+    if not results:
+        raise GradError("draw: the results are Values, one or more, in a list: this one is empty")
+    nodes = _leading_to(results)
     found = _names(nodes, names)
     if detail == "parts":
-        cost, found = expanded(nodes, found)
-        nodes = reachable(cost, every=True)[::-1]
-    return nodes, found
+        results, found = expanded(nodes, found, results)
+        nodes = _leading_to(results)
+    return nodes, found, results
+
+
+def _leading_to(results: Sequence[Value]) -> list[Any]:
+    """The nodes that results were computed from, and these themselves, oldest first."""
+    found = {node for z in results for node in reachable(z, every=True)}
+    return sorted(found, key=attrgetter("_created"))
 
 
 def _drawn(drawing: Drawing, direction: str, legend: bool) -> Picture:
@@ -197,7 +211,10 @@ def _picture(body: Iterable[str], direction: str) -> Picture:
 
 @checked
 def render(
-    cost: Value, path: str | os.PathLike[str], title: str | None = None, **options: Any
+    cost: Value | Sequence[Value],
+    path: str | os.PathLike[str],
+    title: str | None = None,
+    **options: Any,
 ) -> Path:
     """Write a graph to a file, by suffix: svg, png, pdf, dot, or html. Returns its path.
 
@@ -221,7 +238,7 @@ def render(
 
 @checked
 def step_through(
-    cost: Value,
+    cost: Value | Sequence[Value],
     title: str | None = None,
     show: str = "both",
     names: Mapping[str, Any] | None = None,
@@ -233,7 +250,9 @@ def step_through(
     language: str = "en",
 ) -> StepThrough:
     """The page to step through a graph; the options are those of `draw`."""
-    nodes, found = _graph(cost, show, names, max_nodes, detail, direction, convention)
+    nodes, found, results = _graph(cost, show, names, max_nodes, detail, direction, convention)
     words, whole = Words(language), detail == "lines"
-    drawing = Drawing(nodes, found, show, max_nodes, whole, convention, words, verdicts, ids=True)
+    drawing = Drawing(
+        nodes, found, show, max_nodes, whole, convention, words, verdicts, ids=True, results=results
+    )
     return StepThrough(drawing, _drawn(drawing, direction, legend=False).source, title)
