@@ -138,7 +138,8 @@ def test_several_results_are_each_begun_with_and_a_seed_counts_in_the_sum(tmp_pa
     assert {names[s["node"]] for s in data["steps"] if s["kind"] == "seed"} == {"a", "b"}
     totals = [c["total"] for s in data["steps"] for c in s.get("sent", ()) if names[c["to"]] == "z"]
     assert sorted(totals)[-1] == z.grad == 10.0 + 12.0 + 1.0
-    assert len(totals) == 2 and None not in totals
+    assert len(totals) == 2
+    assert None not in totals
 
 
 def backward_step(data: Any, name: str) -> Any:
