@@ -105,11 +105,16 @@ def _resvg() -> Any:
 
 def _laid_out(command: list[str], source: str) -> subprocess.CompletedProcess[bytes]:
     """What a renderer answers; with a simpler layout where the usual one takes too long."""
+    plain = {**os.environ, "LC_ALL": "C"}  # its fonts, and so the layout, depend on the language
     for further in ((), _SIMPLER):
         try:
             # An argument list, no shell; the text goes in through a pipe, never into a command.
             return subprocess.run(  # noqa: S603
-                [*command, *further], input=source.encode(), capture_output=True, timeout=TIMEOUT
+                [*command, *further],
+                input=source.encode(),
+                capture_output=True,
+                timeout=TIMEOUT,
+                env=plain,
             )
         except subprocess.TimeoutExpired:
             pass
