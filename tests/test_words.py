@@ -106,6 +106,26 @@ def test_check_speaks_the_language_asked_for_or_that_of_the_environment(
     assert 'href="#graph0"' in written
 
 
+@pytest.mark.parametrize("path", SHEETS, ids=[path.stem for path in SHEETS])
+@pytest.mark.one_in(30)
+def test_why_a_rule_is_so_is_told_in_persian_its_formulas_from_left_to_right(path):
+    for rule in tg.load_sheet(path).derive():
+        why = rule.explanation
+        for line in why.to_text("fa").splitlines():
+            words_, *formulas = re.split("\u2066[^\u2066\u2069]*\u2069", line)
+            outside = re.sub(r"^ *(\d+\. )?", "", "".join([words_, *formulas]))
+            assert not re.search(r"[A-Za-z0-9=·∂@]", outside), line
+        assert not latin_words(why.to_text("fa")), why.to_text("fa")
+        assert 'class="why" lang="fa" dir="rtl"' in why.to_html("fa")
+
+
+def test_derive_says_why_in_the_language_asked_for(capsys):
+    sheet = str(ROOT / "examples" / "mistaken.sheet")
+    for form in ("text", "mathml"):
+        assert cli.main(["derive", sheet, "--why", "--as", form, "--lang", "fa"]) == 0
+        assert "قاعده‌ی زنجیره‌ای" in capsys.readouterr().out
+
+
 def test_the_json_of_a_check_is_the_same_in_every_language(capsys):
     sheet = str(ROOT / "examples" / "mistaken.sheet")
     for language in ("en", "fa"):

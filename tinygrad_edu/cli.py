@@ -19,15 +19,20 @@ from typing import Any
 import tinygrad_edu as tg
 from tinygrad_edu import GradError, __version__
 from tinygrad_edu.core.files import check_apart, is_stream
-from tinygrad_edu.core.plain import in_ascii
+from tinygrad_edu.core.plain import in_ascii, printable
 from tinygrad_edu.words import LANGUAGES, Said, Words, preferred
 
 CONVENTIONS = ("auto", "lecture", "calculus")
-WHY: dict[str, Callable[[tg.Derivation], str]] = {
-    "text": lambda rules: "\n\n".join(
-        [*rules.definitions, *(f"{rule}\n{rule.why}" for rule in rules)]
+WHY: dict[str, Callable[[tg.Derivation, str], str]] = {
+    "text": lambda rules, language: "\n\n".join(
+        [
+            *rules.definitions,
+            *(f"{rule}\n{printable(rule.explanation.to_text(language))}" for rule in rules),
+        ]
     ),
-    "mathml": lambda rules: "\n".join(rule.explanation.to_html() for rule in rules),
+    "mathml": lambda rules, language: "\n".join(
+        rule.explanation.to_html(language) for rule in rules
+    ),
 }
 FORMATS = ("table", "json", "csv", "junit", "gradescope", "concise")
 #: Of more sheets than that the summary is printed, and the page has the rest.
@@ -167,6 +172,7 @@ def parser() -> argparse.ArgumentParser:
         "--convention", choices=CONVENTIONS[1:], default="lecture", help="the scale of dZ"
     )
     derive.add_argument("--m", metavar="M", type=int, help="the number of examples, if not found")
+    _add_language(derive)
     derive.set_defaults(run=_derive)
 
     draw = commands.add_parser("draw", help="draw the graph of a sheet's forward lines")
@@ -425,7 +431,8 @@ def _derive(arguments: argparse.Namespace) -> int:
         if rules.left_out:
             names = ", ".join(rules.left_out)
             print(f"no lines for {names}, which are data or targets; --wrt asks", file=sys.stderr)
-    print(WHY[arguments.form](rules) if arguments.why else forms[arguments.form](rules))
+    language = arguments.lang or preferred()
+    print(WHY[arguments.form](rules, language) if arguments.why else forms[arguments.form](rules))
     return 0
 
 

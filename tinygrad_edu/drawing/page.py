@@ -128,7 +128,7 @@ def _math(inside: str) -> str:
 
 
 def _nodes(drawing: Drawing) -> list[dict[str, Any]]:
-    told = []
+    told, language = [], drawing.words.language
     for head in drawing.lines:
         name = drawing.called.get(head, local.Written.named(drawing.words["step.constant"]))
         derived = drawing.derived.get(head)
@@ -149,7 +149,7 @@ def _nodes(drawing: Drawing) -> list[dict[str, Any]]:
                 "grad": _numbers(drawing.shown(head, drawing.grad.get(head))),
                 "needs": head in drawing.needed,
                 "derived": _derived(derived.mathml) if derived else None,
-                "why": derived.explanation.to_html() if derived and drawing.grad else None,
+                "why": derived.explanation.to_html(language) if derived and drawing.grad else None,
                 "verdict": drawing.verdicts.get(drawing.names.get(head, "")),
             }
         )

@@ -91,7 +91,7 @@ def _section(folder: Path, section: dict[str, Any], report: Report) -> None:
         "rules": Html("".join(formulas)),
         "ways": lesson_page.judged(report.words, lines, said),
         "diagnoses": Html("".join(_diagnosis(report.words, row) for row in result.rows)),
-        "explained": Html("".join(rule.explanation.to_html() for rule in rules)),
+        "explained": lesson_page.explained(report.words, rules),
     }
     body = fill((FOLDER / "sheet.html").read_text("utf-8"), report.words, values)
     report.page.add(report.key, title, lead, body)
@@ -102,7 +102,10 @@ def _section(folder: Path, section: dict[str, Any], report: Report) -> None:
 def _diagnosis(words: Words, row: Any) -> str:
     if row.diagnosis is None:
         return ""
-    line, why = html.escape(row.formula or row.name), html.escape(row.diagnosis.explanation)
+    line, why = (
+        html.escape(row.formula or row.name),
+        html.escape(words.says(row.diagnosis.explanation)),
+    )
     correct = html.escape(row.diagnosis.correction or "—")
     return (
         f'<div class="warn"><p><code>{line}</code></p><p>{why}</p>'

@@ -165,3 +165,8 @@ def _name(rule: str) -> str:
 def without_namespace(element: str) -> str:
     """A ``math`` element as a page needs it."""
     return re.sub(r' xmlns="[^"]*"', "", element)
+
+
+def explained(words: Words, rules: Iterable[Any]) -> Html:
+    """Why each rule is so."""
+    return Html("".join(rule.explanation.to_html(words.language) for rule in rules))

@@ -38,7 +38,7 @@ def run(report: Report) -> None:
                 "mistake": slide.diagnosis.mistake if slide.diagnosis else "—",
                 "correction": Html(html.escape(_corrected(slide))),
                 "main": _table(report, lines, True), "others": _table(report, lines, False),
-                "explained": Html("".join(rule.explanation.to_html() for rule in rules.values())),
+                "explained": lesson_page.explained(report.words, rules.values()),
             }
         )  # fmt: skip
     sheet.cost.backward()

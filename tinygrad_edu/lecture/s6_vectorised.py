@@ -61,7 +61,7 @@ def run(report: Report) -> None:
                 "scales": _scales(report, hand, J),
                 "ways": lesson_page.judged(words, lines, words["s6.ways"], brief=True),
                 "others": Html("".join(folded)),
-                "explained": Html("".join(r.explanation.to_html() for r in tg.derive(J))),
+                "explained": lesson_page.explained(words, tg.derive(J)),
             }
         )  # fmt: skip
     report.picture("tanh", J, "lecture")

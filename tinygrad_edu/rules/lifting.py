@@ -18,6 +18,7 @@ from tinygrad_edu.rules.layout import Layout
 from tinygrad_edu.rules.naming import NamedGraph, same_numbers
 from tinygrad_edu.rules.poly import Atom, Poly, rational
 from tinygrad_edu.rules.simplify import Simplifier
+from tinygrad_edu.words import say
 
 #: A formula of more atoms than this is not written out inside another: it gets a name. So does a
 #: deeper nest of operations, and what goes into one function more where so many that are not linear
@@ -193,13 +194,12 @@ class LiftedGraph(NamedGraph):
         kind, axis = self.facts.get(node, ("", None))
         if kind in ("onehot", "probabilities") and axis is not None:
             axis %= len(shape)
-            what = "is one-hot" if kind == "onehot" else "holds probabilities"
-            seen = ", as its numbers here show" if node in self.seen else ""
-            reason = f"{atom.name} {what} along axis {axis}{seen}"
+            seen = say("why.seen") if node in self.seen else ""
+            reason = say(f"why.{kind}", name=atom.name, axis=axis, seen=seen)
             self.simplifier.declare_sum(atom, shape, axis - len(shape), reason)
         if node in self.identities:
             for axis in (-2, -1):
-                reason = "rows and columns of the identity matrix sum to 1"
+                reason = say("why.identity")
                 self.simplifier.declare_sum(atom, shape, axis, reason)
 
     # --- what gets a name ------------------------------------------------------------------------

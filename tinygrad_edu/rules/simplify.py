@@ -21,6 +21,7 @@ from tinygrad_edu.rules.layout import Layout
 from tinygrad_edu.rules.poly import Atom, Number, Poly, ratio
 from tinygrad_edu.rules.relations import Relation, pick_of, solutions, without
 from tinygrad_edu.rules.ring import MOST_TERMS, Spent
+from tinygrad_edu.words import say
 
 #: How many terms of polynomials one simplification may make before it gives up.
 WORK = 20_000
@@ -223,7 +224,7 @@ class Simplifier:
         labels, entries = pick
         one_hot = self.algebra.of(labels)
         if entries is self.algebra.one:
-            yield Relation(total, 1, entries, one_hot, "one-hot labels add up to 1")
+            yield Relation(total, 1, entries, one_hot, say("why.labels"))
         else:
             yield from self._entries(total, labels, entries)
 
@@ -333,7 +334,7 @@ class Simplifier:
                 for fact in list(self.facts.values()):
                     p = self.substitute(p, fact)
                 if p.value is not None:
-                    reason = f"its definition adds up to {p.value}"
+                    reason = say("why.adds_up", value=p.value)
                     self._proved[total] = Relation(total, 1, p, algebra.of(inner), reason)
                     break
         except Spent:

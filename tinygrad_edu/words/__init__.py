@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import string
-import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -96,6 +95,8 @@ def together(by: str, *sentences: str) -> Said:
 @cache
 def catalogue(language: str) -> dict[str, str]:
     """All texts of a language, by key."""
+    import tomllib
+
     text = (FOLDER / f"{language}.toml").read_text("utf-8")
     return dict(_flat(tomllib.loads(text), ""))
 

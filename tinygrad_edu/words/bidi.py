@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
+from typing import Any
 
-_WORD = r"[A-Za-z0-9ΣσαεŷΔ][A-Za-z0-9σ′¹²³⁰₁₂₃ᵀ/_%]*(?:[.-]\w+)*(?:\([^()\u0600-\u06ff]*\))?"
+_WORD = r"[A-Za-z0-9ΣσαεŷΔ∂][A-Za-z0-9σ′¹²³⁰₁₂₃ᵀ/_%]*(?:[.-]\w+)*(?:\([^()\u0600-\u06ff]*\))?"
 _RUN = re.compile(rf"{_WORD}(?:(?:\s|\s?(?:\*\*|[-*@=−+×/÷·])\s?|, ){_WORD})*")
 _APART = re.compile(r"<(/?)(svg|math|script|style|code|bdi|title|a|output|option)\b")
 
@@ -27,3 +29,64 @@ def isolated(page: str) -> str:
             part = _RUN.sub(r'<bdi dir="ltr">\g<0></bdi>', part)
         found.append(part)
     return "".join(found)
+
+
+_PERSIAN = "\u0600-\u06ff\u200c"
+
+
+def directions(pieces: Iterable[Any]) -> Iterator[tuple[bool, list[Any]]]:
+    """Pieces of a Persian sentence in runs, and which of these go from left to right.
+
+    What is no text is a formula; Latin letters, digits and signs in the texts go with it.
+
+    >>> [("".join(run), ltr) for ltr, run in directions(["ضریب 1/m است"])]
+    [('ضریب ', False), ('1/m', True), (' است', False)]
+    """
+    run: list[Any] = []
+    between: list[str] = []  # spaces and marks, part of a formula where it goes on behind them
+    ltr = False
+    for kind, part in (cut for piece in pieces for cut in _cut(piece)):
+        if kind == "mark":
+            between.append(part)
+            continue
+        if ltr != (kind == "formula"):
+            outside = [] if ltr else between
+            if run or outside:
+                yield ltr, run + outside
+            run, between = between[len(outside) :], []
+            ltr = not ltr
+        run += [*between, part]
+        between = []
+    if run and ltr:
+        yield True, run
+        run = []
+    if run or between:
+        yield False, run + between
+
+
+def _cut(piece: Any) -> Iterator[tuple[str, Any]]:
+    """A text in words, marks and what goes from left to right."""
+    if not isinstance(piece, str):
+        yield "formula", piece
+        return
+    for found in re.finditer(rf"([{_PERSIAN}]+)|(\s+)|[^\s{_PERSIAN}]+", piece):
+        if found[1] or found[2]:
+            yield "persian" if found[1] else "mark", found[0]
+            continue
+        text, before, after = found[0], "", ""
+        while text and (text[-1] in ":.,;" or (text[-1] == ")" and _open(text) < 0)):
+            text, after = text[:-1], text[-1] + after
+        while text.startswith("(") and _open(text) > 0:
+            text, before = text[1:], before + "("
+        parts = (("mark", before), ("formula", text), ("mark", after))
+        yield from ((kind, part) for kind, part in parts if part)
+
+
+def _open(text: str) -> int:
+    return text.count("(") - text.count(")")
+
+
+def apart(text: str) -> str:
+    """A Persian text for a terminal: what goes from left to right in it is in isolates."""
+    runs = ((ltr, "".join(run)) for ltr, run in directions([text]))
+    return "".join(f"\u2066{run}\u2069" if ltr else run for ltr, run in runs)

@@ -24,6 +24,7 @@ from tinygrad_edu.rules.trees import (
 )
 from tinygrad_edu.rules.why.data import Arrival, Equation, Step
 from tinygrad_edu.rules.why.numbers import Numbers
+from tinygrad_edu.words import say
 
 #: A step that costs more than this to read is left out.
 LONGEST_STEP = 70
@@ -80,9 +81,9 @@ class Algebraist:
         total = polys[last.name]
         if self._factor(total, known) is None:
             inside.extend(self._inside(total, known))
-        yield put_in(last.total, trees), "put in"
+        yield put_in(last.total, trees), say("why.put_in")
         opened = list(self._multiplied_out(total, known, trees))
-        yield from ((tree, "multiplied out") for tree in opened)
+        yield from ((tree, say("why.multiplied_out")) for tree in opened)
         if not opened:
             yield self.work.arranged(self.substituted(total, known)), ""
 

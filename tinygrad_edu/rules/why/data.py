@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tinygrad_edu.rules.notation import Names
 from tinygrad_edu.rules.trees import Tree
+from tinygrad_edu.words import Words
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,8 @@ class Fact:
 
 @dataclass(frozen=True, repr=False)
 class Why:
-    """All there is to say of one line. `print` shows it as text; `to_html` and `to_mathml` typeset.
+    """All there is to say of one line. `print` shows it as text, `to_text` in either language;
+    `to_html` and `to_mathml` typeset.
 
     `chains` are the roads from the cost, or from a line above, as names; `arrivals` the gradients
     on the way in backward order, that of the line last; `steps` how the formulas of these become
@@ -168,21 +170,25 @@ class Why:
     names: Names
 
     def __str__(self) -> str:
-        from tinygrad_edu.rules.why.printing import as_text
-
-        return as_text(self)
+        return self.to_text()
 
     def __repr__(self) -> str:
         return f"<Why of {self.name}: print it>"
 
-    def to_html(self) -> str:
+    def to_text(self, language: str = "en") -> str:
+        """A sentence a row. `language`: "en" or "fa"."""
+        from tinygrad_edu.rules.why.printing import as_text
+
+        return as_text(self, Words(language))
+
+    def to_html(self, language: str = "en") -> str:
         """The explanation as a piece of a web page, its formulas in MathML."""
         from tinygrad_edu.rules.why.printing import as_html
 
-        return as_html(self)
+        return as_html(self, Words(language))
 
     def to_mathml(self) -> str:
-        """The explanation as one MathML formula, a row for each sentence."""
+        """The explanation, in English, as one MathML formula, a row for each sentence."""
         from tinygrad_edu.rules.why.printing import as_mathml
 
         return as_mathml(self)

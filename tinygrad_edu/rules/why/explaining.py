@@ -34,6 +34,7 @@ from tinygrad_edu.rules.why.data import (
 from tinygrad_edu.rules.why.numbers import Numbers
 from tinygrad_edu.rules.why.roads import LONGEST, Roads, Sent
 from tinygrad_edu.rules.writing import Writer, names_of
+from tinygrad_edu.words import say, together
 
 #: More roads than this are not listed one by one.
 MOST_CHAINS = 8
@@ -377,28 +378,23 @@ class Explainer:
         above = [name for name in self._gradients_in(line) if self.line_named[name].scaled]
         if line.scaled:
             if above:
-                return f"no 1/{m}: {', '.join([*above, line.name])} are in the same scale"
+                return say("why.mean_same", m=m, names=", ".join([*above, line.name]))
             into = [
                 other.name for other in self.lines
                 if not other.scaled and line.name in self._gradients_in(other)
             ]  # fmt: skip
-            enters = f"; it enters {', '.join(into)}, once each" if into else ""
-            return (
-                f"1/{m}: {cost} divides by {m}, and {line.name} is {m} times the derivative, "
-                f"so 1/{m} is not here{enters}"
-            )
+            enters = say("why.mean_enters", lines=", ".join(into)) if into else ""
+            return say("why.mean_apart", m=m, cost=cost, name=line.name, enters=enters)
         if above:
-            scales = ", ".join(f"{name} is {m} · ∂{cost}/∂{self._of(name)}" for name in above)
-            no_mean = (
-                f". The sum is no mean: with np.mean 1/{m} would come in a second time"
-                if summed else ""
+            of = [say("why.mean_of", name=x, m=m, cost=cost, of=self._of(x)) for x in above]
+            return say(
+                "why.mean_undone", m=m, scales=together("why.comma", *of), name=line.name,
+                cost=cost, of=self._called(line.node),
+                no_mean=say("why.no_mean", m=m) if summed else "",
             )  # fmt: skip
-            return (
-                f"1/{m}: {scales}, and {line.name} is ∂{cost}/∂{self._called(line.node)}{no_mean}"
-            )
         symbol = work.lengths.of(work.example_axis).symbol.atom
         if symbol in line.poly.deep and not self._gradients_in(line):
-            return f"1/{m}: {cost} divides by {m}"
+            return say("why.mean", m=m, cost=cost)
         return ""
 
     def _of(self, gradient: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Iterable
 from itertools import groupby
 
 from tinygrad_edu.rules.notation import MathML, Text, math
@@ -11,16 +12,22 @@ from tinygrad_edu.rules.notation.precedence import WHOLE
 from tinygrad_edu.rules.trees import Tree
 from tinygrad_edu.rules.why.data import Entry, Extent, Why
 from tinygrad_edu.rules.why.saying import Name, Partial, Piece, Sentence, Total, sentences
+from tinygrad_edu.words import Words
+from tinygrad_edu.words.bidi import directions
 
 
-def as_text(why: Why) -> str:
+def as_text(why: Why, words: Words) -> str:
     """A sentence a row; what belongs to a step stands further in."""
-    return "\n".join(_line(sentence) for sentence in sentences(why))
+    return "\n".join(_line(sentence, words) for sentence in sentences(why, words))
 
 
-def _line(sentence: Sentence) -> str:
+def _line(sentence: Sentence, words: Words) -> str:
     number = f"{sentence.number}. " if sentence.number else ""
-    return "   " * sentence.depth + number + "".join(map(_text, sentence.pieces))
+    said = "".join(map(_text, sentence.pieces))
+    if words.direction == "rtl":
+        runs = ((ltr, "".join(map(_text, run))) for ltr, run in directions(sentence.pieces))
+        said = "".join(f"\u2066{run}\u2069" if ltr else run for ltr, run in runs)
+    return "   " * sentence.depth + number + said
 
 
 def _text(piece: Piece) -> str:
@@ -85,7 +92,7 @@ def as_mathml(why: Why) -> str:
     """One formula: a table with a row for each sentence."""
     typeset = _Typeset(why)
     rows = []
-    for sentence in sentences(why):
+    for sentence in sentences(why, Words("en")):
         number = f"<mtext>{sentence.number}. </mtext>" if sentence.number else ""
         space = f'<mspace width="{2 * sentence.depth}em"/>' if sentence.depth else ""
         cells = space + number + "".join(map(typeset.piece, sentence.pieces))
@@ -93,20 +100,32 @@ def as_mathml(why: Why) -> str:
     return math(f"\n<mtable>\n{''.join(rows)}</mtable>\n", block=True)
 
 
-def as_html(why: Why) -> str:
+def as_html(why: Why, words: Words) -> str:
     """A section with a paragraph for each sentence, formulas between the words."""
     typeset = _Typeset(why)
+    rtl = words.direction == "rtl"
+    side = "right" if rtl else "left"
     paragraphs = []
-    for sentence in sentences(why):
+    for sentence in sentences(why, words):
         number = f"{sentence.number}. " if sentence.number else ""
-        inset = f' style="margin-left:{2 * sentence.depth}em"' if sentence.depth else ""
-        inside = "".join(
-            html.escape("".join(map(str, group))) if words
-            else math("".join(typeset.piece(piece) for piece in group))
-            for words, group in (
-                (words, list(group))
-                for words, group in groupby(sentence.pieces, lambda piece: isinstance(piece, str))
-            )
-        )  # fmt: skip
+        inset = f' style="margin-{side}:{2 * sentence.depth}em"' if sentence.depth else ""
+        if rtl:
+            runs = ((ltr, _between(run, typeset)) for ltr, run in directions(sentence.pieces))
+            inside = "".join(f'<bdi dir="ltr">{run}</bdi>' if ltr else run for ltr, run in runs)
+        else:
+            inside = _between(sentence.pieces, typeset)
         paragraphs.append(f"<p{inset}>{number}{inside}</p>\n")
-    return f'<section class="why">\n{"".join(paragraphs)}</section>'
+    where = f' lang="{words.language}" dir="rtl"' if rtl else ""
+    return f'<section class="why"{where}>\n{"".join(paragraphs)}</section>'
+
+
+def _between(pieces: Iterable[Piece], typeset: _Typeset) -> str:
+    """Words, and the formulas between them."""
+    return "".join(
+        html.escape("".join(map(str, group))) if words
+        else math("".join(typeset.piece(piece) for piece in group))
+        for words, group in (
+            (words, list(group))
+            for words, group in groupby(pieces, lambda piece: isinstance(piece, str))
+        )
+    )  # fmt: skip
