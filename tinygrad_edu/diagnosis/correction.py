@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.checking.truth import equal
-from tinygrad_edu.diagnosis.edits import PRODUCT_CALLS, Edit, Edits, Path, Places
+from tinygrad_edu.diagnosis.edits import PRODUCT_CALLS, Edit, Edits, Places
 from tinygrad_edu.diagnosis.lab import Lab
 from tinygrad_edu.diagnosis.natural import cost_of, distance, tokens
 from tinygrad_edu.diagnosis.parts import factors_of, product
 from tinygrad_edu.diagnosis.simplifying import simplified
 from tinygrad_edu.diagnosis.words import LONGEST_SEARCHED, Words, unique
 from tinygrad_edu.sheets.lines import Statement
-from tinygrad_edu.sheets.syntax import Expr, nodes, show
+from tinygrad_edu.sheets.syntax import Expr, nodes, part_at, show
 
 #: Formulas tried per line: single edits, and pairs where no single edit does it.
 MOST_SINGLE = 12_000
@@ -229,9 +229,9 @@ class Search:
         for path, other in itertools.permutations(product_nodes[:6], 2):
             if len(path) >= len(other):  # the outer of two nested ones first
                 continue
-            for inner in self.edits.products(_node(self.line, other)):
+            for inner in self.edits.products(part_at(self.line, other)):
                 once = self.formulas.replaced(self.line, other, inner.expr)
-                for outer in self.edits.products(_node(once, path)):
+                for outer in self.edits.products(part_at(once, path)):
                     budget -= 1
                     e = self.formulas.replaced(once, path, outer.expr)
                     if budget > 0 and e not in self.tried and self.right(e):
@@ -302,12 +302,6 @@ class Search:
     def _second(self, first: Edit, new: Expr, kind: str, added: Expr) -> None:
         if new not in self.tried and self.right(new):
             self._hit(Edit(new, kind, (), (added,), (), first))
-
-
-def _node(root: Expr, path: Path) -> Expr:
-    for i in path:
-        root = root.args[i]
-    return root
 
 
 def _distinct(edits: Iterable[Edit]) -> Iterator[Edit]:

@@ -13,12 +13,19 @@ import numpy as np
 
 from tinygrad_edu.checking.truth import is_scalar
 from tinygrad_edu.diagnosis.lab import Lab
-from tinygrad_edu.diagnosis.parts import factors_of, product, terms_of
+from tinygrad_edu.diagnosis.parts import ORDERED, Factors, factors_of, product, terms_of
 from tinygrad_edu.diagnosis.words import Words, unique
-from tinygrad_edu.sheets.syntax import Expr, nodes
+from tinygrad_edu.sheets.syntax import Expr, nodes, part_at
 
 REDUCTIONS = ("sum", "mean")
 PRODUCT_CALLS = ("dot", "matmul", "multiply", "outer")
+_INFIX = ("+", "-", "*", "/", "**", "@")
+#: Functions of one argument that are taken for one another.
+_SMOOTH = ("tanh", "exp", "log", "sqrt", "square", "sigmoid")
+#: Calls of which only the first argument is an array that may be edited.
+_OF_THE_FIRST = ("reshape", "astype", "sum", "mean", "zeros")
+#: Of longer sums and products nothing is left out or replaced.
+_MOST_PARTS = 10
 
 Path = tuple[int, ...]
 Places = list[tuple[Path, Expr]]
@@ -50,6 +57,7 @@ class Edits:
 
     def __init__(self, lab: Lab, words: Words) -> None:
         self.lab, self.words, self.formulas = lab, words, lab.formulas
+        self.make, self.number = lab.formulas.make, lab.formulas.number
 
     def places(self, root: Expr) -> Places:
         """The parts of a formula that may be edited, the root first."""
@@ -58,263 +66,35 @@ class Edits:
     def grafted(self, root: Expr, places: Places) -> Iterator[Edit]:
         """Parts of a formula, or factors of a product, replaced by words."""
         for path, e in places:
-            yield from self._at(root, path, self._grafts(root, path, e))
+            above = part_at(root, path[:-1]).op if path else ""
+            yield from self._at(root, path, self._grafts(e, above))
+            if e.op in ("*", "/") and not (above in ("*", "/") and path[-1] == 0):
+                yield from self._at(root, path, self._factor_grafts(e))
 
     def inserted(self, root: Expr, places: Places) -> Iterator[Edit]:
         """Words put in: as a factor, a matrix or a term."""
         for path, e in places:
-            yield from self._at(root, path, self._insertions(root, path, e))
+            above = part_at(root, path[:-1]).op if path else ""
+            if e.op == "number" and above in ("**", "/", *ORDERED):
+                continue
+            if e.op != "neg" and above != "/" and not (above == "*" and path[-1] == 0):
+                yield from self._at(root, path, self._factors(e))
+            if np.ndim(self.lab.value(e)) == 2:
+                yield from self._at(root, path, self._matrices(e))
+            if above not in ("+", "-"):
+                yield from self._at(root, path, self._terms(e))
 
     def small(self, root: Expr, places: Places) -> Iterator[Edit]:
         """Edits that bring in no new word: operators, signs, axes, numbers, what is left out."""
         for path, e in places:
-            yield from self._at(root, path, self._deletions(e))
-            yield from self._at(root, path, self._operators(e))
-            yield from self._at(root, path, self._reductions(e, root, path))
-            yield from self._at(root, path, self._numbers(e))
-            yield from self._at(root, path, self._indices(e))
-            yield from self._at(root, path, self._orders(e))
-            yield from self._at(root, path, self._wraps(e))
+            for edits in (
+                self._deletions(e), self._operators(e), self._functions(e), self._brackets(e),
+                self._reductions(e), self._insert_reductions(e, path), self._numbers(e),
+                self._indices(e), self._orders(e), self._wraps(e),
+            ):  # fmt: skip
+                yield from self._at(root, path, edits)
         for path, e in places:
             yield from self._at(root, path, self._renamings(e))
-
-    def _at(self, root: Expr, path: Path, edits: Iterable[Edit]) -> Iterator[Edit]:
-        rebuilt = self.formulas.rebuilder(root, path)
-        for edit in edits:
-            edit.expr, edit.path = rebuilt(edit.expr), path
-            yield edit
-
-    def _editable(self, root: Expr, path: Path) -> bool:
-        """Is this a place for arrays and numbers, not an axis, a shape or an index?"""
-        e = root
-        for i in path:
-            if e.op in ("call", "method") and i >= len(e.args) - len(e.extra[1]):
-                return False
-            if e.op in ("slice", "tuple") or (e.op == "index" and i > 0):
-                return False
-            if e.op == "method" and i > 0 and e.extra[0] in ("reshape", "astype", "sum", "mean"):
-                return False
-            if e.op == "call" and i > 0 and e.extra[0] in ("reshape", "sum", "mean", "zeros"):
-                return False
-            e = e.args[i]
-        return True
-
-    def _deletions(self, e: Expr) -> Iterator[Edit]:
-        make = self.formulas.make
-        if e.op in ("*", "/"):
-            factors = factors_of(e)
-            if len(factors) <= 8:
-                for n in (1, 2, 3):
-                    for gone in itertools.combinations(range(len(factors)), n):
-                        if n == len(factors):
-                            continue
-                        kept = [f for i, f in enumerate(factors) if i not in gone]
-                        lost = tuple(factors[i][0] for i in gone)
-                        yield Edit(product(self.lab, kept), "delete factor", lost)
-        elif e.op in ("+", "-"):
-            terms = terms_of(e)
-            if len(terms) <= 10:
-                for n in (1, 2):
-                    for gone in itertools.combinations(range(len(terms)), n):
-                        if n == len(terms):
-                            continue
-                        kept_terms = [t for i, t in enumerate(terms) if i not in gone]
-                        lost = tuple(terms[i][0] for i in gone)
-                        yield Edit(self._sum(kept_terms), "delete term", lost)
-                for n in range(1, len(terms)):
-                    turned = [(t, -s if i == n else s) for i, (t, s) in enumerate(terms)]
-                    yield Edit(self._sum(turned), "sign", (terms[n][0],))
-                if len(terms) == 2 and e.op == "-":
-                    yield Edit(make("-", e.args[1], e.args[0]), "sign")
-                if len(terms) == 2 and e.op == "+":
-                    yield Edit(make("-", e.args[1], e.args[0]), "sign", (e.args[0],))
-        if e.op in ("call", "method", "neg", "attribute", "index", "@", "**"):
-            for a in e.positional if e.op in ("call", "method") else e.args:
-                other = tuple(b for b in e.args if b is not a)
-                yield Edit(
-                    a, "unwrap" if len(e.args) < 2 or e.op != "@" else "delete factor", other
-                )
-
-    def _sum(self, terms: list[tuple[Expr, int]]) -> Expr:
-        make = self.formulas.make
-        e = terms[0][0] if terms[0][1] > 0 else make("neg", terms[0][0])
-        for t, sign in terms[1:]:
-            e = make("+" if sign > 0 else "-", e, t)
-        return e
-
-    def _operators(self, e: Expr) -> Iterator[Edit]:
-        make = self.formulas.make
-        if e.op in ("*", "@") or (e.op in ("call", "method") and e.function in PRODUCT_CALLS):
-            yield from self.products(e)
-        if e.op in ("*", "/"):
-            factors = factors_of(e)
-            for i in range(len(factors) - 1):
-                (a, p), (b, q) = factors[i], factors[i + 1]
-                if p > 0 and q > 0 and i > 0:
-                    for edit in self.products(make("*", a, b)):
-                        joined = [*factors[:i], (edit.expr, 1), *factors[i + 2 :]]
-                        edit.expr = product(self.lab, joined)
-                        yield edit
-            other = "/" if e.op == "*" else "*"
-            yield Edit(make(other, *e.args), "operator", (e.args[1],))
-            if e.op == "/":
-                yield Edit(make("/", e.args[1], e.args[0]), "operator")
-        if e.op in (">", ">=", "<", "<=", "==", "!="):
-            for other in (">", ">=", "<", "<=", "==", "!="):
-                if other != e.op:
-                    yield Edit(make(other, *e.args), "comparison", (e,), (make(other, *e.args),))
-        if e.op in ("call", "method") and e.function in ("maximum", "minimum"):
-            other = "minimum" if e.function == "maximum" else "maximum"
-            yield Edit(make(e.op, *e.args, extra=(other, e.extra[1])), "function", (e,))
-        if e.op == "call" and len(e.args) == 1 and e.function is not None:
-            for other in ("tanh", "exp", "log", "sqrt", "square", "sigmoid"):
-                if other != e.function:
-                    yield Edit(make("call", *e.args, extra=(other, ())), "function", (e,))
-        if e.op == "call" and len(e.args) == 3 and e.function == "where":
-            a, b, c = e.args
-            yield Edit(make("call", a, c, b, extra=e.extra), "where", (e,))
-        # brackets: (a / b) + c as a / (b + c), and back
-        for i, child in enumerate(e.args[:2]):
-            if e.op in ("+", "-", "*", "/", "**", "@") and child.op in (
-                "+",
-                "-",
-                "*",
-                "/",
-                "**",
-                "@",
-            ):
-                if i == 0:
-                    inner = make(e.op, child.args[1], e.args[1])
-                    yield Edit(make(child.op, child.args[0], inner), "brackets", (e,))
-                else:
-                    inner = make(e.op, e.args[0], child.args[0])
-                    yield Edit(make(child.op, inner, child.args[1]), "brackets", (e,))
-        if e.op == "*" and e.args[1].op in ("+", "-"):
-            f, inside = e.args[0], e.args[1]
-            moved = make(inside.op, inside.args[0], make("*", f, inside.args[1]))
-            yield Edit(moved, "distribute", (e,))
-        if e.op in ("neg",) and e.args[0].op in ("+", "-"):
-            inside = e.args[0]
-            yield Edit(
-                make(inside.op, make("neg", inside.args[0]), inside.args[1]), "brackets", (e,)
-            )
-
-    def products(self, e: Expr) -> Iterator[Edit]:
-        """``x * y`` as every product of x or its transpose and y or its transpose."""
-        make = self.formulas.make
-        x, y = (e.args[0], e.args[1]) if len(e.args) > 1 else (e.args[0], e.args[0])
-        was = "@" if e.op == "@" or e.function in ("dot", "matmul") else "*"
-        for a, b in ((x, y), (y, x)):
-            for flip_a, flip_b in itertools.product((False, True), repeat=2):
-                left = self._flipped(a) if flip_a else a
-                right = self._flipped(b) if flip_b else b
-                if left is None or right is None:
-                    continue
-                for op in ("@", "*"):
-                    if op == "*" and a is y:
-                        continue
-                    kind = "transpose" if op == was else "product"
-                    if e.op in ("call", "method"):
-                        function = (
-                            e.function if op == was
-                            else "multiply" if op == "*"
-                            else "dot"
-                        )  # fmt: skip
-                        if e.op == "call":
-                            new = make("call", left, right, extra=(function, ()))
-                            if new is not e:
-                                yield Edit(new, kind, (e,), (new,))
-                    new = make(op, left, right)
-                    if new is not e:
-                        yield Edit(new, kind, (e,), (new,))
-
-    def _flipped(self, e: Expr) -> Expr | None:
-        if e.op == "attribute" and e.extra == "T":
-            return e.args[0]
-        if e.op == "number":
-            return None
-        return self.formulas.make("attribute", e, extra="T")
-
-    def _reductions(self, e: Expr, root: Expr, path: Path) -> Iterator[Edit]:
-        make, number = self.formulas.make, self.formulas.number
-        if e.op in ("call", "method") and e.function in (*REDUCTIONS, "max"):
-            inner = e.args[0]
-            ndim = np.ndim(self.lab.value(inner)) if self.lab.value(inner) is not None else 2
-            spelled = [k for k in ("axis", "keepdims") if k in e.options]
-            for function in dict.fromkeys((e.function, *REDUCTIONS)):
-                for axis in (None, *range(ndim)):
-                    for keep in (False, True):
-                        options: dict[str, Expr] = {}
-                        if axis is not None:
-                            options["axis"] = number(axis)
-                        if keep:
-                            options["keepdims"] = number(True)
-                        elif "keepdims" in spelled:
-                            options["keepdims"] = number(False)
-                        new = make(e.op, inner, *options.values(), extra=(function, tuple(options)))
-                        if new is not e:
-                            yield Edit(new, "reduction", (e,), (new,))
-            for other in self.words.arrays:
-                if np.ndim(self.lab.value(other)) == 2:
-                    flipped = make("attribute", other, extra="T")
-                    for new in (
-                        make("@", flipped, inner), make("@", inner, flipped),
-                        make("@", other, inner), make("@", inner, other),
-                    ):  # fmt: skip
-                        yield Edit(new, "insert @", (e,), (other,))
-        value = self.lab.value(e)
-        if isinstance(value, np.ndarray) and value.ndim:
-            for axis in (None, *range(value.ndim)):
-                for keep in (True, False):
-                    if axis is None and keep:
-                        continue
-                    options = {} if axis is None else {"axis": number(axis)}
-                    if keep:
-                        options["keepdims"] = number(True)
-                    for function in ("sum",) if path or axis is None else REDUCTIONS:
-                        new = self.formulas.call(function, e, **options)
-                        yield Edit(new, "insert reduction", (), (new,))
-
-    def _numbers(self, e: Expr) -> Iterator[Edit]:
-        if e.op == "number" and is_scalar(e.extra):
-            for n in dict.fromkeys((0, 1, 2, 3, 4, 0.5, -1, e.extra + 1, e.extra - 1)):
-                if n != e.extra:
-                    yield Edit(self.formulas.number(n), "number", (e,), (self.formulas.number(n),))
-            for scalar in self.words.scalars:
-                yield Edit(scalar, "number", (e,), (scalar,))
-
-    def _indices(self, e: Expr) -> Iterator[Edit]:
-        """Indices and slices that are off by one."""
-        make, number = self.formulas.make, self.formulas.number
-        if e.op != "index":
-            return
-
-        def moved(bound: Expr, by: int) -> Expr:
-            return number(bound.extra + by) if by and _is_whole(bound) else bound
-
-        for i, part in enumerate(e.args[1:], 1):
-            for by in (1, -1):
-                new = [moved(part, by)]
-                if part.op == "slice":
-                    start, stop, step = part.args
-                    both = ((by, by), (by, 0), (0, by))
-                    new = [make("slice", moved(start, a), moved(stop, b), step) for a, b in both]
-                for other in new:
-                    if other is not part:
-                        changed = make("index", *e.args[:i], other, *e.args[i + 1 :])
-                        yield Edit(changed, "index", (e,), (changed,))
-
-    def _orders(self, e: Expr) -> Iterator[Edit]:
-        """The members of a list in another order."""
-        if e.op == "list" and 2 <= len(e.args) <= 24:
-            orders = (
-                itertools.permutations(e.args) if len(e.args) <= 4
-                else iter((e.args[::-1],))
-            )  # fmt: skip
-            for order in orders:
-                if order != e.args:
-                    new = self.formulas.make("list", *order)
-                    yield Edit(new, "order", (e,), (new,))
 
     def everywhere(self, root: Expr) -> Iterator[Edit]:
         """One and the same edit of a part wherever the part occurs: a slip made several times."""
@@ -326,54 +106,256 @@ class Edits:
             if n < 2:
                 continue
             for edit in itertools.chain(
-                self._renamings(e), self._deletions(e), self._operators(e), self._indices(e),
-                self._wraps(e), self._parts_renamed(e),
+                self._renamings(e), self._deletions(e), self._operators(e), self._functions(e),
+                self._brackets(e), self._indices(e), self._wraps(e), self._transposed_words(e),
             ):  # fmt: skip
                 new = self.formulas.substituted(root, {e: edit.expr})
                 if new is not root:
                     yield Edit(new, f"{edit.kind} everywhere", (e,), (edit.expr,))
 
-    def _parts_renamed(self, e: Expr) -> Iterator[Edit]:
-        if e.op == "name":
-            for word in self.words.transposes():
-                if word is not e:
-                    yield Edit(word, "graft", (e,), (word,))
+    def _at(self, root: Expr, path: Path, edits: Iterable[Edit]) -> Iterator[Edit]:
+        rebuilt = self.formulas.rebuilder(root, path)
+        for edit in edits:
+            edit.expr, edit.path = rebuilt(edit.expr), path
+            yield edit
+
+    def _editable(self, root: Expr, path: Path) -> bool:
+        """Is this a place for arrays and numbers, not an axis, a shape or an index?"""
+        e = root
+        for i in path:
+            if e.op in ("slice", "tuple") or (e.op == "index" and i > 0):
+                return False
+            if e.function is not None:
+                if i >= len(e.positional) or (i > 0 and e.function in _OF_THE_FIRST):
+                    return False
+            e = e.args[i]
+        return True
+
+    # --- without a new word --------------------------------------------------------------------
+
+    def _deletions(self, e: Expr) -> Iterator[Edit]:
+        """Factors, terms or an operation left out; the sign of a term turned."""
+        if e.op in ("*", "/"):
+            for _, lost, kept in _without(factors_of(e), 3):
+                yield Edit(product(self.lab, kept), "delete factor", lost)
+        elif e.op in ("+", "-"):
+            for _, lost, kept in _without(terms_of(e), 2):
+                yield Edit(self._sum(kept), "delete term", lost)
+            yield from self._turned(e, terms_of(e))
+        elif e.function is not None or e.op in ("neg", "attribute", "index", "@", "**"):
+            kind = "delete factor" if e.op == "@" else "unwrap"
+            for a in e.args if e.function is None else e.positional:
+                yield Edit(a, kind, tuple(b for b in e.args if b is not a))
+
+    def _turned(self, e: Expr, terms: Factors) -> Iterator[Edit]:
+        """A sum with the sign of one term turned."""
+        for n in range(1, len(terms)):
+            turned = [(t, -sign if i == n else sign) for i, (t, sign) in enumerate(terms)]
+            yield Edit(self._sum(turned), "sign", (terms[n][0],))
+        if len(terms) == 2:
+            yield Edit(
+                self.make("-", e.args[1], e.args[0]), "sign", (e.args[0],) if e.op == "+" else ()
+            )
+
+    def _sum(self, terms: Factors) -> Expr:
+        (e, sign), *others = terms
+        e = e if sign > 0 else self.make("neg", e)
+        for t, sign in others:
+            e = self.make("+" if sign > 0 else "-", e, t)
+        return e
+
+    def _operators(self, e: Expr) -> Iterator[Edit]:
+        """Another operator between the same things."""
+        if e.op in ("*", "@") or e.function in PRODUCT_CALLS:
+            yield from self.products(e)
+        if e.op in ("*", "/"):
+            yield from self._neighbours(factors_of(e))
+            yield Edit(self.make("/" if e.op == "*" else "*", *e.args), "operator", (e.args[1],))
+        if e.op == "/":
+            yield Edit(self.make("/", *e.args[::-1]), "operator")
+        if e.op in ORDERED:
+            for op in ORDERED:
+                if op != e.op:
+                    new = self.make(op, *e.args)
+                    yield Edit(new, "comparison", (e,), (new,))
+
+    def _neighbours(self, factors: Factors) -> Iterator[Edit]:
+        """Another product of two neighbours in a product, behind its first factor."""
+        for i in range(1, len(factors) - 1):
+            (a, p), (b, q) = factors[i : i + 2]
+            if p > 0 and q > 0:
+                for edit in self.products(self.make("*", a, b)):
+                    joined = [*factors[:i], (edit.expr, 1), *factors[i + 2 :]]
+                    edit.expr = product(self.lab, joined)
+                    yield edit
+
+    def products(self, e: Expr) -> Iterator[Edit]:
+        """``x * y`` as every product of x or its transpose and y or its transpose."""
+        x, y = e.args[0], e.args[-1]
+        was = "@" if e.op == "@" or e.function in ("dot", "matmul") else "*"
+        for a, b, ops in ((x, y, "@*"), (y, x, "@")):
+            for left, right, op in itertools.product(
+                (a, self._flipped(a)), (b, self._flipped(b)), ops
+            ):
+                if left is None or right is None:
+                    continue
+                made = [self.make(op, left, right)]
+                if e.op == "call":
+                    function = e.function if op == was else "multiply" if op == "*" else "dot"
+                    made.insert(0, self.make("call", left, right, extra=(function, ())))
+                for new in made:
+                    if new is not e:
+                        yield Edit(new, "transpose" if op == was else "product", (e,), (new,))
+
+    def _flipped(self, e: Expr) -> Expr | None:
+        if e.op == "attribute" and e.extra == "T":
+            return e.args[0]
+        return None if e.op == "number" else self.make("attribute", e, extra="T")
+
+    def _functions(self, e: Expr) -> Iterator[Edit]:
+        """Another function of the same arguments."""
+        if e.op != "call":
+            return
+        others: tuple[str, ...] = _SMOOTH if len(e.args) == 1 else ()
+        if e.function in ("maximum", "minimum"):
+            others = ("maximum", "minimum")
+        for other in others:
+            if other != e.function:
+                yield Edit(self.make("call", *e.args, extra=(other, ())), "function", (e,))
+        if e.function == "where" and len(e.args) == 3:
+            a, b, c = e.args
+            yield Edit(self.make("call", a, c, b, extra=e.extra), "where", (e,))
+
+    def _brackets(self, e: Expr) -> Iterator[Edit]:
+        """Brackets that close elsewhere: ``a / b + c`` as ``a / (b + c)``, and back."""
+        make = self.make
+        if e.op in _INFIX:
+            x, y = e.args
+            if x.op in _INFIX:
+                yield Edit(make(x.op, x.args[0], make(e.op, x.args[1], y)), "brackets", (e,))
+            if y.op in _INFIX:
+                yield Edit(make(y.op, make(e.op, x, y.args[0]), y.args[1]), "brackets", (e,))
+            if e.op == "*" and y.op in ("+", "-"):
+                moved = make(y.op, y.args[0], make("*", x, y.args[1]))
+                yield Edit(moved, "distribute", (e,))
+        if e.op == "neg" and e.args[0].op in ("+", "-"):
+            a, b = e.args[0].args
+            yield Edit(make(e.args[0].op, make("neg", a), b), "brackets", (e,))
+
+    def _reductions(self, e: Expr) -> Iterator[Edit]:
+        """A sum as another one, over other axes, or of a product."""
+        if e.function not in (*REDUCTIONS, "max"):
+            return
+        inner, value = e.args[0], self.lab.value(e.args[0])
+        ndim = 2 if value is None else np.ndim(value)
+        for function in dict.fromkeys((e.function, *REDUCTIONS)):
+            for options in self._over(ndim, "keepdims" in e.options):
+                new = self.make(e.op, inner, *options.values(), extra=(function, tuple(options)))
+                if new is not e:
+                    yield Edit(new, "reduction", (e,), (new,))
+        yield from self._matrices(inner)
+
+    def _over(self, ndim: int, always: bool = False) -> Iterator[dict[str, Expr]]:
+        """What a reduction may be given; keepdims=False too if it is `always` spelled out."""
+        for axis, keep in itertools.product((None, *range(ndim)), (False, True)):
+            options = {} if axis is None else {"axis": self.number(axis)}
+            if keep or always:
+                options["keepdims"] = self.number(keep)
+            yield options
+
+    def _insert_reductions(self, e: Expr, path: Path) -> Iterator[Edit]:
+        """A sum put around a part; around the whole line a mean over an axis too."""
+        value = self.lab.value(e)
+        for options in self._over(np.ndim(value)) if isinstance(value, np.ndarray) else ():
+            if list(options) == ["keepdims"]:
+                continue
+            for function in ("sum",) if path or not options else REDUCTIONS:
+                new = self.formulas.call(function, e, **options)
+                yield Edit(new, "insert reduction", (), (new,))
+
+    def _numbers(self, e: Expr) -> Iterator[Edit]:
+        if e.op == "number" and is_scalar(e.extra):
+            for n in dict.fromkeys((0, 1, 2, 3, 4, 0.5, -1, e.extra + 1, e.extra - 1)):
+                if n != e.extra:
+                    yield Edit(self.number(n), "number", (e,), (self.number(n),))
+            for scalar in self.words.scalars:
+                yield Edit(scalar, "number", (e,), (scalar,))
+
+    def _indices(self, e: Expr) -> Iterator[Edit]:
+        """Indices and slices that are off by one."""
+        for i, part in enumerate(e.args) if e.op == "index" else ():
+            for by in (1, -1):
+                new = [self._moved(part, by)]
+                if part.op == "slice":
+                    start, stop, step = part.args
+                    new = [
+                        self.make("slice", self._moved(start, a), self._moved(stop, b), step)
+                        for a, b in ((by, by), (by, 0), (0, by))
+                    ]
+                for other in new:
+                    if i and other is not part:
+                        changed = self.make("index", *e.args[:i], other, *e.args[i + 1 :])
+                        yield Edit(changed, "index", (e,), (changed,))
+
+    def _moved(self, bound: Expr, by: int) -> Expr:
+        whole = bound.op == "number" and type(bound.extra) is int
+        return self.number(bound.extra + by) if by and whole else bound
+
+    def _orders(self, e: Expr) -> Iterator[Edit]:
+        """The members of a list in another order."""
+        if e.op == "list" and 2 <= len(e.args) <= 24:
+            short = len(e.args) <= 4
+            for order in itertools.permutations(e.args) if short else (e.args[::-1],):
+                if order != e.args:
+                    new = self.make("list", *order)
+                    yield Edit(new, "order", (e,), (new,))
 
     def _wraps(self, e: Expr) -> Iterator[Edit]:
-        make, number = self.formulas.make, self.formulas.number
-        value = self.lab.value(e)
-        if value is None:
-            return
-        one = number(1)
+        """An operation put around a part: a sign, a square, a transpose, a number as a factor."""
+        make, number, value = self.make, self.number, self.lab.value(e)
         if not isinstance(value, (np.ndarray, int, float, np.number, np.bool_)):
             return
+        one, two = number(1), number(2)
         yield Edit(make("neg", e), "sign")
-        if e.op != "number":
-            yield Edit(make("**", e, number(2)), "square", (), (e,))
-            yield Edit(make("-", one, e), "one minus", (), (one,))
-            yield Edit(make("+", one, e), "one plus", (), (one,))
-        if isinstance(value, np.ndarray) and value.ndim == 2:
-            flipped = self._flipped(e)
-            if flipped is not None:
-                yield Edit(flipped, "transpose", (e,), (flipped,))
-        if isinstance(value, np.ndarray) and value.ndim == 1:
-            whole = make("slice", number(None), number(None), number(None))
-            for parts in ((whole, number(None)), (number(None), whole)):
-                yield Edit(make("index", e, *parts), "column", (e,))
-            for shape in ((-1, 1), (1, -1)):
-                sizes = [number(n) if n > 0 else make("neg", number(-n)) for n in shape]
-                yield Edit(make("method", e, *sizes, extra=("reshape", ())), "column", (e,))
-        if isinstance(value, np.ndarray) and e.op not in ("number",):
-            yield Edit(make("/", e, number(2)), "insert factor", (), (number(2),))
+        if e.op == "number":
+            return
+        yield Edit(make("**", e, two), "square", (), (e,))
+        yield Edit(make("-", one, e), "one minus", (), (one,))
+        yield Edit(make("+", one, e), "one plus", (), (one,))
+        if isinstance(value, np.ndarray):
+            yield from self._arranged(e, value.ndim)
+            yield Edit(make("/", e, two), "insert factor", (), (two,))
         if e.op in ("+", "-", "*", "/", "name", "@", "call", "index", "attribute"):
-            for scalar in (number(2), *self.words.scalars):
-                yield Edit(
-                    product(self.lab, [*factors_of(e), (scalar, 1)]), "insert factor", (), (scalar,)
-                )
-                if not (scalar.op == "number"):
-                    over = product(self.lab, [*factors_of(e), (scalar, -1)])
-                    inverse = make("/", one, scalar)
-                    yield Edit(over, "insert factor", (), (inverse,))
+            for scalar in (two, *self.words.scalars):
+                yield self._times(e, scalar)
+                if scalar is not two:
+                    yield self._divided(e, scalar)
+
+    def _arranged(self, e: Expr, ndim: int) -> Iterator[Edit]:
+        """A matrix transposed; a vector as a column or a row."""
+        make, none = self.make, self.number(None)
+        if ndim == 2:
+            flipped = self._flipped(e)
+            assert flipped is not None
+            yield Edit(flipped, "transpose", (e,), (flipped,))
+        if ndim == 1:
+            whole, one, rest = (
+                make("slice", none, none, none),
+                self.number(1),
+                make("neg", self.number(1)),
+            )
+            for parts in ((whole, none), (none, whole)):
+                yield Edit(make("index", e, *parts), "column", (e,))
+            for sizes in ((rest, one), (one, rest)):
+                yield Edit(make("method", e, *sizes, extra=("reshape", ())), "column", (e,))
+
+    def _times(self, e: Expr, word: Expr) -> Edit:
+        new = product(self.lab, [*factors_of(e), *factors_of(word)])
+        return Edit(new, "insert factor", (), (word,))
+
+    def _divided(self, e: Expr, scalar: Expr) -> Edit:
+        new = product(self.lab, [*factors_of(e), (scalar, -1)])
+        return Edit(new, "insert factor", (), (self.make("/", self.number(1), scalar),))
 
     def _renamings(self, e: Expr) -> Iterator[Edit]:
         if e.op == "name":
@@ -385,86 +367,68 @@ class Edits:
                 for other in self.words.scalars:
                     yield Edit(other, "rename", (e,), (other,))
 
-    def _grafts(self, root: Expr, path: Path, e: Expr) -> Iterator[Edit]:
-        """A part, or two factors of a product, replaced by a word."""
-        if e.op == "number" and path and self._parent(root, path).op in ("**", "/"):
+    # --- with a new word -----------------------------------------------------------------------
+
+    def _grafts(self, e: Expr, above: str) -> Iterator[Edit]:
+        """A part replaced by a word."""
+        if e.op == "number" and above in ("**", "/"):
             return
-        parent = self._parent(root, path) if path else None
         for word in self.words.factors:
-            if word is e:
-                continue
-            if parent is not None and parent.op == "*" and word.op in ("*", "/"):
-                continue  # as factors of the product they need no brackets: below
-            yield Edit(word, "graft", (e,), (word,))
+            # As factors of the product they need no brackets: below.
+            if word is not e and not (above == "*" and word.op in ("*", "/")):
+                yield Edit(word, "graft", (e,), (word,))
+        yield from self._transposed_words(e)
+
+    def _transposed_words(self, e: Expr) -> Iterator[Edit]:
         for word in self.words.transposes():
             if word is not e:
                 yield Edit(word, "graft", (e,), (word,))
-        if e.op in ("*", "/") and (parent is None or parent.op not in ("*", "/") or path[-1] == 1):
-            factors = factors_of(e)
-            if len(factors) > 7:
-                return
-            for n in (1, 2, 3):
-                for gone in itertools.combinations(range(len(factors)), n):
-                    if n == len(factors):
-                        continue
-                    if n == 3 and gone[2] - gone[0] > 2:
-                        continue
-                    lost = tuple(factors[i][0] for i in gone)
-                    at = gone[0]
-                    rest = [f for i, f in enumerate(factors) if i not in gone]
-                    at = min(at, len(rest))
-                    for word in self.words.factors if n == 1 else self.words.strong:
-                        mine = [(f, p) for f, p in factors_of(word)]
-                        new = product(self.lab, [*rest[:at], *mine, *rest[at:]])
-                        yield Edit(new, "graft", lost, (word,))
 
-    def _insertions(self, root: Expr, path: Path, e: Expr) -> Iterator[Edit]:
-        """A factor, a matrix or a term put in at a part."""
-        make = self.formulas.make
-        parent = self._parent(root, path) if path else None
-        inside_product = (
-            parent is not None and parent.op in ("*", "/") and (parent.op == "/" or path[-1] == 0)
-        )
-        if e.op == "number" and (parent is not None and parent.op in ("**", "/", ">", ">=", "<")):
-            return
-        if not inside_product and e.op != "neg":
-            factors = factors_of(e)
-            for word in self.words.factors:
-                yield Edit(
-                    product(self.lab, [*factors, *factors_of(word)]), "insert factor", (), (word,)
-                )
-                if word.op == "name" and is_scalar(self.lab.value(word)):
-                    yield Edit(
-                        product(self.lab, [*factors, (word, -1)]), "insert factor", (),
-                        (make("/", self.formulas.number(1), word),),
-                    )  # fmt: skip
-        value = self.lab.value(e)
-        if isinstance(value, np.ndarray) and value.ndim == 2:
-            for word in self.words.arrays:
-                if np.ndim(self.lab.value(word)) != 2:
-                    continue
-                for matrix in (word, make("attribute", word, extra="T")):
-                    yield Edit(make("@", matrix, e), "insert @", (), (word,))
-                    yield Edit(make("@", e, matrix), "insert @", (), (word,))
-        if parent is None or parent.op not in ("+", "-"):
-            for term in unique([*self.words.terms, *self.words.factors]):
-                if term.op == "neg":
-                    yield Edit(make("-", e, term.args[0]), "insert term", (), (term,))
-                else:
-                    yield Edit(make("+", e, term), "insert term", (), (term,))
-                    yield Edit(make("-", e, term), "insert term", (), (make("neg", term),))
-            for i in range(2, len(self.words.terms)):
-                for chosen in itertools.combinations(self.words.terms, i):
-                    new = self._sum([(e, 1), *((t, 1) for t in chosen)])
-                    yield Edit(new, "insert term", (), chosen)
-                if i >= 3:
-                    break
+    def _factor_grafts(self, e: Expr) -> Iterator[Edit]:
+        """Factors of a product replaced by a word; three of them where they are neighbours."""
+        factors = factors_of(e)
+        for gone, lost, rest in _without(factors, 3):
+            if len(gone) == 3 and gone[2] - gone[0] > 2:
+                continue
+            before, behind = rest[: gone[0]], rest[gone[0] :]
+            for word in self.words.factors if len(gone) == 1 else self.words.strong:
+                new = product(self.lab, [*before, *factors_of(word), *behind])
+                yield Edit(new, "graft", lost, (word,))
 
-    def _parent(self, root: Expr, path: Path) -> Expr:
-        for i in path[:-1]:
-            root = root.args[i]
-        return root
+    def _factors(self, e: Expr) -> Iterator[Edit]:
+        for word in self.words.factors:
+            yield self._times(e, word)
+            if word.op == "name" and is_scalar(self.lab.value(word)):
+                yield self._divided(e, word)
+
+    def _matrices(self, e: Expr) -> Iterator[Edit]:
+        for word in self.words.arrays:
+            if np.ndim(self.lab.value(word)) == 2:
+                for matrix in (word, self.make("attribute", word, extra="T")):
+                    yield Edit(self.make("@", matrix, e), "insert @", (), (word,))
+                    yield Edit(self.make("@", e, matrix), "insert @", (), (word,))
+
+    def _terms(self, e: Expr) -> Iterator[Edit]:
+        make, terms = self.make, self.words.terms
+        for term in unique([*terms, *self.words.factors]):
+            if term.op == "neg":
+                yield Edit(make("-", e, term.args[0]), "insert term", (), (term,))
+            else:
+                yield Edit(make("+", e, term), "insert term", (), (term,))
+                yield Edit(make("-", e, term), "insert term", (), (make("neg", term),))
+        for n in range(2, min(len(terms), 4)):
+            for chosen in itertools.combinations(terms, n):
+                new = self._sum([(e, 1), *((t, 1) for t in chosen)])
+                yield Edit(new, "insert term", (), chosen)
 
 
-def _is_whole(e: Expr) -> bool:
-    return e.op == "number" and isinstance(e.extra, int) and not isinstance(e.extra, bool)
+def _without(
+    parts: Factors, most: int
+) -> Iterator[tuple[tuple[int, ...], tuple[Expr, ...], Factors]]:
+    """Up to `most` parts left out, never all: where they stand, what they are, and what is kept."""
+    if len(parts) > _MOST_PARTS:
+        return
+    for n in range(1, min(most + 1, len(parts))):
+        for gone in itertools.combinations(range(len(parts)), n):
+            kept = [part for i, part in enumerate(parts) if i not in gone]
+            yield gone, tuple(parts[i][0] for i in gone), kept

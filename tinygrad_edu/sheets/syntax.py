@@ -169,6 +169,13 @@ def nodes(root: Expr) -> list[tuple[tuple[int, ...], Expr]]:
     return found
 
 
+def part_at(root: Expr, path: Sequence[int]) -> Expr:
+    """The part of a formula at a path, argument numbers from the root down."""
+    for i in path:
+        root = root.args[i]
+    return root
+
+
 def parts(*roots: Expr) -> list[Expr]:
     """Every formula that is a part of these, themselves included, each once, in no order."""
     found = list(dict.fromkeys(roots))
