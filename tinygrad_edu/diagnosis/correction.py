@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.checking.truth import equal
-from tinygrad_edu.diagnosis.edits import PRODUCT_CALLS, Edit, Edits, Places
+from tinygrad_edu.diagnosis.edits import PRODUCT_CALLS, Edit, Edits, Path, Places
 from tinygrad_edu.diagnosis.lab import Lab
 from tinygrad_edu.diagnosis.natural import cost_of, distance, tokens
 from tinygrad_edu.diagnosis.parts import factors_of, product
@@ -34,6 +34,9 @@ DEEPEST_SEARCHED = 40
 MOST_BRACKETED = 12
 #: What a trial costs, a token of a correction, and the comparison of two tokens.
 _TRIED, _WRITTEN, _TOKENS = 5_000, 20_000, 150
+
+#: Edits, and the cost of a correction at which it is not worth going on.
+Stage = tuple[float, Iterator[Edit]]
 
 
 @dataclass(frozen=True)
@@ -103,28 +106,30 @@ class Search:
         """The nearest correction: single edits, in stages, else pairs, else the derived rule."""
         if self.line.depth > DEEPEST_SEARCHED or self.line.length > LONGEST_SEARCHED:
             return self._by_rule()
-        budget = MOST_SINGLE
-        for enough, edits in self._stages():
+        self._search(self._stages(), MOST_SINGLE)
+        cost, best = self.best
+        far = best is None or cost > max(5.0, best.distance + 0.5)
+        if pairs and (
+            far or (best is not None and best.edit.kind == "graft" and best.distance > 5)
+        ):
+            self._search(self._pairs(), MOST_PAIRS)
+        return self._by_rule()
+
+    def _search(self, stages: Iterable[Stage], budget: int) -> None:
+        """Try the edits of one stage after the other, as many as there are in the budget."""
+        for enough, edits in stages:
             for edit in edits:
                 if edit.expr in self.tried:
                     continue
                 budget -= 1
                 if budget < 0:
-                    break
+                    return
                 if self.right(edit.expr):
                     self._hit(edit)
                     if self.best[0] <= 1.5:
-                        return self.best[1]
-            if self.best[0] <= enough or budget < 0:
-                break
-        best = self.best[1]
-        if pairs and (
-            best is None
-            or self.best[0] > max(5.0, best.distance + 0.5)
-            or (best.edit.kind == "graft" and best.distance > 5)
-        ):
-            self._pairs()
-        return self._by_rule()
+                        return
+            if self.best[0] <= enough:
+                return
 
     def _by_rule(self) -> Correction | None:
         """The best so far, or the derived rule itself where that is nearer."""
@@ -133,8 +138,8 @@ class Search:
                 self._hit(Edit(e, "rule", (self.line,), (e,)))
         return self.best[1]
 
-    def _stages(self) -> Iterator[tuple[float, Iterator[Edit]]]:
-        """Ever larger sets of edits, each with the cost at which it is not worth going on.
+    def _stages(self) -> Iterator[Stage]:
+        """Ever larger sets of edits.
 
         No edit is nearer than one token, so what costs no more than three is near enough.
         """
@@ -196,112 +201,85 @@ class Search:
             constant = 1 + float(wanted[top] / change[top])
             if constant in (0.0, 1.0) or not equal(wanted, (constant - 1) * change):
                 continue
-            scalar = self.lab.scalar(constant)
+            scalar = self.lab.constants.written(constant)
             if scalar is not None:
-                new = product(self.lab, [*factors_of(e), *factors_of(scalar)])
-                yield Edit(rebuilt(new), "insert factor", (), (scalar,), path)
+                yield Edit(rebuilt(self._scaled(e, scalar)), "insert factor", (), (scalar,), path)
 
     # --- pairs ---------------------------------------------------------------------------------
 
-    def _pairs(self) -> None:
-        """Two edits: any one, then what is still missing at the root; then two small ones."""
-        seen: set[Expr] = set()
-        firsts: list[Edit] = []
+    def _pairs(self) -> Iterator[Stage]:
+        """Two edits: any one, then what is missing at the root; two products; two small ones."""
+        yield 5.0, self._completed()
+        yield 5.0, self._two_products()
+        yield 0.0, self._two_small()
+
+    def _completed(self) -> Iterator[Edit]:
+        """Any edit, and one factor or one term more at the root, found by its value."""
         places = self.edits.places(self.line)
-        for edit in itertools.chain(self._small(self.line), self.edits.grafted(self.line, places)):
-            if edit.expr in seen:
+        singles = itertools.chain(self._small(self.line), self.edits.grafted(self.line, places))
+        make, target = self.formulas.make, self.targets[0]
+        for first in itertools.islice(_distinct(singles), MOST_SINGLE // 2):
+            e, value = first.expr, self.lab.value(first.expr, self.known_at[0])
+            if value is None or np.shape(value) != self.shape:
                 continue
-            seen.add(edit.expr)
-            if len(seen) > MOST_SINGLE // 2:
-                break
-            value = self.lab.value(edit.expr, self.known_at[0])
-            if isinstance(value, (np.ndarray, float, np.number)) and np.shape(value) == self.shape:
-                self._complete(edit, np.asarray(value, float))
-        firsts = list(itertools.islice(_distinct(self._small(self.line)), 600))
-        if self.best[0] <= 5:
-            return
-        product_nodes = [
+            with np.errstate(all="ignore"):
+                ratio, difference = target / value, target - value
+            for factor in self._factors(ratio):
+                yield Edit(self._scaled(e, factor), "insert factor", (), (factor,), (), first)
+            for word, constant in self._alike(difference):
+                term = self.lab.constants.times(constant, word)
+                if term is not None:
+                    minus = term.op == "neg"
+                    new = make("-" if minus else "+", e, term.args[0] if minus else term)
+                    yield Edit(new, "insert term", (), (term,), (), first)
+
+    def _factors(self, ratio: Any) -> list[Expr]:
+        """What has these values: a constant, or formulas."""
+        if not ratio.size or not np.isfinite(ratio).all():
+            return []
+        constant = float(ratio.flat[0])
+        if np.ptp(ratio) > 1e-6 * abs(constant):
+            return [word for word, c in self._alike(ratio) if abs(c - 1) < 1e-6]
+        scalar = self.lab.constants.written(constant)
+        return [] if scalar is None or abs(constant - 1) <= 1e-6 else [scalar]
+
+    def _scaled(self, e: Expr, factor: Expr) -> Expr:
+        """``e * factor``, with a sign in front and a divisor behind."""
+        if factor.op == "neg":
+            return self.formulas.make("neg", self._scaled(e, factor.args[0]))
+        return product(self.lab, [*factors_of(e), *factors_of(factor)])
+
+    def _two_products(self) -> Iterator[Edit]:
+        """Two products as other products, the inner one first."""
+        products = [
             path
             for path, e in nodes(self.line)
             if e.op in ("*", "@") or (e.op == "call" and e.function in PRODUCT_CALLS)
         ]
-        budget = MOST_PAIRS
-        for path, other in itertools.permutations(product_nodes[:6], 2):
-            if len(path) >= len(other):  # the outer of two nested ones first
-                continue
-            for inner in self.edits.products(part_at(self.line, other)):
-                once = self.formulas.replaced(self.line, other, inner.expr)
-                for outer in self.edits.products(part_at(once, path)):
-                    budget -= 1
-                    e = self.formulas.replaced(once, path, outer.expr)
-                    if budget > 0 and e not in self.tried and self.right(e):
-                        self._hit(Edit(e, outer.kind, outer.removed, outer.added, path, inner))
-        if self.best[0] <= 5:
-            return
-        target = self.targets[0]
-        scored = []
-        for i, edit in enumerate(firsts):
-            value = self.lab.value(edit.expr, self.known_at[0])
-            near = _likeness(value, target)
-            scored.append((-near, i, edit))
-        scored.sort(key=lambda item: item[:2])
-        for _, _, first in scored[:40]:
-            for second in self._small(first.expr):
-                if second.expr in self.tried:
-                    continue
-                budget -= 1
-                if budget < 0:
-                    return
-                if self.right(second.expr):
-                    second.first = first
-                    self._hit(second)
+        for path, other in itertools.permutations(products[:6], 2):
+            for inner in self._products_at(self.line, other) if len(path) < len(other) else ():
+                for outer in self._products_at(inner.expr, path):
+                    outer.first = inner
+                    yield outer
 
-    def _complete(self, edit: Edit, value: Any) -> None:
-        """One factor or one term more at the root, found by its value."""
-        target = self.targets[0]
-        e = edit.expr
-        with np.errstate(all="ignore"):
-            ratio = target / value
-            difference = target - value
-        if np.isfinite(ratio).all() and ratio.size:
-            first = float(ratio.flat[0])
-            if np.ptp(ratio) <= 1e-6 * abs(first) and abs(first - 1) > 1e-6:
-                scalar = self.lab.scalar(first)
-                if scalar is not None:
-                    if (
-                        scalar.op == "/"
-                        and scalar.args[0].op == "number"
-                        and scalar.args[0].extra == 1
-                    ):
-                        new = product(self.lab, [*factors_of(e), (scalar.args[1], -1)])
-                    elif scalar.op == "neg":
-                        new = self.formulas.make("neg", e)
-                    else:
-                        new = product(self.lab, [*factors_of(e), *factors_of(scalar)])
-                    self._second(edit, new, "insert factor", scalar)
-            else:
-                for word, constant in self._alike(ratio):
-                    if abs(constant - 1) < 1e-6:
-                        new = product(self.lab, [*factors_of(e), *factors_of(word)])
-                        self._second(edit, new, "insert factor", word)
-        if np.isfinite(difference).all() and np.abs(difference).max(initial=0.0) > 0:
-            for word, constant in self._alike(difference):
-                term = self.lab.times(constant, word)
-                if term is None:
-                    continue
-                if term.op == "neg":
-                    new = self.formulas.make("-", e, term.args[0])
-                else:
-                    new = self.formulas.make("+", e, term)
-                self._second(edit, new, "insert term", term)
+    def _products_at(self, root: Expr, path: Path) -> Iterator[Edit]:
+        for edit in self.edits.products(part_at(root, path)):
+            edit.expr, edit.path = self.formulas.replaced(root, path, edit.expr), path
+            yield edit
+
+    def _two_small(self) -> Iterator[Edit]:
+        """Two small edits, where the first brings the numbers near the true ones."""
+        firsts = itertools.islice(_distinct(self._small(self.line)), 600)
+        values = [(first, self.lab.value(first.expr, self.known_at[0])) for first in firsts]
+        values.sort(key=lambda item: -_likeness(item[1], self.targets[0]))
+        for first, _ in values[:40]:
+            for second in self._small(first.expr):
+                second.first = first
+                yield second
 
     def _alike(self, value: Any) -> Iterable[tuple[Expr, float]]:
         """Known formulas of these values; formulas are known by their values at point 0."""
         return self.lab.alike(value) if self.known_at[0] == 0 else ()
-
-    def _second(self, first: Edit, new: Expr, kind: str, added: Expr) -> None:
-        if new not in self.tried and self.right(new):
-            self._hit(Edit(new, kind, (), (added,), (), first))
 
 
 def _distinct(edits: Iterable[Edit]) -> Iterator[Edit]:

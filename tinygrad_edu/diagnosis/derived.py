@@ -112,7 +112,7 @@ class DerivedRules:
         """The forms of a line that are right, in the learner's scale."""
         for form in Forms(self.work, lines).of(line):
             try:
-                e = self.lab.times(scale, reading.expr(form.tree))
+                e = self.lab.constants.times(scale, reading.expr(form.tree))
             except (Unwritable, GradError):
                 continue
             if e is not None and e.length <= LONGEST_RULE and e.depth <= DEEPEST:
@@ -218,7 +218,7 @@ class Reading:
             e = self.expr(self.trees[name])
         elif name in self.work.lengths.numbers:
             n = int(self.work.lengths.numbers[name])
-            e = self.lab.scalar(float(n)) or self.formulas.number(n)
+            e = self.lab.constants.written(float(n)) or self.formulas.number(n)
         else:
             raise Unwritable(name)
         self.known[name] = e
@@ -228,4 +228,4 @@ class Reading:
         """A long decimal as the sheet would write it: ``1 / np.sqrt(3)``."""
         if not isinstance(e.extra, float) or len(repr(e.extra)) <= 8:
             return e
-        return self.lab.scalar(e.extra) or e
+        return self.lab.constants.written(e.extra) or e

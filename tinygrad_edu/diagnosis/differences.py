@@ -174,7 +174,7 @@ class Differences:
 
     def _real(self, factors: Factors) -> bool:
         """Is there more than constants?"""
-        return any(not is_scalar(self.lab.value(f)) or self.lab.depends(f) for f, _ in factors)
+        return any(self.lab.constant(f) is None for f, _ in factors)
 
     def _differ(self, a: Expr, b: Expr, depth: int) -> list[Pair]:
         a, b = self.bare(a), self.bare(b)

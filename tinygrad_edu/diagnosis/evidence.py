@@ -338,7 +338,7 @@ class Case:
     def constant(self, value: float) -> Expr:
         """A constant as the sheet would write it, or a number."""
         size = abs(value)
-        found = self.lab.scalar(size, any_number=True)
+        found = self.lab.constants.written(size, any_number=True)
         e = found if found is not None else self.number(float(f"{size:.6g}"))
         return e if value > 0 else self.make("neg", e)
 

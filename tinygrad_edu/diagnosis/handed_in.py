@@ -276,7 +276,7 @@ class HandedIn:
 
 
 def _times(stand_ins: StandIns, rule: Expr, constant: float | None) -> Edit | None:
-    e = None if constant is None else stand_ins.lab.times(constant, rule)
+    e = None if constant is None else stand_ins.lab.constants.times(constant, rule)
     return None if e is None or e is rule else Edit(e, "insert factor")
 
 

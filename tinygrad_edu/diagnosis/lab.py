@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import bisect
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ import numpy as np
 from tinygrad_edu.checking.truth import equal, is_scalar
 from tinygrad_edu.checking.verdict import Judged
 from tinygrad_edu.core.value import Value
+from tinygrad_edu.diagnosis.constants import Constants
 from tinygrad_edu.sheets.account import Account
 from tinygrad_edu.sheets.evaluate import Evaluator
 from tinygrad_edu.sheets.lines import Key, Statement
@@ -68,12 +68,7 @@ class Lab:
         self.registered: set[Expr] = set()
         #: Names of backward lines that the line being looked at cannot read.
         self.out_of_sight: set[Expr] = set()
-        #: Are constants written as decimal numbers in this sheet?
-        self.decimals = any(
-            e.op == "number" and type(e.extra) is float and not e.extra.is_integer()
-            for e in parts(*(s.expr for s in self.sheet.forward))
-        )
-        self.scalars = self._scalars()
+        self.constants = Constants(judged, self.constant)
         #: ``sigmoid_prime`` and its like, where the learner writes derivatives so.
         self.primes = sorted({
             e.function
@@ -121,104 +116,10 @@ class Lab:
         """The true gradient of a quantity at a point of this lab."""
         return self.judged.truth_at(self.order[point], (key, factor))
 
-    # --- scalars -------------------------------------------------------------------------------
-
-    def _scalars(self) -> dict[float, Expr]:
-        """How a constant is written in the sheet's own terms: 0.2 as ``1 / m``."""
-        make, number = self.formulas.make, self.formulas.number
-        named: list[tuple[float, Expr]] = []
-        for statement in self.sheet.forward:
-            value = self.judged.points[0].plain.get(statement.key)
-            if is_scalar(value) and isinstance(value, (int, float, np.number)):
-                if isinstance(self.judged.points[0].graph.values[statement.key], Value):
-                    continue
-                named.append((float(value), self.name(statement.key)))
-        found: dict[float, Expr] = {}
-
-        def add(value: float, e: Expr) -> None:
-            if np.isfinite(value) and value != 0:
-                found.setdefault(_key(value), e)
-
-        for n in (1, 2, 3, 4):
-            add(float(n), number(n))
-            add(-float(n), make("neg", number(n)))
-        add(0.5, number(0.5))
-        add(-0.5, make("neg", number(0.5)))
-        named = [(v, e) for v, e in named if v not in (0.0, 1.0)]
-        parts = [
-            (float(value), e)
-            for statement in self.sheet.forward
-            for _, e in nodes(statement.expr)
-            if e.op in ("+", "-") and is_scalar(value := self.value(e)) and not self.depends(e)
-        ]
-        for v, e in named:
-            add(v, e)
-        for v, e in named:
-            add(1 / v, make("/", number(1), e))
-        literals = {
-            float(e.extra): e
-            for statement in self.sheet.forward
-            for _, e in nodes(statement.expr)
-            if e.op == "number" and is_scalar(e.extra) and isinstance(e.extra, float)
-        }
-        for value, e in literals.items():  # 0.1 is what was written, 1 / (2 * m) by accident
-            add(value, e)
-            add(-value, make("neg", e))
-        for v, e in named:
-            add(-v, make("neg", e))
-            add(-1 / v, make("neg", make("/", number(1), e)))
-            add(2 / v, make("/", number(2), e))
-            add(2 * v, make("*", number(2), e))
-            add(1 - v, make("-", number(1), e))
-            add(1 / (2 * v), make("/", number(1), make("*", number(2), e)))
-            add(-2 / v, make("neg", make("/", number(2), e)))
-        for (v, e), (w, f) in itertools.permutations([*named[:6], *parts[:2]], 2):
-            if not w:
-                continue
-            add(v / w, make("/", e, f))
-            add(v * w, make("*", e, f))
-            add(2 * v / w, make("/", make("*", number(2), e), f))
-            add(v / (2 * w), make("/", e, make("*", number(2), f)))
-        for statement in self.sheet.forward:
-            for _, e in nodes(statement.expr):
-                if e.op == "number" and is_scalar(e.extra) and e.extra:
-                    add(1 / e.extra, make("/", number(1), e))
-                if e.op in ("number", "name"):
-                    continue
-                value = self.value(e)
-                if is_scalar(value) and value and not self.depends(e):
-                    add(float(value), e)
-                    add(1 / float(value), make("/", number(1), e))
-        for (v, e), (w, f) in itertools.combinations(named[:6], 2):
-            product = make("*", e, f)
-            add(1 / (v * w), make("/", number(1), product))
-            add(2 / (v * w), make("/", number(2), product))
-        for n in {n for given in self.sheet.givens.values() for n in given.shape if n > 1}:
-            add(1 / n, make("/", number(1), number(n)))
-        return found
-
-    def _of_sizes(self, value: float) -> Expr | None:
-        """A fraction with a named size in it: 2 / 15 as ``2 / (3 * m)`` where m = 5."""
-        make, number = self.formulas.make, self.formulas.number
-        lengths = {float(n) for given in self.sheet.givens.values() for n in given.shape if n > 1}
-        best: tuple[int, Expr] | None = None
-        for statement in self.sheet.forward:
-            key = statement.key
-            size = self.judged.points[0].plain.get(key)
-            if key in self.graph_scalars or not is_scalar(size) or size not in lengths:
-                continue
-            rest = Fraction(abs(value) * size).limit_denominator(1000)
-            if not rest or abs(float(rest) / size - abs(value)) > 1e-11 * abs(value):
-                continue
-            over, under = rest.numerator, rest.denominator
-            if over > 4 or (under not in lengths and under != 2):
-                continue
-            e = make("/", number(over), make("*", number(under), self.name(key)))
-            if best is None or over + under < best[0]:
-                best = (over + under, e)
-        if best is None:
-            return None
-        return best[1] if value > 0 else make("neg", best[1])
+    def constant(self, e: Expr) -> float | None:
+        """The single number that a formula is, the same at all points; None if it is none."""
+        value = self.value(e)
+        return float(value) if is_scalar(value) and not self.depends(e) else None
 
     def depends(self, e: Expr) -> bool:
         """Does a formula read anything that is not a plain number of the sheet?"""
@@ -235,42 +136,6 @@ class Lab:
         """Is a name of the backward lines another number at another point?"""
         values = [self.value(name, i) for i in range(len(self.points))]
         return any(is_scalar(v) and v != values[0] for v in values)
-
-    def scalar(self, value: float, any_number: bool = False) -> Expr | None:
-        """A constant as the sheet would write it; None if it is not a nice one."""
-        if not np.isfinite(value) or value == 0:
-            return None
-        found = self.scalars.get(_key(value)) or self._of_sizes(value)
-        if found is None and abs(value) < 1000 and abs(value - round(value)) < 1e-9 * abs(value):
-            whole = self.formulas.number(abs(round(value)))
-            return whole if value > 0 else self.formulas.make("neg", whole)
-        if found is None and any_number and self.decimals:
-            short = float(f"{value:.4g}")
-            if abs(short - value) < 1e-12 * value:
-                return self.formulas.number(short)
-        if found is None and any_number:
-            ratio = Fraction(value).limit_denominator(1000)
-            if ratio > 0 and abs(float(ratio) - value) < 1e-11 * value:
-                number = self.formulas.number
-                return self.formulas.make("/", number(ratio.numerator), number(ratio.denominator))
-            return self.formulas.number(float(f"{value:.12g}"))
-        return found
-
-    def times(self, constant: float, e: Expr) -> Expr | None:
-        """``constant * e`` as one would write it: with ``/ m`` behind, without ``1 *``."""
-        make = self.formulas.make
-        if constant == 1 or _key(constant) == _key(1.0):
-            return e
-        if _key(constant) == _key(-1.0):
-            return make("neg", e)
-        found = self.scalar(constant)
-        if found is None:
-            return None
-        if found.op == "/" and found.args[0].op == "number" and found.args[0].extra == 1:
-            return make("/", e, found.args[1])
-        if found.op == "/":
-            return make("/", make("*", found.args[0], e), found.args[1])
-        return make("*", found, e)
 
     # --- formulas by value ---------------------------------------------------------------------
 
@@ -327,31 +192,28 @@ class Lab:
     # --- what is known from the start ----------------------------------------------------------
 
     def _register_forward(self) -> None:
-        make = self.formulas.make
-        zero = self.formulas.number(0)
-        arrays = [
-            key
-            for key in self.forward_keys
-            if isinstance(self.judged.points[0].plain[key], np.ndarray)
+        plain = self.judged.points[0].plain
+        arrays = [key for key in self.forward_keys if isinstance(plain[key], np.ndarray)]
+        scalars = [key for key in self.graph_scalars if is_scalar(plain[key])]
+        computed = [key for key in arrays if self._computed(key)]
+        differences = [
+            self.formulas.make("-", x, y)
+            for x, y in itertools.product(map(self.name, computed), map(self.name, arrays))
+            if x is not y and np.shape(self.value(x)) == np.shape(self.value(y))
         ]
-        for key in arrays:
-            self.register(self.name(key))
-        for statement in self.sheet.forward:
-            for _, e in nodes(statement.expr):
-                if e.op in (">", ">=", "<", "<="):
-                    self.register(e)
-                if e.op == "call" and e.function in ("maximum", "relu"):
-                    for a in e.args:
-                        if isinstance(self.value(a), np.ndarray):
-                            self.register(make(">", a, zero))
-        for key in self.graph_scalars:
-            if is_scalar(self.judged.points[0].plain[key]):
-                self.register(self.name(key))
-        computed = [k for k in arrays if self._computed(k)]
-        for one, other in itertools.product(computed, arrays):
-            x, y = self.name(one), self.name(other)
-            if x is not y and np.shape(self.value(x)) == np.shape(self.value(y)):
-                self.register(make("-", x, y))
+        names = map(self.name, arrays)
+        for e in (*names, *self._comparisons(), *map(self.name, scalars), *differences):
+            self.register(e)
+
+    def _comparisons(self) -> Iterator[Expr]:
+        """Where the forward lines choose: what is compared, and what a maximum compares with 0."""
+        zero = self.formulas.number(0)
+        for _, e in (node for statement in self.sheet.forward for node in nodes(statement.expr)):
+            if e.op in (">", ">=", "<", "<="):
+                yield e
+            for a in e.args if e.op == "call" and e.function in ("maximum", "relu") else ():
+                if isinstance(self.value(a), np.ndarray):
+                    yield self.formulas.make(">", a, zero)
 
     def _computed(self, key: Key) -> bool:
         value = self.points[0].graph.values[key]
@@ -361,10 +223,6 @@ class Lab:
 def size(e: Expr) -> int:
     """How long a formula is: about its tokens."""
     return e.length
-
-
-def _key(value: float) -> float:
-    return float(f"{value:.9g}")
 
 
 def _fingerprint(value: Any) -> Any:

@@ -167,8 +167,7 @@ def _odd_numbers(lab: Lab, e: Expr) -> float:
         return 50.0 if e.extra[0].startswith("?") else 0.0
     if e.op == "@":
         return 5.0 * any(a.op == "number" for a in e.args)
-    power = e.op == "**" and is_scalar(lab.value(e.args[0])) and not lab.depends(e)
-    return 1.0 * power
+    return 1.0 * (e.op == "**" and lab.constant(e) is not None)
 
 
 def _masks_compared(lab: Lab, e: Expr) -> float:

@@ -16,9 +16,6 @@ from tinygrad_edu.checking.verdict import Judgement
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.diagnosis.lab import Lab, Link
-from tinygrad_edu.diagnosis.parts import (
-    near,
-)
 from tinygrad_edu.sheets.lines import Key
 from tinygrad_edu.sheets.syntax import Expr, names_in, nodes, show
 
@@ -102,14 +99,14 @@ class Roles:
         value = self.lab.value(e)
         if value is None:
             return None
-        if is_scalar(value) and not self.lab.depends(e):
-            return Role("scalar", float(value))
+        constant = self.lab.constant(e)
+        if constant is not None:
+            return Role("scalar", constant)
         if e.op == "name":
             return self.role_of_name(e.extra)
         for link in self.lab.activations:
-            if not link.forms or link.forms[0].op == "number":
-                continue
-            if self._has_values(e, link.values):
+            curved = bool(link.forms) and link.forms[0].op != "number"
+            if curved and self._has_values(e, link.values):
                 return Role("derivative", link)
         for key in self.lab.forward_keys:
             if self.lab.same(e, self.lab.name(key)) and isinstance(value, np.ndarray):
@@ -120,20 +117,14 @@ class Roles:
         return None
 
     def _has_values(self, e: Expr, values: Iterable[Any]) -> bool:
-        return all(
-            (got := self.lab.value(e, i)) is not None
-            and equal(np.asarray(got) * 1.0, np.asarray(v))
-            for i, v in enumerate(values)
-        )
+        """Has a formula these values, one for each point?"""
+        return all(equal(self.lab.value(e, i), v) for i, v in enumerate(values))
 
     def is_truth(self, e: Expr, judgement: Judgement) -> bool:
         """Has a formula the value of the true gradient a claim is about?"""
         assert judgement.truth is not None
-        for i in range(len(self.lab.points)):
-            value = self.lab.value(e, i)
-            if value is None or not equal(value, self.lab.truth(*judgement.truth, i)):
-                return False
-        return True
+        points = range(len(self.lab.points))
+        return self._has_values(e, (self.lab.truth(*judgement.truth, i) for i in points))
 
     def role_of_name(self, key: Key) -> Role:
         """What a name stands for."""
@@ -157,25 +148,8 @@ class Roles:
         """Is a term a constant times the parameter itself, as a penalty's share is?"""
         if of is None or of not in self.parameters:
             return False
-        ratio: float | None = None
-        for i in range(len(self.lab.points)):
-            value = self.lab.value(term, i)
-            own = self.lab.points[i].plain[of]
-            if value is None:
-                return False
-            try:
-                value = np.broadcast_to(np.asarray(value, float), np.shape(own))
-            except ValueError:
-                return False
-            with np.errstate(all="ignore"):
-                here = float(np.sum(value * own) / np.sum(own * own))
-                kept = np.abs(value) > 1e-12
-            if not here or not np.allclose(value[kept], here * np.asarray(own)[kept], rtol=1e-5):
-                return False
-            if ratio is not None and abs(here - ratio) > 1e-6 * abs(ratio):
-                return False
-            ratio = here
-        return True
+        points = enumerate(self.lab.points)
+        return constant_ratio((self.lab.value(term, i), p.plain[of]) for i, p in points) is not None
 
     def keep_probabilities(self) -> list[float]:
         """Numbers the forward pass divides (or multiplies) by where it applies a mask."""
@@ -259,37 +233,20 @@ class Roles:
             return False
         return any(node is start for node in reachable(value, every=True))
 
-    def constant_number(self, e: Expr) -> bool:
-        """Is this one number, the same at all points?"""
-        return is_scalar(self.lab.value(e)) and not self.lab.depends(e)
-
     def is_gradient_like(self, e: Expr) -> bool:
         """Is a formula a multiple of some quantity's gradient, such as ``a - y``?"""
         node = self.lab.points[0].graph.values.get(e.extra) if e.op == "name" else None
-        if self.lab.value(e) is None or (
-            isinstance(node, Value) and node.op is not None and node in self.lab.points[0].reached
-        ):
+        if self._reaches_cost(node):
             return False
-        for key in self.lab.forward_keys:
-            node = self.lab.points[0].graph.values[key]
-            if (
-                not isinstance(node, Value)
-                or node.op is None
-                or node not in self.lab.points[0].reached
-            ):
-                continue
-            ratio: float | None = None
-            for i, point in enumerate(self.lab.points):
-                value, true = self.lab.value(e, i), np.asarray(point.gradient(key))
-                if true.shape == () and not true and is_scalar(value) and not value:
-                    continue  # a single unit that is off
-                if value is None or np.shape(value) != true.shape or not np.any(true):
-                    break
-                at = int(np.argmax(np.abs(true)))
-                here = float(np.asarray(value, float).flat[at] / true.flat[at])
-                if not here or not equal(value, here * true) or (ratio and not near(here, ratio)):
-                    break
-                ratio = here
-            else:
-                return True
-        return False
+        values = [self.lab.value(e, i) for i in range(len(self.lab.points))]
+        return any(
+            constant_ratio(zip(values, (p.gradient(key) for p in self.lab.points), strict=True))
+            is not None
+            for key in self.lab.forward_keys
+            if self._reaches_cost(self.lab.points[0].graph.values[key])
+        )
+
+    def _reaches_cost(self, node: Any) -> bool:
+        """Is this computed, and is the cost computed from it?"""
+        computed = isinstance(node, Value) and node.op is not None
+        return computed and node in self.lab.points[0].reached

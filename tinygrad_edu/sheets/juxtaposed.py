@@ -29,6 +29,13 @@ class _Level:
     chain: list[tuple[int, int]] = field(default_factory=list)  # where each begins and ends
     joined: bool = False  # by a dot or a power: what comes next belongs to the last of the chain
 
+    def add(self, start: int, stop: int) -> None:
+        """Another name, or more of the last one."""
+        if self.joined:
+            start, _ = self.chain.pop()
+        self.chain.append((start, stop))
+        self.joined = False
+
 
 def chains(text: str) -> list[tuple[str, list[tuple[int, int]]]]:
     """Where names stand side by side: the operator in front, and where each of them is.
@@ -44,31 +51,20 @@ def chains(text: str) -> list[tuple[str, list[tuple[int, int]]]]:
             found.append((level.operator, level.chain))
         levels[-1] = _Level(operator)
 
-    def extend(start: int, stop: int) -> None:
-        level = levels[-1]
-        if level.joined:
-            level.chain[-1] = (level.chain[-1][0], stop)
-            level.joined = False
-        else:
-            level.chain.append((start, stop))
-
     for kind, word, start, stop in _tokens(text):
-        if kind == tokenize.COMMENT:
-            continue
         level = levels[-1]
         if kind in _ATOMS and not keyword.iskeyword(word):
-            extend(start, stop)
+            level.add(start, stop)
         elif word in _OPENING:
-            if level.chain and not level.joined and _called(text, level.chain[-1], start):
-                level.joined = True
-            extend(start, stop)
+            level.joined |= bool(level.chain) and _called(text, level.chain[-1], start)
+            level.add(start, stop)
             levels.append(_Level())
         elif word in _CLOSING:
             end("")
             if len(levels) > 1:
                 levels.pop()
-                first, _ = levels[-1].chain[-1]
-                levels[-1].chain[-1] = (first, stop)
+                levels[-1].joined = True
+                levels[-1].add(start, stop)
         elif word in (".", "**") and level.chain:
             level.joined = True
         elif not (level.joined and word in ("-", "+")):  # of an exponent: x**-1
@@ -93,7 +89,8 @@ def _tokens(text: str) -> Iterator[tuple[int, str, int, int]]:
         starts.append(starts[-1] + len(line))
     try:
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
-            if token.string.strip() or token.type == tokenize.NEWLINE:
+            blank = token.type == tokenize.COMMENT or not token.string.strip()
+            if token.type == tokenize.NEWLINE or not blank:
                 (row, column), (last, end) = token.start, token.end
                 yield token.type, token.string, starts[row - 1] + column, starts[last - 1] + end
     except (tokenize.TokenError, SyntaxError):

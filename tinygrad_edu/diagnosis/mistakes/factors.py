@@ -52,7 +52,9 @@ def _first(case: Case, p: Pair) -> Finding | None:
 
 
 def _factor(case: Case, p: Pair) -> Iterator[Finding]:
-    lost, extra = ([f for f in part if not _constant(case, f[0])] for part in (p.lost, p.extra))
+    lost, extra = (
+        [f for f in part if case.lab.constant(f[0]) is None] for part in (p.lost, p.extra)
+    )
     if not lost and not extra:
         found = constants_in(case, p)
         if found is not None:
@@ -67,10 +69,6 @@ def _factor(case: Case, p: Pair) -> Iterator[Finding]:
         yield from _too_many(case, extra)
     else:
         yield from _exchanged(case, lost, extra)
-
-
-def _constant(case: Case, f: Expr) -> bool:
-    return case.roles.constant_number(f) and not case.lab.depends(f)
 
 
 def missing(case: Case, arrays: Factors, p: Pair) -> Iterator[Finding]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from tinygrad_edu.checking.truth import is_scalar
 from tinygrad_edu.diagnosis import statements as say
 from tinygrad_edu.diagnosis.claims import Finding
 from tinygrad_edu.diagnosis.evidence import Case, Numbers
@@ -85,8 +84,7 @@ def _meant(case: Case, terms: list[Expr]) -> bool:
     """Do terms read the parameter, so that they can be meant as its penalty's share?"""
     lab = case.lab
     return any(case.of in names_in(t) for t in terms) or all(
-        case.roles.of_parameters(t) or (not lab.depends(t) and is_scalar(lab.value(t)))
-        for t in terms
+        case.roles.of_parameters(t) or lab.constant(t) is not None for t in terms
     )
 
 

@@ -66,7 +66,7 @@ def _averages(case: Case, size: float, times: Claim) -> Iterator[Finding]:
 def _nice(case: Case, size: float) -> bool:
     """Is a constant one a person may have put in? On single numbers any ratio is constant."""
     whole = near(size, round(size)) or near(1 / size, round(1 / size))
-    if whole or case.lab.scalar(size) is not None:
+    if whole or case.lab.constants.written(size) is not None:
         return True
     firsts = {float(t.flat[0]) for t in case.truths}
     return case.truths[0].size > 1 and len(firsts) > 1
