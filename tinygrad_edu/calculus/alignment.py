@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,9 @@ import numpy as np
 from tinygrad_edu.core.ops import losses, reductions, shaping
 from tinygrad_edu.core.ops.elementwise import exp
 from tinygrad_edu.core.ops.reductions import axes_of
+
+#: Axes, each of a node and a place in its shape, that are one.
+Pairs = Iterator[tuple[tuple[Any, int], tuple[Any, int]]]
 
 
 def normalised(node: Any) -> tuple[Any, Iterable[int]]:
@@ -36,61 +39,70 @@ def repeated(node: Any, parent: Any) -> tuple[int, ...]:
     return lead + kept
 
 
-def same_axes(node: Any) -> Iterator[tuple[tuple[Any, int], tuple[Any, int]]]:
+def same_axes(node: Any) -> Pairs:
     """Pairs of axes, of a node and its parents, that are one axis."""
-    op, options, parents = node.op, node.options, node.parents
-    shape = node.shape
-    if op.shape_rule is reductions.reduced_shape:
-        [x] = parents
-        gone = axes_of(len(x.shape), options.get("axis"))
-        kept = [i for i in range(len(x.shape)) if i not in gone]
-        places = kept if options.get("keepdims") else range(len(kept))
-        yield from (((node, new), (x, old)) for new, old in zip(places, kept))
-    elif op.name == "matmul":
-        x, y = parents
-        n, rows, columns = len(shape), len(x.shape), len(y.shape)
-        yield (x, rows - 1), (y, max(columns - 2, 0))
-        if rows > 1:
-            yield (node, n - (1 if columns == 1 else 2)), (x, rows - 2)
-        if columns > 1:
-            yield (node, n - 1), (y, columns - 1)
-        fewer = 1 if 1 in (rows, columns) else 0  # a vector leaves one axis of the two
-        for z in parents:
-            for i in range(3, len(z.shape) + 1):  # of several products each is for itself
-                if z.shape[-i] == shape[fewer - i] != 1:
-                    yield (node, n - i + fewer), (z, len(z.shape) - i)
-    elif op.name == "transpose":
-        [x] = parents
-        order = options.get("axes") or tuple(reversed(range(len(shape))))
-        yield from (((node, new), (x, old % len(shape))) for new, old in enumerate(order))
-    elif op.name == "reshape":
-        yield from _reshaped(node, parents[0])
-    elif op.name == "getitem":
-        yield from _indexed(node, parents[0])
-    elif op.name in ("scatter", "sum_to"):
-        return
-    elif op.name == "joined":
-        axis = options.get("axis", 0)
-        if axis is not None:
-            for x in parents:
-                yield from (
-                    ((node, i), (x, i)) for i in range(len(shape)) if i != axis % len(shape)
-                )
-    elif op.name == "softmax_loss":
-        z, y = parents
-        axis = options.get("axis", 0) % len(z.shape)
-        kept = [i for i in range(len(z.shape)) if i != axis]
-        yield from (((z, i), (y, i)) for i in range(len(z.shape)))
-        yield from (((node, new), (z, old)) for new, old in enumerate(kept))
-    else:  # element by element, or of the same shape
-        for x in parents:
-            for i in range(1, min(len(shape), len(x.shape)) + 1):
-                if x.shape[-i] == shape[-i] != 1:
-                    yield (node, len(shape) - i), (x, len(x.shape) - i)
+    if node.op.shape_rule is reductions.reduced_shape:
+        return _reduced(node)
+    return _ALIGNED.get(node.op.name, _broadcast)(node)
 
 
-def _reshaped(node: Any, x: Any) -> Iterator[tuple[tuple[Any, int], tuple[Any, int]]]:
+def _reduced(node: Any) -> Pairs:
+    [x] = node.parents
+    gone = axes_of(len(x.shape), node.options.get("axis"))
+    kept = [i for i in range(len(x.shape)) if i not in gone]
+    places = kept if node.options.get("keepdims") else range(len(kept))
+    return (((node, new), (x, old)) for new, old in zip(places, kept))
+
+
+def _multiplied(node: Any) -> Pairs:
+    x, y = node.parents
+    n, rows, columns = len(node.shape), len(x.shape), len(y.shape)
+    yield (x, rows - 1), (y, max(columns - 2, 0))
+    if rows > 1:
+        yield (node, n - (1 if columns == 1 else 2)), (x, rows - 2)
+    if columns > 1:
+        yield (node, n - 1), (y, columns - 1)
+    fewer = 1 if 1 in (rows, columns) else 0  # a vector leaves one axis of the two
+    for z in node.parents:
+        for i in range(3, len(z.shape) + 1):  # of several products each is for itself
+            if z.shape[-i] == node.shape[fewer - i] != 1:
+                yield (node, n - i + fewer), (z, len(z.shape) - i)
+
+
+def _transposed(node: Any) -> Pairs:
+    [x] = node.parents
+    n = len(node.shape)
+    order = node.options.get("axes") or tuple(reversed(range(n)))
+    return (((node, new), (x, old % n)) for new, old in enumerate(order))
+
+
+def _joined(node: Any) -> Pairs:
+    n, axis = len(node.shape), node.options.get("axis", 0)
+    for i in range(n) if axis is not None else ():
+        if i != axis % n:
+            yield from (((node, i), (x, i)) for x in node.parents)
+
+
+def _scored(node: Any) -> Pairs:
+    z, y = node.parents
+    n = len(z.shape)
+    kept = [i for i in range(n) if i != node.options.get("axis", 0) % n]
+    yield from (((z, i), (y, i)) for i in range(n))
+    yield from (((node, new), (z, old)) for new, old in enumerate(kept))
+
+
+def _broadcast(node: Any) -> Pairs:
+    """Of an operation element by element, or with a result of the same shape."""
+    n = len(node.shape)
+    for x in node.parents:
+        for i in range(1, min(n, len(x.shape)) + 1):
+            if x.shape[-i] == node.shape[-i] != 1:
+                yield (node, n - i), (x, len(x.shape) - i)
+
+
+def _reshaped(node: Any) -> Pairs:
     """What a reshape leaves alone: axes at the front and at the back."""
+    x = node.parents[0]
     old = [i for i, n in enumerate(x.shape) if n != 1]
     new = [i for i, n in enumerate(node.shape) if n != 1]
     for pairs in (zip(old, new), zip(reversed(old), reversed(new))):
@@ -100,9 +112,9 @@ def _reshaped(node: Any, x: Any) -> Iterator[tuple[tuple[Any, int], tuple[Any, i
             yield (node, j), (x, i)
 
 
-def _indexed(node: Any, x: Any) -> Iterator[tuple[tuple[Any, int], tuple[Any, int]]]:
+def _indexed(node: Any) -> Pairs:
     """What an index leaves whole."""
-    index = node.options["index"]
+    x, index = node.parents[0], node.options["index"]
     parts = index if isinstance(index, tuple) else (index,)
     arrays = [np.asarray(part) for part in parts if _picks(part)]
     if any(array.dtype == bool or array.ndim == 0 for array in arrays):
@@ -115,21 +127,21 @@ def _indexed(node: Any, x: Any) -> Iterator[tuple[tuple[Any, int], tuple[Any, in
     for place, part in enumerate(parts):
         if part is None:
             new += 1
-        elif isinstance(part, int):
-            old += 1
-        elif isinstance(part, slice):
-            if node.shape[new] == x.shape[old]:
-                yield (node, new), (x, old)
-            new, old = new + 1, old + 1
         elif part is Ellipsis:
             return
         else:
-            if np.array_equal(part, np.arange(x.shape[old])) and len(picked) == 1:
-                yield (node, new), (x, old)  # each of these once, in order
+            if _is_all(part, x.shape[old]) and (place not in apart or len(picked) == 1):
+                yield (node, new), (x, old)
             old += 1
-            if place == max(apart):
-                new += len(picked)
+            new += len(picked) if place == max(apart, default=-1) else isinstance(part, slice)
     yield from (((node, new + i), (x, old + i)) for i in range(len(x.shape) - old))
+
+
+def _is_all(part: Any, length: int) -> bool:
+    """Does a part of an index take all there are: a slice in any order, an array in theirs?"""
+    if isinstance(part, slice):
+        return len(range(length)[part]) == length
+    return np.array_equal(part, np.arange(length))
 
 
 def _picks(part: Any) -> bool:
@@ -137,3 +149,10 @@ def _picks(part: Any) -> bool:
     if isinstance(part, bool):
         return True
     return not (part is None or part is Ellipsis or isinstance(part, (int, slice)))
+
+
+_ALIGNED: dict[str, Callable[[Any], Pairs]] = {
+    "matmul": _multiplied, "transpose": _transposed, "reshape": _reshaped, "getitem": _indexed,
+    "joined": _joined, "softmax_loss": _scored, "scatter": lambda node: iter(()),
+    "sum_to": lambda node: iter(()),
+}  # fmt: skip

@@ -129,27 +129,30 @@ class Axes:
         self.learning = needed(nodes)
         self._node = {node._created: node for node in nodes}
         self._leader: dict[Axis, Axis] = {}
-        for node in nodes:
-            if node.op is not None:
-                for (one, i), (other, j) in same_axes(node):
-                    self._join((one._created, i), (other._created, j))
         self.repeated: dict[Axis, int] = {}  # how often an input was broadcast along the axis
         self.contracted: set[Axis] = set()  # summed over by a matrix product
         self.mixed: set[Axis] = set()  # normalised over: the entries depend on one another
-        for node in nodes:
-            for parent in node.parents:
-                if parent.shape and parent.op is None and node.op.shape_rule is not None:
-                    for axis in repeated(node, parent):
-                        key = self.find((node._created, axis))
-                        self.repeated[key] = self.repeated.get(key, 0) + 1
-            if node.op is linalg.matmul:
-                self.contracted |= self.at(node.parents[0], [-1])
-            self.mixed |= self.at(*normalised(node))
         self.members: dict[Axis, list[tuple[Any, int]]] = {}
+        computed = [node for node in nodes if node.op is not None]
+        for node in computed:
+            for (one, i), (other, j) in same_axes(node):
+                self._join((one._created, i), (other._created, j))
+        for node in computed:
+            self._use(node)
         for node in nodes:
             for i, n in enumerate(node.shape):
                 if n != 1:
                     self.members.setdefault(self.find((node._created, i)), []).append((node, i))
+
+    def _use(self, node: Any) -> None:
+        """What an operation does with axes that are known."""
+        for parent in node.parents if node.op.shape_rule is not None else ():
+            for axis in repeated(node, parent) if parent.shape and parent.op is None else ():
+                key = self.find((node._created, axis))
+                self.repeated[key] = self.repeated.get(key, 0) + 1
+        if node.op is linalg.matmul:
+            self.contracted |= self.at(node.parents[0], [-1])
+        self.mixed |= self.at(*normalised(node))
 
     def find(self, axis: Axis) -> Axis:
         """The representative of an axis."""

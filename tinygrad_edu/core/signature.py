@@ -149,9 +149,7 @@ def _classes(kind: Hashable) -> tuple[type, ...]:
 
 def _is_looked_into(origin: Any) -> bool:
     """Has `_fits` more to say of a class than whether something is its instance?"""
-    return origin in (int, float, bool, tuple, Callable, Iterable, Sequence) or getattr(
-        origin, "_is_protocol", False
-    )
+    return origin in _FITTING or getattr(origin, "_is_protocol", False)
 
 
 def _check_path(what: str, x: Any) -> None:
@@ -173,27 +171,43 @@ def _fits(kind: Any, x: Any) -> bool:
         return True
     if origin is Annotated:
         return _fits(kind.__origin__, x) and x in kind.__metadata__[0]
-    if origin is int:
-        return isinstance(x, (int, np.integer))
-    if origin is float:
-        try:
-            return isinstance(x, (int, float, np.integer, np.floating)) and float(x) is not None
-        except OverflowError:
-            return False
-    if origin is bool:
-        return isinstance(x, (bool, np.bool_)) or (type(x) is int and x in (0, 1))
-    if origin is tuple:
-        sides = typing.get_args(kind)
-        return isinstance(x, (tuple, list)) and (Ellipsis in sides or len(x) == len(sides))
-    if origin is Callable or getattr(origin, "_is_protocol", False):
+    if getattr(origin, "_is_protocol", False):
         return callable(x)
-    if origin in (Iterable, Sequence):
-        if not isinstance(x, (origin, np.ndarray)) or isinstance(x, (str, bytes)):
-            return False
-        each = typing.get_args(kind)
-        parts = [] if origin is Iterable or not each else [_fits(each[0], part) for part in x]
-        return all(parts)
-    return isinstance(x, origin)
+    fitting = _FITTING.get(origin)
+    return isinstance(x, origin) if fitting is None else fitting(kind, x)
+
+
+def _is_float(kind: Any, x: Any) -> bool:
+    try:
+        return isinstance(x, (int, float, np.integer, np.floating)) and float(x) is not None
+    except OverflowError:
+        return False
+
+
+def _is_tuple(kind: Any, x: Any) -> bool:
+    sides = typing.get_args(kind)
+    return isinstance(x, (tuple, list)) and (Ellipsis in sides or len(x) == len(sides))
+
+
+def _is_iterable(kind: Any, x: Any) -> bool:
+    return isinstance(x, (Iterable, np.ndarray)) and not isinstance(x, (str, bytes))
+
+
+def _is_sequence(kind: Any, x: Any) -> bool:
+    each = typing.get_args(kind)
+    listed = isinstance(x, (Sequence, np.ndarray)) and not isinstance(x, (str, bytes))
+    return listed and all(_fits(each[0], part) for part in (x if each else ()))
+
+
+_FITTING: dict[Any, Callable[[Any, Any], bool]] = {
+    int: lambda kind, x: isinstance(x, (int, np.integer)),
+    float: _is_float,
+    bool: lambda kind, x: isinstance(x, (bool, np.bool_)) or (type(x) is int and x in (0, 1)),
+    tuple: _is_tuple,
+    Callable: lambda kind, x: callable(x),
+    Iterable: _is_iterable,
+    Sequence: _is_sequence,
+}
 
 
 def _words(kind: Any) -> str:

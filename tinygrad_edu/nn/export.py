@@ -7,7 +7,7 @@ on NumPy's: what JAX compiles here is this package's backward pass, not JAX's ow
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 import numpy as np
@@ -45,18 +45,8 @@ def export(cost: Value, engine: str = "jax") -> Program:
     except ImportError:
         raise ImportError("exporting to JAX needs it: pip install jax jaxlib") from None
     order = reachable(cost, every=True)[::-1]
-    leaves: dict[str, Value] = {}
     learning = needed(order)
-    for node in order:
-        if node.op is None and node.name is None and node in learning:
-            raise GradError(
-                f"export: a leaf of shape {node.shape} needs a gradient and has no name; "
-                "tg.name_values(W1=W1, …) gives it one"
-            )
-        if node.op is None and node.name is not None:
-            if node.name in leaves:
-                raise GradError(f"export: two leaves are called {node.name}")
-            leaves[node.name] = node
+    leaves = _named_leaves(order, learning)
 
     def program(**given: Any) -> tuple[Any, dict[str, Any]]:
         unknown = set(given) - set(leaves)
@@ -86,6 +76,24 @@ def export(cost: Value, engine: str = "jax") -> Program:
         }
 
     return program
+
+
+def _named_leaves(order: list[Value], learning: Container[Value]) -> dict[str, Value]:
+    """The leaves that have names, of which no two are the same; those that learn need one."""
+    leaves: dict[str, Value] = {}
+    for node in order:
+        if node.op is not None:
+            continue
+        if node.name in leaves:
+            raise GradError(f"export: two leaves are called {node.name}")
+        if node.name is not None:
+            leaves[node.name] = node
+        elif node in learning:
+            raise GradError(
+                f"export: a leaf of shape {node.shape} needs a gradient and has no name; "
+                "tg.name_values(W1=W1, …) gives it one"
+            )
+    return leaves
 
 
 def _fitting(leaf: Value, x: Any) -> Any:

@@ -159,9 +159,8 @@ class Table:
                 single = False
         if constant:
             known = self._fold(op, args, options)
-        for rules in self._rules:
-            if known is None and op in rules:
-                known = rules[op](*args, **options)
+        if known is None:
+            known = self._by_rule(op, args, options)
         if known is None and single:
             known = self._written(op, args, options, self._new((), WEAK))
         if known is None and op in ELEMENTWISE:
@@ -170,6 +169,15 @@ class Table:
             known = self.node(op, args, options)
         self._known[key] = known
         return known
+
+    def _by_rule(
+        self, op: Primitive, args: tuple[Symbol, ...], options: dict[str, Any]
+    ) -> Symbol | None:
+        for rules in self._rules:
+            found: Symbol | None = rules[op](*args, **options) if op in rules else None
+            if found is not None:
+                return found
+        return None
 
     def node(self, op: Primitive, args: tuple[Symbol, ...], options: dict[str, Any]) -> Symbol:
         """A new Symbol, written exactly so."""
