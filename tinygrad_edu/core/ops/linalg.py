@@ -12,6 +12,9 @@ from tinygrad_edu.core.ops.reductions import sum
 from tinygrad_edu.core.ops.shaping import expand_dims, ravel, swapaxes
 from tinygrad_edu.core.primitive import GradError, Shape, primitive, shape
 
+#: `dot` fills its result with zeros first: of rows so long that takes longer than it saves.
+_LONG = 1024
+
 
 def _flip(x: Any) -> Any:
     """The last two axes exchanged: the transpose of each matrix of a batch."""
@@ -30,7 +33,7 @@ def _dx(dz: Any, z: Any, x: Any, y: Any) -> Any:
 
 def _dy(dz: Any, z: Any, x: Any, y: Any) -> Any:
     if x.ndim == 2 == y.ndim:
-        return x.T.dot(dz)
+        return x.T.dot(dz) if dz.shape[1] < _LONG else x.T @ dz
     if len(shape(x)) == 1:
         return expand_dims(x, -1) * expand_dims(dz, -2) if len(shape(y)) > 1 else dz * x
     if len(shape(y)) == 1:
