@@ -126,6 +126,31 @@ def test_derive_says_why_in_the_language_asked_for(capsys):
         assert "قاعده‌ی زنجیره‌ای" in capsys.readouterr().out
 
 
+CODE = """
+import numpy as np
+numbers = {"W": np.ones((2, 3)), "b": np.zeros((2, 1))}
+X, Y = np.arange(12.0).reshape(3, 4) / 7, np.ones((2, 4))
+def run(numbers):
+    A = np.tanh(numbers["W"] @ X + numbers["b"])
+    dZ = (A - Y) * (1 - A)
+    return np.sum((A - Y) ** 2) / 2, {"W": dZ @ X.T, "b": dZ.sum(axis=1, keepdims=True)}
+"""
+
+
+def test_code_is_judged_in_persian_its_lines_stay_from_left_to_right(tmp_path, capsys):
+    file, page = tmp_path / "mine.py", tmp_path / "page.html"
+    file.write_text(CODE, encoding="utf-8")
+    assert cli.main(["check-code", str(file), "--lang", "fa", "--html", str(page)]) == 1
+    printed = capsys.readouterr().out.replace("\n", " ")
+    assert "2 گرادیان از 2 گرادیان نادرست است" in printed
+    assert "توان دوم جا افتاده است: A ** 2" in printed
+    assert not latin_words(printed)
+    written = page.read_text("utf-8")
+    assert '<html lang="fa" dir="rtl">' in written
+    assert '<bdi dir="ltr">A ** 2</bdi>' in written
+    assert "table.source{direction:ltr}" in written
+
+
 def test_the_json_of_a_check_is_the_same_in_every_language(capsys):
     sheet = str(ROOT / "examples" / "mistaken.sheet")
     for language in ("en", "fa"):

@@ -151,6 +151,7 @@ def parser() -> argparse.ArgumentParser:
     )
     code.add_argument("--json", action="store_true", help="print the report as JSON")
     code.add_argument("--html", metavar="FILE", type=Path, help="write the report as a web page")
+    _add_language(code)
     code.set_defaults(run=_check_code)
 
     derive = commands.add_parser(
@@ -389,6 +390,7 @@ def _check_code(arguments: argparse.Namespace) -> int:
         raise GradError("check-code: --forward, --cost and --backward go together")
     os.stat(arguments.file)  # what is not there is not executed
     _tell(f"executing {arguments.file}")
+    words = Words(arguments.lang or preferred())
     report = check_file(
         arguments.file, arguments.function, arguments.numbers, calls if all(calls) else (),
         arguments.loss, arguments.parameters, arguments.step, arguments.lr,
@@ -397,11 +399,11 @@ def _check_code(arguments: argparse.Namespace) -> int:
         letters = (sys.stdout.encoding or "utf-8").lower() == "utf-8"
         print(json.dumps(report.to_json(), indent=1, ensure_ascii=not letters))
     else:
-        _print(report)
+        _print(report.shown(words))
     if arguments.html:
         from tinygrad_edu.drawing.renderer import write
 
-        write(arguments.html, report.to_html().encode())
+        write(arguments.html, report.to_html(words.language).encode())
     return report.exit_code
 
 

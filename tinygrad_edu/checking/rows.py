@@ -11,6 +11,7 @@ from typing import Any
 
 from tinygrad_edu.core.plain import printable
 from tinygrad_edu.words import Words
+from tinygrad_edu.words.bidi import marked_up
 
 Shape = tuple[int, ...]
 
@@ -185,21 +186,24 @@ def text_of(renderable: Any, width: int = 100) -> str:
     return printable("\n".join(line.rstrip() for line in out.getvalue().splitlines()))
 
 
-def html_table(title: str, rows: Sequence[Row], more: Sequence[str] = ()) -> str:
-    """The same table in HTML, for a notebook, `more` said below; every text is escaped."""
-    head = "".join(f"<th>{ENGLISH[f'column.{name}']}</th>" for name in columns(rows))
+def html_table(
+    title: str, rows: Sequence[Row], more: Sequence[str] = (), words: Words = ENGLISH
+) -> str:
+    """The same table in HTML, `more` said below; every text is escaped."""
+    head = "".join(f"<th>{words[f'column.{name}']}</th>" for name in columns(rows))
     body = []
     for row in rows:
         colour = STYLES[row.verdict][2]
         body.append(
             f'<tr style="color:{colour}">'
-            + "".join(f"<td>{html.escape(text)}</td>" for text in cells(row))
+            + "".join(f"<td>{html.escape(text)}</td>" for text in cells(row, words))
             + "</tr>"
         )
-    said = [*remarks(rows), *more]
-    below = "".join(f"<p><code>{html.escape(text)}</code></p>" for text in said)
+    said = [marked_up(text, words.direction) for text in (*remarks(rows, words), *more)]
+    below = "".join(f"<p><code>{text}</code></p>" for text in said)
+    caption = marked_up(title, words.direction)
     return (
-        f"<table><caption>{html.escape(title)}</caption><thead><tr>{head}</tr></thead>"
+        f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead>"
         f"<tbody>{''.join(body)}</tbody></table>{below}"
     )
 

@@ -19,6 +19,7 @@ from tinygrad_edu.tracing.report import CodeLine, CodeReport
 from tinygrad_edu.tracing.search import Search
 from tinygrad_edu.tracing.study import NEAR, Runner, Study, same, unfollowed
 from tinygrad_edu.tracing.workspace import Source, Workspace
+from tinygrad_edu.words import say
 
 #: So many entries of a gradient are compared with central differences.
 _ENTRIES = 8
@@ -101,7 +102,7 @@ def judged(source: Source, numbers: Mapping[str, Any], said: Sequence[str] = ())
     rows = _rows(case, study)
     idle = [row.of or "" for row in rows if row.verdict == "unchecked"]
     if idle:
-        remarks.append(f"the cost is not computed from {', '.join(idle)}, as run is written")
+        remarks.append(say("code.idle", names=", ".join(idle)))
     lines: list[CodeLine] = []
     corrected: dict[str, str] = {}
     if any(row.verdict == "wrong" for row in rows):
@@ -123,11 +124,10 @@ def told_error(error: Exception, source: Source) -> str:
 
 
 def _remarks(parameters: Parameters) -> list[str]:
-    said = []
+    said: list[str] = []
     if parameters.missing:
-        said.append(f"no gradient of {', '.join(parameters.missing)} is returned")
-    said += [f"the gradient {name} is of nothing that run is given" for name in parameters.unknown]
-    return said
+        said.append(say("code.not_returned", names=", ".join(parameters.missing)))
+    return said + [say("code.of_nothing", name=name) for name in parameters.unknown]
 
 
 def _rows(case: Case, study: Study) -> list[Row]:
@@ -191,9 +191,9 @@ def _not_followed(
             ))  # fmt: skip
     except Exception:
         rows = []
-    said = [f"the code could not be followed: {why}"]
+    said = [say("code.could_not", why=why)]
     if off:
-        said.append(f"central differences: {', '.join(off)} differ from them all the same")
+        said.append(say("code.differ", names=", ".join(off)))
     return CodeReport(file, rows, [], [*said, *remarks], followed=False, sources=sources)
 
 

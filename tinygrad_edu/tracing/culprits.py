@@ -16,6 +16,7 @@ from tinygrad_edu.tracing.report import CodeLine
 from tinygrad_edu.tracing.search import Correction
 from tinygrad_edu.tracing.study import Study
 from tinygrad_edu.tracing.times import Steps, corrected_steps, suspected_steps
+from tinygrad_edu.words import say, together
 
 #: Other corrections that are shown.
 _ALTERNATIVES = 3
@@ -55,8 +56,9 @@ def blamed(
         earlier = None if correction.forward else _made_up_for(study, ranking, correction)
         if earlier is None:
             return [line]
-        told = f"{line.diagnosis.explanation} But this only makes up for line "
-        told += f"{earlier[1].lineno}: {target_text(earlier[1])} is no gradient of anything there."
+        target = target_text(earlier[1])
+        but = say("code.makes_up", line=earlier[1].lineno, target=target)
+        told = together("note.space", line.diagnosis.explanation, but)
         return [replace(line, diagnosis=replace(line.diagnosis, explanation=told))]
     made = zip(correction.places, correction.edits)
     return [
@@ -82,13 +84,12 @@ def _blamed(
     statement, unit = correction.place.statement, correction.place.scope.unit
     mistake, why = named(correction.edits[0], statement)
     of = target_text(statement)
-    follows = ", and everything else that is wrong follows from it" if alone else ""
-    told = f"{of} is wrong{follows}." if targets_of(statement) else ""
-    if correction.edits[0].kind == "insert":
-        told = ""
+    told = [say("code.wrong_first" if alone else "code.wrong", of=of)]
+    if correction.edits[0].kind == "insert" or not targets_of(statement):
+        told = []
     if correction.forward:
         mistake = "forward_softmax_axis" if correction.edits[0].kind == "keyword" else "other"
-        told = "This is the forward pass: the backward pass is right for another one."
+        told = [say("code.forward")]
     alternatives = []
     known = {(correction.line, why)}
     for other in others:
@@ -100,6 +101,7 @@ def _blamed(
             known.add(what)
             alternatives.append((other.line, corrected_text(other)))
     column, end = _columns(correction)
+    explained = together("note.space", *told, *([why] if why else []))
     return CodeLine(
         file=unit.file,
         line=correction.line,
@@ -109,7 +111,7 @@ def _blamed(
         of=of,
         steps=corrected_steps(study, correction),
         called_from=_caller(study, unit.file, statement),
-        diagnosis=Diagnosis(mistake, f"{told} {why}".strip(), corrected_text(correction) or None),
+        diagnosis=Diagnosis(mistake, explained, corrected_text(correction) or None),
         alternatives=tuple(alternatives[:_ALTERNATIVES]),
     )
 
@@ -117,7 +119,7 @@ def _blamed(
 def unread(study: Study, k: int) -> CodeLine:
     """A line whose result is never used, where several things are wrong."""
     of = target_text(study.statements[k][1])
-    why = f"{of} is computed and never used: it may belong elsewhere."
+    why = say("code.unused", of=of)
     return _line(study, k, why, None, "other")
 
 
@@ -126,11 +128,11 @@ def suspected(study: Study, ranking: Ranking, suspect: Suspect, alone: bool) -> 
     of = target_text(study.statements[suspect.statement][1])
     names = ", ".join(suspect.of or study.wrong)
     if suspect.empty:
-        why = f"{of} is never added to, or not with what belongs there: a share never arrives here."
+        why = say("code.never_added", of=of)
     elif alone:
-        why = f"{of} is wrong: other numbers here would make all gradients right."
+        why = say("code.would_all", of=of)
     else:
-        why = f"{of} is wrong: other numbers here would make {names} right."
+        why = say("code.would", of=of, names=names)
     mistake = "missing_fan_out_term" if suspect.empty else "other"
     line = _line(study, suspect.statement, why, suspected_steps(study, ranking, suspect), mistake)
     others = [study.statements[s.statement][1].lineno for s in ranking.suspects if not s.passes]

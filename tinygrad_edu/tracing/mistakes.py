@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tinygrad_edu.tracing.edits import Edit, sides, targets_of
+from tinygrad_edu.words import say
 
 #: What a number of examples is called.
 _COUNTS = re.compile(
@@ -43,10 +44,10 @@ def target_text(statement: Any) -> str:
     if targets:
         return ", ".join(ast.unparse(t) for t in targets)
     if isinstance(statement, ast.Return):
-        return "what is returned"
+        return say("code.returned")
     if isinstance(statement, ast.For):
-        return "the loop"
-    return "this"
+        return say("code.loop")
+    return say("code.this")
 
 
 def _count(text: str) -> bool:
@@ -70,47 +71,50 @@ def _dropped(old: str, new: str, edit: Edit) -> Named:
     lost = _lost(edit, edit.node, edit.new)
     text = ast.unparse(lost)
     if isinstance(operator, (ast.Add, ast.Sub)):
-        return "double_counted_path", f"The term {text} is too many."
+        return "double_counted_path", say("code.term_extra", text=text)
     if isinstance(operator, ast.Div) or text.startswith("1 / "):
         if _count(text.removeprefix("1 / ")):
-            return "one_over_m_twice", f"The division by {text.removeprefix('1 / ')} is too many."
+            by = text.removeprefix("1 / ")
+            return "one_over_m_twice", say("code.division_extra", text=by)
+    said = say("code.factor_extra", text=text)
     if _number(lost):
-        return "constant_factor", f"The factor {text} is too many."
+        return "constant_factor", said
     if _SLOPE.search(text):
-        return "extra_activation_derivative", f"The factor {text} is too many."
-    return "other", f"The factor {text} is too many."
+        return "extra_activation_derivative", said
+    return "other", said
 
 
 def _signed(old: str, new: str, edit: Edit) -> Named:
-    return "sign", f"A sign is wrong: {new} for {old}."
+    return "sign", say("code.sign", new=new, old=old)
 
 
 def _transposed(old: str, new: str, edit: Edit) -> Named:
-    return "missing_transpose", f"With {new} for {old} the right axes meet."
+    return "missing_transpose", say("code.transposed", new=new, old=old)
 
 
 def _numbered(old: str, new: str, edit: Edit) -> Named:
-    return ("constant_factor" if edit.kind == "number" else "other"), f"It is {new}, not {old}."
+    kind = "constant_factor" if edit.kind == "number" else "other"
+    return kind, say("code.instead", new=new, old=old)
 
 
 def _indexed(old: str, new: str, edit: Edit) -> Named:
     kind = "wrong_layer_variable" if "str(" in new or "str(" in old else "other"
-    return kind, f"The index is off: {new} for {old}."
+    return kind, say("code.index", new=new, old=old)
 
 
 def _keyword(old: str, new: str, edit: Edit) -> Named:
     if "axis" in old and "axis" in new and old.replace("keepdims", "") != old:
-        return "wrong_sum_axis", f"It is summed over the wrong axis: {new}."
+        return "wrong_sum_axis", say("code.axis_wrong", new=new)
     if "axis" in new and "axis" not in old:
-        bare = "sum" not in old
-        return ("bias_not_summed" if bare else "sum_without_axis"), f"The axis is missing: {new}."
+        kind = "sum_without_axis" if "sum" in old else "bias_not_summed"
+        return kind, say("code.axis_missing", new=new)
     if ("keepdims" in new) != ("keepdims" in old):
-        return "missing_keepdims", f"The shape is another: {new}."
-    return "wrong_sum_axis", f"It is summed over the wrong axis: {new}."
+        return "missing_keepdims", say("code.shape", new=new)
+    return "wrong_sum_axis", say("code.axis_wrong", new=new)
 
 
 def _renamed(old: str, new: str, edit: Edit) -> Named:
-    said = f"It is {new}, not {old}."
+    said = say("code.instead", new=new, old=old)
     if old.replace(new, "") in ("d", "d_", "grad_", "_grad") or old.replace("d", "", 1) == new:
         return "gradient_instead_of_parameter", said
     if re.sub(r"\d", "", old) == re.sub(r"\d", "", new):
@@ -122,20 +126,20 @@ def _renamed(old: str, new: str, edit: Edit) -> Named:
 
 def _operated(old: str, new: str, edit: Edit) -> Named:
     if "mean" in old and "mean" not in new:
-        return "mean_instead_of_sum", f"It is a sum, not a mean: {new}."
+        return "mean_instead_of_sum", say("code.sum", new=new)
     if "mean" in new and "mean" not in old:
-        return "one_over_m_missing", f"It is a mean, not a sum: {new}."
+        return "one_over_m_missing", say("code.mean", new=new)
     matrix = re.search(r"@|dot|matmul|outer", new)
     kind = "elementwise_instead_of_matmul" if matrix else "matmul_instead_of_elementwise"
-    return kind, f"The product is another one: {new}."
+    return kind, say("code.product", new=new)
 
 
 def _multiplied(old: str, new: str, edit: Edit) -> Named:
     factor = _lost(edit, edit.new, edit.node)
     text = ast.unparse(factor)
-    by = "division by" if isinstance(getattr(edit.new, "op", None), ast.Div) else "factor"
-    said = f"The {by} {text} is missing."
-    if by != "factor" and _count(text):
+    divides = isinstance(getattr(edit.new, "op", None), ast.Div)
+    said = say("code.division_missing" if divides else "code.factor_missing", text=text)
+    if divides and _count(text):
         return "one_over_m_missing", said
     if _number(factor):
         return "constant_factor", said
@@ -147,59 +151,52 @@ def _multiplied(old: str, new: str, edit: Edit) -> Named:
 
 
 def _summed(old: str, new: str, edit: Edit) -> Named:
-    return (
-        "missing_fan_out_term",
-        f"The term {ast.unparse(_lost(edit, edit.new, edit.node))} is missing.",
-    )
+    text = ast.unparse(_lost(edit, edit.new, edit.node))
+    return "missing_fan_out_term", say("code.term_missing", text=text)
 
 
 def _assigned(edit: Edit, statement: Any) -> Named:
     target = target_text(statement)
     if isinstance(edit.new, ast.AugAssign):
-        return "lost_accumulation", f"What {target} already held is lost: it must be added to."
-    return "double_counted_path", f"{target} is added to what it already holds."
+        return "lost_accumulation", say("code.lost", target=target)
+    return "double_counted_path", say("code.added", target=target)
 
 
 def _moved(edit: Edit, statement: Any) -> Named:
     i, j = edit.new
     where = "before" if j < i else "after"
     other = edit.node[j]
-    return "updated_weights", (
-        f"The order is wrong: this belongs {where} line {other.lineno}, which changes a value that "
-        "is used here."
-    )
+    return "updated_weights", say(f"code.belongs_{where}", line=other.lineno)
 
 
 def _inserted(edit: Edit, statement: Any) -> Named:
     target = target_text(statement)
-    return "missing_fan_out_term", f"A share never arrives in {target}: a statement is missing."
+    return "missing_fan_out_term", say("code.never_arrives", target=target)
 
 
 def _squared(old: str, new: str, edit: Edit) -> Named:
-    return "wrong_derivative_formula", f"The square is missing: {new}."
+    return "wrong_derivative_formula", say("code.square", new=new)
 
 
 def _wrapped(old: str, new: str, edit: Edit) -> Named:
-    return "derivative_at_wrong_point", f"It is taken at {new}, not at {old}."
+    return "derivative_at_wrong_point", say("code.taken_at", new=new, old=old)
 
 
 def _deleted(edit: Edit, statement: Any) -> Named:
-    return "double_counted_path", "Without this statement all gradients are right."
+    return "double_counted_path", say("code.deleted")
 
 
 def _targeted(edit: Edit, statement: Any) -> Named:
-    return (
-        "other",
-        f"The result belongs in {ast.unparse(edit.new)}, not in {ast.unparse(edit.node)}.",
-    )
+    new, old = ast.unparse(edit.new), ast.unparse(edit.node)
+    return "other", say("code.belongs_in", new=new, old=old)
 
 
 def _compared(old: str, new: str, edit: Edit) -> Named:
-    return "relu_mask_boundary", f"The comparison is the other way round: {new}."
+    return "relu_mask_boundary", say("code.comparison", new=new)
 
 
 def _ordered(old: str, new: str, edit: Edit) -> Named:
-    return "other", f"The order is another: {new}."
+    return "other", say("code.order", new=new)
 
 
 _TELLERS: dict[str, Callable[..., Named]] = {

@@ -12,6 +12,8 @@ from typing import Any
 from tinygrad_edu.checking import rows as table
 from tinygrad_edu.checking.rows import Diagnosis, Row
 from tinygrad_edu.core.plain import printable
+from tinygrad_edu.words import Words
+from tinygrad_edu.words.bidi import marked_up
 
 #: So many lines around the mistaken one are shown on the page.
 _AROUND = 6
@@ -57,24 +59,30 @@ class CodeLine:
             "alternatives": [{"line": n, "correction": text} for n, text in self.alternatives],
         }  # fmt: skip
 
-    @property
-    def said(self) -> list[str]:
+    def said(self, words: Words) -> list[str]:
         """What the table says of it, underneath."""
-        caller = f" (called from line {self.called_from})" if self.called_from else ""
-        times = f" {self.steps[2]}" if self.steps else ""
-        d = self.diagnosis
-        said = [f"{Path(self.file).name}:{self.line}{caller}: {d.mistake}. {d.explanation}{times}"]
-        said.append(f"    yours:   {self.source}")
+        d, called = self.diagnosis, self.called_from
+        caller = words.said("code.called_from", {"line": called}) if called else ""
+        told = words.says(d.explanation) + (f" {words.says(self.steps[2])}" if self.steps else "")
+        said = [f"{Path(self.file).name}:{self.line}{caller}: {d.mistake}. {told}"]
+        said.append(words.said("row.yours", {"formula": self.source}))
         if d.correction:
-            said += _indented("correct: ", d.correction)
+            said += _indented(heads(words)[1], d.correction)
         for line, text in self.alternatives:
-            said += _indented(f"or, line {line}: " if text else f"or line {line}", text or "")
+            head = words.said("code.or_line" if text else "code.or", {"line": line})
+            said += _indented(head, text or "")
         return [printable(text) for text in said]
+
+
+def heads(words: Words) -> tuple[str, str]:
+    """What stands before the learner's line, and before the line corrected."""
+    yours, correct = (words[f"row.{key}"].partition("{")[0] for key in ("yours", "correct"))
+    return yours, correct
 
 
 def _indented(head: str, text: str) -> list[str]:
     first, *rest = text.split("\n")
-    return [f"    {head}{first}", *(f"    {' ' * len(head)}{line}" for line in rest)]
+    return [f"{head}{first}", *(f"{' ' * len(head)}{line}" for line in rest)]
 
 
 @dataclass(frozen=True, repr=False)
@@ -139,26 +147,35 @@ class CodeReport:
     @property
     def title(self) -> str:
         """What was judged."""
-        if not self.followed:
-            return f"{self.file}: not followed"
-        verdicts = [row.verdict for row in self.rows]
-        wrong = "wrong" if "wrong" in verdicts else "unchecked"
-        said = f"{verdicts.count(wrong)} of {len(verdicts)} gradients {wrong}"
-        said = "all gradients are right" if self.ok else said
-        return f"{Path(self.file).name}: {said}"
+        return self.titled(table.ENGLISH)
 
-    @property
-    def _said(self) -> list[str]:
-        return [*(text for line in self.culprits for text in line.said), *self.remarks]
+    def titled(self, words: Words) -> str:
+        """The title in a language."""
+        if not self.followed:
+            return words.said("code.not_followed", {"file": self.file})
+        file, verdicts = Path(self.file).name, [row.verdict for row in self.rows]
+        if self.ok:
+            return words.said("code.all_right", {"file": file})
+        wrong = "wrong" if "wrong" in verdicts else "unchecked"
+        count = {"file": file, "count": verdicts.count(wrong), "n": len(verdicts)}
+        return words.said(f"code.count_{wrong}", count)
+
+    def _said(self, words: Words) -> list[str]:
+        blamed = [text for line in self.culprits for text in line.said(words)]
+        return [*blamed, *map(words.says, self.remarks)]
 
     def __rich__(self) -> Any:
+        return self.shown(table.ENGLISH)
+
+    def shown(self, words: Words) -> Any:
+        """The table and what is said of it, for `rich` to print, in a language."""
         from rich.console import Group
         from rich.text import Text
 
-        shown = [
-            Text(text, "green" if text.startswith("    correct:") else "") for text in self._said
-        ]
-        return Group(table.rich_table(self.title, self.rows), *shown)
+        correct = heads(words)[1]
+        said = self._said(words)
+        texts = (Text(text, "green" if text.startswith(correct) else "") for text in said)
+        return Group(table.rich_table(self.titled(words), self.rows, words), *texts)
 
     def __repr__(self) -> str:
         return f"<CodeReport {self.title}>"
@@ -167,19 +184,27 @@ class CodeReport:
         return table.text_of(self)
 
     def _repr_html_(self) -> str:
-        return table.html_table(self.title, self.rows, self._said)
+        return table.html_table(self.title, self.rows, self._said(table.ENGLISH))
 
-    def to_html(self) -> str:
-        """One self-contained page: the table, the source around each line, the change marked."""
-        body = table.html_table(self.title, self.rows, self.remarks)
-        body += "".join(self._part(line) for line in self.culprits)
+    def to_html(self, language: str = "en") -> str:
+        """One self-contained page: the table, the source around each line, the change marked.
+
+        `language`: "en" or "fa".
+        """
+        words = Words(language)
+        title, said = self.titled(words), [words.says(text) for text in self.remarks]
+        body = table.html_table(title, self.rows, said, words)
+        body += "".join(self._part(line, words) for line in self.culprits)
+        direction, style = "", _STYLE
+        if words.direction == "rtl":
+            direction, style = ' dir="rtl"', _STYLE + _RIGHT_TO_LEFT
         return (
-            '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-            f"<title>{html.escape(self.title)}</title><style>{_STYLE}</style></head>"
+            f'<!doctype html><html lang="{language}"{direction}><head><meta charset="utf-8">'
+            f"<title>{html.escape(title)}</title><style>{style}</style></head>"
             f"<body>{body}</body></html>"
         )
 
-    def _part(self, line: CodeLine) -> str:
+    def _part(self, line: CodeLine, words: Words) -> str:
         text = self.sources.get(line.file, line.source).splitlines()
         rows = []
         for number in range(max(1, line.line - _AROUND), min(len(text), line.line + _AROUND) + 1):
@@ -195,8 +220,8 @@ class CodeReport:
                     for new in table.marked(line.source, line.diagnosis.correction).split("\n")
                 ]
         said = "".join(
-            f"<p>{html.escape(text.strip())}</p>" for text in line.said
-            if not text.startswith("    yours")
+            f"<p>{marked_up(text.strip(), words.direction)}</p>" for text in line.said(words)
+            if not text.startswith(heads(words)[0])
         )  # fmt: skip
         return f'<section><table class="source">{"".join(rows)}</table>{said}</section>'
 
@@ -213,4 +238,10 @@ tr.wrong td.code{background:#ffebe9}
 tr.right td{background:#dafbe1}
 ins{background:#abf2bc;text-decoration:none}
 code{font:13px ui-monospace,monospace}
+"""
+#: The words; the code goes on from left to right.
+_RIGHT_TO_LEFT = """
+td,th{text-align:right}
+p code{font:inherit}
+table.source{direction:ltr}table.source td{text-align:left}
 """

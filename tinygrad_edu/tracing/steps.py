@@ -19,6 +19,7 @@ from tinygrad_edu.tracing.parameters import is_table
 from tinygrad_edu.tracing.scripts import COST, STEP
 from tinygrad_edu.tracing.study import same
 from tinygrad_edu.tracing.workspace import Source, Workspace
+from tinygrad_edu.words import say
 
 #: How far parameters are moved from their start: zeros and equal numbers hide mistakes.
 _START = 0.2
@@ -146,9 +147,9 @@ class Step:
         remark = ""
         if rate is None:
             rate, remark = self._rate(found)
-        said = f"the gradients are what one step takes away, over the learning rate {rate:g}"
+        said = say("code.taken_away", rate=f"{rate:g}", remark=remark)
         taken = {key: self._taken(key, rate) for key in self.start}
-        return self._measured(taken)[0], [said + remark]
+        return self._measured(taken)[0], [said]
 
     def _taken(self, key: str, rate: float) -> str:
         return f"taken(before[{key!r}], {''.join(self.ways[key][0])}, {rate!r})"
@@ -193,7 +194,7 @@ class Step:
         if best is not None and (right(best) or right(shared) < max(2, len(found))):
             return best, ""
         if best is not None:
-            return shared, f", which is {shared / best:g} times {best:g}"
+            return shared, say("code.rate", times=f"{shared / best:g}", rate=f"{best:g}")
         written = {float(x) for text in self.cells.values() for x in _WRITTEN.findall(text)}
         if right(shared) < min(2, len(found)) or len(found) == 1:
             shared = max(written, key=right, default=1.0)

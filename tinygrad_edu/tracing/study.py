@@ -17,6 +17,7 @@ from tinygrad_edu.tracing.parameters import (
 from tinygrad_edu.tracing.record import Node, Record, ancestors, in_order, replay, value_at
 from tinygrad_edu.tracing.truths import Truths
 from tinygrad_edu.tracing.workspace import Source, Unit, Workspace
+from tinygrad_edu.words import say
 
 #: A gradient is right up to this share of its largest entry.
 TOLERANCE = 1e-5
@@ -142,7 +143,7 @@ def unfollowed(study: Study, runner: Runner, source: Source) -> str | None:
     The record, replayed on numbers nearby, must give what the code gives there.
     """
     if study.cost_node is None:
-        return "the cost is not computed from the numbers by operations that can be recorded"
+        return say("code.not_recorded")
     step = {
         name: 1e-4 * np.random.default_rng(7).normal(size=np.shape(x))
         for name, x in study.values.items()
@@ -154,19 +155,19 @@ def unfollowed(study: Study, runner: Runner, source: Source) -> str | None:
         replay(study.record.nodes, env)
     replayed = float(value_at(study.cost_node, env))
     if abs(replayed - cost) > 1e-9 * max(1, abs(cost)):
-        return f"with other numbers the record gives another cost{_where(study, near, env, source)}"
+        return say("code.other_cost", where=_where(study, near, env, source))
     for name, node in study.gradient_nodes.items():
         told = gradients[name]
         got = value_at(node, env)
         if told is None or got.shape != told.shape or not np.allclose(got, told, 1e-6, 1e-9):
-            said = f"with other numbers the record gives another gradient of {name}"
-            return said + _where(study, near, env, source)
+            where = _where(study, near, env, source)
+            return say("code.other_gradient", name=name, where=where)
     back = {name: x - step[name] for name, x in study.values.items()}
     slope = (cost - runner.outcome(back)[0]) / 2
     study.judge()
     shares = np.concatenate([np.ravel(study.truth[name] * step[name]) for name in step])
     if abs(slope - shares.sum()) > 1e-5 * max(np.abs(shares).sum(), 1e-6):
-        return "the derivative of what was recorded is not that of the cost, by central differences"
+        return say("code.other_derivative")
     return None
 
 
@@ -183,5 +184,5 @@ def _where(study: Study, near: Values, env: dict[int, Any], source: Source) -> s
             place = study.line_of(again)
             if place is not None:
                 text = place[0].text.splitlines()[place[1].lineno - 1].strip()
-                return f" (first at line {place[1].lineno}, {text!r})"
+                return say("code.first_at", line=place[1].lineno, text=repr(text))
     return ""

@@ -14,6 +14,7 @@ from tinygrad_edu.tracing.ranking import Ranking, Suspect
 from tinygrad_edu.tracing.record import Record
 from tinygrad_edu.tracing.search import Correction
 from tinygrad_edu.tracing.study import Study
+from tinygrad_edu.words import say, together
 
 #: So many steps are told one by one.
 _TOLD = 3
@@ -107,11 +108,11 @@ def _told(wrong: Sequence[bool], turns: list[dict[str, Any]], k: int, study: Stu
     count = sum(wrong)
     if len(wrong) < 2 or not count:
         return None
-    said = f"It is wrong in {count} of {len(wrong)} {'steps' if any(turns) else 'calls'}."
+    said = say("code.steps" if any(turns) else "code.calls", count=count, n=len(wrong))
     if count <= _TOLD and count < len(wrong) and len(turns) == len(wrong):
         at = [_place(turn) for turn, off in zip(turns, wrong) if off]
         if all(at):
-            said = f"It is wrong only at {' and '.join(at)}."
+            said = say("code.only_at", places=together("code.and", *at))
     return Steps(count, len(wrong), said)
 
 

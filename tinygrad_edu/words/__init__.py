@@ -67,7 +67,7 @@ class Said(str):
     key: str
     values: dict[str, Any]
 
-    def __new__(cls, text: str, key: str, **values: Any) -> Said:
+    def __new__(cls, text: str, key: str, /, **values: Any) -> Said:
         """`text`: the sentence with its placeholders filled by `values`."""
         sentence = super().__new__(cls, text)
         sentence.key, sentence.values = key, values
@@ -77,7 +77,7 @@ class Said(str):
         return (str(self), self.key), self.values  # for copies and pickles
 
 
-def say(key: str, **values: Any) -> Said:
+def say(key: str, /, **values: Any) -> Said:
     """The English sentence of a key.
 
     >>> say("note.overwritten", name="dW", first=3, last=5).startswith("right as first computed")

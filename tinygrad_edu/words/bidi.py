@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -90,3 +91,15 @@ def apart(text: str) -> str:
     """A Persian text for a terminal: what goes from left to right in it is in isolates."""
     runs = ((ltr, "".join(run)) for ltr, run in directions([text]))
     return "".join(f"\u2066{run}\u2069" if ltr else run for ltr, run in runs)
+
+
+def marked_up(text: str, direction: str) -> str:
+    """A text for a page, escaped; in a Persian one what goes from left to right is a ``bdi``.
+
+    >>> marked_up("اینجا 1/m", "rtl")
+    'اینجا <bdi dir="ltr">1/m</bdi>'
+    """
+    if direction == "ltr" or not re.search(f"[{_PERSIAN}]", text):
+        return html.escape(text)
+    runs = ((ltr, html.escape("".join(run))) for ltr, run in directions([text]))
+    return "".join(f'<bdi dir="ltr">{run}</bdi>' if ltr else run for ltr, run in runs)
