@@ -518,7 +518,7 @@ def test_source_and_explanation_use_the_names_of_the_graph():
     J = tg.mean(tg.softplus(numbers["W2"] @ A1 + numbers["b2"]))
     tg.name_values(Z1=Z1, A1=A1, J=J)
     program = tg.compile(J)
-    for line in ("A1 = tanh(Z1", "dW1 = dot(dZ1, X.T", "def program("):
+    for line in ("A1 = tanh(Z1", "dW1 = dZ1.dot(X.T", "def program("):
         assert line in program.source
     assert "calls to NumPy" in program.explain()
 

@@ -491,3 +491,12 @@ def test_the_square_of_a_root_at_0_has_no_gradient_in_a_program_either():
     with np.errstate(all="ignore"):
         _, gradients = tg.compile(tg.sqrt(x) ** 2)(x=0.0)
     assert np.isnan(gradients["x"])
+
+
+def test_a_logit_of_minus_infinity_costs_nothing_where_its_class_is_not_the_one():
+    p = {"Z": tg.Value(np.array([[0.0, 2.0], [-np.inf, 2.0]]), "Z")}
+    for Y, expected in ((np.array([[1.0, 0], [0, 1]]), np.log(2) / 2), (np.eye(2)[::-1], np.inf)):
+        y = tg.Value(Y, "Y", requires_grad=False)
+        program = tg.compile(tg.mean(tg.cross_entropy(p["Z"], y)))
+        with np.errstate(all="ignore"):
+            assert program()[0] == pytest.approx(expected)

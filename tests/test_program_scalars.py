@@ -101,8 +101,8 @@ def test_a_network_unit_by_unit_becomes_matrix_products(bias, flipped):
     assert "(5, 7) = (5, 3) @ (3, 7)" in told
     assert "Z2 = W2 @ A1" in told
     assert "(4, 7) = (4, 5) @ (5, 7)" in told
-    assert "dot(W1" in program.source
-    assert "dW2 = dot(dZ2" in program.source
+    assert "= W1.dot(" in program.source
+    assert "dW2 = dZ2.dot(" in program.source
 
 
 @pytest.mark.parametrize("activation", [tg.relu, tg.sigmoid, tg.softplus, tg.leaky_relu, tg.exp])

@@ -7,6 +7,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu import nn
+from tinygrad_edu.program import source
 
 OPTIMISERS = [
     nn.GradientDescent(0.5), nn.Momentum(0.1), nn.RMSProp(0.01), nn.Adam(0.03),
@@ -62,6 +63,24 @@ def test_a_step_is_backward_and_the_optimisers_own_step(optimiser, dtype, clip):
         )
     assert_near(step.parameters, {name: v.data for name, v in p.items()}, tolerance)
     assert_near(step.memory, memory, tolerance)
+
+
+@pytest.mark.parametrize("clip", [None, 0.2])
+@pytest.mark.parametrize("optimiser", [nn.Momentum(0.1), nn.Adam(0.03)], ids=repr)
+def test_long_vectors_are_moved_part_by_part_to_the_bit(monkeypatch, optimiser, clip):
+    def moved():
+        step = tg.compile(cost_of(parameters(), batch()), update=optimiser, clip=clip)
+        costs = [step(**batch(seed=seed)) for seed in range(5)]
+        return step, costs
+
+    whole, costs = moved()
+    monkeypatch.setattr(source, "_PART", 7 * 8)  # 27 numbers: in four parts of seven
+    parts, found = moved()
+    assert "for part in parts" in parts.source
+    assert "for part" not in whole.source
+    assert found == costs
+    assert_near(parts.parameters, whole.parameters, 0)
+    assert_near(parts.memory, whole.memory, 0)
 
 
 def test_single_numbers_are_moved_too():

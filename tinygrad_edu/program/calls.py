@@ -12,21 +12,57 @@ from tinygrad_edu.core.ops import linalg, reductions, shaping
 from tinygrad_edu.core.primitive import Primitive
 from tinygrad_edu.program.draft import Draft, dims
 from tinygrad_edu.program.functions import REDUCTIONS, UFUNCS
-from tinygrad_edu.program.lowering import accumulate, copy, finite, residual, restored, side_by_side
+from tinygrad_edu.program.lowering import (
+    accumulate,
+    copy,
+    finite,
+    inner,
+    relevant,
+    residual,
+    restored,
+)  # fmt: skip
 from tinygrad_edu.program.symbol import Symbol
 from tinygrad_edu.program.views import names_places_once
 
 
 def _write_matmul(w: Draft, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]) -> None:
     x, y = s.parents
-    # For two matrices np.dot is the same product with less ceremony; it wants equal dtypes.
+    # For two matrices `dot` is the same product with less ceremony; it wants equal dtypes.
     plain = len(x.shape) == len(y.shape) <= 2 and x.dtype == y.dtype
-    function = "np.dot" if plain else "np.matmul"
-    w.body.append(f"{name} = {function}({', '.join(args)}{w.kept(s, dead, name)})")
+    call = f"{args[0]}.dot({args[1]}" if plain else f"np.matmul({', '.join(args)}"
+    w.body.append(f"{name} = {call}{w.kept(s, dead, name)})")
+
+
+def _write_inner(w: Draft, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]) -> None:
+    w.body.append(f"{name} = np.vdot({', '.join(args)}){w.kept(s, dead, name)}")
 
 
 def _write_where(w: Draft, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]) -> None:
-    w.body.append(f"{name} = np.where({', '.join(args)}){'' if s.shape else '[()]'}")
+    condition, x, y = s.parents
+    truth = w.truth.get(condition, args[0])
+    if condition in w.truth and not x.shape and condition.shape == s.shape:
+        memory = w.memory(s, [part for part in dead if part is y])
+        if memory != w.fixed.get(y):
+            w.body.append(f"np.copyto({memory}, {args[2]})")
+        w.body.append(f"np.putmask({memory}, {truth}, {args[1]})")
+    else:
+        w.body.append(
+            f"{name} = np.where({truth}, {args[1]}, {args[2]}){'' if s.shape else '[()]'}"
+        )
+
+
+def _write_relevant(
+    w: Draft, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]
+) -> None:
+    x, y = args
+    memory = w.memory(s, [part for part in dead if part is s.parents[0]])
+    if memory != w.fixed.get(s.parents[0]):
+        w.body.append(f"np.copyto({memory}, {x})")
+    if s.size:
+        w.body += [
+            f"if not {memory}.item({memory}.argmin()) > -np.inf:",
+            f"    np.putmask({memory}, {y} == 0.0, 0.0)",
+        ]
 
 
 def _write_finite(w: Draft, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]) -> None:
@@ -127,12 +163,6 @@ def _write_accumulate(
         w.body.append(f"np.add({look}, {part}, out={look})")
 
 
-def _write_side_by_side(
-    w: Draft, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]
-) -> None:
-    w.calls -= 1  # its parts lie so already
-
-
 def _write_joined(w: Draft, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]) -> None:
     parts = f"({', '.join(args)},)"
     axis = s.options.get("axis", 0)
@@ -157,11 +187,12 @@ def _write_clip(w: Draft, s: Symbol, name: str, args: list[str], dead: Sequence[
 
 
 CALLS: dict[Primitive, Callable[[Draft, Symbol, str, list[str], Sequence[Symbol]], None]] = {
-    linalg.matmul: _write_matmul, ar.where: _write_where, finite: _write_finite, copy: _write_copy,
+    linalg.matmul: _write_matmul, inner: _write_inner, ar.where: _write_where,
+    finite: _write_finite, copy: _write_copy,
     accumulate: _write_accumulate, shaping.reshape: _write_number, shaping.getitem: _write_getitem,
     shaping.scatter: _write_scatter, shaping.joined: _write_joined,
     reductions.cumsum: _write_cumsum, el.clip: _write_clip, restored: _write_restored,
-    residual: _write_residual, side_by_side: _write_side_by_side,
+    residual: _write_residual, relevant: _write_relevant,
 }  # fmt: skip
 
 

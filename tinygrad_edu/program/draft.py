@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.ops import arithmetic as ar
 from tinygrad_edu.core.ops import shaping
 from tinygrad_edu.core.ops.table import TABLE
 from tinygrad_edu.core.primitive import Primitive
 from tinygrad_edu.program.functions import COMPARISONS, REDUCTIONS, UFUNCS
-from tinygrad_edu.program.lowering import accumulate, copy, residual, restored
+from tinygrad_edu.program.lowering import accumulate, copy, relevant, residual, restored
 from tinygrad_edu.program.names import Names, number
 from tinygrad_edu.program.symbol import Symbol
 from tinygrad_edu.program.views import LOOKS, blank, looks_at
@@ -26,10 +27,14 @@ from tinygrad_edu.program.views import LOOKS, blank, looks_at
 #: Constants up to this many numbers are printed in the source; larger ones are handed over with it.
 _PRINTED = 1024
 
+#: Besides NumPy's functions, operations whose result may lie where an input lay.
+_OVER = {copy, accumulate, restored, residual, relevant, ar.where}
+
 #: The names of NumPy's functions that are called.
 _USED = {
-    "bincount", "broadcast_to", "clip", "concatenate", "copyto", "cumsum", "dot", "errstate",
-    "flatnonzero", "float16", "float32", "isfinite", "longdouble", "matmul", "take", "where",
+    "bincount", "broadcast_to", "clip", "concatenate", "copyto", "cumsum", "errstate",
+    "flatnonzero", "float16", "float32", "isfinite", "longdouble", "matmul", "putmask", "take",
+    "vdot", "where",
     *(call.split(".")[1] for call in (*UFUNCS.values(), *REDUCTIONS.values())),
 }  # fmt: skip
 
@@ -54,9 +59,10 @@ def dtype_text(s: Symbol) -> str:
     return "" if s.dtype == np.float64 else f", np.{s.dtype}"
 
 
-def stays_float64(s: Symbol) -> bool:
-    """Is NumPy's choice of dtype certain? Of other dtypes it is not: a number may be a float64."""
-    return all(x.dtype == np.float64 for x in (s, *s.parents))
+def keeps_dtype(s: Symbol) -> bool:
+    """Is NumPy's choice of dtype certain? Besides other floats a number may be a float64."""
+    numbers_too = s.dtype == np.float64
+    return all(x.dtype == s.dtype and (x.shape or numbers_too) for x in (s, *s.parents))
 
 
 class Draft:
@@ -77,6 +83,7 @@ class Draft:
         self.free: dict[tuple[np.dtype[Any], int], list[str]] = {}  # blocks by dtype and size
         self.blocks: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {}
         self.looks: dict[str, str] = {}
+        self.truth: dict[Symbol, str] = {}  # what was compared, as yes and no
         self.numbers: dict[str, str] = {}  # numbers as arrays, by their text
         self.scalars: set[Symbol] = set()  # single numbers that are NumPy's: they never raise
         self.calls = self.views = self.unshared = 0
@@ -131,7 +138,7 @@ class Draft:
     def take(self, s: Symbol, dead: Sequence[Symbol]) -> str:
         """Planned memory: that of an input nobody reads again, a free block, or a new one."""
         self.unshared += s.size * s.dtype.itemsize
-        if s.op in UFUNCS or s.op in (copy, accumulate, restored, residual):
+        if s.op in UFUNCS or s.op in _OVER:
             for x in dead:
                 if x in s.parents and x.shape == s.shape and x.dtype == s.dtype:
                     self.block[s] = self.block.pop(x)
@@ -214,20 +221,22 @@ class Draft:
                 self.scalars.add(s)
             return ""
         if s in self.handed_out:
-            certain = s.op not in COMPARISONS and stays_float64(s)
+            certain = s.op not in COMPARISONS and keeps_dtype(s)
             return "" if certain else f", out={self.memory(s)}"
         self.fixed[s] = memory = self.take(s, dead)
         return f", out={memory}"
 
-    def as_array(self, x: Symbol, text: str) -> str:
-        """A number as an array: functions of small arrays spend as long on looking at a number as
-        on computing."""
-        if not (x.constant and x.weak):
+    def as_array(self, x: Symbol, text: str, s: Symbol) -> str:
+        """A number as an array of the dtype of `s`: functions of small arrays spend as long on
+        looking at a number as on computing."""
+        single = x.constant and not x.shape and (x.weak or x.dtype == s.dtype)
+        if not single or abs(x.value) > np.finfo(s.dtype).max:
             return text
-        if text not in self.numbers:
-            self.numbers[text] = self.names.fresh("c")
-            self.above.append(f"{self.numbers[text]} = np.array({text})")
-        return self.numbers[text]
+        what = f"np.array({text}{dtype_text(s)})"
+        if what not in self.numbers:
+            self.numbers[what] = self.names.fresh("c")
+            self.above.append(f"{self.numbers[what]} = {what}")
+        return self.numbers[what]
 
     def index(self, index: Any) -> str:
         """An index as one writes it."""

@@ -25,7 +25,7 @@ UFUNCS: dict[Primitive, str] = {
 #: How operations on single numbers are written.
 INFIX: dict[Primitive | None, str] = {
     ar.add: "{} + {}", ar.subtract: "{} - {}", ar.multiply: "{} * {}", ar.divide: "{} / {}",
-    ar.negative: "-{}",
+    ar.negative: "-{}", el.power: "{} ** {}", ar.power_constant: "{} ** {}",
 }  # fmt: skip
 
 COMPARISONS = {ar.greater, ar.greater_equal, ar.less, ar.less_equal, ar.equal, ar.not_equal}

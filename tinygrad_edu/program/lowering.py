@@ -66,6 +66,16 @@ def residual(r: Any, others: Any, e: Any, y: Any, given: Any) -> Any:
     return (e * (given - y) - missing * y) / total if el.digits_lost(others) else r
 
 
+@primitive(None, None)
+def relevant(x: Any, y: Any) -> Any:
+    """`x` as a factor of `y`: 0 for what is infinite or not a number where y is 0.
+
+    >>> relevant(np.array([-2.0, -np.inf, -np.inf]), np.array([0.0, 0.0, 1.0])).tolist()
+    [-2.0, 0.0, -inf]
+    """
+    return np.where(np.equal(y, 0) & ~np.isfinite(x), 0, x)
+
+
 @primitive(None, shape=reductions.reduced_shape)
 def top(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The largest number, −∞ where there is none.
@@ -76,6 +86,16 @@ def top(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return np.max(x, axis=axis, keepdims=keepdims, initial=-np.inf)
 
 
+@primitive(None, None, shape=lambda x, y: ())
+def inner(x: Any, y: Any) -> Any:
+    """The sum of all products of two arrays of one shape.
+
+    >>> inner(np.array([[1.0], [2.0]]), np.array([[3.0], [4.0]]))
+    11.0
+    """
+    return np.vdot(x, y)
+
+
 @primitive(None)
 def copy(x: Any) -> Any:
     """The same numbers in memory of their own.
@@ -84,16 +104,6 @@ def copy(x: Any) -> Any:
     2.0
     """
     return np.array(x)[()]
-
-
-@primitive(Each(lambda *_: None), shape=lambda *parts: (sum(map(math.prod, parts)),))
-def side_by_side(*parts: Any) -> Any:
-    """All numbers of all parts in one row.
-
-    >>> side_by_side(np.ones((1, 2)), 3.0).tolist()
-    [1.0, 1.0, 3.0]
-    """
-    return np.concatenate([np.ravel(part) for part in parts])
 
 
 #: One step from an array to a part of its memory: ``("at", index)`` or ``("as", shape)``.
@@ -122,7 +132,7 @@ def taken(place: Any, step: Step) -> Any:
     return place[what] if kind == "at" else place.reshape(what)
 
 
-ELEMENTWISE |= {copysign, finite, restored, residual}
+ELEMENTWISE |= {copysign, finite, restored, residual, relevant}
 
 
 def _sigmoid(x: Any) -> Any:
@@ -184,7 +194,7 @@ def _logistic_residual(z: Any, y: Any) -> Any:
 
 def _softmax_loss(z: Any, y: Any, *, axis: int = 0) -> Any:
     # Where y is 0 nothing is lost, not even where log softmax is −∞.
-    return -reductions.sum(y * ar.where(y, _log_softmax(z, axis=axis), 0.0), axis=axis)
+    return -reductions.sum(y * relevant(_log_softmax(z, axis=axis), y), axis=axis)
 
 
 def _softmax_residual(z: Any, y: Any, *, axis: int = 0) -> Any:
@@ -251,7 +261,10 @@ def _sum(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     if n > _SUM_BY_PRODUCT or x.op is shaping.transpose:
         return None
     if not new and x.op is ar.multiply and x.parents[0].shape == x.parents[1].shape:
-        return linalg.matmul(*(shaping.reshape(y, shape=(n,)) for y in x.parents))
+        return inner(*x.parents)
+    if not new and x.op is linalg.matmul and _are_ones(x.parents[0]):  # sums already
+        if x.parents[1].size <= _SUM_BY_PRODUCT:
+            return reductions.sum(x.parents[1])
     if not new and x.op is not None and x.op not in LOOKS:
         return linalg.matmul(shaping.reshape(x, shape=(n,)), np.ones(n, x.dtype))
     if len(x.shape) != 2:
@@ -261,6 +274,10 @@ def _sum(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     if gone == (0,):
         return shaping.reshape(linalg.matmul(np.ones((1, n), x.dtype), x), shape=new)
     return None
+
+
+def _are_ones(x: Symbol) -> bool:
+    return x.constant and bool(np.all(x.value == 1))
 
 
 def _pieces(s: Symbol) -> list[tuple[Symbol, tuple[Step, ...]]]:

@@ -14,13 +14,17 @@ import numpy as np
 from tinygrad_edu.core.ops import arithmetic as ar
 from tinygrad_edu.core.ops.table import TABLE
 from tinygrad_edu.program.calls import CALLS, INTO, WRITTEN
-from tinygrad_edu.program.draft import Draft, is_view, stays_float64
+from tinygrad_edu.program.draft import Draft, is_view, keeps_dtype
 from tinygrad_edu.program.functions import COMPARISONS, EXTREME, INFIX, REDUCTIONS, UFUNCS
-from tinygrad_edu.program.lowering import copy, side_by_side
-from tinygrad_edu.program.symbol import Symbol, needed
+from tinygrad_edu.program.lowering import copy
+from tinygrad_edu.program.symbol import Symbol, Table, needed
 
 #: Arrays up to this many numbers are small: what a call costs besides its work counts.
 _QUICK = 1 << 14
+
+#: An update goes through its vectors in parts of up to so many bytes: a processor's own memory
+#: holds all that is computed from them.
+_PART = 1 << 18
 
 #: A function of NumPy's, as it is called.
 _NUMPY_CALL = re.compile(r"\bnp\.(\w+)(?=[.(])")
@@ -44,11 +48,13 @@ Results = Mapping[str, tuple[Symbol, np.dtype[Any]]]
 
 
 class Update(Protocol):
-    """An optimiser's formula: from (t, rate, p, g, *kept) to (p, *kept)."""
+    """An optimiser's formula, and what shortens the gradients before it: see `stepping`."""
 
     remembers: tuple[str, ...]
 
-    def __call__(self, t: Any, rate: Any, p: Any, g: Any, *kept: Any) -> tuple[Any, ...]: ...
+    def scale(self, g: Any) -> Any: ...
+
+    def __call__(self, t: Any, rate: Any, scale: Any, p: Any, g: Any, *kept: Any) -> Any: ...
 
 
 class _Writer(Draft):
@@ -64,13 +70,16 @@ class _Writer(Draft):
     ) -> None:
         super().__init__(arguments)
         handed_out: list[Symbol] = []
+        into: list[Symbol] = []
         if update is None:
             handed_out += self._own(gradients, handed_out)
         else:
-            self.update(gradients, update)
+            into += [self.write_into(f"d{key}", *result) for key, result in gradients.items()]
         handed_out += self._own(also, handed_out)
         self.handed_out = {s for s in handed_out if s.shape}
-        self.write([cost, *self.given, *handed_out])
+        self.write([cost, *into, *handed_out])
+        if update is not None:
+            self.update(into, update)
         keys = [*also] if update is not None else [*gradients, *also]
         found = [f"{key!r}: {self.text[s]}" for key, s in zip(keys, handed_out, strict=True)]
         self.result = self.text[cost]
@@ -85,7 +94,7 @@ class _Writer(Draft):
         outputs: list[Symbol] = []
         for s, dtype in results.values():
             own = s.op in WRITTEN and not is_view(s) and s not in outputs and s not in others
-            own = own and (s.op is not ar.where or stays_float64(s))
+            own = own and (s.op is not ar.where or keeps_dtype(s))
             if not (own and s.dtype == dtype) and s.shape:
                 s = s.table.node(copy, (s,), {})
                 s.dtype = dtype
@@ -94,26 +103,55 @@ class _Writer(Draft):
 
     # --- a step of training ----------------------------------------------------------------------
 
-    def update(self, gradients: Results, update: Update) -> None:
+    def update(self, gradients: Sequence[Symbol], update: Update) -> None:
         """The optimiser's formula on all parameters as one vector, after the gradients.
 
-        The gradients are written side by side into one vector, of which each is a part; what the
-        formula gives goes into other vectors than those it reads.
+        The gradients lie side by side in one vector, of which each is a part; what the formula
+        gives goes into other vectors than those it reads.
         """
-        parts = [self.write_into(f"d{key}", *result) for key, result in gradients.items()]
-        dtype, table = parts[0].dtype, parts[0].table
-        g = table.node(side_by_side, tuple(parts), {})
-        self.given[g] = self.text[g] = self.names.name("gradients")
-        self.parameters.append(self.text[g])
+        dtype, table = gradients[0].dtype, gradients[0].table
+        size = sum(g.size for g in gradients)
         keys = ["parameters", *update.remembers]
-        before = [table.argument(key, g.shape, dtype) for key in keys]
-        t, rate = (table.argument(key, (), np.dtype(np.float64)) for key in ("t", "lr"))
-        for x in (*before, t, rate):
-            self.text[x] = self.names.name(x.name or "x")
-            self.parameters.append(self.text[x])
-        found = update(t, rate, before[0], g, *before[1:])
-        for key, s in zip(keys, found, strict=True):
-            self.write_into(f"new_{key}", s, dtype)
+        g, *before = (self.argument(table, key, (size,), dtype) for key in ("gradients", *keys))
+        t, rate = (self.argument(table, key, (), np.dtype(np.float64)) for key in ("t", "lr"))
+        self.scalars |= {t, rate}
+        scale = update.scale(g)
+        count = -(-size * dtype.itemsize // _PART)
+        if count <= 1:
+            found = update(t, rate, scale, before[0], g, *before[1:])
+            self.write([self.write_into(f"new_{k}", s, dtype) for k, s in zip(keys, found)])
+            return
+        # All parts are of one length, so the last begins before the one before it has ended: what
+        # is computed twice is the same twice.
+        length = -(-size // count)
+        part, parts = self.names.name("part"), self.names.name("parts")
+        starts = [*range(0, size - length, length), size - length]
+        self.above.append(f"{parts} = [slice(i, i + {length}) for i in {starts}]")
+        inner = {}
+        for x in (g, *before):
+            inner[x] = table.argument(f"{x.name}_part", (length,), dtype)
+            self.text[inner[x]] = self.names.name(f"{x.name}_part")
+        found = update(t, rate, scale, *(inner[x] for x in (before[0], g, *before[1:])))
+        self.write([s for s in needed(found) if not s.shape])
+        looks = [f"{self.text[y]} = {self.text[x]}[{part}]" for x, y in inner.items()]
+        outputs = []
+        for key, s in zip(keys, found):
+            whole = self.names.name(f"new_{key}")
+            outputs.append(self.write_into(f"new_{key}_part", s, dtype))
+            self.parameters[-1] = whole
+            looks.append(f"{self.given[outputs[-1]]} = {whole}[{part}]")
+        body, self.body = self.body, []
+        self.write(outputs)
+        self.body = [*body, f"for {part} in {parts}:", *(f"    {x}" for x in (*looks, *self.body))]
+
+    def argument(
+        self, table: Table, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> Symbol:
+        """A further argument of the program."""
+        new = table.argument(name, shape, dtype)
+        self.text[new] = self.names.name(name)
+        self.parameters.append(self.text[new])
+        return new
 
     def write_into(self, name: str, s: Symbol, dtype: np.dtype[Any]) -> Symbol:
         """A result that goes into memory of the caller's: an argument of this name."""
@@ -128,8 +166,8 @@ class _Writer(Draft):
     # --- memory ----------------------------------------------------------------------------------
 
     def write(self, results: Sequence[Symbol]) -> None:
-        """All lines, oldest Symbol first."""
-        order = [s for s in needed(results) if s.op is not None]
+        """The lines of all that is not written yet, oldest Symbol first."""
+        order = [s for s in needed(results) if s.op is not None and s not in self.text]
         last: dict[Symbol, int] = {}
         for i, s in enumerate(order):
             self.root[s] = self.root.get(s.parents[0], s.parents[0]) if is_view(s) else s
@@ -161,7 +199,7 @@ class _Writer(Draft):
         for s in order:
             for x in s.parents:
                 uses[x] = uses.get(x, 0) + 1
-        for s in [*self.given]:
+        for s in [s for s in order if s in self.given]:
             name = self.given[s]
             while s.op in UFUNCS:
                 on_the_way = [
@@ -194,27 +232,39 @@ class _Writer(Draft):
     def ufunc(self, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]) -> None:
         if s.op is ar.power_constant:
             args = [*args, self.option(s.options["n"])]
-        elif s.shape and s.dtype == np.float64 and s.size <= _QUICK:
-            args = [self.as_array(x, a) for x, a in zip(s.parents, args)]
-        elif s.op in INFIX and not self.scalars.isdisjoint(s.parents) and not s.shape:
+        if s.op in INFIX and not self.scalars.isdisjoint(s.parents) and not s.shape:
             self.scalars.add(s)
+            args = [f"({a})" if a.startswith("-") else a for a in args]
             self.body.append(f"{name} = {INFIX[s.op].format(*args)}")
             return
-        elif s.shape and s.dtype != np.float64:  # with NumPy's float64 it would compute in that
+        if s.shape and s.size <= _QUICK:
+            args[: len(s.parents)] = [self.as_array(x, a, s) for x, a in zip(s.parents, args)]
+        if s.shape and s.dtype != np.float64:  # with NumPy's float64 it would compute in that
             args = [
                 f"float({a})" if x.weak and x in self.scalars else a
                 for x, a in zip(s.parents, args)
             ]
-        call = f"{UFUNCS[s.op]}({', '.join(args)}{self.kept(s, dead, name)})"  # type: ignore[index]
-        self.body.append(
-            f"{name} = {f'float({call})' if s.op in COMPARISONS and not s.shape else call}"
-        )
+        call = f"{UFUNCS[s.op]}({', '.join(args)}"  # type: ignore[index]
+        if s.op not in COMPARISONS:
+            self.body.append(f"{name} = {call}{self.kept(s, dead, name)})")
+        elif not s.shape:
+            self.body.append(f"{name} = float({call}))")
+        else:
+            # Into yes and no, and from there into numbers, goes faster than at once.
+            self.truth[s] = truth = self.names.fresh("truth")
+            self.above.append(f"{truth} = np.empty({s.shape}, bool)")
+            self.blocks[truth] = np.dtype(bool), s.shape
+            self.unshared += s.size
+            self.body.append(f"{call}, out={truth})")
+            self.body.append(f"{self.memory(s, dead)}[...] = {truth}")
 
     def reduction(self, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]) -> None:
         axis = s.options.get("axis")
         options = f", axis={axis!r}" + ", keepdims=True" * bool(s.options.get("keepdims"))
-        # Without `initial`, NumPy before 2.2 goes wrong into `out` over axes with negative strides.
-        options += f", initial={EXTREME[s.op]}" if s.op in EXTREME else ""
+        # Without `initial`, NumPy before 2.2 goes wrong into `out` over axes with negative strides,
+        # which results of its functions do not have.
+        plain = s.parents[0].op in UFUNCS and s.parents[0].size > 0
+        options += f", initial={EXTREME[s.op]}" if s.op in EXTREME and not plain else ""
         out = self.kept(s, dead, name)
         self.body.append(f"{name} = {REDUCTIONS[s.op]}({args[0]}{options}{out})")  # type: ignore[index]
 

@@ -45,11 +45,17 @@ class Update:
         self.optimiser, self.clip = optimiser, clip
         self.remembers = optimiser.remembers
 
-    def __call__(self, t: Any, rate: Any, p: Any, g: Any, *kept: Any) -> tuple[Any, ...]:
-        """From (t, rate, p, g, *kept) to (p, *kept): of numbers, or of Symbols."""
-        if self.clip is not None:
-            length = el.sqrt(reductions.sum(g * g))
-            g = g * (self.clip / ar.maximum(length, self.clip))
+    def scale(self, g: Any) -> Any:
+        """What all gradients are shortened by, a number or a Symbol; None where nothing does."""
+        if self.clip is None:
+            return None
+        length = el.sqrt(reductions.sum(g * g))
+        return self.clip / ar.maximum(length, self.clip)
+
+    def __call__(self, t: Any, rate: Any, scale: Any, p: Any, g: Any, *kept: Any) -> Any:
+        """From (t, rate, scale, p, g, *kept) to (p, *kept): of numbers, or of Symbols."""
+        if scale is not None:
+            g = g * scale
         found = self.optimiser.update(t, rate, p, g, *kept)
         if isinstance(g, Symbol):
             _check_elementwise(found, (p, g, *kept), self.optimiser)
@@ -236,14 +242,16 @@ class Step(Program):
         g.of = 0
         run = self._take()
         found: tuple[Any, dict[str, Any]] = run(
-            *numbers, *now.parts, *g.parts, g.vector, *now.vectors, t, rate, *new.vectors
-        )
+            *numbers, *now.parts, *g.parts, g.vector, *now.vectors,
+            np.float64(t), np.float64(rate), *new.vectors,
+        )  # fmt: skip
         self._idle.append(run)  # only then: of a call that was interrupted it is not kept
         if self._careful and self._careful.suspects(g.named()):
             careful = self._careful.gradients([*numbers, *now.parts])
             for name, part in g.named().items():
                 part[...] = careful[name]
-            after = self._update(t, rate, now.vectors[0], g.vector, *now.vectors[1:])
+            scale = self._update.scale(g.vector)
+            after = self._update(t, rate, scale, now.vectors[0], g.vector, *now.vectors[1:])
             for vector, array in zip(new.vectors, after):
                 vector[...] = array
         g.of = t
