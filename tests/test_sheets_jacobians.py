@@ -68,6 +68,23 @@ def test_a_wrong_jacobian_is_named_and_what_reads_it_follows(line, mistake, corr
         assert said(SOFTMAX.format(line=correction.removeprefix("D = ")))["D"] == "correct"
 
 
+@pytest.mark.parametrize("text, right, wrong", [
+    (SOFTMAX.format(line="LINE"), "np.diag(p) - np.outer(p, p)", "np.diag(p)"),
+    (NEWTON, "X.T @ (X * (p * (1 - p))[:, None]) / m", "X.T @ X / m"),
+    ("x: (3, 1)\nW: (2, 3)\nz = np.tanh(W @ x)\nJ = np.sum(z)\nD: jacobian(z, W) = LINE\n",
+     "np.einsum('ij,k->ijk', np.diag(np.ravel(1 - z**2)), x[:, 0])",
+     "np.einsum('ij,k->ijk', np.diag(np.ravel(1 - z)), x[:, 0])"),
+])  # fmt: skip
+def test_a_jacobian_is_compared_with_central_differences_too(text, right, wrong):
+    def numerical_error(line):
+        report = tg.check_text(text.replace("LINE", right).replace(right, line)).to_json()
+        [error] = [r["numerical_error"] for r in report["rules"] if r["name"] in ("D", "H")]
+        return error
+
+    assert 0 < numerical_error(right) < 1e-7
+    assert 0.1 < numerical_error(wrong)
+
+
 def test_a_jacobian_the_wrong_way_round_is_told_so():
     text = "z: (4,)\nW: (3, 4)\na = np.tanh(W @ z)\nJ = np.sum(a)\n"
     right, wrong = "(1 - a**2)[:, None] * W", "W.T * (1 - a**2)"

@@ -18,15 +18,22 @@ from tinygrad_edu.sheets.sheet import Graph
 _GRAPH = 10
 
 
+def parts(graph: Graph, claim: Jacobian, account: Account) -> tuple[Any, Any]:
+    """What a claim differentiates, of a second derivative a gradient, and by what.
+
+    Raises TooMuch where it is more work than `account` allows.
+    """
+    top, by = graph.values[claim.top], graph.values[claim.by]
+    return (_gradient(graph.cost, top, account) if claim.second else top), by
+
+
 def jacobian(graph: Graph, claim: Jacobian, account: Account) -> Any:
     """``∂top/∂by``, entry by entry: of the shape of `top` and then that of `by`, without axes of
     length one; None where that is larger than a sheet's array may be.
 
     Raises TooMuch where it is more work than `account` allows.
     """
-    top, by = graph.values[claim.top], graph.values[claim.by]
-    if claim.second:
-        top = _gradient(graph.cost, top, account)
+    top, by = parts(graph, claim, account)
     shape = tuple(n for n in (*np.shape(top), *np.shape(by)) if n != 1)
     if math.prod(shape) > account.most:
         return None

@@ -162,6 +162,9 @@ class Replay:
 
     def cost_with(self, node: Value, data: Any, after: list[Value]) -> float:
         """The cost when `node` holds `data` instead of its recorded numbers."""
+        return float(self._root_with(node, data, after).reshape(()))
+
+    def _root_with(self, node: Value, data: Any, after: list[Value]) -> Any:
         now: dict[Value, Any] = {node: data}
         for other in after:
             inputs = tuple(
@@ -171,17 +174,18 @@ class Replay:
             assert other.op is not None
             now[other] = other.op.evaluate(inputs, other.options)
         result = now[self.cost] if self.cost in now else self.cost._data
-        return float(np.asarray(result).reshape(()))
+        return np.asarray(result, float)
 
     def difference(self, node: Value, entries: list[int], eps: float = 1e-5) -> Any:
         """The central difference ``(J(q+ε) − J(q−ε)) / 2ε`` for the given entries of one node.
 
-        The step is ε times the size of the number where that exceeds 1 (lecture, S3).
+        The step is ε times the size of the number where that exceeds 1 (lecture, S3). Where the
+        root is no single number, each entry has a row, with the difference of every one of them.
         """
         after = self.after(node)
         base = np.array(node._data, dtype=np.float64)
         flat = base.reshape(-1)
-        result = np.empty(len(entries))
+        result = np.empty((len(entries), self.cost.size))
         with np.errstate(all="ignore"):
             for place, entry in enumerate(entries):
                 old = flat[entry]
@@ -190,10 +194,10 @@ class Replay:
                 for sign in (1, -1):
                     flat[entry] = old + sign * step
                     data = base.copy() if base.ndim else float(base)
-                    costs.append(self.cost_with(node, data, after))
+                    costs.append(self._root_with(node, data, after).ravel())
                 flat[entry] = old
                 result[place] = (costs[0] - costs[1]) / (2 * step)
-        return result
+        return result[:, 0] if self.cost.size == 1 else result
 
 
 def largest_error(given: Any, truth: Any, ignore: Any = None) -> float:

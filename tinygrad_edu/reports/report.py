@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.checking import rows as table
+from tinygrad_edu.checking.jacobians import parts
 from tinygrad_edu.checking.rounding import (
     RUNS,
     SHARE,
@@ -245,11 +246,12 @@ class _Differences:
     """Central differences of a judged sheet, of as many entries as there may be work for."""
 
     def __init__(self, judged: Judged) -> None:
-        self.replay = Replay(judged.points[0].graph.cost)
-        self.each = 2 * sum(OPERATION + 4 * node.size for node in self.replay.order)
-        self.left = COMPARING
-        share = COMPARING // (self.each * max(len(judged.judgements), 1))
-        self.most = max(1, min(CHECKED_ENTRIES, share))
+        self.graph = judged.points[0].graph
+        self.replay = Replay(self.graph.cost)
+        self.each = _work(self.replay)
+        self.left = float(COMPARING)
+        share = COMPARING / (self.each * max(len(judged.judgements), 1))
+        self.most = max(1, min(CHECKED_ENTRIES, int(share)))
 
     def entries(self, node: Value) -> list[int]:
         """Which entries of a claim are compared; none where all the work is done."""
@@ -257,17 +259,46 @@ class _Differences:
         self.left -= self.each * len(chosen)
         return sorted(int(i) for i in chosen) if self.left >= 0 else []
 
+    def columns(self, claim: Jacobian) -> tuple[list[int], Any]:
+        """Which columns of a matrix are compared, and the differences, a row for each of these."""
+        account = Account(self.left)
+        try:
+            top, by = parts(self.graph, claim, account)
+            if not isinstance(top, Value) or not isinstance(by, Value):
+                return [], None
+            replay = Replay(top)
+            chosen = sorted(np.random.default_rng(0).permutation(by.size)[: self.most].tolist())
+            account.spend(_work(replay) * len(chosen))
+        except TooMuch:
+            return [], None
+        finally:
+            self.left = account.left
+        return chosen, replay.difference(by, chosen).reshape(len(chosen), top.size)
 
-def _with_matrix(row: Row, truth: Any, value: Any) -> Row:
+
+def _work(replay: Replay) -> float:
+    """What the difference of one entry costs."""
+    return float(2 * sum(OPERATION + 4 * node.size for node in replay.order))
+
+
+def _with_matrix(row: Row, claim: Jacobian, value: Any, truth: Any, compared: _Differences) -> Row:
     """The row of a matrix of derivatives, which has the lengths of its truth, if that is known."""
     if truth is None:
         return row
     row = replace(row, expected_shape=truth.shape)
     if value is None or tuple(n for n in np.shape(value) if n != 1) != truth.shape:
         return row
+    largest = np.abs(truth).max(initial=0.0)
     apart = difference(np.reshape(value, truth.shape), truth)
-    size = np.full(truth.shape, np.abs(truth).max(initial=0.0))
-    return replace(row, max_error=relative_error(apart, truth, lambda: size))
+    row = replace(row, max_error=relative_error(apart, truth, lambda: largest))
+    columns, differences = compared.columns(claim)
+    if not columns:
+        return row
+    given, true = (
+        np.reshape(matrix, (differences.shape[1], -1))[:, columns].T for matrix in (value, truth)
+    )
+    error = numerical_error(differences, given, true, lambda: largest, lambda: largest)
+    return replace(row, numerical_error=error)
 
 
 def _row(judged: Judged, judgement: Judgement, differences: _Differences) -> Row:
@@ -286,7 +317,7 @@ def _row(judged: Judged, judgement: Judgement, differences: _Differences) -> Row
         line=statement.line,
     )
     if isinstance(claim, Jacobian):
-        return _with_matrix(row, judged.points[0].jacobian(claim), value)
+        return _with_matrix(row, claim, value, judged.points[0].jacobian(claim), differences)
     if judgement.truth is None:
         return row
     key, factor = judgement.truth
