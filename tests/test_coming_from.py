@@ -14,7 +14,10 @@ from tinygrad_edu import nn
 from tinygrad_edu.core import habits
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-TABLES = (habits.OF_A_VALUE, habits.OF_THE_PACKAGE, habits.OF_NETWORKS, habits.ARGUMENTS)
+TABLES = (
+    habits.OF_A_VALUE, habits.OF_NUMPY, habits.OF_THE_PACKAGE, habits.OF_NETWORKS,
+    habits.ARGUMENTS,
+)  # fmt: skip
 
 V = tg.Value([1.0, 2.0], "v")
 NET = nn.Network(2, nn.Dense(1, "sigmoid"), seed=0)
@@ -43,6 +46,45 @@ def test_what_an_error_names_is_there(here):
 def test_an_attribute_of_a_value_elsewhere_is_answered(name):
     with pytest.raises(AttributeError, match=re.escape(habits.OF_A_VALUE[name])):
         getattr(V, name)
+
+
+#: How a function of NumPy's that has no rule is called; a second item gives its numbers otherwise.
+NO_RULE = {
+    "conjugate": (np.conj, lambda v: v), "real": (np.real, lambda v: v),
+    "imag": (np.imag, lambda v: 0 * v), "copy": (np.copy, lambda v: +v),
+    "remainder": (lambda v: np.mod(v, 2), lambda v: v - 2 * np.floor(v / 2)),
+    "floor_divide": (lambda v: np.floor_divide(v, 2), lambda v: np.floor(v / 2)),
+    "cbrt": (np.cbrt, lambda v: np.sign(v) * np.abs(v)**(1/3)),
+    "nan_to_num": (np.nan_to_num, lambda v: np.where(np.isnan(v), 0, v)),
+    "trapezoid": (lambda v: np.trapezoid(v, np.arange(3.0)),
+                  lambda v: np.sum((v[1:] + v[:-1]) / 2 * np.diff(np.arange(3.0)))),
+    "polyval": (lambda v: np.polyval([3, 4, 5], v), lambda v: 3 * v**2 + 4 * v + 5),
+    "percentile": (lambda v: np.percentile(v, 50), np.median),
+    "quantile": (lambda v: np.quantile(v, 0.5), np.median),
+    "gradient": (lambda v: np.gradient(v)[1:-1], lambda v: (v[2:] - v[:-2]) / 2),
+    "lstsq": (lambda v: np.linalg.lstsq(np.eye(3), v)[0], lambda v: np.linalg.pinv(np.eye(3)) @ v),
+    "select": (lambda v: np.select([v > 1], [v], 7.0), lambda v: np.where(v > 1, v, 7.0)),
+    "piecewise": (lambda v: np.piecewise(v, [v > 1], [7.0]), None),
+    "copyto": (lambda v: np.copyto(v, 0.0), None),
+    "fill_diagonal": (lambda v: np.fill_diagonal(v, 0.0), None),
+    "put_along_axis": (lambda v: np.put_along_axis(v, np.array([0]), 0.0, 0), None),
+    "apply_along_axis": (lambda v: np.apply_along_axis(np.sum, 0, v), np.sum),
+}  # fmt: skip
+
+
+def test_every_function_of_numpys_that_has_an_answer_is_tried():
+    assert NO_RULE.keys() | {"astype"} == habits.OF_NUMPY.keys()
+
+
+@pytest.mark.parametrize("name", NO_RULE)
+def test_a_function_of_numpys_without_a_rule_is_answered_with_what_has_its_numbers(name):
+    function, instead = NO_RULE[name]
+    leaf = tg.Value([-1.5, 2.5, 8.0], "v")
+    with pytest.raises(TypeError, match=re.escape(f"here it is {habits.OF_NUMPY[name]}")):
+        function(leaf)
+    if instead is not None:
+        z = instead(leaf)
+        assert np.allclose(z.data, function(leaf.data.copy()), rtol=1e-14)
 
 
 @pytest.mark.parametrize("name", habits.OF_THE_PACKAGE)

@@ -18,6 +18,7 @@ def names() -> str:
     }
     return "\n".join([
         *table("Of a Value `v`", "v.{}", habits.OF_A_VALUE),
+        *table("Of NumPy, for a Value `v`", "np.{}", habits.OF_NUMPY),
         *table("Of the package, `tg`, and of `tg.nn`", "{}", package),
         *table("Of a network, its optimiser and its history", "{}", habits.OF_NETWORKS),
         *table("Keywords", "{}=", habits.ARGUMENTS),

@@ -15,8 +15,12 @@ R = TypeVar("R")
 #: What PyTorch, JAX, Keras, micrograd or NumPy have where a Value stands, and what to write here.
 OF_A_VALUE = {
     "numpy": "v.data", "values": "v.data", "value": "v.data", "tolist": "v.data.tolist()",
-    "to_numpy": "v.data", "astype": "tg.Value(v.data.astype(…))",
-    "float": "tg.Value(v.data.astype(np.float32))", "double": "tg.Value(v.data.astype(float))",
+    "to_numpy": "v.data", "astype": "tg.Value(v.data.astype(…)), a leaf: no gradient flows back",
+    "float": "tg.Value(v.data.astype(np.float32)), a leaf: no gradient flows back",
+    "double": "tg.Value(v.data.astype(float)), a leaf: no gradient flows back",
+    "half": "v, or float32: half precision is held as that",
+    "conj": "v: numbers are real", "conjugate": "v: numbers are real",
+    "real": "v: numbers are real", "imag": "0: numbers are real", "H": "v.T: numbers are real",
     "clone": "+v", "view": "v.reshape(…)", "permute": "v.transpose(…)", "t": "v.T",
     "mT": "v.swapaxes(-1, -2)", "unsqueeze": "tg.expand_dims(v, axis)",
     "expand": "tg.broadcast_to(v, shape)",
@@ -34,7 +38,27 @@ OF_A_VALUE = {
     "gradient": "v.grad", "mm": "v @ w", "bmm": "v @ w", "matmul": "v @ w", "pow": "v ** n",
     "add": "v + w", "sub": "v - w", "mul": "v * w", "div": "v / w",
     "add_": "v.data += …", "sub_": "v.data -= …", "mul_": "v.data *= …", "fill_": "v.data = …",
-    "copy_": "v.data = …",
+    "copy_": "v.data = …", "fill": "v.data = np.full(v.shape, x)", "flat": "v.ravel()",
+    "neg": "-v", "square": "v ** 2", "norm": "tg.norm(v)", "ptp": "tg.ptp(v)",
+    "erf": "tg.erf(v)", "inverse": "tg.inv(v)", "det": "tg.det(v)", "flip": "tg.flip(v, axis)",
+    "roll": "tg.roll(v, n, axis)", "split": "tg.split(v, n)",
+    "index_select": "tg.take(v, indices, axis)", "compress": "v[mask]",
+}  # fmt: skip
+
+#: Of NumPy's functions that have no rule on a Value.
+OF_NUMPY = {
+    "conjugate": "v: numbers are real", "real": "v: numbers are real",
+    "imag": "0: numbers are real", "copy": "+v", "astype": OF_A_VALUE["astype"],
+    "remainder": "v - n * np.floor(v / n)", "floor_divide": "np.floor(v / n)",
+    "cbrt": "np.sign(v) * np.abs(v)**(1/3)", "nan_to_num": "np.where(np.isnan(v), 0, v)",
+    "select": "np.where(mask, v, w)", "piecewise": "np.where(mask, v, w)",
+    "copyto": "np.where(mask, new, v)", "fill_diagonal": "np.where(np.eye(n), new, v)",
+    "put_along_axis": "np.where(mask, new, v)",
+    "percentile": "np.median(v), or np.sort(v)[k]", "quantile": "np.median(v), or np.sort(v)[k]",
+    "trapezoid": "np.sum((v[1:] + v[:-1]) / 2 * np.diff(x))",
+    "gradient": "(v[2:] - v[:-2]) / (2 * h), or np.diff(v) / h",
+    "polyval": "a sum of powers: c[0] * v**2 + c[1] * v + c[2]",
+    "lstsq": "np.linalg.pinv(A) @ v", "apply_along_axis": "axis= of the function itself",
 }  # fmt: skip
 
 #: The same of the package and of `tg.nn`.

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from tinygrad_edu.core.habits import OF_NUMPY, hint
 from tinygrad_edu.core.operators import maximum, power
 from tinygrad_edu.core.ops import arithmetic, elementwise, linalg, reductions, shaping
 from tinygrad_edu.core.ops.partial import norm_of_order
@@ -220,8 +221,9 @@ def name_of(function: Any) -> str:
 
 def refuse(function: Any, why: str = "has no rule") -> NoReturn:
     """The error for what cannot be differentiated."""
+    told = hint(function.__name__, (), OF_NUMPY)
     raise TypeError(
-        f"{name_of(function)} {why} on a Value. For plain numbers, without gradient, "
+        f"{name_of(function)} {why} on a Value{told}. For plain numbers, without gradient, "
         "pass v.data; tinygrad_edu's own operations are listed by dir(tinygrad_edu)"
     )
 
