@@ -26,7 +26,7 @@ from tinygrad_edu.diagnosis.claims import claims_in
 from tinygrad_edu.diagnosis.diagnosing import NOT_SOUGHT, RULE
 from tinygrad_edu.diagnosis.edits import Edit
 from tinygrad_edu.diagnosis.evidence import Case
-from tinygrad_edu.diagnosis.links import lab_of
+from tinygrad_edu.diagnosis.links import context_of
 from tinygrad_edu.diagnosis.roles import Roles
 from tinygrad_edu.sheets.account import DIAGNOSING, LARGEST_SEARCHED, Account
 from tinygrad_edu.sheets.lines import Statement
@@ -77,7 +77,7 @@ def readers(sheet: Sheet, statement: Statement) -> Iterator[Any]:
 def cases(sheet: Sheet, row: Any, convention: str) -> Iterator[tuple[Case, Any]]:
     """The evidence of a wrong row on other numbers, once for each way to read it."""
     judged, _ = judge(sheet, convention)
-    lab = lab_of(judged, Account(DIAGNOSING * 10, LARGEST_SEARCHED))
+    context = context_of(judged, Account(DIAGNOSING * 10, LARGEST_SEARCHED))
     judgement = judged.judgements[row.name]
     statement = judgement.claim.last
     rule = row.diagnosis.explanation.partition(f" {RULE} ")[2].removesuffix(".")
@@ -91,11 +91,11 @@ def cases(sheet: Sheet, row: Any, convention: str) -> Iterator[tuple[Case, Any]]
             except (ValueError, IndexError):
                 fixed = None
         edit = None if fixed is None else Edit(fixed, "read back")
-        case = Case(lab, Roles(lab), judgement, statement.expr, edit, statement, [])
+        case = Case(context, Roles(context), judgement, statement.expr, edit, statement, [])
         yield case, formula
         inlined = case.inlined(statement.expr)
         if inlined is not statement.expr:
-            yield Case(lab, Roles(lab), judgement, inlined, edit, statement, []), formula
+            yield Case(context, Roles(context), judgement, inlined, edit, statement, []), formula
 
 
 def false_or_unread(sheet: Sheet, row: Any, convention: str) -> tuple[int, list[str]]:

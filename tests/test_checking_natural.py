@@ -8,8 +8,8 @@ from test_checking_sheets import NET
 
 import tinygrad_edu as tg
 from tinygrad_edu.checking.verdict import judge
-from tinygrad_edu.diagnosis.lab import Lab
-from tinygrad_edu.diagnosis.links import lab_of
+from tinygrad_edu.diagnosis.context import Context
+from tinygrad_edu.diagnosis.links import context_of
 from tinygrad_edu.diagnosis.natural import unnatural
 from tinygrad_edu.diagnosis.simplifying import simplified
 from tinygrad_edu.diagnosis.words import Words, visible_keys
@@ -21,22 +21,22 @@ LINE = "dZ1 = W2.T @ dZ2 * (1 - A1)\n"
 
 
 @pytest.fixture(scope="module")
-def lab() -> Lab:
+def context() -> Context:
     judged, _ = judge(Sheet(f"{NET}dZ2 = A2 - Y\n{LINE}"), "lecture")
-    return lab_of(judged, Account(DIAGNOSING))
+    return context_of(judged, Account(DIAGNOSING))
 
 
-def read(lab: Lab, text: str) -> Expr:
+def read(context: Context, text: str) -> Expr:
     """A formula over the last state of each name."""
-    latest = {key[0]: key[1] for key in lab.judged.points[0].run}
-    reader = Reader(lab.formulas, text, lambda name: latest.get(name, -1))
+    latest = {key[0]: key[1] for key in context.judged.points[0].run}
+    reader = Reader(context.formulas, text, lambda name: latest.get(name, -1))
     return reader.read(ast.parse(text, mode="eval").body)
 
 
-def unlike_a_person(lab: Lab, text: str) -> float:
-    statement = lab.sheet.backward[-1]
-    words = Words(lab, [], visible_keys(lab, statement), statement.expr, [])
-    return unnatural(read(lab, text), statement.expr, words)
+def unlike_a_person(context: Context, text: str) -> float:
+    statement = context.sheet.backward[-1]
+    words = Words(context, [], visible_keys(context, statement), statement.expr, [])
+    return unnatural(read(context, text), statement.expr, words)
 
 
 @pytest.mark.parametrize("natural, other", [
@@ -60,28 +60,41 @@ def unlike_a_person(lab: Lab, text: str) -> float:
     ("(A1 + 2) * Z1", "A1 * Z1 + Z1"),
     ("A1 + Z1", "A1 + Z1 + A1"),
 ])  # fmt: skip
-def test_what_nobody_would_write_costs_more(lab, natural, other):
+def test_what_nobody_would_write_costs_more(context, natural, other):
     if natural == "2 @ A1":  # the number is what is odd about it
         natural, other = other, natural
-    assert unlike_a_person(lab, natural) < unlike_a_person(lab, other)
+    assert unlike_a_person(context, natural) < unlike_a_person(context, other)
 
 
-def test_what_has_no_name_is_the_last_thing_to_speak_of(lab):
-    words = Words(lab, [], visible_keys(lab, lab.sheet.backward[-1]), read(lab, "A1"), [])
-    unnamed = lab.formulas.name("?1", 0)
-    assert unnatural(unnamed, read(lab, "A1"), words) > unnatural(
-        read(lab, "np.exp(A1) / np.exp(Z1)"), read(lab, "A1"), words
+def test_what_has_no_name_is_the_last_thing_to_speak_of(context):
+    words = Words(
+        context, [], visible_keys(context, context.sheet.backward[-1]), read(context, "A1"), []
+    )
+    unnamed = context.formulas.name("?1", 0)
+    assert unnatural(unnamed, read(context, "A1"), words) > unnatural(
+        read(context, "np.exp(A1) / np.exp(Z1)"), read(context, "A1"), words
     )
 
 
-def test_an_assignment_is_no_part_of_a_formula(lab):
-    put = lab.formulas.make("setitem", read(lab, "A1"), read(lab, "Z1 > 0"), read(lab, "0"))
-    inside = lab.formulas.make("*", put, read(lab, "m"))
-    words = Words(lab, [], visible_keys(lab, lab.sheet.backward[-1]), read(lab, "A1"), [])
-    assert unnatural(inside, read(lab, "A1"), words) == unnatural(put, read(lab, "A1"), words)
-    index = lab.formulas.make("setitem", read(lab, "A1"), read(lab, "0"), read(lab, "0"))
-    inside = lab.formulas.make("*", index, read(lab, "m"))
-    assert unnatural(inside, read(lab, "A1"), words) > unnatural(put, read(lab, "A1"), words) + 10
+def test_an_assignment_is_no_part_of_a_formula(context):
+    put = context.formulas.make(
+        "setitem", read(context, "A1"), read(context, "Z1 > 0"), read(context, "0")
+    )
+    inside = context.formulas.make("*", put, read(context, "m"))
+    words = Words(
+        context, [], visible_keys(context, context.sheet.backward[-1]), read(context, "A1"), []
+    )
+    assert unnatural(inside, read(context, "A1"), words) == unnatural(
+        put, read(context, "A1"), words
+    )
+    index = context.formulas.make(
+        "setitem", read(context, "A1"), read(context, "0"), read(context, "0")
+    )
+    inside = context.formulas.make("*", index, read(context, "m"))
+    assert (
+        unnatural(inside, read(context, "A1"), words)
+        > unnatural(put, read(context, "A1"), words) + 10
+    )
 
 
 def test_a_root_of_a_product_is_split_only_where_its_factors_are_positive():
@@ -131,10 +144,10 @@ def test_a_slip_is_undone_where_it_was_made(forward, wrong, right):
     ("2 * A1 * 3", "2 * A1 * 3"),  # numbers a person may mean
     ("A1 * Z1 / Z1", "A1 * Z1 / Z1"),  # Z1 may be 0
 ])  # fmt: skip
-def test_what_an_edit_has_made_cancel_is_struck_out(lab, edited, left):
-    assert show(simplified(lab, read(lab, edited), read(lab, "A1 * X"))) == left
+def test_what_an_edit_has_made_cancel_is_struck_out(context, edited, left):
+    assert show(simplified(context, read(context, edited), read(context, "A1 * X"))) == left
 
 
-def test_what_the_learner_wrote_is_left_as_it_is(lab):
-    own = read(lab, "1.0 * A1 * m / m")
-    assert simplified(lab, lab.formulas.make("neg", own), own).args[0] is own
+def test_what_the_learner_wrote_is_left_as_it_is(context):
+    own = read(context, "1.0 * A1 * m / m")
+    assert simplified(context, context.formulas.make("neg", own), own).args[0] is own

@@ -18,7 +18,7 @@ from tinygrad_edu.checking.rows import Row
 from tinygrad_edu.classroom.blanks import blank
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.diagnosis.edits import Edits
-from tinygrad_edu.diagnosis.links import lab_of
+from tinygrad_edu.diagnosis.links import context_of
 from tinygrad_edu.diagnosis.natural import tokens
 from tinygrad_edu.diagnosis.registry import MISTAKES
 from tinygrad_edu.diagnosis.words import Words, visible_keys
@@ -140,10 +140,10 @@ def _mistaken(report: SheetReport, statement: Statement) -> list[str]:
     judged = report.judged
     assert judged is not None
     with np.errstate(all="ignore"):
-        lab = lab_of(judged, Account(DIAGNOSING))
-        lab.use_names_above(statement)
-        words = Words(lab, [], visible_keys(lab, statement), statement.expr, [])
-        edits = Edits(lab, words)
+        context = context_of(judged, Account(DIAGNOSING))
+        context.use_names_above(statement)
+        words = Words(context, [], visible_keys(context, statement), statement.expr, [])
+        edits = Edits(context, words)
         places = edits.places(statement.expr)
         made = [*edits.small(statement.expr, places), *edits.grafted(statement.expr, places)]
     long = len(tokens(statement.text))

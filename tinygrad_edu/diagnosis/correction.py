@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.checking.truth import equal
+from tinygrad_edu.diagnosis.context import Context
 from tinygrad_edu.diagnosis.edits import PRODUCT_CALLS, Edit, Edits, Path, Places
-from tinygrad_edu.diagnosis.lab import Lab
 from tinygrad_edu.diagnosis.natural import cost_of, distance, tokens
 from tinygrad_edu.diagnosis.parts import factors_of, product
 from tinygrad_edu.diagnosis.simplifying import simplified
@@ -53,7 +53,7 @@ class Search:
 
     def __init__(
         self,
-        lab: Lab,
+        context: Context,
         statement: Statement,
         line: Expr,
         target: Callable[[int], Any],
@@ -61,14 +61,14 @@ class Search:
         rules: list[Expr],
         known_at: list[int] | None = None,
     ) -> None:
-        self.lab, self.line, self.words, self.rules = lab, line, words, rules
-        self.formulas = lab.formulas
-        self.edits = Edits(lab, words)
+        self.context, self.line, self.words, self.rules = context, line, words, rules
+        self.formulas = context.formulas
+        self.edits = Edits(context, words)
         self.spelling = statement.reader.spelling
         own = line is statement.expr and statement.plain
         self.was = tokens(statement.text.split("=", 1)[1] if own else show(line, self.spelling))
         #: The points at which the wanted numbers are known, and these numbers.
-        self.known_at = list(range(len(lab.points))) if known_at is None else known_at
+        self.known_at = list(range(len(context.points))) if known_at is None else known_at
         self.targets = [np.asarray(target(i), float) for i in self.known_at]
         first = self.targets[0]
         self.shape = first.shape
@@ -84,12 +84,12 @@ class Search:
         """Has this formula the true value at every point?"""
         known = self.tried.get(e)
         if known is None:
-            self.lab.account.spend(_TRIED)
+            self.context.account.spend(_TRIED)
             known = self.tried[e] = self._right(e)
         return known
 
     def _right(self, e: Expr) -> bool:
-        value = self.lab.value(e, self.known_at[0])
+        value = self.context.value(e, self.known_at[0])
         if value is None or np.shape(value) != self.shape:
             return False
         try:
@@ -99,7 +99,8 @@ class Search:
         if not abs(here - self.expected) <= 1e-5 * abs(self.expected) + 1e-300:
             return False
         return all(
-            equal(self.lab.value(e, i), t) for i, t in zip(self.known_at, self.targets, strict=True)
+            equal(self.context.value(e, i), t)
+            for i, t in zip(self.known_at, self.targets, strict=True)
         )
 
     def run(self, pairs: bool = True) -> Correction | None:
@@ -162,10 +163,10 @@ class Search:
                     yield second
 
     def _hit(self, edit: Edit) -> None:
-        simple = simplified(self.lab, edit.expr, self.line)
+        simple = simplified(self.context, edit.expr, self.line)
         if simple is not edit.expr and self.right(simple):
             edit.expr = simple
-        account = self.lab.account
+        account = self.context.account
         account.spend(_WRITTEN * edit.expr.length + _TOKENS * edit.expr.length * len(self.was))
         text = show(edit.expr, self.spelling)
         d = distance(self.was, tokens(text))
@@ -182,7 +183,7 @@ class Search:
     def _scalings(self, root: Expr, places: Places) -> Iterator[Edit]:
         """One part times a constant, which is found by seeing what doubling the part does."""
         at = self.known_at[0]
-        before = self.lab.value(root, at)
+        before = self.context.value(root, at)
         if before is None or np.shape(before) != self.shape:
             return
         two, target = self.formulas.number(2), self.targets[0]
@@ -190,7 +191,7 @@ class Search:
             if e.op == "number" or not path:
                 continue
             rebuilt = self.formulas.rebuilder(root, path)
-            after = self.lab.value(rebuilt(self.formulas.make("*", e, two)), at)
+            after = self.context.value(rebuilt(self.formulas.make("*", e, two)), at)
             if after is None or np.shape(after) != self.shape:
                 continue
             change = np.ravel(np.asarray(after, float) - before)
@@ -201,7 +202,7 @@ class Search:
             constant = 1 + float(wanted[top] / change[top])
             if constant in (0.0, 1.0) or not equal(wanted, (constant - 1) * change):
                 continue
-            scalar = self.lab.constants.written(constant)
+            scalar = self.context.constants.written(constant)
             if scalar is not None:
                 yield Edit(rebuilt(self._scaled(e, scalar)), "insert factor", (), (scalar,), path)
 
@@ -219,7 +220,7 @@ class Search:
         singles = itertools.chain(self._small(self.line), self.edits.grafted(self.line, places))
         make, target = self.formulas.make, self.targets[0]
         for first in itertools.islice(_distinct(singles), MOST_SINGLE // 2):
-            e, value = first.expr, self.lab.value(first.expr, self.known_at[0])
+            e, value = first.expr, self.context.value(first.expr, self.known_at[0])
             if value is None or np.shape(value) != self.shape:
                 continue
             with np.errstate(all="ignore"):
@@ -227,7 +228,7 @@ class Search:
             for factor in self._factors(ratio):
                 yield Edit(self._scaled(e, factor), "insert factor", (), (factor,), (), first)
             for word, constant in self._alike(difference):
-                term = self.lab.constants.times(constant, word)
+                term = self.context.constants.times(constant, word)
                 if term is not None:
                     minus = term.op == "neg"
                     new = make("-" if minus else "+", e, term.args[0] if minus else term)
@@ -240,14 +241,14 @@ class Search:
         constant = float(ratio.flat[0])
         if np.ptp(ratio) > 1e-6 * abs(constant):
             return [word for word, c in self._alike(ratio) if abs(c - 1) < 1e-6]
-        scalar = self.lab.constants.written(constant)
+        scalar = self.context.constants.written(constant)
         return [] if scalar is None or abs(constant - 1) <= 1e-6 else [scalar]
 
     def _scaled(self, e: Expr, factor: Expr) -> Expr:
         """``e * factor``, with a sign in front and a divisor behind."""
         if factor.op == "neg":
             return self.formulas.make("neg", self._scaled(e, factor.args[0]))
-        return product(self.lab, [*factors_of(e), *factors_of(factor)])
+        return product(self.context, [*factors_of(e), *factors_of(factor)])
 
     def _two_products(self) -> Iterator[Edit]:
         """Two products as other products, the inner one first."""
@@ -270,7 +271,7 @@ class Search:
     def _two_small(self) -> Iterator[Edit]:
         """Two small edits, where the first brings the numbers near the true ones."""
         firsts = itertools.islice(_distinct(self._small(self.line)), 600)
-        values = [(first, self.lab.value(first.expr, self.known_at[0])) for first in firsts]
+        values = [(first, self.context.value(first.expr, self.known_at[0])) for first in firsts]
         values.sort(key=lambda item: -_likeness(item[1], self.targets[0]))
         for first, _ in values[:40]:
             for second in self._small(first.expr):
@@ -279,7 +280,7 @@ class Search:
 
     def _alike(self, value: Any) -> Iterable[tuple[Expr, float]]:
         """Known formulas of these values; formulas are known by their values at point 0."""
-        return self.lab.alike(value) if self.known_at[0] == 0 else ()
+        return self.context.alike(value) if self.known_at[0] == 0 else ()
 
 
 def _distinct(edits: Iterable[Edit]) -> Iterator[Edit]:

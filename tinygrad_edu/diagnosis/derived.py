@@ -20,7 +20,7 @@ from tinygrad_edu.checking.truth import equal
 from tinygrad_edu.checking.verdict import Judgement
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.value import Value
-from tinygrad_edu.diagnosis.lab import Lab
+from tinygrad_edu.diagnosis.context import Context
 from tinygrad_edu.rules.deriving import Deriving, Line
 from tinygrad_edu.rules.forms import Forms, forward, forward_trees
 from tinygrad_edu.rules.notation import NumPy
@@ -59,16 +59,16 @@ class OfSheet(NumPy):
 class DerivedRules:
     """The rules of one judged sheet."""
 
-    def __init__(self, lab: Lab) -> None:
-        self.lab, self.formulas = lab, lab.formulas
-        self.graph = lab.points[0].graph
+    def __init__(self, context: Context) -> None:
+        self.context, self.formulas = context, context.formulas
+        self.graph = context.points[0].graph
 
     def of(self, judgement: Judgement) -> list[Expr]:
         """What a claim should be, in terms of the gradients that are claimed above it; nothing
         where that cannot be written."""
         assert judgement.truth is not None
         key, factor = judgement.truth
-        self.lab.account.spend(_NODE * len(self.work.nodes))
+        self.context.account.spend(_NODE * len(self.work.nodes))
         node = self.graph.values[key]
         if node not in self.work.learning or node not in self.work.name_of:
             return []
@@ -78,26 +78,26 @@ class DerivedRules:
         line = next((line for line in lines if line.node is node), None)
         if line is None:
             return []
-        reading = Reading(self.lab, self.work, lines, self.graph.constants)
+        reading = Reading(self.context, self.work, lines, self.graph.constants)
         reading.known |= {self.work.above[v]: e for v, e in known.items()}
         for name, value in self.graph.values.items():
             text = self.work.name_of.get(value) if isinstance(value, Value) else name[0]
             if text is not None:
-                reading.known[text] = self.lab.name(name)
+                reading.known[text] = self.context.name(name)
         own = float(self.work.m) if line.scaled else 1.0
         right = itertools.islice(self._right(reading, lines, line, key, factor, factor / own), 1)
         return [self._in_learners_names(_shares_apart(self.formulas, e)) for e in right]
 
     def _claimed_above(self, before: Statement) -> dict[Any, Expr]:
         """The nodes whose gradients are claimed above a statement, with the learner's names."""
-        judged = self.lab.judged
+        judged = self.context.judged
         above = {}
-        self.lab.account.spend(4_000 * len(judged.final))
+        self.context.account.spend(4_000 * len(judged.final))
         for statement in itertools.takewhile(lambda s: s is not before, judged.sheet.backward):
             claim = judged.final.get(statement.key)
             truth = None if claim is None else judged.judgements[claim.name].truth
             if truth is not None:
-                above[self.graph.values[truth[0]]] = self.lab.name(statement.key)
+                above[self.graph.values[truth[0]]] = self.context.name(statement.key)
         return above
 
     def _right(
@@ -112,11 +112,11 @@ class DerivedRules:
         """The forms of a line that are right, in the learner's scale."""
         for form in Forms(self.work, lines).of(line):
             try:
-                e = self.lab.constants.times(scale, reading.expr(form.tree))
+                e = self.context.constants.times(scale, reading.expr(form.tree))
             except (Unwritable, GradError):
                 continue
             if e is not None and e.length <= LONGEST_RULE and e.depth <= DEEPEST:
-                if all(self._is_right(e, key, factor, i) for i in range(len(self.lab.points))):
+                if all(self._is_right(e, key, factor, i) for i in range(len(self.context.points))):
                     yield e
 
     def _in_learners_names(self, e: Expr) -> Expr:
@@ -127,11 +127,12 @@ class DerivedRules:
             part = seek.pop()
             name = next(
                 filter(
-                    self._is_own, (x for x, c in self.lab.alike(self.lab.value(part)) if c == 1)
+                    self._is_own,
+                    (x for x, c in self.context.alike(self.context.value(part)) if c == 1),
                 ),
                 None,
             )
-            if name is not None and part.op != "name" and self.lab.same(name, part):
+            if name is not None and part.op != "name" and self.context.same(name, part):
                 named[part] = name
             else:
                 seek.extend(part.args)
@@ -142,7 +143,7 @@ class DerivedRules:
         return e.op == "name" and e.extra not in self.graph.values
 
     def _is_right(self, e: Expr, key: Key, factor: float, i: int) -> bool:
-        at, value = self.lab.points[i], self.lab.value(e, i)
+        at, value = self.context.points[i], self.context.value(e, i)
         true = factor * at.gradient(key)
         if equal(value, true):
             return True
@@ -155,7 +156,7 @@ class DerivedRules:
     @cached_property
     def work(self) -> Deriving:
         """The sheet's forward lines as the engine's formulas."""
-        judged, graph = self.lab.judged, self.graph
+        judged, graph = self.context.judged, self.graph
         examples = judged.examples
         m = examples.m if examples is not None and examples.axis is not None else None
         names: dict[str, Any] = {}
@@ -184,9 +185,9 @@ class Reading:
     """
 
     def __init__(
-        self, lab: Lab, work: Deriving, lines: list[Line], constants: Mapping[Expr, Any]
+        self, context: Context, work: Deriving, lines: list[Line], constants: Mapping[Expr, Any]
     ) -> None:
-        self.lab, self.formulas, self.work = lab, lab.formulas, work
+        self.context, self.formulas, self.work = context, context.formulas, work
         self.notation = OfSheet(work.array_name)
         self.known = {
             work.name_of[node]: e
@@ -218,7 +219,7 @@ class Reading:
             e = self.expr(self.trees[name])
         elif name in self.work.lengths.numbers:
             n = int(self.work.lengths.numbers[name])
-            e = self.lab.constants.written(float(n)) or self.formulas.number(n)
+            e = self.context.constants.written(float(n)) or self.formulas.number(n)
         else:
             raise Unwritable(name)
         self.known[name] = e
@@ -228,4 +229,4 @@ class Reading:
         """A long decimal as the sheet would write it: ``1 / np.sqrt(3)``."""
         if not isinstance(e.extra, float) or len(repr(e.extra)) <= 8:
             return e
-        return self.lab.constants.written(e.extra) or e
+        return self.context.constants.written(e.extra) or e

@@ -12,11 +12,11 @@ from tinygrad_edu import words
 from tinygrad_edu.checking.rows import Diagnosis
 from tinygrad_edu.checking.verdict import Judged, Judgement
 from tinygrad_edu.diagnosis import statements as say
+from tinygrad_edu.diagnosis.context import Context, size
 from tinygrad_edu.diagnosis.correction import Correction, Search
 from tinygrad_edu.diagnosis.derived import DerivedRules
 from tinygrad_edu.diagnosis.evidence import Case
-from tinygrad_edu.diagnosis.lab import Lab, size
-from tinygrad_edu.diagnosis.links import lab_of
+from tinygrad_edu.diagnosis.links import context_of
 from tinygrad_edu.diagnosis.matrices import of_matrix
 from tinygrad_edu.diagnosis.mistakes.state import accumulated
 from tinygrad_edu.diagnosis.registry import named
@@ -62,40 +62,42 @@ def diagnose(judged: Judged) -> dict[str, Diagnosis]:
         contextlib.suppress(TooMuch),
     ):
         warnings.simplefilter("ignore")  # a mean of nothing, in some trial
-        lab = lab_of(judged, Account(DIAGNOSING, LARGEST_SEARCHED))
-        roles, derived = Roles(lab), DerivedRules(lab)
+        context = context_of(judged, Account(DIAGNOSING, LARGEST_SEARCHED))
+        roles, derived = Roles(context), DerivedRules(context)
         for judgement in wrong:
-            found[judgement.claim.name] = _at_least_something(lab, roles, derived, judgement)
+            found[judgement.claim.name] = _at_least_something(context, roles, derived, judgement)
     rest = Diagnosis("other", NOT_SOUGHT, None)
     return matrices | {j.claim.name: found.get(j.claim.name, rest) for j in wrong}
 
 
 def _at_least_something(
-    lab: Lab, roles: Roles, derived: DerivedRules, judgement: Judgement
+    context: Context, roles: Roles, derived: DerivedRules, judgement: Judgement
 ) -> Diagnosis:
     """The diagnosis; a formula so odd that naming it fails still gets its verdict."""
     try:
-        return _diagnosed(lab, roles, derived, judgement)
+        return _diagnosed(context, roles, derived, judgement)
     except (ValueError, TypeError, LookupError, ArithmeticError):
         return Diagnosis("other", NOTHING_FOUND, None)
 
 
-def _diagnosed(lab: Lab, roles: Roles, derived: DerivedRules, judgement: Judgement) -> Diagnosis:
+def _diagnosed(
+    context: Context, roles: Roles, derived: DerivedRules, judgement: Judgement
+) -> Diagnosis:
     statement = judgement.claim.last
     assert judgement.truth is not None
-    lab.use_names_above(statement)
+    context.use_names_above(statement)
     rules = derived.of(judgement)
-    nothing = lab.judged.of_nothing(judgement.claim, judgement.truth)
+    nothing = context.judged.of_nothing(judgement.claim, judgement.truth)
     if nothing is not None:  # many a formula gives 0; none of them is nearer than another
         rule = f"{statement.name} = {show(rules[0])}" if rules else None
         capital = f"{nothing[0].upper()}{nothing[1:]}."
         return Diagnosis("other", words.Said(capital, "diagnosis.sentence", said=nothing), rule)
-    case = Case(lab, roles, judgement, statement.expr, None, statement, rules)
+    case = Case(context, roles, judgement, statement.expr, None, statement, rules)
     if say.only_overwrites(case):  # += is the correction
         return Diagnosis(*named(case), accumulated(case))
-    found, line = _correct(lab, judgement, statement, rules)
+    found, line = _correct(context, judgement, statement, rules)
     edit = found.edit if found is not None and line.length <= LONGEST_SEARCHED else None
-    case = Case(lab, roles, judgement, line, edit, statement, rules)
+    case = Case(context, roles, judgement, line, edit, statement, rules)
     mistake, explanation = named(case)
     if mistake == "updated_weights":
         return Diagnosis(mistake, explanation, one_line(statement))
@@ -109,17 +111,17 @@ def _diagnosed(lab: Lab, roles: Roles, derived: DerivedRules, judgement: Judgeme
 
 
 def _correct(
-    lab: Lab, judgement: Judgement, statement: Statement, rules: list[Expr]
+    context: Context, judgement: Judgement, statement: Statement, rules: list[Expr]
 ) -> tuple[Correction | None, Expr]:
     """The smallest correction of a line; where none is near, of the line with its steps put in."""
     assert judgement.truth is not None
     truth = judgement.truth
-    visible = visible_keys(lab, statement)
-    own = _own_words(lab, statement, visible)
+    visible = visible_keys(context, statement)
+    own = _own_words(context, statement, visible)
     best: tuple[float, Correction, Expr] | None = None
-    for line in _versions(lab, judgement, statement):
-        words = Words(lab, rules, visible, line, own)
-        search = Search(lab, statement, line, lambda i: lab.truth(*truth, i), words, rules)
+    for line in _versions(context, judgement, statement):
+        words = Words(context, rules, visible, line, own)
+        search = Search(context, statement, line, lambda i: context.truth(*truth, i), words, rules)
         chosen = search.run()
         if chosen is None:
             continue
@@ -133,30 +135,30 @@ def _correct(
     return best[1], best[2]
 
 
-def _versions(lab: Lab, judgement: Judgement, statement: Statement) -> list[Expr]:
+def _versions(context: Context, judgement: Judgement, statement: Statement) -> list[Expr]:
     """The line as it stands, and with earlier steps of the same claim and scratch lines put in."""
     definitions = {}
-    for other in itertools.takewhile(lambda s: s is not statement, lab.sheet.backward):
-        if other.key not in lab.judged.final and other.plain:
-            definitions[lab.name(other.key)] = other.expr
+    for other in itertools.takewhile(lambda s: s is not statement, context.sheet.backward):
+        if other.key not in context.judged.final and other.plain:
+            definitions[context.name(other.key)] = other.expr
     inlined = statement.expr
     for _ in range(6):
-        new = lab.formulas.substituted(inlined, definitions)
+        new = context.formulas.substituted(inlined, definitions)
         if new is inlined or size(new) > 60:
             break
         inlined = new
     return [statement.expr] if inlined is statement.expr else [statement.expr, inlined]
 
 
-def _own_words(lab: Lab, statement: Statement, visible: set[Key]) -> list[Expr]:
+def _own_words(context: Context, statement: Statement, visible: set[Key]) -> list[Expr]:
     """Parts of the learner's other lines that mean something here."""
     found = []
-    for other in lab.sheet.backward:
+    for other in context.sheet.backward:
         if other is statement or size(other.expr) > 40:
             continue
         for path, e in nodes(other.expr):
             if path and e.op not in ("name", "number") and names_in(e) <= visible:
-                if isinstance(lab.value(e), np.ndarray):
+                if isinstance(context.value(e), np.ndarray):
                     found.append(e)
     return found[:60]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from tinygrad_edu.checking.truth import is_scalar
-from tinygrad_edu.diagnosis.lab import Lab
+from tinygrad_edu.diagnosis.context import Context
 from tinygrad_edu.diagnosis.parts import Factors, flat, is_word, kind_of_product, product
 from tinygrad_edu.sheets.syntax import Expr, nodes
 
@@ -50,9 +50,9 @@ class Pair:
 class Differences:
     """The differences of a line and its correction."""
 
-    def __init__(self, lab: Lab, line: Expr, fixed: Expr | None) -> None:
-        self.lab, self.line, self.fixed = lab, line, fixed
-        self.make, self.number = lab.formulas.make, lab.formulas.number
+    def __init__(self, context: Context, line: Expr, fixed: Expr | None) -> None:
+        self.context, self.line, self.fixed = context, line, fixed
+        self.make, self.number = context.formulas.make, context.formulas.number
 
     @cached_property
     def pairs(self) -> list[Pair]:
@@ -139,7 +139,7 @@ class Differences:
             rest = term.factors[:at] + term.factors[at + 1 :]
             for inner in self.terms(term.factors[at][0]):
                 factors = [*rest, *inner.factors]
-                whole = product(self.lab, factors) if factors else self.number(1)
+                whole = product(self.context, factors) if factors else self.number(1)
                 whole = self._times(term.constant * inner.constant, whole)
                 found += self._expanded(whole, depth + 1)[:16]
         return found[:_MOST_TERMS]
@@ -170,11 +170,11 @@ class Differences:
         return left, ys, both
 
     def _alike(self, x: Expr, y: Expr) -> bool:
-        return x.op != "number" and self.lab.same(x, y)
+        return x.op != "number" and self.context.same(x, y)
 
     def _real(self, factors: Factors) -> bool:
         """Is there more than constants?"""
-        return any(self.lab.constant(f) is None for f, _ in factors)
+        return any(self.context.constant(f) is None for f, _ in factors)
 
     def _differ(self, a: Expr, b: Expr, depth: int) -> list[Pair]:
         a, b = self.bare(a), self.bare(b)

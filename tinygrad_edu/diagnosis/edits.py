@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from tinygrad_edu.checking.truth import is_scalar
-from tinygrad_edu.diagnosis.lab import Lab
+from tinygrad_edu.diagnosis.context import Context
 from tinygrad_edu.diagnosis.parts import ORDERED, Factors, factors_of, product, terms_of
 from tinygrad_edu.diagnosis.words import Words, unique
 from tinygrad_edu.sheets.syntax import Expr, nodes, part_at
@@ -55,9 +55,9 @@ class Edit:
 class Edits:
     """The single edits of formulas, with the words of one line."""
 
-    def __init__(self, lab: Lab, words: Words) -> None:
-        self.lab, self.words, self.formulas = lab, words, lab.formulas
-        self.make, self.number = lab.formulas.make, lab.formulas.number
+    def __init__(self, context: Context, words: Words) -> None:
+        self.context, self.words, self.formulas = context, words, context.formulas
+        self.make, self.number = context.formulas.make, context.formulas.number
 
     def places(self, root: Expr) -> Places:
         """The parts of a formula that may be edited, the root first."""
@@ -79,7 +79,7 @@ class Edits:
                 continue
             if e.op != "neg" and above != "/" and not (above == "*" and path[-1] == 0):
                 yield from self._at(root, path, self._factors(e))
-            if np.ndim(self.lab.value(e)) == 2:
+            if np.ndim(self.context.value(e)) == 2:
                 yield from self._at(root, path, self._matrices(e))
             if above not in ("+", "-"):
                 yield from self._at(root, path, self._terms(e))
@@ -137,7 +137,7 @@ class Edits:
         """Factors, terms or an operation left out; the sign of a term turned."""
         if e.op in ("*", "/"):
             for _, lost, kept in _without(factors_of(e), 3):
-                yield Edit(product(self.lab, kept), "delete factor", lost)
+                yield Edit(product(self.context, kept), "delete factor", lost)
         elif e.op in ("+", "-"):
             for _, lost, kept in _without(terms_of(e), 2):
                 yield Edit(self._sum(kept), "delete term", lost)
@@ -186,7 +186,7 @@ class Edits:
             if p > 0 and q > 0:
                 for edit in self.products(self.make("*", a, b)):
                     joined = [*factors[:i], (edit.expr, 1), *factors[i + 2 :]]
-                    edit.expr = product(self.lab, joined)
+                    edit.expr = product(self.context, joined)
                     yield edit
 
     def products(self, e: Expr) -> Iterator[Edit]:
@@ -246,7 +246,7 @@ class Edits:
         """A sum as another one, over other axes, or of a product."""
         if e.function not in (*REDUCTIONS, "max"):
             return
-        inner, value = e.args[0], self.lab.value(e.args[0])
+        inner, value = e.args[0], self.context.value(e.args[0])
         ndim = 2 if value is None else np.ndim(value)
         for function in dict.fromkeys((e.function, *REDUCTIONS)):
             for options in self._over(ndim, "keepdims" in e.options):
@@ -265,7 +265,7 @@ class Edits:
 
     def _insert_reductions(self, e: Expr, path: Path) -> Iterator[Edit]:
         """A sum put around a part; around the whole line a mean over an axis too."""
-        value = self.lab.value(e)
+        value = self.context.value(e)
         for options in self._over(np.ndim(value)) if isinstance(value, np.ndarray) else ():
             if list(options) == ["keepdims"]:
                 continue
@@ -312,7 +312,7 @@ class Edits:
 
     def _wraps(self, e: Expr) -> Iterator[Edit]:
         """An operation put around a part: a sign, a square, a transpose, a number as a factor."""
-        make, number, value = self.make, self.number, self.lab.value(e)
+        make, number, value = self.make, self.number, self.context.value(e)
         if not isinstance(value, (np.ndarray, int, float, np.number, np.bool_)):
             return
         one, two = number(1), number(2)
@@ -350,11 +350,11 @@ class Edits:
                 yield Edit(make("method", e, *sizes, extra=("reshape", ())), "column", (e,))
 
     def _times(self, e: Expr, word: Expr) -> Edit:
-        new = product(self.lab, [*factors_of(e), *factors_of(word)])
+        new = product(self.context, [*factors_of(e), *factors_of(word)])
         return Edit(new, "insert factor", (), (word,))
 
     def _divided(self, e: Expr, scalar: Expr) -> Edit:
-        new = product(self.lab, [*factors_of(e), (scalar, -1)])
+        new = product(self.context, [*factors_of(e), (scalar, -1)])
         return Edit(new, "insert factor", (), (self.make("/", self.number(1), scalar),))
 
     def _renamings(self, e: Expr) -> Iterator[Edit]:
@@ -392,18 +392,18 @@ class Edits:
                 continue
             before, behind = rest[: gone[0]], rest[gone[0] :]
             for word in self.words.factors if len(gone) == 1 else self.words.strong:
-                new = product(self.lab, [*before, *factors_of(word), *behind])
+                new = product(self.context, [*before, *factors_of(word), *behind])
                 yield Edit(new, "graft", lost, (word,))
 
     def _factors(self, e: Expr) -> Iterator[Edit]:
         for word in self.words.factors:
             yield self._times(e, word)
-            if word.op == "name" and is_scalar(self.lab.value(word)):
+            if word.op == "name" and is_scalar(self.context.value(word)):
                 yield self._divided(e, word)
 
     def _matrices(self, e: Expr) -> Iterator[Edit]:
         for word in self.words.arrays:
-            if np.ndim(self.lab.value(word)) == 2:
+            if np.ndim(self.context.value(word)) == 2:
                 for matrix in (word, self.make("attribute", word, extra="T")):
                     yield Edit(self.make("@", matrix, e), "insert @", (), (word,))
                     yield Edit(self.make("@", e, matrix), "insert @", (), (word,))

@@ -18,9 +18,9 @@ from tinygrad_edu.checking.truth import constant_ratio, equal, is_scalar
 from tinygrad_edu.checking.verdict import Judgement
 from tinygrad_edu.core.sweep import reachable, sweep
 from tinygrad_edu.core.value import Value
+from tinygrad_edu.diagnosis.context import Context, size
 from tinygrad_edu.diagnosis.differences import Differences, Pair
 from tinygrad_edu.diagnosis.edits import Edit
-from tinygrad_edu.diagnosis.lab import Lab, size
 from tinygrad_edu.diagnosis.links import ELEMENTWISE
 from tinygrad_edu.diagnosis.parts import factors_of, near, product, summands
 from tinygrad_edu.diagnosis.roles import Roles
@@ -37,7 +37,7 @@ class Case:
 
     def __init__(
         self,
-        lab: Lab,
+        context: Context,
         roles: Roles,
         judgement: Judgement,
         line: Expr,
@@ -47,15 +47,15 @@ class Case:
         points: Iterable[int] | None = None,
     ) -> None:
         assert judgement.truth is not None
-        self.lab, self.roles, self.judgement = lab, roles, judgement
+        self.context, self.roles, self.judgement = context, roles, judgement
         self.line, self.edit, self.statement, self.rules = line, edit, statement, rules
         self.fixed = edit.expr if edit is not None else None
-        self.make, self.number = lab.formulas.make, lab.formulas.number
+        self.make, self.number = context.formulas.make, context.formulas.number
         #: The quantity whose gradient the line is to be, and what its scale multiplies ∂J/∂Q with.
         self.of, self.factor = judgement.truth
         #: The points at which the line is looked at: all of them, if not told otherwise.
-        self.points = list(range(len(lab.points)) if points is None else points)
-        self.truths = [np.asarray(lab.truth(*judgement.truth, i), float) for i in self.points]
+        self.points = list(range(len(context.points)) if points is None else points)
+        self.truths = [np.asarray(context.truth(*judgement.truth, i), float) for i in self.points]
         self.lines = self.values(line)
         self.computable = all(v is not None for v in self.lines)
         #: Has the line the gradient's shape?
@@ -66,14 +66,14 @@ class Case:
     def compared_with(self, fixed: Expr) -> Case:
         """The same line, with another formula as the right one."""
         edit = Edit(fixed, "rule", (self.line,), (fixed,))
-        arguments = (self.lab, self.roles, self.judgement, self.line, edit, self.statement)
+        arguments = (self.context, self.roles, self.judgement, self.line, edit, self.statement)
         return Case(*arguments, self.rules, self.points)
 
     # --- numbers -------------------------------------------------------------------------------
 
     def values(self, e: Expr) -> Numbers:
         """A formula's values at all points."""
-        return [self.lab.value(e, i) for i in self.points]
+        return [self.context.value(e, i) for i in self.points]
 
     def right(self, e: Expr) -> bool:
         """Has a formula the true value everywhere?"""
@@ -103,7 +103,7 @@ class Case:
         found: Numbers = []
         terms = list(terms)
         for i, truth in zip(self.points, self.truths, strict=True):
-            values = [self.lab.value(t, i) for t in terms]
+            values = [self.context.value(t, i) for t in terms]
             try:
                 total = sum((np.asarray(v, float) for v in values if v is not None), np.zeros(()))
             except ValueError:
@@ -119,11 +119,11 @@ class Case:
 
     def keys(self, name: str) -> list[Key]:
         """The quantities of the forward lines that go by a name, the last first."""
-        return [k for k in self.lab.forward_keys[::-1] if k[0] == name]
+        return [k for k in self.context.forward_keys[::-1] if k[0] == name]
 
     def gradient(self, key: Key) -> Numbers:
         """∂J/∂Q of any quantity."""
-        return [np.asarray(self.lab.points[i].gradient(key), float) for i in self.points]
+        return [np.asarray(self.context.points[i].gradient(key), float) for i in self.points]
 
     def varies(self, e: Expr) -> bool:
         """Is a formula made of names, and other numbers at other points?"""
@@ -135,7 +135,7 @@ class Case:
     @cached_property
     def cost_terms(self) -> list[Expr]:
         """The terms of the cost as a sum, named parts of it put in."""
-        sheet, graph = self.lab.sheet, self.lab.points[0].graph
+        sheet, graph = self.context.sheet, self.context.points[0].graph
         cost = next((s for s in sheet.forward if graph.values.get(s.key) is graph.cost), None)
         if cost is None:
             return []
@@ -144,12 +144,12 @@ class Case:
             value = graph.values.get(s.key)
             if isinstance(value, Value) and value.shape == () and value.op and s.plain:
                 if value is not graph.cost:
-                    named[self.lab.name(s.key)] = s.expr
-        return summands(self.lab, self._put_in(cost.expr, named, 300))
+                    named[self.context.name(s.key)] = s.expr
+        return summands(self.context, self._put_in(cost.expr, named, 300))
 
     def _put_in(self, e: Expr, definitions: dict[Expr, Expr], longest: int) -> Expr:
         for _ in range(5):
-            new = self.lab.formulas.substituted(e, definitions)
+            new = self.context.formulas.substituted(e, definitions)
             if new is e or size(new) > longest:
                 break
             e = new
@@ -160,7 +160,7 @@ class Case:
         """The outermost terms of the cost that read this parameter and no other quantity."""
         if self.of not in self.roles.parameters:
             return []
-        values = self.lab.points[0].graph.values
+        values = self.context.points[0].graph.values
         own = []
         for term in self.cost_terms:
             read = [k for k in names_in(term) if isinstance(values.get(k), Value)]
@@ -170,7 +170,7 @@ class Case:
 
     def _made_of_own(self, key: Key) -> bool:
         """Is a quantity this one, or computed from it alone in one step?"""
-        values = self.lab.points[0].graph.values
+        values = self.context.points[0].graph.values
         own, value = values[self.of], values[key]
         read = [p for p in value.parents if p.requires_grad]
         return value is own or (len(read) == 1 and read[0] is own)
@@ -184,7 +184,7 @@ class Case:
         """The gradient of terms of the cost in this parameter alone."""
         shares: Numbers = []
         for i, truth in zip(self.points, self.truths, strict=True):
-            known = self.lab.points[i].graph.values
+            known = self.context.points[i].graph.values
             own = known[self.of]
             total: Any = 0.0
             for term in terms:
@@ -203,16 +203,16 @@ class Case:
     def averages(self) -> set[float]:
         """What the forward lines divide by to average, or average over."""
         found: set[float] = set()
-        for s in self.lab.sheet.forward:
-            whole = np.ndim(self.lab.value(self.lab.name(s.key))) == 0
+        for s in self.context.sheet.forward:
+            whole = np.ndim(self.context.value(self.context.name(s.key))) == 0
             for _, e in nodes(s.expr):
                 if e.op == "/":
                     for f, _ in [(e.args[1], 1), *factors_of(e.args[1])]:
-                        value = self.lab.value(f)
+                        value = self.context.value(f)
                         if is_scalar(value) and (whole or names_in(f)):
                             found.add(abs(float(value)))
                 if e.function == "mean":
-                    inner, outer = self.lab.value(e.args[0]), self.lab.value(e)
+                    inner, outer = self.context.value(e.args[0]), self.context.value(e)
                     if inner is not None and outer is not None and np.size(outer):
                         found.add(float(np.size(inner) / np.size(outer)))
         return found
@@ -228,8 +228,8 @@ class Case:
 
     def uses(self) -> int:
         """In how many places the forward lines read this quantity."""
-        name = self.lab.name(self.of)
-        lines = [s.expr for s in self.lab.sheet.forward if s.key != self.of]
+        name = self.context.name(self.of)
+        lines = [s.expr for s in self.context.sheet.forward if s.key != self.of]
         return sum(e is name for line in lines for _, e in nodes(line))
 
     @cached_property
@@ -237,8 +237,8 @@ class Case:
         """Is this quantity divided by a deviation that is made of it?"""
         if not self.roles.normalises():
             return False
-        known = self.lab.points[0].graph.values
-        for s in self.lab.sheet.forward:
+        known = self.context.points[0].graph.values
+        for s in self.context.sheet.forward:
             for _, e in nodes(s.expr):
                 if e.function not in ("sqrt", "std") and e.op != "**":
                     continue
@@ -253,8 +253,8 @@ class Case:
 
     def _divides_made(self, statement: Statement, root: Expr) -> bool:
         """Does a forward line divide what is made of this quantity by a root, or by its name?"""
-        name = self.lab.name(statement.key)
-        for s in self.lab.sheet.forward:
+        name = self.context.name(statement.key)
+        for s in self.context.sheet.forward:
             for _, e in nodes(s.expr):
                 if e.op in ("/", "*") and any(x in (root, name) for _, x in nodes(e)):
                     if any(self.made_of(k) for k in names_in(e) if k != statement.key):
@@ -263,7 +263,7 @@ class Case:
 
     def elementwise(self, after: Key) -> bool:
         """Is a forward quantity a function of this one, element by element?"""
-        values = self.lab.points[0].graph.values
+        values = self.context.points[0].graph.values
         start, end = values.get(self.of), values.get(after)
         if not isinstance(start, Value) or not isinstance(end, Value) or start is end:
             return False
@@ -285,7 +285,7 @@ class Case:
     @cached_property
     def differences(self) -> Differences:
         """In what the line and its correction differ."""
-        return Differences(self.lab, self.line, self.fixed)
+        return Differences(self.context, self.line, self.fixed)
 
     @property
     def pairs(self) -> list[Pair]:
@@ -300,27 +300,29 @@ class Case:
 
     def without(self, path: tuple[int, ...], kept: Expr) -> Expr:
         """The line with another formula at a path."""
-        return self.lab.formulas.replaced(self.line, path, kept)
+        return self.context.formulas.replaced(self.line, path, kept)
 
     def exchanged(self, x: Expr, y: Expr) -> list[Expr]:
         """The line with one formula for another: everywhere, then in each single place."""
-        formulas = self.lab.formulas
+        formulas = self.context.formulas
         places = [path for path, e in nodes(self.line) if e is x][:12]
         single = [formulas.replaced(self.line, path, y) for path in places]
         return [formulas.substituted(self.line, {x: y}), *(single if len(single) > 1 else [])]
 
     def inlined(self, e: Expr) -> Expr:
         """A formula with the learner's scratch lines put in."""
-        lab = self.lab
-        above = itertools.takewhile(lambda s: s is not self.statement, lab.sheet.backward)
+        context = self.context
+        above = itertools.takewhile(lambda s: s is not self.statement, context.sheet.backward)
         definitions = {
-            lab.name(s.key): s.expr for s in above if s.key not in lab.judged.final and s.plain
+            context.name(s.key): s.expr
+            for s in above
+            if s.key not in context.judged.final and s.plain
         }
         return self._put_in(e, definitions, 60)
 
     def product(self, factors: Iterable[tuple[Expr, int]]) -> Expr:
         """Factors and divisors as one formula."""
-        return product(self.lab, list(factors))
+        return product(self.context, list(factors))
 
     def summed(self, terms: list[Expr]) -> Expr:
         """Terms as one formula."""
@@ -338,7 +340,7 @@ class Case:
     def constant(self, value: float) -> Expr:
         """A constant as the sheet would write it, or a number."""
         size = abs(value)
-        found = self.lab.constants.written(size, any_number=True)
+        found = self.context.constants.written(size, any_number=True)
         e = found if found is not None else self.number(float(f"{size:.6g}"))
         return e if value > 0 else self.make("neg", e)
 

@@ -38,6 +38,6 @@ def _candidates(case: Case) -> Iterator[Claim]:
             yield say.differs_in(p.b, p.a)
     for rule in case.rules[:1]:
         mine = [t for _, t in nodes(case.line)]
-        yield from (say.term_right(t) for t in summands(case.lab, rule)[:6] if t in mine)
+        yield from (say.term_right(t) for t in summands(case.context, rule)[:6] if t in mine)
     yield say.only_numbers()
     yield say.no_constant()

@@ -27,7 +27,7 @@ from tinygrad_edu.diagnosis.correction import Search
 from tinygrad_edu.diagnosis.derived import DerivedRules
 from tinygrad_edu.diagnosis.edits import Edit
 from tinygrad_edu.diagnosis.evidence import Case
-from tinygrad_edu.diagnosis.links import lab_of
+from tinygrad_edu.diagnosis.links import context_of
 from tinygrad_edu.diagnosis.registry import named
 from tinygrad_edu.diagnosis.roles import Roles
 from tinygrad_edu.diagnosis.words import Words, visible_keys
@@ -62,9 +62,9 @@ class StandIns:
         account = Account(JUDGING)
         points = points_of(sheet, account)[0] or [Point(sheet, sheet.main, account)]
         self.judged = Judged(sheet, points, find_examples(sheet.cost, m), convention)
-        self.lab = lab_of(self.judged, Account(DIAGNOSING, LARGEST_SEARCHED))
-        self.at = self.lab.order.index(0)
-        derived = DerivedRules(self.lab)
+        self.context = context_of(self.judged, Account(DIAGNOSING, LARGEST_SEARCHED))
+        self.at = self.context.order.index(0)
+        derived = DerivedRules(self.context)
         self.rules = {
             name: next(iter(derived.of(self.judgement(name))), None)
             if self.judgement(name).truth
@@ -75,7 +75,7 @@ class StandIns:
     def use(self, numbers: Mapping[str, Any]) -> None:
         """From now on the gradients are these: the rules, derived before, hold for true ones."""
         own = {self.statement(name).key: array for name, array in numbers.items()}
-        self.lab.at[self.at] = Evaluator({**self.judged.worlds[0], **own})
+        self.context.at[self.at] = Evaluator({**self.judged.worlds[0], **own})
 
     def judgement(self, name: str) -> Judgement:
         """What a stand-in is the gradient of, and in which scale."""
@@ -93,23 +93,25 @@ class StandIns:
     def mutated(self, name: str, rule: Expr, numbers: Any, pairs: bool = True) -> Edit | None:
         """The nearest change of `rule`, for the gradient `name`, that gives these numbers."""
         statement = self.statement(name)
-        words = Words(self.lab, [rule], visible_keys(self.lab, statement), rule, [])
-        search = Search(self.lab, statement, rule, lambda i: numbers, words, [], [self.at])
+        words = Words(self.context, [rule], visible_keys(self.context, statement), rule, [])
+        search = Search(self.context, statement, rule, lambda i: numbers, words, [], [self.at])
         found = search.run(pairs)
         return None if found is None or found.edit.expr is rule else found.edit
 
     def value(self, e: Expr) -> Any:
         """A formula's value in the learner's numbers."""
-        return self.lab.value(e, self.at)
+        return self.context.value(e, self.at)
 
     def diagnosis(self, name: str, wrong: Expr, kind: str, said: str) -> Diagnosis:
         """The mistake that makes `wrong` of a gradient's rule; `said` is said first."""
         rule = self.rules[name]
         assert rule is not None
         back = Edit(rule, kind, (wrong,), (rule,))
-        fresh = [i for i in range(len(self.lab.points)) if i != self.at]
+        fresh = [i for i in range(len(self.context.points)) if i != self.at]
         judgement, statement = self.judgement(name), self.statement(name)
-        case = Case(self.lab, Roles(self.lab), judgement, wrong, back, statement, [rule], fresh)
+        case = Case(
+            self.context, Roles(self.context), judgement, wrong, back, statement, [rule], fresh
+        )
         mistake, explanation = named(case)
         return Diagnosis(
             mistake,
@@ -252,14 +254,14 @@ class HandedIn:
         self, stand_ins: StandIns, wrong: list[str], name: str, node: Value
     ) -> Edit | None:
         """The change of a hidden gradient's rule that gives all these entries."""
-        rules, hole = stand_ins.rules, stand_ins.lab.name(stand_ins.statement(name).key)
+        rules, hole = stand_ins.rules, stand_ins.context.name(stand_ins.statement(name).key)
         own_rule = rules[name]
         assert own_rule is not None
         largest = max(wrong, key=lambda n: self.entries[n].node.size)
         pattern = rules[largest]
         if pattern is None or hole not in {e for _, e in nodes_of(pattern)}:
             return None
-        line = stand_ins.lab.formulas.substituted(pattern, {hole: own_rule})
+        line = stand_ins.context.formulas.substituted(pattern, {hole: own_rule})
         edit = stand_ins.mutated(largest, line, self.entries[largest].given, pairs=False)
         mutated = edit and filling(pattern, edit.expr, hole)
         if not edit or not mutated:
@@ -276,7 +278,7 @@ class HandedIn:
 
 
 def _times(stand_ins: StandIns, rule: Expr, constant: float | None) -> Edit | None:
-    e = None if constant is None else stand_ins.lab.constants.times(constant, rule)
+    e = None if constant is None else stand_ins.context.constants.times(constant, rule)
     return None if e is None or e is rule else Edit(e, "insert factor")
 
 

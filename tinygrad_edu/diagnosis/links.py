@@ -14,8 +14,8 @@ from tinygrad_edu.core.ops.reductions import sum as tg_sum
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.sweep import reachable, sweep
 from tinygrad_edu.core.value import Value
+from tinygrad_edu.diagnosis.context import Context, Link
 from tinygrad_edu.diagnosis.derived import Reading, Unwritable
-from tinygrad_edu.diagnosis.lab import Lab, Link
 from tinygrad_edu.rules.deriving import Deriving
 from tinygrad_edu.sheets.account import Account
 from tinygrad_edu.sheets.evaluate import Evaluator, Uncomputable
@@ -33,18 +33,18 @@ ELEMENTWISE = frozenset(
 _SOUGHT, _FITTED, _SWEPT = 30_000, 500_000, 60_000
 
 
-def lab_of(judged: Judged, account: Account) -> Lab:
-    """The laboratory of a judged sheet, with the links in its forward lines."""
-    lab = Lab(judged, account)
-    lab.use_links(Links(lab).found())
-    return lab
+def context_of(judged: Judged, account: Account) -> Context:
+    """The context of a judged sheet, with the links in its forward lines."""
+    context = Context(judged, account)
+    context.use_links(Links(context).found())
+    return context
 
 
 class Links:
-    """The links in the forward lines of a laboratory's sheet."""
+    """The links in the forward lines of a context's sheet."""
 
-    def __init__(self, lab: Lab) -> None:
-        self.lab, self.formulas = lab, lab.formulas
+    def __init__(self, context: Context) -> None:
+        self.context, self.formulas = context, context.formulas
 
     def found(self) -> list[Link]:
         """All of them: from name to name, and from what has no name."""
@@ -52,8 +52,8 @@ class Links:
 
     def _named(self) -> list[Link]:
         found: list[Link] = []
-        for statement in self.lab.sheet.forward:
-            value = self.lab.points[0].graph.values.get(statement.key)
+        for statement in self.context.sheet.forward:
+            value = self.context.points[0].graph.values.get(statement.key)
             if not isinstance(value, Value) or not value.requires_grad:
                 continue
             stack = [(statement.expr, False)]
@@ -73,7 +73,7 @@ class Links:
     def _of_unnamed(self) -> list[Link]:
         """Activations of something that has no name: ``h = np.tanh(W @ x)``."""
         found = []
-        for statement in self.lab.sheet.forward:
+        for statement in self.context.sheet.forward:
             inner = _innermost_sums(statement.expr)
             if len(inner) != 1 or inner[0] is statement.expr:
                 continue
@@ -81,11 +81,13 @@ class Links:
             stand_in = self.formulas.name("?", -1)
             outer = self.formulas.substituted(statement.expr, {u: stand_in})
             slopes, masking = [], False
-            for i, point in enumerate(self.lab.points):
-                p, value = self.lab.value(u, i), None
+            for i, point in enumerate(self.context.points):
+                p, value = self.context.value(u, i), None
                 if isinstance(p, np.ndarray):
                     p = Value(p)
-                    value = Evaluator({**point.plain, ("?", -1): p}, self.lab.account).get(outer)
+                    value = Evaluator({**point.plain, ("?", -1): p}, self.context.account).get(
+                        outer
+                    )
                 if not isinstance(value, Value) or value.shape != p.shape:
                     break
                 made = [node for node in reachable(value) if node is not p]
@@ -93,9 +95,9 @@ class Links:
                     break
                 masking = any(node.op in MASKING for node in made)
                 slopes.append(np.asarray(sweep(value, np.ones(p.shape)).get(p)))
-            if len(slopes) != len(self.lab.points) or slopes[0].shape == ():
+            if len(slopes) != len(self.context.points) or slopes[0].shape == ():
                 continue
-            result = self.lab.name(statement.key)
+            result = self.context.name(statement.key)
             forms = tuple(self._forms(statement.expr, u, result, slopes, masking))
             if forms:
                 before = (show(u), -1)
@@ -110,8 +112,8 @@ class Links:
 
         `multiplied`: it stands in a matrix product, so that its shape is not that of the line.
         """
-        values = self.lab.points[0].graph.values
-        self.lab.account.spend(_SOUGHT)
+        values = self.context.points[0].graph.values
+        self.context.account.spend(_SOUGHT)
         names = names_in(e)
         read = [k for k in names if isinstance(values.get(k), Value) and values[k].requires_grad]
         computed = [k for k in read if values[k].op is not None]
@@ -120,19 +122,19 @@ class Links:
             return None
         key = before[0]
         if after is None and any(
-            np.ndim(self.lab.points[0].plain.get(k, 0.0)) for k in names - {key}
+            np.ndim(self.context.points[0].plain.get(k, 0.0)) for k in names - {key}
         ):
             return None  # a mask or another array takes part: look deeper
-        shape = np.shape(self.lab.points[0].plain[key])
+        shape = np.shape(self.context.points[0].plain[key])
         if after is None and not multiplied and shape != values[within].shape:
             return None  # the loss is no activation
         slopes, masking = [], False
-        self.lab.account.spend(_FITTED)
-        for i, point in enumerate(self.lab.points):
-            self.lab.account.spend(_SWEPT * e.length)
+        self.context.account.spend(_FITTED)
+        for i, point in enumerate(self.context.points):
+            self.context.account.spend(_SWEPT * e.length)
             p = Value(point.plain[key])
             try:
-                n = Evaluator({**point.plain, key: p}, self.lab.account).value(e)
+                n = Evaluator({**point.plain, key: p}, self.context.account).value(e)
             except Uncomputable:
                 return None
             if not isinstance(n, Value) or n.shape != p.shape or not n.requires_grad:
@@ -146,8 +148,8 @@ class Links:
             if g is None:
                 return None
             slopes.append(np.broadcast_to(np.asarray(g), n.shape) if n.shape else float(g))
-        result = self.lab.name(after) if after is not None else e
-        forms = tuple(self._forms(e, self.lab.name(key), result, slopes, masking))
+        result = self.context.name(after) if after is not None else e
+        forms = tuple(self._forms(e, self.context.name(key), result, slopes, masking))
         return Link(key, after, within, result, forms, tuple(slopes), masking)
 
     def _slope(self, n: Value, p: Value) -> Any:
@@ -163,25 +165,25 @@ class Links:
         `values` are what it is at all points.
         """
         make, number, call = self.formulas.make, self.formulas.number, self.formulas.call
-        self.lab.account.spend(_FITTED + 500 * sum(np.size(v) for v in values))
+        self.context.account.spend(_FITTED + 500 * sum(np.size(v) for v in values))
         candidates: list[Expr] = []
         if masking:
             zero = number(0)
             candidates += [make(">", p, zero), make(">", result, zero), make(">=", p, zero)]
         candidates += filter(None, (self._rule(e, p, result), self._rule(e, p, None)))
         candidates.append(make("-", number(1), make("**", call("tanh", p), number(2))))
-        candidates += [call(prime, p) for prime in self.lab.primes]
+        candidates += [call(prime, p) for prime in self.context.primes]
         own = names_in(p) | names_in(result)
         return [
             x
             for x in dict.fromkeys(candidates)
-            if not any(self.lab.depends(self.lab.name(key)) for key in names_in(x) - own)
+            if not any(self.context.depends(self.context.name(key)) for key in names_in(x) - own)
             and self._has_values(x, values)
         ]
 
     def _has_values(self, e: Expr, values: list[Any]) -> bool:
         for i, want in enumerate(values):
-            v = self.lab.value(e, i)
+            v = self.context.value(e, i)
             if v is None or np.ndim(v) > np.ndim(want):
                 return False
             v = np.asarray(v, float)
@@ -191,12 +193,12 @@ class Links:
 
     def _rule(self, e: Expr, p: Expr, result: Expr | None) -> Expr | None:
         """The derivative of a formula of P by the rules' engine, in N too where it is to be."""
-        before = Value(self.lab.value(p) * 1.0, "before")
+        before = Value(self.context.value(p) * 1.0, "before")
         constants: dict[Expr, Any] = {}
         stand_in = self.formulas.name("?", -1)
         line = self.formulas.substituted(e, {p: stand_in})
-        known = {**self.lab.points[0].plain, ("?", -1): before}
-        after = Evaluator(known, self.lab.account, constants).get(line)
+        known = {**self.context.points[0].plain, ("?", -1): before}
+        after = Evaluator(known, self.context.account, constants).get(line)
         if not isinstance(after, Value):
             return None
         names: dict[str, Any] = {"before": before} | ({} if result is None else {"after": after})
@@ -204,7 +206,7 @@ class Links:
         try:
             work = Deriving(tg_sum(after), "calculus", None, names, {})
             lines = work.lines([before])
-            reading = Reading(self.lab, work, lines, constants)
+            reading = Reading(self.context, work, lines, constants)
             reading.known |= {"before": p, **({} if result is None else {"after": result})}
             return reading.expr(lines[-1].tree)
         except (Unwritable, GradError):

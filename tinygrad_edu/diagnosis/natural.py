@@ -11,8 +11,8 @@ import re
 import numpy as np
 
 from tinygrad_edu.checking.truth import is_scalar
+from tinygrad_edu.diagnosis.context import Context
 from tinygrad_edu.diagnosis.edits import Edit
-from tinygrad_edu.diagnosis.lab import Lab
 from tinygrad_edu.diagnosis.parts import factors_of, flat
 from tinygrad_edu.diagnosis.words import Words
 from tinygrad_edu.sheets.syntax import Expr, assigns, nodes
@@ -61,18 +61,18 @@ def unnatural(e: Expr, line: Expr, words: Words) -> float:
 
     Only what is new in it counts: neither parts of the learner's line nor of the sheet.
     """
-    lab = words.lab
+    context = words.context
     own = {sub for _, sub in nodes(line)}
     known = own | words.known
     parts = [sub for _, sub in nodes(e)]
     new = [sub for sub in parts if sub not in known]
-    cost = sum(_cancelling(lab, sub, known) for sub in parts if sub.op in ("*", "/"))
+    cost = sum(_cancelling(context, sub, known) for sub in parts if sub.op in ("*", "/"))
     cost += 20.0 * sum(assigns(sub) for sub in parts if sub is not e)
-    cost += sum(rule(lab, sub) for sub in new for rule in _RULES)
+    cost += sum(rule(context, sub) for sub in new for rule in _RULES)
     # What the learner wrote himself may stay, changed inside.
     ones = sum(map(_of_one, new)) - sum(_of_one(sub) for sub in own if sub not in words.known)
-    divided = sum(_by_array(lab, sub) for sub in new)
-    divided -= sum(_by_array(lab, sub) for sub in own.difference(parts))
+    divided = sum(_by_array(context, sub) for sub in new)
+    divided -= sum(_by_array(context, sub) for sub in own.difference(parts))
     shared = sum(map(_shares_factor, new)) - sum(map(_shares_factor, own))
     cost += 3.0 * max(ones, 0) + 8.0 * max(divided, 0) + 2.0 * max(shared, 0)
     cost += sum(_number_of_products(sub) for sub in new if sub not in own)
@@ -86,8 +86,8 @@ def _of_one(e: Expr) -> bool:
     )
 
 
-def _by_array(lab: Lab, e: Expr) -> bool:
-    return e.op == "/" and isinstance(lab.value(e.args[1]), np.ndarray)
+def _by_array(context: Context, e: Expr) -> bool:
+    return e.op == "/" and isinstance(context.value(e.args[1]), np.ndarray)
 
 
 def _shares_factor(e: Expr) -> bool:
@@ -127,7 +127,7 @@ def _number_of_products(e: Expr) -> float:
     return 2.0 * max(len(numbers) - 1, 0)
 
 
-def _sum_of_equals(lab: Lab, e: Expr) -> float:
+def _sum_of_equals(context: Context, e: Expr) -> float:
     """``a + a``, ``a + 0``, ``a + b + a``."""
     if e.op not in ("+", "-"):
         return 0.0
@@ -136,7 +136,7 @@ def _sum_of_equals(lab: Lab, e: Expr) -> float:
     return 3.0 * (zero or e.args[0] is e.args[1]) + 3.0 * (len(terms) - len(set(terms)))
 
 
-def _divided_again(lab: Lab, e: Expr) -> float:
+def _divided_again(context: Context, e: Expr) -> float:
     """``k * (a / k + b)``."""
     if e.op != "*" or e.args[1].op not in ("+", "-"):
         return 0.0
@@ -144,22 +144,22 @@ def _divided_again(lab: Lab, e: Expr) -> float:
     return 5.0 * any((f, -1) in factors_of(t) for t in _terms(e.args[1]) for f in outside)
 
 
-def _outer(lab: Lab, e: Expr) -> float:
+def _outer(context: Context, e: Expr) -> float:
     """An outer product by broadcasting both factors."""
     if e.op != "*":
         return 0.0
-    one, other = (np.shape(lab.value(a)) for a in e.args)
-    both = np.shape(lab.value(e))
+    one, other = (np.shape(context.value(a)) for a in e.args)
+    both = np.shape(context.value(e))
     return 3.0 * (len(both) == 2 and bool(one) and bool(other) and both not in (one, other))
 
 
-def _signs(lab: Lab, e: Expr) -> float:
+def _signs(context: Context, e: Expr) -> float:
     if e.op != "neg":
         return 0.0
     return 3.0 if e.args[0].op in ("neg", "number") else 1.5
 
 
-def _odd_numbers(lab: Lab, e: Expr) -> float:
+def _odd_numbers(context: Context, e: Expr) -> float:
     """A decimal number, one that multiplies matrices, a power of a constant, what has no name."""
     if e.op == "number":
         return 1.0 * isinstance(e.extra, float)
@@ -167,17 +167,17 @@ def _odd_numbers(lab: Lab, e: Expr) -> float:
         return 50.0 if e.extra[0].startswith("?") else 0.0
     if e.op == "@":
         return 5.0 * any(a.op == "number" for a in e.args)
-    return 1.0 * (e.op == "**" and lab.constant(e) is not None)
+    return 1.0 * (e.op == "**" and context.constant(e) is not None)
 
 
-def _masks_compared(lab: Lab, e: Expr) -> float:
+def _masks_compared(context: Context, e: Expr) -> float:
     return 6.0 * (e.function == "maximum" and any(a.op in (">", ">=", "<", "<=") for a in e.args))
 
 
 _RULES = (_sum_of_equals, _divided_again, _outer, _signs, _odd_numbers, _masks_compared)
 
 
-def _cancelling(lab: Lab, e: Expr, before: set[Expr]) -> float:
+def _cancelling(context: Context, e: Expr, before: set[Expr]) -> float:
     """How bad a product is in which two factors cancel, or one stands twice, newly."""
     if e in before:
         return 0.0
@@ -185,13 +185,13 @@ def _cancelling(lab: Lab, e: Expr, before: set[Expr]) -> float:
     for whole, p in factors[:]:  # (m * W) @ dZ is m * (W @ dZ)
         if whole.op == "@":
             inside = [pair for a in whole.args for pair in flat(a) if a.op in ("*", "/")]
-            factors += [(f, p * q) for f, q in inside if is_scalar(lab.value(f))]
+            factors += [(f, p * q) for f, q in inside if is_scalar(context.value(f))]
     penalty = 0.0
     for (f, p), (g, q) in itertools.combinations(factors, 2):
         if f is g:
             penalty += 5 if p != q else 3
-        elif isinstance(lab.value(f), np.ndarray) and isinstance(lab.value(g), np.ndarray):
-            a, b = lab.value(f), lab.value(g)
+        elif isinstance(context.value(f), np.ndarray) and isinstance(context.value(g), np.ndarray):
+            a, b = context.value(f), context.value(g)
             if a.shape == b.shape and a.dtype.kind == b.dtype.kind == "f":
                 with np.errstate(all="ignore"):
                     one = a * b if p == q else a / b

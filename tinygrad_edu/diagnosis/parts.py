@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from tinygrad_edu.diagnosis.lab import Lab
+from tinygrad_edu.diagnosis.context import Context
 from tinygrad_edu.sheets.syntax import Expr
 
 Factors = list[tuple[Expr, int]]
@@ -30,9 +30,9 @@ def _joined_by(e: Expr, op: str, inverse: str) -> list[tuple[Expr, int]]:
     return found[::-1]
 
 
-def product(lab: Lab, factors: list[tuple[Expr, int]]) -> Expr:
+def product(context: Context, factors: list[tuple[Expr, int]]) -> Expr:
     """A product of factors and divisors, without a needless ``1 *``."""
-    make, number = lab.formulas.make, lab.formulas.number
+    make, number = context.formulas.make, context.formulas.number
     ups = [f for f in factors if f[1] > 0]
     real = [f for f in ups if not (f[0].op == "number" and f[0].extra == 1)]
     if real and len(real) < len(ups):
@@ -65,7 +65,7 @@ def flat(e: Expr) -> list[tuple[Expr, int]]:
     return factors
 
 
-def subproducts(lab: Lab, e: Expr) -> list[Expr]:
+def subproducts(context: Context, e: Expr) -> list[Expr]:
     """Products of two or three of the factors of `e`."""
     factors = flat(e)[:7]
     found = []
@@ -74,23 +74,23 @@ def subproducts(lab: Lab, e: Expr) -> list[Expr]:
             if n == 1 and chosen[0][1] > 0:
                 continue
             if len(chosen) < len(factors):
-                found.append(product(lab, list(chosen)))
+                found.append(product(context, list(chosen)))
     return found
 
 
-def summands(lab: Lab, e: Expr) -> list[Expr]:
+def summands(context: Context, e: Expr) -> list[Expr]:
     """The terms of a sum, each with its sign and its share of what the sum is multiplied with."""
-    make = lab.formulas.make
+    make = context.formulas.make
     if e.op == "+":
-        return summands(lab, e.args[0]) + summands(lab, e.args[1])
+        return summands(context, e.args[0]) + summands(context, e.args[1])
     if e.op == "-":
-        return summands(lab, e.args[0]) + [make("neg", t) for t in summands(lab, e.args[1])]
+        return summands(context, e.args[0]) + [make("neg", t) for t in summands(context, e.args[1])]
     if e.op in ("*", "/"):
-        left = summands(lab, e.args[0])
+        left = summands(context, e.args[0])
         if len(left) > 1:
             return [make(e.op, t, e.args[1]) for t in left]
         if e.op == "*":
-            right = summands(lab, e.args[1])
+            right = summands(context, e.args[1])
             if len(right) > 1:
                 return [make("*", e.args[0], t) for t in right]
     return [e]

@@ -15,7 +15,7 @@ from tinygrad_edu.checking.truth import constant_ratio, equal, is_scalar
 from tinygrad_edu.checking.verdict import Judgement
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
-from tinygrad_edu.diagnosis.lab import Lab, Link
+from tinygrad_edu.diagnosis.context import Context, Link
 from tinygrad_edu.sheets.lines import Key
 from tinygrad_edu.sheets.syntax import Expr, names_in, nodes, show
 
@@ -31,16 +31,16 @@ class Role:
 class Roles:
     """What the formulas of one judged sheet are."""
 
-    def __init__(self, lab: Lab) -> None:
-        self.lab = lab
-        self.sheet = lab.sheet
-        self.make = lab.formulas.make
-        self.number = lab.formulas.number
-        graph = lab.points[0].graph
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.sheet = context.sheet
+        self.make = context.formulas.make
+        self.number = context.formulas.number
+        graph = context.points[0].graph
         self.parameters = [
             (name, 0) for name in self.sheet.givens if isinstance(graph.values[name, 0], Value)
         ]
-        self.examples = lab.judged.examples
+        self.examples = context.judged.examples
         self.matrices, self.operands = self._products()
         self.masks = [
             key for key in self.parameters
@@ -62,84 +62,86 @@ class Roles:
         return weights, operands
 
     def _is_weight(self, key: Key) -> bool:
-        value = self.lab.points[0].graph.values.get(key)
+        value = self.context.points[0].graph.values.get(key)
         if not isinstance(value, Value) or value.op is not None:
             return False
         if self.examples is not None and self.examples.carriers is not None:
-            main = self.lab.judged.sheet.main.values[key]
+            main = self.context.judged.sheet.main.values[key]
             return not self.examples.has(main)
         return True
 
     def _multiplies(self, key: Key) -> bool:
-        name = self.lab.name(key)
+        name = self.context.name(key)
         return any(
             e.op == "*" and name in e.args for s in self.sheet.forward for _, e in nodes(s.expr)
         )
 
     def scales(self, key: Key) -> bool:
         """Is a given vector multiplied with something larger, as a gain is?"""
-        size = np.size(self.lab.points[0].plain[key])
+        size = np.size(self.context.points[0].plain[key])
         return self._multiplies(key) and any(
-            np.size(self.lab.points[0].plain[k]) > size > 1 for k in self.parameters
+            np.size(self.context.points[0].plain[k]) > size > 1 for k in self.parameters
         )
 
     def _sizes(self) -> set[float]:
         """Numbers that count examples: what an average divides by."""
         sizes = {float(self.examples.m)} if self.examples is not None else set()
-        plain = self.lab.judged.points[0].plain
+        plain = self.context.judged.points[0].plain
         lengths = {n for key in self.parameters for n in np.shape(plain[key]) if n > 1}
         for key, value in plain.items():
             if key[0] not in self.sheet.givens and is_scalar(value) and value in lengths:
-                if key not in self.lab.graph_scalars:
+                if key not in self.context.graph_scalars:
                     sizes.add(float(value))
         return sizes
 
     def role(self, e: Expr) -> Role | None:
         """What a formula is by its values; None for nothing in particular."""
-        value = self.lab.value(e)
+        value = self.context.value(e)
         if value is None:
             return None
-        constant = self.lab.constant(e)
+        constant = self.context.constant(e)
         if constant is not None:
             return Role("scalar", constant)
         if e.op == "name":
             return self.role_of_name(e.extra)
-        for link in self.lab.activations:
+        for link in self.context.activations:
             curved = bool(link.forms) and link.forms[0].op != "number"
             if curved and self._has_values(e, link.values):
                 return Role("derivative", link)
-        for key in self.lab.forward_keys:
-            if self.lab.same(e, self.lab.name(key)) and isinstance(value, np.ndarray):
+        for key in self.context.forward_keys:
+            if self.context.same(e, self.context.name(key)) and isinstance(value, np.ndarray):
                 return self.role_of_name(key)
-        for name, judgement in self.lab.judged.judgements.items():
+        for name, judgement in self.context.judged.judgements.items():
             if judgement.truth is not None and self.is_truth(e, judgement):
                 return Role("gradient", name)
         return None
 
     def _has_values(self, e: Expr, values: Iterable[Any]) -> bool:
         """Has a formula these values, one for each point?"""
-        return all(equal(self.lab.value(e, i), v) for i, v in enumerate(values))
+        return all(equal(self.context.value(e, i), v) for i, v in enumerate(values))
 
     def is_truth(self, e: Expr, judgement: Judgement) -> bool:
         """Has a formula the value of the true gradient a claim is about?"""
         assert judgement.truth is not None
-        points = range(len(self.lab.points))
-        return self._has_values(e, (self.lab.truth(*judgement.truth, i) for i in points))
+        points = range(len(self.context.points))
+        return self._has_values(e, (self.context.truth(*judgement.truth, i) for i in points))
 
     def role_of_name(self, key: Key) -> Role:
         """What a name stands for."""
         if key in self.masks:
             return Role("mask", key)
-        if key not in self.lab.points[0].graph.values:
+        if key not in self.context.points[0].graph.values:
             name = key[0]
             if name in self.sheet.claims:
                 return Role("gradient", name)
             return Role("scratch", key)
         if key in self.matrices:
             return Role("weight", key)
-        value = self.lab.points[0].graph.values[key]
-        if isinstance(value, Value) and value.op and value not in self.lab.points[0].reached:
-            return Role("gradient" if self.is_gradient_like(self.lab.name(key)) else "scratch", key)
+        value = self.context.points[0].graph.values[key]
+        if isinstance(value, Value) and value.op and value not in self.context.points[0].reached:
+            return Role(
+                "gradient" if self.is_gradient_like(self.context.name(key)) else "scratch", key
+            )
         if isinstance(value, Value) and value.op is None and key not in self.operands:
             return Role("given", key)
         return Role("forward", key)
@@ -148,14 +150,17 @@ class Roles:
         """Is a term a constant times the parameter itself, as a penalty's share is?"""
         if of is None or of not in self.parameters:
             return False
-        points = enumerate(self.lab.points)
-        return constant_ratio((self.lab.value(term, i), p.plain[of]) for i, p in points) is not None
+        points = enumerate(self.context.points)
+        return (
+            constant_ratio((self.context.value(term, i), p.plain[of]) for i, p in points)
+            is not None
+        )
 
     def keep_probabilities(self) -> list[float]:
         """Numbers the forward pass divides (or multiplies) by where it applies a mask."""
         found = []
-        for key, value in self.lab.judged.points[0].plain.items():
-            if is_scalar(value) and 0 < value < 1 and key not in self.lab.graph_scalars:
+        for key, value in self.context.judged.points[0].plain.items():
+            if is_scalar(value) and 0 < value < 1 and key not in self.context.graph_scalars:
                 if self._goes_with_mask(key):
                     found.append(float(value))
         return found
@@ -170,7 +175,7 @@ class Roles:
 
     def is_softmax(self, key: Key) -> bool:
         """Is a computed quantity positive, summing to one along an axis?"""
-        value = self.lab.points[0].plain.get(key)
+        value = self.context.points[0].plain.get(key)
         if not isinstance(value, np.ndarray) or value.size < 2 or not self.computed(key):
             return False
         sums = (
@@ -180,14 +185,18 @@ class Roles:
 
     def computed(self, key: Key) -> bool:
         """Is this computed in the forward lines, not given?"""
-        value = self.lab.points[0].graph.values.get(key)
+        value = self.context.points[0].graph.values.get(key)
         return isinstance(value, Value) and value.op is not None
 
     def of_parameters(self, t: Expr) -> bool:
         """Is a term made of parameters alone?"""
-        keys = [k for k in names_in(t) if k not in self.lab.forward_keys or self.lab.depends(
-            self.lab.name(k))]  # fmt: skip
-        return bool(keys) and all(k in self.parameters for k in keys)
+        context = self.context
+        keys = {
+            key
+            for key in names_in(t)
+            if key not in context.forward_keys or context.depends(context.name(key))
+        }
+        return bool(keys) and keys <= set(self.parameters)
 
     def is_gradient_name(self, e: Expr) -> bool:
         """Is this the name of a gradient?"""
@@ -201,7 +210,7 @@ class Roles:
                 if e.function in ("mean", "var", "std"):
                     centred = True
                 if e.op == "-":
-                    shapes = [np.shape(self.lab.value(a)) for a in e.args]
+                    shapes = [np.shape(self.context.value(a)) for a in e.args]
                     centred = centred or (() not in shapes and shapes[0] != shapes[1])
                 if e.function in ("sqrt", "std") or (
                     e.op == "**" and e.args[1].op in ("neg", "number") and show(e.args[1]) == "-0.5"
@@ -211,8 +220,10 @@ class Roles:
 
     def ratio(self, x: Expr, y: Expr) -> float | None:
         """The constant by which one formula is the other; None where there is none."""
-        lab = self.lab
-        return constant_ratio((lab.value(x, i), lab.value(y, i)) for i in range(len(lab.points)))
+        context = self.context
+        return constant_ratio(
+            (context.value(x, i), context.value(y, i)) for i in range(len(context.points))
+        )
 
     def contains_derivative(self, e: Expr) -> Link | None:
         """The link whose derivative is a part of a formula."""
@@ -228,25 +239,25 @@ class Roles:
 
     def made_from(self, key: Key, of: Key) -> bool:
         """Is a forward name computed from another, directly or through others?"""
-        value, start = (self.lab.points[0].graph.values.get(k) for k in (key, of))
+        value, start = (self.context.points[0].graph.values.get(k) for k in (key, of))
         if not isinstance(value, Value) or value is start:
             return False
         return any(node is start for node in reachable(value, every=True))
 
     def is_gradient_like(self, e: Expr) -> bool:
         """Is a formula a multiple of some quantity's gradient, such as ``a - y``?"""
-        node = self.lab.points[0].graph.values.get(e.extra) if e.op == "name" else None
+        node = self.context.points[0].graph.values.get(e.extra) if e.op == "name" else None
         if self._reaches_cost(node):
             return False
-        values = [self.lab.value(e, i) for i in range(len(self.lab.points))]
+        values = [self.context.value(e, i) for i in range(len(self.context.points))]
         return any(
-            constant_ratio(zip(values, (p.gradient(key) for p in self.lab.points), strict=True))
+            constant_ratio(zip(values, (p.gradient(key) for p in self.context.points), strict=True))
             is not None
-            for key in self.lab.forward_keys
-            if self._reaches_cost(self.lab.points[0].graph.values[key])
+            for key in self.context.forward_keys
+            if self._reaches_cost(self.context.points[0].graph.values[key])
         )
 
     def _reaches_cost(self, node: Any) -> bool:
         """Is this computed, and is the cost computed from it?"""
         computed = isinstance(node, Value) and node.op is not None
-        return computed and node in self.lab.points[0].reached
+        return computed and node in self.context.points[0].reached

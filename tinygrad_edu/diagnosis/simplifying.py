@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygrad_edu.diagnosis.lab import Lab
+from tinygrad_edu.diagnosis.context import Context
 from tinygrad_edu.diagnosis.parts import Factors, factors_of, product
 from tinygrad_edu.sheets.syntax import Expr, nodes
 
@@ -16,7 +16,7 @@ from tinygrad_edu.sheets.syntax import Expr, nodes
 _LONGEST_NUMBER = 6
 
 
-def simplified(lab: Lab, e: Expr, line: Expr) -> Expr:
+def simplified(context: Context, e: Expr, line: Expr) -> Expr:
     """A formula without what cancels in it, parts of the learner's line left as they are."""
     own = {sub for _, sub in nodes(line)}
     done: dict[Expr, Expr] = {}
@@ -26,16 +26,16 @@ def simplified(lab: Lab, e: Expr, line: Expr) -> Expr:
             return x
         if x not in done:
             args = tuple(walk(a) for a in x.args)
-            new = x if args == x.args else lab.formulas.make(x.op, *args, extra=x.extra)
-            done[x] = _product(lab, _signed(lab, new), own)
+            new = x if args == x.args else context.formulas.make(x.op, *args, extra=x.extra)
+            done[x] = _product(context, _signed(context, new), own)
         return done[x]
 
     return walk(e)
 
 
-def _signed(lab: Lab, x: Expr) -> Expr:
+def _signed(context: Context, x: Expr) -> Expr:
     """``--x`` as ``x``, ``x + -y`` as ``x - y``, also where -y is the first factor of a product."""
-    make = lab.formulas.make
+    make = context.formulas.make
     if x.op == "neg" and x.args[0].op == "neg":
         return x.args[0].args[0]
     if x.op not in ("+", "-"):
@@ -43,15 +43,17 @@ def _signed(lab: Lab, x: Expr) -> Expr:
     (first, power), *rest = factors_of(x.args[1])
     if first.op != "neg" or power < 0:
         return x
-    return make("-" if x.op == "+" else "+", x.args[0], product(lab, [(first.args[0], 1), *rest]))
+    return make(
+        "-" if x.op == "+" else "+", x.args[0], product(context, [(first.args[0], 1), *rest])
+    )
 
 
-def _product(lab: Lab, x: Expr, own: set[Expr]) -> Expr:
+def _product(context: Context, x: Expr, own: set[Expr]) -> Expr:
     """A product without factors that cancel, without a new 1, its numbers multiplied."""
     if x.op not in ("*", "/"):
         return x
     factors = factors_of(x)
-    kept = _joined(lab, _uncancelled(lab, factors))
+    kept = _joined(context, _uncancelled(context, factors))
     ones = [
         (f, power)
         for f, power in kept
@@ -62,21 +64,21 @@ def _product(lab: Lab, x: Expr, own: set[Expr]) -> Expr:
         kept = rest
     if kept == factors:
         return x
-    return product(lab, kept) if kept else lab.formulas.number(1)
+    return product(context, kept) if kept else context.formulas.number(1)
 
 
-def _uncancelled(lab: Lab, factors: Factors) -> Factors:
+def _uncancelled(context: Context, factors: Factors) -> Factors:
     """Factors but for those that are divided by again; arrays may be 0 and are left."""
     kept = list(factors)
     for f, power in factors:
         if power > 0 and (f, 1) in kept and (f, -1) in kept:
-            if f.op == "number" or not isinstance(lab.value(f), np.ndarray):
+            if f.op == "number" or not isinstance(context.value(f), np.ndarray):
                 kept.remove((f, 1))
                 kept.remove((f, -1))
     return kept
 
 
-def _joined(lab: Lab, factors: Factors) -> Factors:
+def _joined(context: Context, factors: Factors) -> Factors:
     """Factors, the decimal numbers among them multiplied: ``0.3 * x * 2`` as ``0.6 * x``."""
     numbers = [
         f for f in factors if f[0].op == "number" and f[1] > 0 and type(f[0].extra) in (int, float)
@@ -88,7 +90,7 @@ def _joined(lab: Lab, factors: Factors) -> Factors:
     if len(f"{short:g}") > _LONGEST_NUMBER or float(f"{short:g}") != short:
         return factors
     at = factors.index(numbers[0])
-    number = lab.formulas.number(int(short) if short.is_integer() else short)
+    number = context.formulas.number(int(short) if short.is_integer() else short)
     return [
         (number, 1) if i == at else f for i, f in enumerate(factors) if i == at or f not in numbers
     ]

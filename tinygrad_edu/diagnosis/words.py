@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from tinygrad_edu.checking.truth import is_scalar
-from tinygrad_edu.diagnosis.lab import Lab
+from tinygrad_edu.diagnosis.context import Context
 from tinygrad_edu.diagnosis.parts import subproducts, summands
 from tinygrad_edu.sheets.lines import Key, Statement
 from tinygrad_edu.sheets.syntax import Expr, names_in, nodes, parts
@@ -20,30 +20,32 @@ class Words:
     """What edits of one line may use: see the module."""
 
     def __init__(
-        self, lab: Lab, rules: list[Expr], visible: set[Key], line: Expr, own: list[Expr]
+        self, context: Context, rules: list[Expr], visible: set[Key], line: Expr, own: list[Expr]
     ) -> None:
-        self.lab = lab
-        formulas = lab.formulas
+        self.context = context
+        formulas = context.formulas
         self.arrays: list[Expr] = []
         self.scalars: list[Expr] = []
         for key in visible:
             e = formulas.name(*key)
-            value = lab.value(e)
+            value = context.value(e)
             if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
                 self.arrays.append(e)
             elif is_scalar(value):
                 (
-                    self.arrays if lab.depends(e) or key in lab.graph_scalars else self.scalars
+                    self.arrays
+                    if context.depends(e) or key in context.graph_scalars
+                    else self.scalars
                 ).append(e)
         self.arrays.sort(key=lambda e: e.number)
         self.scalars.sort(key=lambda e: e.number)
         self.forms = [
             form
-            for link in lab.links
+            for link in context.links
             if (link.before in visible or link.before[1] < 0)
             and (link.after is None or link.after in visible)
             for form in link.forms
-            if form.op != "number" and lab.depends(form)
+            if form.op != "number" and context.depends(form)
         ]
         self.forms += self._masks(visible)
         pieces: list[Expr] = []
@@ -52,61 +54,63 @@ class Words:
         self.strong: list[Expr] = []
         for rule in rules:
             for _, e in nodes(rule):
-                value = lab.value(e)
-                if isinstance(value, np.ndarray) or (is_scalar(value) and lab.depends(e)):
+                value = context.value(e)
+                if isinstance(value, np.ndarray) or (is_scalar(value) and context.depends(e)):
                     pieces.append(e)
                 if e.op in ("*", "/"):
-                    pieces.extend(subproducts(lab, e))
-            self.terms += summands(lab, rule)
+                    pieces.extend(subproducts(context, e))
+            self.terms += summands(context, rule)
         self.terms += self._shares()
         self.strong = [e for e in unique([*self.forms, *pieces]) if e.op != "name"]
         pieces += own
         for _, e in nodes(line) if line.length <= LONGEST_SEARCHED else ():
-            if isinstance(lab.value(e), np.ndarray) and e is not line:
+            if isinstance(context.value(e), np.ndarray) and e is not line:
                 pieces.append(e)
         self.factors = unique([*self.forms, *pieces, *self.arrays])
         #: Formulas the sheet itself contains, or that its rules are made of.
-        self.known = {*parts(*self.factors), *lab.written}
+        self.known = {*parts(*self.factors), *context.written}
 
     def _masks(self, visible: set[Key]) -> list[Expr]:
         """Where a forward line chooses: what is compared, its contrary, what a maximum passes."""
-        make, zero = self.lab.formulas.make, self.lab.formulas.number(0)
+        make, zero = self.context.formulas.make, self.context.formulas.number(0)
         contrary = {">": "<=", ">=": "<", "<": ">=", "<=": ">"}
         found = []
-        for statement in self.lab.sheet.forward:
+        for statement in self.context.sheet.forward:
             for _, e in nodes(statement.expr):
                 if e.op in contrary and names_in(e) <= visible:
                     found += [e, make(contrary[e.op], *e.args)]
             made = statement.expr
             if made.function in ("maximum", "relu") and statement.key in visible:
                 if any(a is zero for a in made.args) or made.function == "relu":
-                    found.append(make(">", self.lab.name(statement.key), zero))
-        return [e for e in found if isinstance(self.lab.value(e), np.ndarray)]
+                    found.append(make(">", self.context.name(statement.key), zero))
+        return [e for e in found if isinstance(self.context.value(e), np.ndarray)]
 
     def _shares(self) -> list[Expr]:
         """What is summed over an axis, times a forward quantity: ``N * dg`` of a normalisation."""
-        make, lab = self.lab.formulas.make, self.lab
+        make, context = self.context.formulas.make, self.context
         return [
             make("*", q, total)
-            for q in self.arrays if q.extra in lab.forward_keys
-            for total in self.arrays if total.extra not in lab.forward_keys
-            if np.shape(lab.value(q)) != np.shape(lab.value(total))
-            and np.shape(lab.value(make("*", q, total))) == np.shape(lab.value(q))
+            for q in self.arrays if q.extra in context.forward_keys
+            for total in self.arrays if total.extra not in context.forward_keys
+            if np.shape(context.value(q)) != np.shape(context.value(total))
+            and np.shape(context.value(make("*", q, total))) == np.shape(context.value(q))
         ]  # fmt: skip
 
     def transposes(self) -> list[Expr]:
         """The matrices among the names, transposed."""
-        make = self.lab.formulas.make
+        make = self.context.formulas.make
         return [
-            make("attribute", e, extra="T") for e in self.arrays if np.ndim(self.lab.value(e)) == 2
+            make("attribute", e, extra="T")
+            for e in self.arrays
+            if np.ndim(self.context.value(e)) == 2
         ]
 
 
-def visible_keys(lab: Lab, statement: Statement) -> set[Key]:
+def visible_keys(context: Context, statement: Statement) -> set[Key]:
     """The names that have a value when a line is computed, each in its latest state."""
-    seen: dict[str, Key] = {key[0]: key for key in lab.forward_keys}
-    forward = set(lab.forward_keys)
-    for other in lab.sheet.backward:
+    seen: dict[str, Key] = {key[0]: key for key in context.forward_keys}
+    forward = set(context.forward_keys)
+    for other in context.sheet.backward:
         if other is statement:
             break
         if (other.name, 0) in forward:

@@ -28,9 +28,9 @@ from tinygrad_edu.checking.unread import with_unread
 from tinygrad_edu.checking.verdict import Judged, Judgement, judge
 from tinygrad_edu.core.signature import checked
 from tinygrad_edu.core.value import Value
+from tinygrad_edu.diagnosis.context import Context
 from tinygrad_edu.diagnosis.derived import DerivedRules
 from tinygrad_edu.diagnosis.diagnosing import diagnose, one_line
-from tinygrad_edu.diagnosis.lab import Lab
 from tinygrad_edu.reports.page import figure, page, section
 from tinygrad_edu.sheets.account import (
     COMPARING,
@@ -140,7 +140,7 @@ class SheetReport:
             return {}
         found: dict[str, str] = {}
         with np.errstate(all="ignore"), contextlib.suppress(TooMuch):
-            derived = DerivedRules(Lab(self.judged, Account(DIAGNOSING / 4, LARGEST_SEARCHED)))
+            derived = DerivedRules(Context(self.judged, Account(DIAGNOSING / 4, LARGEST_SEARCHED)))
             for name, judgement in self.judged.judgements.items():
                 if judgement.truth is None:
                     continue

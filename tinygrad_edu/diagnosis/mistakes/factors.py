@@ -53,14 +53,14 @@ def _first(case: Case, p: Pair) -> Finding | None:
 
 def _factor(case: Case, p: Pair) -> Iterator[Finding]:
     lost, extra = (
-        [f for f in part if case.lab.constant(f[0]) is None] for part in (p.lost, p.extra)
+        [f for f in part if case.context.constant(f[0]) is None] for part in (p.lost, p.extra)
     )
     if not lost and not extra:
         found = constants_in(case, p)
         if found is not None:
             yield found
         return
-    numbers = all(is_scalar(case.lab.value(f)) for f, _ in (*p.lost, *p.extra))
+    numbers = all(is_scalar(case.context.value(f)) for f, _ in (*p.lost, *p.extra))
     if len(p.lost) == len(p.extra) == 1 and numbers and not (lost and extra):
         yield Finding("other", (say.stands_for(p.extra[0][0], p.lost[0][0]),))
     elif not extra:
@@ -115,7 +115,7 @@ def _gain(case: Case, bare: list[Expr]) -> bool:
     key = bare[0].extra
     if key not in case.roles.parameters or key in case.roles.matrices:
         return False
-    return f"d{key[0]}" in case.lab.sheet.claims or case.roles.scales(key)
+    return f"d{key[0]}" in case.context.sheet.claims or case.roles.scales(key)
 
 
 def _derivatives(case: Case, whole: Expr, bare: list[Expr], arrays: Factors) -> Iterator[Finding]:
@@ -130,7 +130,7 @@ def _derivatives(case: Case, whole: Expr, bare: list[Expr], arrays: Factors) -> 
 
 
 def _what_follows(case: Case, f: Expr) -> Iterator[Claim]:
-    for key in case.lab.forward_keys:
+    for key in case.context.forward_keys:
         if key != case.of and case.roles.computed(key):
             claim = say.is_gradient(f, key[0])
             if claim.holds(case):
@@ -162,8 +162,8 @@ def _by_place(
 
 def _beside(case: Case, f: Expr) -> bool:
     """Does a forward line multiply this with the very quantity the gradient is of?"""
-    own = case.lab.name(case.of)
-    for s in case.lab.sheet.forward:
+    own = case.context.name(case.of)
+    for s in case.context.sheet.forward:
         for _, e in nodes(s.expr):
             if kind_of_product(e) is not None:
                 inside = [x for a in e.args[:2] for _, x in nodes(a)]
@@ -181,9 +181,9 @@ def _too_many(case: Case, extra: Factors) -> Iterator[Finding]:
     if role is not None and role.kind == "derivative":
         noun = say.is_derivative(whole, role.of.result, role.of.before[0])
         yield Finding("extra_activation_derivative", (*gone, noun), advice=advice.ONCE)
-    links = case.lab.activations
+    links = case.context.activations
     activated = {link.after for link in links} | {
-        k for k in case.lab.forward_keys if roles.is_softmax(k)
+        k for k in case.context.forward_keys if roles.is_softmax(k)
     }
     for f, power in extra:
         r = roles.role(f)
@@ -275,6 +275,6 @@ def of_what_follows(case: Case) -> Iterator[Finding]:
         return
     for link in real_links(case):
         yield Finding("missing_activation_derivative", (say.times(link.forms[0]), derivative(link)))
-    for key in case.lab.forward_keys:
+    for key in case.context.forward_keys:
         if key != case.of and case.roles.computed(key) and np.any(case.gradient(key)[0]):
             yield Finding("missing_upstream_factor", (say.times_gradient(key[0]),))

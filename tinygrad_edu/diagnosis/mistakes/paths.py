@@ -34,8 +34,8 @@ def terms(case: Case) -> Iterator[Finding]:
         if extra:
             many = say.extra_term(case.summed(extra))
             assert case.fixed is not None
-            right = summands(case.lab, case.fixed)
-            twice = any(case.lab.same(e, t) for e in extra for t in right)
+            right = summands(case.context, case.fixed)
+            twice = any(case.context.same(e, t) for e in extra for t in right)
             yield Finding(
                 "double_counted_path" if twice or several else "other", (many,), _why(case)
             )
@@ -62,7 +62,7 @@ def some_of_the_rule(case: Case) -> Iterator[Finding]:
     if not case.fits or case.uses() < 2:
         return
     for rule in (*case.rules, *([case.fixed] if case.fixed is not None else [])):
-        parts = summands(case.lab, rule)
+        parts = summands(case.context, rule)
         if not 2 <= len(parts) <= _MOST_TERMS:
             continue
         for n in range(1, len(parts)):

@@ -50,14 +50,14 @@ def penalty(case: Case) -> Iterator[Finding]:
 
 def _without_penalty(case: Case) -> Iterator[Finding]:
     none = say.no_penalty(case.of[0])
-    for t in summands(case.lab, case.line):
+    for t in summands(case.context, case.line):
         if case.roles.proportional_to_parameter(t, case.of):
             yield Finding("reg_on_bias", (none, say.without(t)))
 
 
 def _other_share(case: Case, text: Expr | None, share: Numbers, data: Numbers) -> Iterator[Finding]:
     """Terms of the line that are the data's share, and others that are not the penalty's."""
-    mine = summands(case.lab, case.line)[:_MOST_TERMS]
+    mine = summands(case.context, case.line)[:_MOST_TERMS]
     opposite = [-d for d in data]
     for n in range(len(mine) - 1, 0, -1):
         for chosen in itertools.combinations(mine, n):
@@ -82,9 +82,9 @@ def _other_share(case: Case, text: Expr | None, share: Numbers, data: Numbers) -
 
 def _meant(case: Case, terms: list[Expr]) -> bool:
     """Do terms read the parameter, so that they can be meant as its penalty's share?"""
-    lab = case.lab
+    context = case.context
     return any(case.of in names_in(t) for t in terms) or all(
-        case.roles.of_parameters(t) or lab.constant(t) is not None for t in terms
+        case.roles.of_parameters(t) or context.constant(t) is not None for t in terms
     )
 
 
@@ -93,7 +93,7 @@ def _written(case: Case, share: Numbers) -> Expr | None:
     for whole in (
         () if not share else (*case.rules, *([case.fixed] if case.fixed is not None else []))
     ):
-        terms = summands(case.lab, whole)
+        terms = summands(case.context, whole)
         for n in (1, 2):
             for chosen in itertools.combinations(terms, n):
                 if case.equal(case.total(chosen), share):

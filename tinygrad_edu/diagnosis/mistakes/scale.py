@@ -66,7 +66,7 @@ def _averages(case: Case, size: float, times: Claim) -> Iterator[Finding]:
 def _nice(case: Case, size: float) -> bool:
     """Is a constant one a person may have put in? On single numbers any ratio is constant."""
     whole = near(size, round(size)) or near(1 / size, round(1 / size))
-    if whole or case.lab.constants.written(size) is not None:
+    if whole or case.context.constants.written(size) is not None:
         return True
     firsts = {float(t.flat[0]) for t in case.truths}
     return case.truths[0].size > 1 and len(firsts) > 1
@@ -76,11 +76,11 @@ def _divides(case: Case, m: float) -> bool:
     """Does a line, or a name it reads, divide by m?"""
 
     def is_m(e: Expr) -> bool:
-        value = case.lab.value(e)
+        value = case.context.value(e)
         return is_scalar(value) and near(float(value), m)
 
     for _, e in nodes(case.line):
-        value = case.lab.value(e)
+        value = case.context.value(e)
         if e.function == "mean" or (is_scalar(value) and value and near(abs(1 / float(value)), m)):
             return True
         if e.op == "/" and (
@@ -95,10 +95,10 @@ def mask(case: Case) -> Iterator[Finding]:
     if not case.fits:
         return
     for key in case.roles.masks:
-        name = case.lab.name(key)
+        name = case.context.name(key)
         masked = case.make("*", case.line, name)
         ratio = case.ratio(case.values(masked), case.truths)
-        if ratio is None or case.lab.same(masked, case.line):
+        if ratio is None or case.context.same(masked, case.line):
             continue
         noun = say.is_mask(key[0])
         if near(ratio, 1):
@@ -119,7 +119,7 @@ def constants_in(case: Case, p: Pair) -> Finding | None:
     """Products that differ in constants only."""
     number = p.coefficient
     for f, power in (*p.extra, *((g, -q) for g, q in p.lost)):
-        value = case.lab.value(f)
+        value = case.context.value(f)
         if not is_scalar(value) or not value:
             return None
         number *= float(value) ** power
@@ -130,7 +130,7 @@ def constants_in(case: Case, p: Pair) -> Finding | None:
     claims = (changed, say.is_times(p.a, case.constant(number), p.b))
     factors = [f for f, _ in (*p.extra, *p.lost)]
     for m in case.sizes:
-        named = any(f.op == "name" and near(abs(float(case.lab.value(f))), m) for f in factors)
+        named = any(f.op == "name" and near(abs(float(case.context.value(f))), m) for f in factors)
         if not named and not case.averaged(m):
             continue
         mean = (say.averages(case.constant(m)),)

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from tinygrad_edu.diagnosis import advice
 from tinygrad_edu.diagnosis import statements as say
 from tinygrad_edu.diagnosis.claims import Claim, Finding
+from tinygrad_edu.diagnosis.context import Link
 from tinygrad_edu.diagnosis.differences import chain
 from tinygrad_edu.diagnosis.evidence import Case
-from tinygrad_edu.diagnosis.lab import Link
 from tinygrad_edu.diagnosis.mistakes.arrangement import changed
 from tinygrad_edu.diagnosis.parts import (
     ORDERED,
@@ -39,13 +39,13 @@ def lacking(case: Case, link: Link) -> Finding:
 
 def real_links(case: Case) -> list[Link]:
     """The activations whose derivative is no constant."""
-    return [x for x in case.lab.activations if x.forms and x.forms[0].op != "number"]
+    return [x for x in case.context.activations if x.forms and x.forms[0].op != "number"]
 
 
 def in_quotient(case: Case, a: Expr, b: Expr) -> Iterator[Finding]:
     """A part that gives way to itself times the derivative of an activation."""
     for link in real_links(case):
-        if case.lab.same(case.make("*", a, link.forms[0]), b):
+        if case.context.same(case.make("*", a, link.forms[0]), b):
             yield lacking(case, link)
 
 
@@ -105,11 +105,11 @@ def _number(e: Expr) -> int:
 def _argument(case: Case, a: Expr, b: Expr) -> Iterator[Finding]:
     """The part of the line that would be a derivative, taken at b instead of a."""
     parts = [e for _, e in nodes(case.line)]
-    parts += [x for e in parts if e.op == "*" for x in subproducts(case.lab, e)]
+    parts += [x for e in parts if e.op == "*" for x in subproducts(case.context, e)]
     for e in parts:
         if e.op in ("name", "number") or a not in [x for _, x in nodes(e)]:
             continue
-        put = case.lab.formulas.substituted(e, {a: b})
+        put = case.context.formulas.substituted(e, {a: b})
         role = case.roles.role(put)
         if role is not None and role.kind == "derivative":
             at = say.right_at(b, a, e, role.of.result)
@@ -120,8 +120,8 @@ def _argument(case: Case, a: Expr, b: Expr) -> Iterator[Finding]:
 def _place(case: Case, link: Link, used: Key) -> str:
     """Is a quantity another layer's, or only another point?"""
     mine = used in (link.before, link.after, link.within)
-    if not mine and not case.roles.is_gradient_name(case.lab.name(used)):
-        for other in case.lab.activations:
+    if not mine and not case.roles.is_gradient_name(case.context.name(used)):
+        for other in case.context.activations:
             if other.before != link.before and used in (other.before, other.after):
                 return "derivative_at_wrong_layer"
     return "derivative_at_wrong_point"
@@ -129,19 +129,19 @@ def _place(case: Case, link: Link, used: Key) -> str:
 
 def activated(case: Case) -> Iterator[Finding]:
     """The activation applied to a gradient, where its derivative is to be multiplied with it."""
-    lab = case.lab
-    for link in lab.activations:
-        made = next((s for s in lab.sheet.forward if s.key == link.after), None)
+    context = case.context
+    for link in context.activations:
+        made = next((s for s in context.sheet.forward if s.key == link.after), None)
         if link.before != case.of or made is None or not link.forms:
             continue
-        inner = lab.name(link.before)
+        inner = context.name(link.before)
         for path, e in nodes(case.line):
             if e.op in ("name", "number") or len(path) > 4:
                 continue
             for _, u in nodes(e):
                 if u is e or u is inner or not case.varies(u):
                     continue
-                if lab.same(lab.formulas.substituted(made.expr, {inner: u}), e):
+                if context.same(context.formulas.substituted(made.expr, {inner: u}), e):
                     new = case.make("*", u, link.forms[0])
                     claims = (say.is_activation(e, u), say.with_for(new, e))
                     yield Finding("g_instead_of_gprime", claims, (derivative(link),))
@@ -193,7 +193,7 @@ def instead_of(
     case: Case, link: Link, x: Expr, y: Expr, site: tuple[Expr, Expr]
 ) -> Iterator[Finding]:
     """`x` stands where the derivative `y` of a link belongs; they differ in the parts of `site`."""
-    if case.lab.constant(x) is not None:
+    if case.context.constant(x) is not None:
         return
     a, b = site
     right = derivative(link)
@@ -203,13 +203,13 @@ def instead_of(
     if a.op == "name" and b.op == "name" and x is not a:
         at = say.right_at(b, a, x, link.result)
         yield Finding(_place(case, link, a.extra), (at,), (right,))
-    if case.lab.same(x, case.lab.name(link.before)) and link.before != link.after:
+    if case.context.same(x, case.context.name(link.before)) and link.before != link.after:
         yield Finding("multiplied_by_Z", put, (right,), advice.AT)
     was = case.roles.role(x)
     if was is not None and was.kind == "derivative" and was.of is not link:
         noun = say.is_derivative(x, was.of.result, was.of.before[0])
         yield Finding("derivative_at_wrong_layer", (noun, *put), (right,))
-    for e in [case.lab.name(link.before), *(e for _, e in nodes(x))]:
+    for e in [case.context.name(link.before), *(e for _, e in nodes(x))]:
         if e is not x and e.op != "number" and say.is_activation(x, e).holds(case):
             yield Finding("g_instead_of_gprime", (say.is_activation(x, e), *put), (right,))
     for g in say.forms_of(case, link):
@@ -226,7 +226,7 @@ def _argument_or_formula(
     right = derivative(link)
     factors = all_factors(x)
     rest = [f for f in factors if not case.roles.is_gradient_name(f[0])]
-    if rest and len(rest) < len(factors) and case.lab.same(product(case.lab, rest), y):
+    if rest and len(rest) < len(factors) and case.context.same(product(case.context, rest), y):
         return  # a right share of a sum
     gradients = [e for _, e in nodes(x) if case.roles.is_gradient_name(e)]
     if x.op != "name" and not link.masking and gradients:
@@ -247,13 +247,13 @@ def _other_argument(case: Case, link: Link, x: Expr, put: tuple[Claim, ...]) -> 
         for _, u in nodes(x):
             if u is inner or u.op == "number" or not case.varies(u):
                 continue
-            if case.lab.same(case.lab.formulas.substituted(form, {inner: u}), x):
+            if case.context.same(case.context.formulas.substituted(form, {inner: u}), x):
                 named = u.op == "name"
                 kind = _place(case, link, u.extra) if named else "derivative_at_wrong_point"
                 yield Finding(kind, (say.form_at(x, link.result, u), *put), (right,))
     for used in sorted(names):
         for own in sorted({link.before, link.within} - {used}):
-            at = say.right_at(case.lab.name(own), case.lab.name(used), x, link.result)
+            at = say.right_at(case.context.name(own), case.context.name(used), x, link.result)
             yield Finding(_place(case, link, used), (at,), (right,))
 
 
@@ -263,7 +263,7 @@ def local(case: Case) -> Iterator[Finding]:
     if len(pairs) == 1 and pairs[0].kind == "factors" and not (pairs[0].lost and pairs[0].extra):
         return  # a factor too many or too few
     _, factors = case.differences.factors(case.line)
-    for key in case.lab.forward_keys if len(factors) > 1 else ():
+    for key in case.context.forward_keys if len(factors) > 1 else ():
         if not case.elementwise(key):
             continue
         gradient = case.gradient(key)
@@ -271,7 +271,12 @@ def local(case: Case) -> Iterator[Finding]:
             if power < 0 or case.ratio(case.values(f), gradient) is None:
                 continue
             rest = [x for i, x in enumerate(factors) if i != at]
-            arrays = [k for x, _ in rest for k in names_in(x) if case.lab.depends(case.lab.name(k))]
+            arrays = [
+                k
+                for x, _ in rest
+                for k in names_in(x)
+                if case.context.depends(case.context.name(k))
+            ]
             if arrays and all(map(case.made_of, arrays)):
                 whole = case.product(rest)
                 yield Finding(

@@ -16,7 +16,7 @@ from tinygrad_edu.sheets.syntax import Expr, names_in
 def updated(case: Case) -> Iterator[Finding]:
     """A weight read after the learner's own update of it."""
     for key in sorted(names_in(case.line)):
-        if key not in case.lab.points[0].graph.values and case.keys(key[0]):
+        if key not in case.context.points[0].graph.values and case.keys(key[0]):
             yield Finding(
                 "updated_weights",
                 (say.was_updated(key[0]),),
@@ -45,13 +45,13 @@ def accumulated(case: Case) -> str:
 
 def softmax_axis(case: Case) -> Iterator[Finding]:
     """A forward softmax over another axis than the targets' one."""
-    for given in case.lab.sheet.givens.values():
+    for given in case.context.sheet.givens.values():
         if given.kind not in ("onehot", "probabilities") or len(given.shape) < 2:
             continue
         axis = int(given.options[0]) % len(given.shape)
-        y = case.lab.formulas.name(given.name, 0)
+        y = case.context.formulas.name(given.name, 0)
         for key in sorted(names_in(case.line)):
-            p = np.asarray(case.lab.points[0].plain.get(key, 0.0), float)
+            p = np.asarray(case.context.points[0].plain.get(key, 0.0), float)
             if p.shape != given.shape or not case.roles.is_softmax(key):
                 continue
             over = next((a for a in range(np.ndim(p)) if np.allclose(np.sum(p, axis=a), 1.0)), None)
@@ -63,7 +63,7 @@ def softmax_axis(case: Case) -> Iterator[Finding]:
                     say.adds_to_one(key[0], over),
                     say.not_to_one(key[0], axis),
                     say.adds_to_one(given.name, axis),
-                    say.multiple_of(case.make("-", case.lab.name(key), y)),
+                    say.multiple_of(case.make("-", case.context.name(key), y)),
                 ),
                 advice=advice.CLASSES,
             )
@@ -71,15 +71,15 @@ def softmax_axis(case: Case) -> Iterator[Finding]:
 
 def softmax_diagonal(case: Case) -> Iterator[Finding]:
     """A softmax taken for a function of each element alone."""
-    lab, one = case.lab, case.number(1)
-    for key in lab.forward_keys:
-        p = lab.points[0].plain[key]
+    context, one = case.context, case.number(1)
+    for key in context.forward_keys:
+        p = context.points[0].plain[key]
         if not case.roles.is_softmax(key) or np.shape(p) != case.truths[0].shape:
             continue
         axis = next((a for a in range(np.ndim(p)) if np.allclose(np.sum(p, axis=a), 1.0)), None)
         if axis is None:
             continue
-        name = lab.name(key)
+        name = context.name(key)
         other = case.make("-", one, name)
         forms: tuple[Expr, ...] = (
             case.make("*", name, other), other, name,

@@ -20,7 +20,7 @@ def bias_from_weight(case: Case) -> Iterator[Finding]:
         if e.op in ("number", "slice", "tuple"):
             continue
         for key in weights:
-            claim = case.lab.sheet.claims.get(e.extra[0]) if e.op == "name" else None
+            claim = case.context.sheet.claims.get(e.extra[0]) if e.op == "name" else None
             if (claim is not None and (claim.of, 0) == key) or say.is_gradient(e, key[0]).holds(
                 case
             ):

@@ -47,7 +47,9 @@ def lacks_three(case: Case, x: Expr, y: Expr, z: Expr) -> bool:
 def _sayable(case: Case, e: Expr) -> bool:
     """Has a formula a value, or is it a part of a line? Else it would be said wrongly."""
     lines = [case.line, *([case.fixed] if case.fixed is not None else [])]
-    return case.lab.value(e) is not None or any(x is e for line in lines for _, x in nodes(line))
+    return case.context.value(e) is not None or any(
+        x is e for line in lines for _, x in nodes(line)
+    )
 
 
 def _lacks(case: Case, y: Expr) -> bool:
@@ -118,7 +120,7 @@ def differs_in(case: Case, y: Expr, x: Expr) -> bool:
         return False
     bare = case.differences.bare
     return case.fixed is not None and case.right(case.fixed) and any(
-        case.lab.same(bare(p.a), bare(x)) and case.lab.same(bare(p.b), bare(y))
+        case.context.same(bare(p.a), bare(x)) and case.context.same(bare(p.b), bare(y))
         for p in case.differences.pairs
     )  # fmt: skip
 
@@ -213,8 +215,8 @@ def rearranged(case: Case) -> bool:
 def axes(case: Case, e: Expr) -> tuple[int, ...]:
     """The axes that a sum or mean is over; none where it is over all of them."""
     axis = e.options.get("axis") or (e.positional[1] if len(e.positional) > 1 else None)
-    value = None if axis is None else case.lab.value(axis)
-    ndim = np.ndim(case.lab.value(e.args[0]))
+    value = None if axis is None else case.context.value(axis)
+    ndim = np.ndim(case.context.value(e.args[0]))
     return () if value is None or not ndim else tuple(int(v) % ndim for v in np.atleast_1d(value))
 
 
@@ -261,7 +263,7 @@ def _in_quotient(case: Case, f: Expr) -> bool:
         return False
     parts = [*chain(case.line, case.fixed), *((p.a, p.b) for p in case.pairs)]
     parts += [(p.extra[0][0], p.lost[0][0]) for p in case.pairs if len(p.extra) == len(p.lost) == 1]
-    return any(case.lab.same(case.make("*", a, f), b) for a, b in parts)
+    return any(case.context.same(case.make("*", a, f), b) for a, b in parts)
 
 
 # --- facts ----------------------------------------------------------------------------------------
@@ -269,11 +271,11 @@ def _in_quotient(case: Case, f: Expr) -> bool:
 
 @claim("The term {t} is right.")
 def term_right(case: Case, t: Expr) -> bool:
-    mine = summands(case.lab, case.line)
+    mine = summands(case.context, case.line)
     rules = [*case.rules[:1], *([case.fixed] if case.fixed is not None else [])]
-    return len(mine) > 1 and any(case.lab.same(t, m) for m in mine) and any(
-        case.lab.same(t, s) for rule in rules if case.right(rule)
-        for s in summands(case.lab, rule)
+    return len(mine) > 1 and any(case.context.same(t, m) for m in mine) and any(
+        case.context.same(t, s) for rule in rules if case.right(rule)
+        for s in summands(case.context, rule)
     )  # fmt: skip
 
 
@@ -289,7 +291,7 @@ def multiplies(case: Case, f: Expr) -> bool:
 
 @claim("{x} has shape {shape}.")
 def has_shape(case: Case, x: Expr, shape: tuple) -> bool:  # type: ignore[type-arg]
-    value = case.lab.value(x, len(case.lab.points) - 1)
+    value = case.context.value(x, len(case.context.points) - 1)
     return value is not None and np.shape(value) == shape
 
 
@@ -301,8 +303,9 @@ def true_everywhere(case: Case, x: Expr) -> bool:
 @claim("{x} is {y} without the mask {d}.")
 def unmasked(case: Case, x: Expr, y: Expr, d: str) -> bool:
     return is_mask(d).holds(case) and any(
-        case.ratio(case.values(case.make("*", x, case.lab.name(key))), case.values(y)) is not None
-        and not case.lab.same(case.make("*", x, case.lab.name(key)), x)
+        case.ratio(case.values(case.make("*", x, case.context.name(key))), case.values(y))
+        is not None
+        and not case.context.same(case.make("*", x, case.context.name(key)), x)
         for key in case.keys(d)
     )
 
@@ -313,7 +316,7 @@ def of_backward(case: Case, x: Expr, y: Expr) -> bool:
 
 
 def _forward(case: Case, e: Expr) -> bool:
-    values = case.lab.points[0].graph.values
+    values = case.context.points[0].graph.values
     return bool(names_in(e)) and all(
         key in values and (not isinstance(values[key], Value) or not _scratch(case, key))
         for key in names_in(e)

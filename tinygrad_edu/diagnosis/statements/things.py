@@ -6,8 +6,8 @@ import numpy as np
 
 from tinygrad_edu.checking.truth import equal
 from tinygrad_edu.diagnosis.claims import claim
+from tinygrad_edu.diagnosis.context import Link
 from tinygrad_edu.diagnosis.evidence import Case, Numbers
-from tinygrad_edu.diagnosis.lab import Link
 from tinygrad_edu.sheets.lines import Key
 from tinygrad_edu.sheets.syntax import Expr, names_in
 
@@ -25,16 +25,16 @@ def derivative_is(case: Case, a: Expr, z: str, f: Expr) -> bool:
 def symbol_of(case: Case, link: Link) -> str:
     """How the lecture writes the derivative of an activation: σ', tanh', ReLU', else g'."""
     if link.before[1] >= 0:
-        p = case.lab.name(link.before)
+        p = case.context.name(link.before)
         for name, g in (("sigmoid", "σ'"), ("tanh", "tanh'"), ("relu", "ReLU'")):
-            if case.lab.same(link.result, case.lab.formulas.call(name, p)):
+            if case.context.same(link.result, case.context.formulas.call(name, p)):
                 return g
     return "g'"
 
 
 def links(case: Case, z: str) -> list[Link]:
     """The activations of a quantity."""
-    return [link for link in case.lab.activations if link.before[0] == z and link.forms]
+    return [link for link in case.context.activations if link.before[0] == z and link.forms]
 
 
 def has(case: Case, f: Expr, link: Link) -> bool:
@@ -49,7 +49,7 @@ def has(case: Case, f: Expr, link: Link) -> bool:
 def other_derivative(case: Case, x: Expr, g: str) -> bool:
     return any(
         case.equal(_floats(case, x), _floats(case, form))
-        for link in case.lab.activations
+        for link in case.context.activations
         for form in forms_of(case, link).get(g, ())
     )
 
@@ -60,9 +60,9 @@ def _floats(case: Case, e: Expr) -> Numbers:
 
 def forms_of(case: Case, link: Link) -> dict[str, list[Expr]]:
     """What the derivatives of other activations would be in the place of a link's."""
-    make, call = case.make, case.lab.formulas.call
+    make, call = case.make, case.context.formulas.call
     one, two, zero = map(case.number, (1, 2, 0))
-    n, p, named = link.result, case.lab.name(link.before), case.lab.name(link.within)
+    n, p, named = link.result, case.context.name(link.before), case.context.name(link.within)
     above = make(">", p, zero)
     leaky = [call("where", above, one, case.number(slope)) for slope in (0.01, 0.1, 0.2)]
     return {
@@ -75,46 +75,49 @@ def forms_of(case: Case, link: Link) -> dict[str, list[Expr]]:
 
 @claim("With {z} for {u}, {x} would be the derivative of {a}.")
 def right_at(case: Case, z: Expr, u: Expr, x: Expr, a: Expr) -> bool:
-    put = case.lab.formulas.substituted(x, {u: z})
+    put = case.context.formulas.substituted(x, {u: z})
     return put is not x and any(
-        link.result is a and has(case, put, link) for link in case.lab.activations
+        link.result is a and has(case, put, link) for link in case.context.activations
     )
 
 
 @claim("{x} has the form of the derivative of {a}, taken at {u}.")
 def form_at(case: Case, x: Expr, a: Expr, u: Expr) -> bool:
     return any(
-        link.result is a and case.lab.same(case.lab.formulas.substituted(form, {inner: u}), x)
-        for link in case.lab.activations
+        link.result is a
+        and case.context.same(case.context.formulas.substituted(form, {inner: u}), x)
+        for link in case.context.activations
         for form, inner in patterns(case, link)
     )
 
 
 def patterns(case: Case, link: Link) -> list[tuple[Expr, Expr]]:
     """Ways to write a link's derivative, each with the quantity it is taken at."""
-    found = [(form, case.lab.name(next(iter(names_in(form))))) for form in _in_one_name(case, link)]
+    found = [
+        (form, case.context.name(next(iter(names_in(form))))) for form in _in_one_name(case, link)
+    ]
     return found + [(form, link.result) for form in link.forms if form is not link.result]
 
 
 def _in_one_name(case: Case, link: Link) -> list[Expr]:
     forms = list(link.forms)
-    for statement in case.lab.sheet.forward:
+    for statement in case.context.sheet.forward:
         if statement.key == link.after and names_in(statement.expr) == {link.before}:
-            put = {case.lab.name(link.after): statement.expr}
-            forms += [case.lab.formulas.substituted(form, put) for form in link.forms]
+            put = {case.context.name(link.after): statement.expr}
+            forms += [case.context.formulas.substituted(form, put) for form in link.forms]
     return [form for form in forms if len(names_in(form)) == 1]
 
 
 @claim("{x} is the activation itself, of {u}.")
 def is_activation(case: Case, x: Expr, u: Expr) -> bool:
-    for link in case.lab.activations:
-        made = next((s for s in case.lab.sheet.forward if s.key == link.after), None)
-        names = (link.result, case.lab.name(link.within))
-        if u is case.lab.name(link.before) and any(case.lab.same(x, n) for n in names):
+    for link in case.context.activations:
+        made = next((s for s in case.context.sheet.forward if s.key == link.after), None)
+        names = (link.result, case.context.name(link.within))
+        if u is case.context.name(link.before) and any(case.context.same(x, n) for n in names):
             return True
         if made is not None and link.before in names_in(made.expr):
-            put = {case.lab.name(link.before): u}
-            if case.lab.same(case.lab.formulas.substituted(made.expr, put), x):
+            put = {case.context.name(link.before): u}
+            if case.context.same(case.context.formulas.substituted(made.expr, put), x):
                 return True
     return False
 
@@ -150,7 +153,7 @@ def is_gain(case: Case, g: str) -> bool:
     return case.roles.normalises() and any(
         key in case.roles.parameters
         and key not in case.roles.matrices
-        and (f"d{key[0]}" in case.lab.sheet.claims or case.roles.scales(key))
+        and (f"d{key[0]}" in case.context.sheet.claims or case.roles.scales(key))
         for key in case.keys(g)
     )
 
@@ -174,7 +177,7 @@ def not_to_one(case: Case, p: str, axis: int) -> bool:
 
 
 def _arrays(case: Case, key: Key) -> list[np.ndarray]:
-    return [np.asarray(v, float) for v in case.values(case.lab.name(key))]
+    return [np.asarray(v, float) for v in case.values(case.context.name(key))]
 
 
 def _adds_to_one(case: Case, key: Key, axis: int) -> bool:

@@ -101,7 +101,7 @@ def multiple_of(case: Case, e: Expr) -> bool:
 
 @claim("The forward lines average over {n}.")
 def averages(case: Case, n: Expr) -> bool:
-    value = case.lab.value(n)
+    value = case.context.value(n)
     return is_scalar(value) and case.averaged(float(value))
 
 
@@ -111,7 +111,7 @@ def summed(case: Case) -> bool:
     for _, e in nodes(case.line):
         if e.function == "mean":
             new = case.make(e.op, *e.args, extra=("sum", e.extra[1]))
-            line = case.lab.formulas.substituted(line, {e: new})
+            line = case.context.formulas.substituted(line, {e: new})
     ratio = case.ratio(case.values(line), case.truths)
     return line is not case.line and case.is_constant(case.number(1), ratio and abs(ratio))
 
@@ -126,7 +126,9 @@ def is_keep(case: Case, p: Expr) -> bool:
 
 @claim("The cost has the penalty {term} on {w}.")
 def has_penalty(case: Case, term: Expr, w: str) -> bool:
-    return case.of[0] == w and any(t is term or case.lab.same(t, term) for t in case.penalty_terms)
+    return case.of[0] == w and any(
+        t is term or case.context.same(t, term) for t in case.penalty_terms
+    )
 
 
 @claim("Its share {share} is missing.")
@@ -186,11 +188,11 @@ def no_penalty(case: Case, w: str) -> bool:
 def was_updated(case: Case, w: str) -> bool:
     mapping = {}
     for key in names_in(case.line):
-        original = [k for k in case.lab.forward_keys if k[0] == key[0]]
-        if original and key not in case.lab.points[0].graph.values:
-            mapping[case.lab.name(key)] = case.lab.name(original[-1])
+        original = [k for k in case.context.forward_keys if k[0] == key[0]]
+        if original and key not in case.context.points[0].graph.values:
+            mapping[case.context.name(key)] = case.context.name(original[-1])
     named = any(name.extra[0] == w for name in mapping)
-    return named and case.right(case.lab.formulas.substituted(case.line, mapping))
+    return named and case.right(case.context.formulas.substituted(case.line, mapping))
 
 
 @claim("= overwrites the share that these entries hold already: added to it, the line is right.")
@@ -221,7 +223,7 @@ def index_repeats(case: Case) -> bool:
     """Does the index of ``NAME[index] = new`` name an entry more than once?"""
     parts = []
     for part in case.line.args[1:-1]:
-        value = case.lab.value(part)
+        value = case.context.value(part)
         if isinstance(value, (list, np.ndarray)) and np.asarray(value).dtype.kind in "iu":
             parts.append(np.ravel(value))
     rows = np.stack(np.broadcast_arrays(*parts), axis=1) if parts else np.zeros((0, 0))

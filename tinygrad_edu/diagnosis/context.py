@@ -1,9 +1,9 @@
-"""The laboratory of a diagnosis: formulas tried out on the true values at several points.
+"""The context of a diagnosis: formulas tried out on the true values at several points.
 
-A `Lab` belongs to one judged sheet. It evaluates formulas (each node once a point), knows formulas
-by their values, and knows what the forward lines are made of: scalars, and `Link`s, where one
-named quantity is a function of another element by element, with its derivative in the learner's
-names.
+A `Context` belongs to one judged sheet. It evaluates formulas (each node once a point), knows
+formulas by their values, and knows what the forward lines are made of: constants, and `Link`s,
+where one named quantity is a function of another element by element, with its derivative in the
+learner's names.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Link:
     masking: bool  # g is a ReLU of some kind
 
 
-class Lab:
+class Context:
     """Formulas, their values at the points of a judged sheet, and what is known about the sheet."""
 
     def __init__(self, judged: Judged, account: Account) -> None:
@@ -96,7 +96,7 @@ class Lab:
     # --- values --------------------------------------------------------------------------------
 
     def value(self, e: Expr, point: int = 0) -> Any:
-        """The value of a formula at a point of this lab; None where it has none."""
+        """The value of a formula at a point of this context; None where it has none."""
         value = self.at[point].array(e)
         # Whoever asks does something with it: compares it, most of the time.
         self.account.spend(_COMPARED + 10 * (value.size if isinstance(value, np.ndarray) else 0))
@@ -113,7 +113,7 @@ class Lab:
         )
 
     def truth(self, key: Key, factor: float, point: int) -> Any:
-        """The true gradient of a quantity at a point of this lab."""
+        """The true gradient of a quantity at a point of this context."""
         return self.judged.truth_at(self.order[point], (key, factor))
 
     def constant(self, e: Expr) -> float | None:
