@@ -21,12 +21,12 @@ import numpy as np
 from tinygrad_edu import check_sheet
 from tinygrad_edu.checking.verdict import judge
 from tinygrad_edu.diagnosis import statements  # noqa: F401
+from tinygrad_edu.diagnosis.activations import context_of
 from tinygrad_edu.diagnosis.advice import ADVICE
 from tinygrad_edu.diagnosis.claims import claims_in
 from tinygrad_edu.diagnosis.diagnosing import NOT_SOUGHT, RULE
 from tinygrad_edu.diagnosis.edits import Edit
 from tinygrad_edu.diagnosis.evidence import Case
-from tinygrad_edu.diagnosis.links import context_of
 from tinygrad_edu.diagnosis.roles import Roles
 from tinygrad_edu.sheets.account import DIAGNOSING, LARGEST_SEARCHED, Account
 from tinygrad_edu.sheets.lines import Statement

@@ -8,8 +8,8 @@ from test_checking_sheets import NET
 
 import tinygrad_edu as tg
 from tinygrad_edu.checking.verdict import judge
+from tinygrad_edu.diagnosis.activations import context_of
 from tinygrad_edu.diagnosis.context import Context
-from tinygrad_edu.diagnosis.links import context_of
 from tinygrad_edu.diagnosis.natural import unnatural
 from tinygrad_edu.diagnosis.simplifying import simplified
 from tinygrad_edu.diagnosis.words import Words, visible_keys

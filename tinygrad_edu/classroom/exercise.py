@@ -17,8 +17,8 @@ import numpy as np
 from tinygrad_edu.checking.rows import Row
 from tinygrad_edu.classroom.blanks import blank
 from tinygrad_edu.core.primitive import GradError
+from tinygrad_edu.diagnosis.activations import context_of
 from tinygrad_edu.diagnosis.edits import Edits
-from tinygrad_edu.diagnosis.links import context_of
 from tinygrad_edu.diagnosis.natural import tokens
 from tinygrad_edu.diagnosis.registry import MISTAKES
 from tinygrad_edu.diagnosis.words import Words, visible_keys

@@ -1,9 +1,9 @@
 """The context of a diagnosis: formulas tried out on the true values at several points.
 
 A `Context` belongs to one judged sheet. It evaluates formulas (each node once a point), knows
-formulas by their values, and knows what the forward lines are made of: constants, and `Link`s,
-where one named quantity is a function of another element by element, with its derivative in the
-learner's names.
+formulas by their values, and knows what the forward lines are made of: constants, and each
+`Activation`, where one named quantity is a function of another element by element, with its
+derivative in the learner's names.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _COMPARED = 15_000
 
 
 @dataclass(frozen=True)
-class Link:
+class Activation:
     """``N = g(P)``, element by element.
 
     `before` is P; `after` is N, None where it has no name of its own; `result` is N as a formula,
@@ -44,6 +44,11 @@ class Link:
     forms: tuple[Expr, ...]
     values: tuple[Any, ...]  # g' at each point
     masking: bool  # g is a ReLU of some kind
+
+    @property
+    def curved(self) -> bool:
+        """Can g' be written, and is it no constant?"""
+        return bool(self.forms) and self.forms[0].op != "number"
 
 
 class Context:
@@ -75,23 +80,22 @@ class Context:
             for e in parts(*(s.expr for s in self.sheet.backward))
             if e.op == "call" and e.function is not None and e.function.endswith("_prime")
         })  # fmt: skip
-        self.links: list[Link] = []
-        #: Those that are activations: what the cost itself does to a name is none.
-        self.activations: list[Link] = []
+        #: All functions element by element, and those that are not what the cost does to a name.
+        self.elementwise: list[Activation] = []
+        self.activations: list[Activation] = []
         self._register_forward()
         #: Every formula of the forward lines.
         self.written = set(parts(*(s.expr for s in self.sheet.forward)))
 
-    def use_links(self, links: list[Link]) -> None:
+    def use_elementwise(self, found: list[Activation]) -> None:
         """Know where one quantity is a function of another, and the derivatives there."""
         values = self.points[0].graph.values
         cost = self.points[0].graph.cost
-        self.links = links
-        self.activations = [link for link in links if values.get(link.within) is not cost]
-        for link in links:
-            for form in link.forms[:1]:
-                if form.op != "number":
-                    self.register(form)
+        self.elementwise = found
+        self.activations = [x for x in found if values.get(x.within) is not cost]
+        for x in found:
+            if x.curved:
+                self.register(x.forms[0])
 
     # --- values --------------------------------------------------------------------------------
 

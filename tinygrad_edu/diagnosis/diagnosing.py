@@ -12,11 +12,11 @@ from tinygrad_edu import words
 from tinygrad_edu.checking.rows import Diagnosis
 from tinygrad_edu.checking.verdict import Judged, Judgement
 from tinygrad_edu.diagnosis import statements as say
+from tinygrad_edu.diagnosis.activations import context_of
 from tinygrad_edu.diagnosis.context import Context, size
 from tinygrad_edu.diagnosis.correction import Correction, Search
 from tinygrad_edu.diagnosis.derived import DerivedRules
 from tinygrad_edu.diagnosis.evidence import Case
-from tinygrad_edu.diagnosis.links import context_of
 from tinygrad_edu.diagnosis.matrices import of_matrix
 from tinygrad_edu.diagnosis.mistakes.state import accumulated
 from tinygrad_edu.diagnosis.registry import named

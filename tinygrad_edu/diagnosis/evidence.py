@@ -18,10 +18,10 @@ from tinygrad_edu.checking.truth import constant_ratio, equal, is_scalar
 from tinygrad_edu.checking.verdict import Judgement
 from tinygrad_edu.core.sweep import reachable, sweep
 from tinygrad_edu.core.value import Value
+from tinygrad_edu.diagnosis.activations import ELEMENTWISE
 from tinygrad_edu.diagnosis.context import Context, size
 from tinygrad_edu.diagnosis.differences import Differences, Pair
 from tinygrad_edu.diagnosis.edits import Edit
-from tinygrad_edu.diagnosis.links import ELEMENTWISE
 from tinygrad_edu.diagnosis.parts import factors_of, near, product, summands
 from tinygrad_edu.diagnosis.roles import Roles
 from tinygrad_edu.sheets.evaluate import Evaluator, Uncomputable

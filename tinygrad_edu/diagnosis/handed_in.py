@@ -23,11 +23,11 @@ from tinygrad_edu.checking.truth import TOLERANCE, gradient_of, largest_error, m
 from tinygrad_edu.checking.verdict import Judged, Judgement
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
+from tinygrad_edu.diagnosis.activations import context_of
 from tinygrad_edu.diagnosis.correction import Search
 from tinygrad_edu.diagnosis.derived import DerivedRules
 from tinygrad_edu.diagnosis.edits import Edit
 from tinygrad_edu.diagnosis.evidence import Case
-from tinygrad_edu.diagnosis.links import context_of
 from tinygrad_edu.diagnosis.registry import named
 from tinygrad_edu.diagnosis.roles import Roles
 from tinygrad_edu.diagnosis.words import Words, visible_keys

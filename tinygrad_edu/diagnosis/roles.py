@@ -15,14 +15,14 @@ from tinygrad_edu.checking.truth import constant_ratio, equal, is_scalar
 from tinygrad_edu.checking.verdict import Judgement
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
-from tinygrad_edu.diagnosis.context import Context, Link
+from tinygrad_edu.diagnosis.context import Activation, Context
 from tinygrad_edu.sheets.lines import Key
 from tinygrad_edu.sheets.syntax import Expr, names_in, nodes, show
 
 
 @dataclass(frozen=True)
 class Role:
-    """What a formula is: `kind`, the quantity or link concerned, and a name for sentences."""
+    """What a formula is: `kind`, the quantity or activation concerned, and a name for sentences."""
 
     kind: str
     of: Any = None
@@ -104,10 +104,9 @@ class Roles:
             return Role("scalar", constant)
         if e.op == "name":
             return self.role_of_name(e.extra)
-        for link in self.context.activations:
-            curved = bool(link.forms) and link.forms[0].op != "number"
-            if curved and self._has_values(e, link.values):
-                return Role("derivative", link)
+        for activation in self.context.activations:
+            if activation.curved and self._has_values(e, activation.values):
+                return Role("derivative", activation)
         for key in self.context.forward_keys:
             if self.context.same(e, self.context.name(key)) and isinstance(value, np.ndarray):
                 return self.role_of_name(key)
@@ -225,17 +224,17 @@ class Roles:
             (context.value(x, i), context.value(y, i)) for i in range(len(context.points))
         )
 
-    def contains_derivative(self, e: Expr) -> Link | None:
-        """The link whose derivative is a part of a formula."""
+    def contains_derivative(self, e: Expr) -> Activation | None:
+        """The activation whose derivative is a part of a formula."""
         for _, sub in nodes(e):
             role = self.role(sub)
             if role is not None and role.kind == "derivative":
                 return role.of  # type: ignore[no-any-return]
         return None
 
-    def slope_of(self, e: Expr, link: Link) -> bool:
-        """Is a formula a constant multiple of a link's derivative?"""
-        return bool(link.forms) and self.ratio(e, link.forms[0]) is not None
+    def slope_of(self, e: Expr, activation: Activation) -> bool:
+        """Is a formula a constant multiple of an activation's derivative?"""
+        return bool(activation.forms) and self.ratio(e, activation.forms[0]) is not None
 
     def made_from(self, key: Key, of: Key) -> bool:
         """Is a forward name computed from another, directly or through others?"""

@@ -41,10 +41,10 @@ class Words:
         self.scalars.sort(key=lambda e: e.number)
         self.forms = [
             form
-            for link in context.links
-            if (link.before in visible or link.before[1] < 0)
-            and (link.after is None or link.after in visible)
-            for form in link.forms
+            for activation in context.elementwise
+            if (activation.before in visible or activation.before[1] < 0)
+            and (activation.after is None or activation.after in visible)
+            for form in activation.forms
             if form.op != "number" and context.depends(form)
         ]
         self.forms += self._masks(visible)

@@ -14,11 +14,11 @@ from tinygrad_edu.diagnosis.differences import Pair
 from tinygrad_edu.diagnosis.evidence import Case
 from tinygrad_edu.diagnosis.mistakes.scale import constants_in
 from tinygrad_edu.diagnosis.mistakes.slopes import (
+    curved_activations,
     derivative,
     in_quotient,
     instead_of,
     lacking,
-    real_links,
 )
 from tinygrad_edu.diagnosis.mistakes.words import exchanged
 from tinygrad_edu.diagnosis.parts import Factors, is_word, kind_of_product, near
@@ -144,10 +144,10 @@ def _by_place(
     """What is left out by where it stands: a slope, a mask, a weight, what follows, an input."""
     roles, of = case.roles, case.of
     inside = next((k for f, q in arrays if q > 0 and (k := roles.contains_derivative(f))), None)
-    sloped = (x for x in real_links(case) if x.before == of and roles.slope_of(whole, x))
-    link = inside or next(sloped, None)
-    if link is not None:
-        yield Finding("missing_activation_derivative", (*gone, derivative(link)))
+    sloped = (x for x in curved_activations(case) if x.before == of and roles.slope_of(whole, x))
+    activation = inside or next(sloped, None)
+    if activation is not None:
+        yield Finding("missing_activation_derivative", (*gone, derivative(activation)))
     if any(e.op in (">", ">=", "<", "<=") for _, e in nodes(whole)):
         yield Finding("missing_activation_derivative", gone, advice=advice.PASSED)
     names = [f for f, _ in arrays if f.op == "name"]
@@ -181,8 +181,8 @@ def _too_many(case: Case, extra: Factors) -> Iterator[Finding]:
     if role is not None and role.kind == "derivative":
         noun = say.is_derivative(whole, role.of.result, role.of.before[0])
         yield Finding("extra_activation_derivative", (*gone, noun), advice=advice.ONCE)
-    links = case.context.activations
-    activated = {link.after for link in links} | {
+    activations = case.context.activations
+    activated = {activation.after for activation in activations} | {
         k for k in case.context.forward_keys if roles.is_softmax(k)
     }
     for f, power in extra:
@@ -190,7 +190,7 @@ def _too_many(case: Case, extra: Factors) -> Iterator[Finding]:
         if power > 0 and r is not None and r.kind == "forward":
             if r.of in activated:
                 yield Finding("extra_activation_derivative", gone)
-            elif any(r.of == link.before for link in links):
+            elif any(r.of == activation.before for activation in activations):
                 yield Finding(
                     "multiplied_by_Z",
                     gone,
@@ -261,9 +261,9 @@ def _other_slopes(case: Case, lost: Factors, extra: Factors) -> Iterator[Finding
     inside = roles.contains_derivative(y)
     if inside is not None:
         yield from instead_of(case, inside, x, y, (x, y))
-    for link in real_links(case) if len(lost) == len(extra) == 1 else ():
-        if link.before == case.of and roles.slope_of(y, link):
-            yield Finding("wrong_derivative_formula", put, (derivative(link),))
+    for activation in curved_activations(case) if len(lost) == len(extra) == 1 else ():
+        if activation.before == case.of and roles.slope_of(y, activation):
+            yield Finding("wrong_derivative_formula", put, (derivative(activation),))
     bare = [f.args[0] if f.op == "attribute" and f.extra == "T" else f for f, _ in lost]
     for found in _derivatives(case, y, bare, lost):
         yield Finding(found.mistake, found.claims, put)
@@ -273,8 +273,11 @@ def of_what_follows(case: Case) -> Iterator[Finding]:
     """Times one known gradient, or one derivative, the whole line is right."""
     if not case.fits:
         return
-    for link in real_links(case):
-        yield Finding("missing_activation_derivative", (say.times(link.forms[0]), derivative(link)))
+    for activation in curved_activations(case):
+        yield Finding(
+            "missing_activation_derivative",
+            (say.times(activation.forms[0]), derivative(activation)),
+        )
     for key in case.context.forward_keys:
         if key != case.of and case.roles.computed(key) and np.any(case.gradient(key)[0]):
             yield Finding("missing_upstream_factor", (say.times_gradient(key[0]),))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from tinygrad_edu.diagnosis import advice
 from tinygrad_edu.diagnosis import statements as say
 from tinygrad_edu.diagnosis.claims import Claim, Finding
-from tinygrad_edu.diagnosis.context import Link
+from tinygrad_edu.diagnosis.context import Activation
 from tinygrad_edu.diagnosis.differences import chain
 from tinygrad_edu.diagnosis.evidence import Case
 from tinygrad_edu.diagnosis.mistakes.arrangement import changed
@@ -24,29 +24,32 @@ from tinygrad_edu.sheets.lines import Key
 from tinygrad_edu.sheets.syntax import Expr, names_in, nodes
 
 
-def derivative(link: Link) -> Claim:
-    """What a link's derivative is."""
-    return say.derivative_is(link.result, link.before[0], link.forms[0])
+def derivative(activation: Activation) -> Claim:
+    """What an activation's derivative is."""
+    return say.derivative_is(activation.result, activation.before[0], activation.forms[0])
 
 
-def lacking(case: Case, link: Link) -> Finding:
+def lacking(case: Case, activation: Activation) -> Finding:
     """The derivative of an activation is left out."""
     claim = say.lacks_derivative(
-        say.symbol_of(case, link), link.before[0], link.result, link.forms[0]
+        say.symbol_of(case, activation),
+        activation.before[0],
+        activation.result,
+        activation.forms[0],
     )
     return Finding("missing_activation_derivative", (claim,))
 
 
-def real_links(case: Case) -> list[Link]:
+def curved_activations(case: Case) -> list[Activation]:
     """The activations whose derivative is no constant."""
-    return [x for x in case.context.activations if x.forms and x.forms[0].op != "number"]
+    return [x for x in case.context.activations if x.curved]
 
 
 def in_quotient(case: Case, a: Expr, b: Expr) -> Iterator[Finding]:
     """A part that gives way to itself times the derivative of an activation."""
-    for link in real_links(case):
-        if case.context.same(case.make("*", a, link.forms[0]), b):
-            yield lacking(case, link)
+    for activation in curved_activations(case):
+        if case.context.same(case.make("*", a, activation.forms[0]), b):
+            yield lacking(case, activation)
 
 
 def at_site(case: Case) -> Iterator[Finding]:
@@ -117,12 +120,12 @@ def _argument(case: Case, a: Expr, b: Expr) -> Iterator[Finding]:
             return
 
 
-def _place(case: Case, link: Link, used: Key) -> str:
+def _place(case: Case, activation: Activation, used: Key) -> str:
     """Is a quantity another layer's, or only another point?"""
-    mine = used in (link.before, link.after, link.within)
+    mine = used in (activation.before, activation.after, activation.within)
     if not mine and not case.roles.is_gradient_name(case.context.name(used)):
         for other in case.context.activations:
-            if other.before != link.before and used in (other.before, other.after):
+            if other.before != activation.before and used in (other.before, other.after):
                 return "derivative_at_wrong_layer"
     return "derivative_at_wrong_point"
 
@@ -130,11 +133,11 @@ def _place(case: Case, link: Link, used: Key) -> str:
 def activated(case: Case) -> Iterator[Finding]:
     """The activation applied to a gradient, where its derivative is to be multiplied with it."""
     context = case.context
-    for link in context.activations:
-        made = next((s for s in context.sheet.forward if s.key == link.after), None)
-        if link.before != case.of or made is None or not link.forms:
+    for activation in context.activations:
+        made = next((s for s in context.sheet.forward if s.key == activation.after), None)
+        if activation.before != case.of or made is None or not activation.forms:
             continue
-        inner = context.name(link.before)
+        inner = context.name(activation.before)
         for path, e in nodes(case.line):
             if e.op in ("name", "number") or len(path) > 4:
                 continue
@@ -142,9 +145,9 @@ def activated(case: Case) -> Iterator[Finding]:
                 if u is e or u is inner or not case.varies(u):
                     continue
                 if context.same(context.formulas.substituted(made.expr, {inner: u}), e):
-                    new = case.make("*", u, link.forms[0])
+                    new = case.make("*", u, activation.forms[0])
                     claims = (say.is_activation(e, u), say.with_for(new, e))
-                    yield Finding("g_instead_of_gprime", claims, (derivative(link),))
+                    yield Finding("g_instead_of_gprime", claims, (derivative(activation),))
 
 
 def inverted(case: Case) -> Iterator[Finding]:
@@ -190,71 +193,76 @@ def _with_kept(case: Case, lost: Factors, extra: Factors, kept: Factors) -> Iter
 
 
 def instead_of(
-    case: Case, link: Link, x: Expr, y: Expr, site: tuple[Expr, Expr]
+    case: Case, activation: Activation, x: Expr, y: Expr, site: tuple[Expr, Expr]
 ) -> Iterator[Finding]:
-    """`x` stands where the derivative `y` of a link belongs; they differ in the parts of `site`."""
+    """`x` stands where the derivative `y` belongs; they differ in the parts of `site`."""
     if case.context.constant(x) is not None:
         return
     a, b = site
-    right = derivative(link)
+    right = derivative(activation)
     put: tuple[Claim, ...] = (say.stands_for(x, y),)
     if not put[0].holds(case):
         put = changed(case)
     if a.op == "name" and b.op == "name" and x is not a:
-        at = say.right_at(b, a, x, link.result)
-        yield Finding(_place(case, link, a.extra), (at,), (right,))
-    if case.context.same(x, case.context.name(link.before)) and link.before != link.after:
+        at = say.right_at(b, a, x, activation.result)
+        yield Finding(_place(case, activation, a.extra), (at,), (right,))
+    if (
+        case.context.same(x, case.context.name(activation.before))
+        and activation.before != activation.after
+    ):
         yield Finding("multiplied_by_Z", put, (right,), advice.AT)
     was = case.roles.role(x)
-    if was is not None and was.kind == "derivative" and was.of is not link:
+    if was is not None and was.kind == "derivative" and was.of is not activation:
         noun = say.is_derivative(x, was.of.result, was.of.before[0])
         yield Finding("derivative_at_wrong_layer", (noun, *put), (right,))
-    for e in [case.context.name(link.before), *(e for _, e in nodes(x))]:
+    for e in [case.context.name(activation.before), *(e for _, e in nodes(x))]:
         if e is not x and e.op != "number" and say.is_activation(x, e).holds(case):
             yield Finding("g_instead_of_gprime", (say.is_activation(x, e), *put), (right,))
-    for g in say.forms_of(case, link):
+    for g in say.forms_of(case, activation):
         yield Finding(
             "derivative_of_other_activation", (say.other_derivative(x, g), *put), (right,)
         )
-    yield from _argument_or_formula(case, link, x, y, put)
+    yield from _argument_or_formula(case, activation, x, y, put)
 
 
 def _argument_or_formula(
-    case: Case, link: Link, x: Expr, y: Expr, put: tuple[Claim, ...]
+    case: Case, activation: Activation, x: Expr, y: Expr, put: tuple[Claim, ...]
 ) -> Iterator[Finding]:
     """The right derivative at another point, or another formula of the right quantities."""
-    right = derivative(link)
+    right = derivative(activation)
     factors = all_factors(x)
     rest = [f for f in factors if not case.roles.is_gradient_name(f[0])]
     if rest and len(rest) < len(factors) and case.context.same(product(case.context, rest), y):
         return  # a right share of a sum
     gradients = [e for _, e in nodes(x) if case.roles.is_gradient_name(e)]
-    if x.op != "name" and not link.masking and gradients:
+    if x.op != "name" and not activation.masking and gradients:
         yield Finding("derivative_at_wrong_point", put, (right,))
     names = names_in(x)
     if x.op in ORDERED and y.op in ORDERED:
-        if names == names_in(y) or names <= {link.before, link.within}:
+        if names == names_in(y) or names <= {activation.before, activation.within}:
             yield Finding("relu_mask_boundary", put, (right,))
-    yield from _other_argument(case, link, x, put)
-    if names & {link.before, link.within}:
+    yield from _other_argument(case, activation, x, put)
+    if names & {activation.before, activation.within}:
         yield Finding("wrong_derivative_formula", put, (right,))
 
 
-def _other_argument(case: Case, link: Link, x: Expr, put: tuple[Claim, ...]) -> Iterator[Finding]:
+def _other_argument(
+    case: Case, activation: Activation, x: Expr, put: tuple[Claim, ...]
+) -> Iterator[Finding]:
     """The form of the right derivative, taken at something else."""
-    right, names = derivative(link), names_in(x)
-    for form, inner in say.patterns(case, link):
+    right, names = derivative(activation), names_in(x)
+    for form, inner in say.patterns(case, activation):
         for _, u in nodes(x):
             if u is inner or u.op == "number" or not case.varies(u):
                 continue
             if case.context.same(case.context.formulas.substituted(form, {inner: u}), x):
                 named = u.op == "name"
-                kind = _place(case, link, u.extra) if named else "derivative_at_wrong_point"
-                yield Finding(kind, (say.form_at(x, link.result, u), *put), (right,))
+                kind = _place(case, activation, u.extra) if named else "derivative_at_wrong_point"
+                yield Finding(kind, (say.form_at(x, activation.result, u), *put), (right,))
     for used in sorted(names):
-        for own in sorted({link.before, link.within} - {used}):
-            at = say.right_at(case.context.name(own), case.context.name(used), x, link.result)
-            yield Finding(_place(case, link, used), (at,), (right,))
+        for own in sorted({activation.before, activation.within} - {used}):
+            at = say.right_at(case.context.name(own), case.context.name(used), x, activation.result)
+            yield Finding(_place(case, activation, used), (at,), (right,))
 
 
 def local(case: Case) -> Iterator[Finding]:

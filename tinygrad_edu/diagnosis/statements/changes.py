@@ -9,7 +9,7 @@ from tinygrad_edu.diagnosis.claims import claim
 from tinygrad_edu.diagnosis.differences import Pair, chain
 from tinygrad_edu.diagnosis.evidence import Case
 from tinygrad_edu.diagnosis.parts import Factors, kind_of_product, summands
-from tinygrad_edu.diagnosis.statements.things import has, is_mask, links, symbol_of
+from tinygrad_edu.diagnosis.statements.things import activations, has, is_mask, symbol_of
 from tinygrad_edu.diagnosis.statements.whole import plus, times
 from tinygrad_edu.sheets.lines import Key
 from tinygrad_edu.sheets.syntax import Expr, names_in, nodes
@@ -242,8 +242,8 @@ def _same_terms(case: Case, terms: Factors, t: Expr) -> bool:
 
 @claim("{symbol}({z}) is missing: the derivative of the activation {a} with respect to {z}, {f}.")
 def lacks_derivative(case: Case, symbol: str, z: str, a: Expr, f: Expr) -> bool:
-    link = next((x for x in links(case, z) if x.result is a and has(case, f, x)), None)
-    if link is None or symbol not in ("g'", symbol_of(case, link)):
+    activation = next((x for x in activations(case, z) if x.result is a and has(case, f, x)), None)
+    if activation is None or symbol not in ("g'", symbol_of(case, activation)):
         return False
     left_out = any(_covers(case, p, f) for p in _pairs(case))
     return left_out or times.test(case, f) or lacks.test(case, f) or _in_quotient(case, f)

@@ -6,7 +6,7 @@ import numpy as np
 
 from tinygrad_edu.checking.truth import equal
 from tinygrad_edu.diagnosis.claims import claim
-from tinygrad_edu.diagnosis.context import Link
+from tinygrad_edu.diagnosis.context import Activation
 from tinygrad_edu.diagnosis.evidence import Case, Numbers
 from tinygrad_edu.sheets.lines import Key
 from tinygrad_edu.sheets.syntax import Expr, names_in
@@ -14,34 +14,38 @@ from tinygrad_edu.sheets.syntax import Expr, names_in
 
 @claim("{f} is the derivative of {a} with respect to {z}.")
 def is_derivative(case: Case, f: Expr, a: Expr, z: str) -> bool:
-    return any(link.result is a and has(case, f, link) for link in links(case, z))
+    return any(
+        activation.result is a and has(case, f, activation) for activation in activations(case, z)
+    )
 
 
 @claim("The derivative of {a} with respect to {z} is {f}.")
 def derivative_is(case: Case, a: Expr, z: str, f: Expr) -> bool:
-    return any(link.result is a and has(case, f, link) for link in links(case, z))
+    return any(
+        activation.result is a and has(case, f, activation) for activation in activations(case, z)
+    )
 
 
-def symbol_of(case: Case, link: Link) -> str:
+def symbol_of(case: Case, activation: Activation) -> str:
     """How the lecture writes the derivative of an activation: σ', tanh', ReLU', else g'."""
-    if link.before[1] >= 0:
-        p = case.context.name(link.before)
+    if activation.before[1] >= 0:
+        p = case.context.name(activation.before)
         for name, g in (("sigmoid", "σ'"), ("tanh", "tanh'"), ("relu", "ReLU'")):
-            if case.context.same(link.result, case.context.formulas.call(name, p)):
+            if case.context.same(activation.result, case.context.formulas.call(name, p)):
                 return g
     return "g'"
 
 
-def links(case: Case, z: str) -> list[Link]:
+def activations(case: Case, z: str) -> list[Activation]:
     """The activations of a quantity."""
-    return [link for link in case.context.activations if link.before[0] == z and link.forms]
+    return [x for x in case.context.activations if x.before[0] == z and x.forms]
 
 
-def has(case: Case, f: Expr, link: Link) -> bool:
-    """Has a formula the values of a link's derivative?"""
+def has(case: Case, f: Expr, activation: Activation) -> bool:
+    """Has a formula the values of an activation's derivative?"""
     return all(
         v is not None and equal(np.asarray(v) * 1.0, np.asarray(w))
-        for v, w in zip(case.values(f), [link.values[i] for i in case.points], strict=True)
+        for v, w in zip(case.values(f), [activation.values[i] for i in case.points], strict=True)
     )
 
 
@@ -49,8 +53,8 @@ def has(case: Case, f: Expr, link: Link) -> bool:
 def other_derivative(case: Case, x: Expr, g: str) -> bool:
     return any(
         case.equal(_floats(case, x), _floats(case, form))
-        for link in case.context.activations
-        for form in forms_of(case, link).get(g, ())
+        for activation in case.context.activations
+        for form in forms_of(case, activation).get(g, ())
     )
 
 
@@ -58,11 +62,15 @@ def _floats(case: Case, e: Expr) -> Numbers:
     return [None if v is None else np.asarray(v) * 1.0 for v in case.values(e)]
 
 
-def forms_of(case: Case, link: Link) -> dict[str, list[Expr]]:
-    """What the derivatives of other activations would be in the place of a link's."""
+def forms_of(case: Case, activation: Activation) -> dict[str, list[Expr]]:
+    """What the derivatives of other activations would be in the place of an activation's."""
     make, call = case.make, case.context.formulas.call
     one, two, zero = map(case.number, (1, 2, 0))
-    n, p, named = link.result, case.context.name(link.before), case.context.name(link.within)
+    n, p, named = (
+        activation.result,
+        case.context.name(activation.before),
+        case.context.name(activation.within),
+    )
     above = make(">", p, zero)
     leaky = [call("where", above, one, case.number(slope)) for slope in (0.01, 0.1, 0.2)]
     return {
@@ -77,46 +85,52 @@ def forms_of(case: Case, link: Link) -> dict[str, list[Expr]]:
 def right_at(case: Case, z: Expr, u: Expr, x: Expr, a: Expr) -> bool:
     put = case.context.formulas.substituted(x, {u: z})
     return put is not x and any(
-        link.result is a and has(case, put, link) for link in case.context.activations
+        activation.result is a and has(case, put, activation)
+        for activation in case.context.activations
     )
 
 
 @claim("{x} has the form of the derivative of {a}, taken at {u}.")
 def form_at(case: Case, x: Expr, a: Expr, u: Expr) -> bool:
     return any(
-        link.result is a
+        activation.result is a
         and case.context.same(case.context.formulas.substituted(form, {inner: u}), x)
-        for link in case.context.activations
-        for form, inner in patterns(case, link)
+        for activation in case.context.activations
+        for form, inner in patterns(case, activation)
     )
 
 
-def patterns(case: Case, link: Link) -> list[tuple[Expr, Expr]]:
-    """Ways to write a link's derivative, each with the quantity it is taken at."""
+def patterns(case: Case, activation: Activation) -> list[tuple[Expr, Expr]]:
+    """Ways to write an activation's derivative, each with the quantity it is taken at."""
     found = [
-        (form, case.context.name(next(iter(names_in(form))))) for form in _in_one_name(case, link)
+        (form, case.context.name(next(iter(names_in(form)))))
+        for form in _in_one_name(case, activation)
     ]
-    return found + [(form, link.result) for form in link.forms if form is not link.result]
+    return found + [
+        (form, activation.result) for form in activation.forms if form is not activation.result
+    ]
 
 
-def _in_one_name(case: Case, link: Link) -> list[Expr]:
-    forms = list(link.forms)
+def _in_one_name(case: Case, activation: Activation) -> list[Expr]:
+    forms = list(activation.forms)
     for statement in case.context.sheet.forward:
-        if statement.key == link.after and names_in(statement.expr) == {link.before}:
-            put = {case.context.name(link.after): statement.expr}
-            forms += [case.context.formulas.substituted(form, put) for form in link.forms]
+        if statement.key == activation.after and names_in(statement.expr) == {activation.before}:
+            put = {case.context.name(activation.after): statement.expr}
+            forms += [case.context.formulas.substituted(form, put) for form in activation.forms]
     return [form for form in forms if len(names_in(form)) == 1]
 
 
 @claim("{x} is the activation itself, of {u}.")
 def is_activation(case: Case, x: Expr, u: Expr) -> bool:
-    for link in case.context.activations:
-        made = next((s for s in case.context.sheet.forward if s.key == link.after), None)
-        names = (link.result, case.context.name(link.within))
-        if u is case.context.name(link.before) and any(case.context.same(x, n) for n in names):
+    for activation in case.context.activations:
+        made = next((s for s in case.context.sheet.forward if s.key == activation.after), None)
+        names = (activation.result, case.context.name(activation.within))
+        if u is case.context.name(activation.before) and any(
+            case.context.same(x, n) for n in names
+        ):
             return True
-        if made is not None and link.before in names_in(made.expr):
-            put = {case.context.name(link.before): u}
+        if made is not None and activation.before in names_in(made.expr):
+            put = {case.context.name(activation.before): u}
             if case.context.same(case.context.formulas.substituted(made.expr, put), x):
                 return True
     return False

@@ -14,7 +14,7 @@ from tinygrad_edu.core.ops.reductions import sum as tg_sum
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.sweep import reachable, sweep
 from tinygrad_edu.core.value import Value
-from tinygrad_edu.diagnosis.context import Context, Link
+from tinygrad_edu.diagnosis.context import Activation, Context
 from tinygrad_edu.diagnosis.derived import Reading, Unwritable
 from tinygrad_edu.rules.deriving import Deriving
 from tinygrad_edu.sheets.account import Account
@@ -28,30 +28,30 @@ ELEMENTWISE = frozenset(
     for op in vars(family).values()
     if hasattr(op, "rules")
 )
-#: What it costs to look at a formula as a link, and to find its slopes or write them; and for each
-#: of its tokens, to sweep it, twice where that meets a nan.
+#: What it costs to look at a formula as an activation, and to find its slopes or write them; and
+#: for each of its tokens, to sweep it, twice where that meets a nan.
 _SOUGHT, _FITTED, _SWEPT = 30_000, 500_000, 60_000
 
 
 def context_of(judged: Judged, account: Account) -> Context:
-    """The context of a judged sheet, with the links in its forward lines."""
+    """The context of a judged sheet, with the activations in its forward lines."""
     context = Context(judged, account)
-    context.use_links(Links(context).found())
+    context.use_elementwise(Activations(context).found())
     return context
 
 
-class Links:
-    """The links in the forward lines of a context's sheet."""
+class Activations:
+    """The activations in the forward lines of a context's sheet."""
 
     def __init__(self, context: Context) -> None:
         self.context, self.formulas = context, context.formulas
 
-    def found(self) -> list[Link]:
+    def found(self) -> list[Activation]:
         """All of them: from name to name, and from what has no name."""
         return self._named() + self._of_unnamed()
 
-    def _named(self) -> list[Link]:
-        found: list[Link] = []
+    def _named(self) -> list[Activation]:
+        found: list[Activation] = []
         for statement in self.context.sheet.forward:
             value = self.context.points[0].graph.values.get(statement.key)
             if not isinstance(value, Value) or not value.requires_grad:
@@ -62,15 +62,15 @@ class Links:
                 if e.op in ("name", "number"):
                     continue
                 after = statement.key if e is statement.expr else None
-                link = self._link(e, after, statement.key, multiplied)
-                if link is None or not link.forms:
+                activation = self._activation(e, after, statement.key, multiplied)
+                if activation is None or not activation.forms:
                     multiplied = multiplied or e.op == "@" or e.function in ("dot", "matmul")
                     stack.extend((a, multiplied) for a in e.args)
-                if link is not None and (link.forms or after is not None):
-                    found.append(link)
+                if activation is not None and (activation.forms or after is not None):
+                    found.append(activation)
         return found
 
-    def _of_unnamed(self) -> list[Link]:
+    def _of_unnamed(self) -> list[Activation]:
         """Activations of something that has no name: ``h = np.tanh(W @ x)``."""
         found = []
         for statement in self.context.sheet.forward:
@@ -102,13 +102,13 @@ class Links:
             if forms:
                 before = (show(u), -1)
                 key = statement.key
-                found.append(Link(before, key, key, result, forms, tuple(slopes), masking))
+                found.append(Activation(before, key, key, result, forms, tuple(slopes), masking))
         return found
 
-    def _link(
+    def _activation(
         self, e: Expr, after: Key | None, within: Key, multiplied: bool = False
-    ) -> Link | None:
-        """A formula as a link, if it is a function of one named quantity element by element.
+    ) -> Activation | None:
+        """A formula as an activation: a function of one named quantity element by element.
 
         `multiplied`: it stands in a matrix product, so that its shape is not that of the line.
         """
@@ -150,7 +150,7 @@ class Links:
             slopes.append(np.broadcast_to(np.asarray(g), n.shape) if n.shape else float(g))
         result = self.context.name(after) if after is not None else e
         forms = tuple(self._forms(e, self.context.name(key), result, slopes, masking))
-        return Link(key, after, within, result, forms, tuple(slopes), masking)
+        return Activation(key, after, within, result, forms, tuple(slopes), masking)
 
     def _slope(self, n: Value, p: Value) -> Any:
         """The derivative of n by p element by element; None where there is none to be told."""
