@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from mutants import mutants, nets
 
 from tinygrad_edu import check_sheet
-from tinygrad_edu.diagnosis.natural import distance, tokens
+from tinygrad_edu.diagnosis.edit_cost import distance, tokens
 from tinygrad_edu.sheets.sheet import Sheet
 from tinygrad_edu.sheets.syntax import SheetError
 

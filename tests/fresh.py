@@ -16,7 +16,7 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).parent))
 
 from tinygrad_edu import check_sheet
-from tinygrad_edu.diagnosis.natural import distance, tokens
+from tinygrad_edu.diagnosis.edit_cost import distance, tokens
 from tinygrad_edu.sheets.sheet import Sheet
 
 

@@ -2,5 +2,5 @@
 
 In reading order: `truth` (gradients, kinks, central differences), `rounding` (what rounding can
 do), `points` and `sides` (fresh numbers), `conventions` (the two scales), `verdict`; for what is
-handed in as numbers, `flow`; and `rows`, which are tables of verdicts.
+handed in as numbers, `flow`; and `table`, of verdicts.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from tinygrad_edu.checking.rows import Row
+from tinygrad_edu.checking.table import Row
 from tinygrad_edu.sheets.lines import Claim, Key, Statement
 from tinygrad_edu.sheets.sheet import Sheet
 from tinygrad_edu.sheets.syntax import Expr, names_in

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinygrad_edu.checking.rows import Row
+from tinygrad_edu.checking.table import Row
 from tinygrad_edu.classroom.blanks import blank
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.diagnosis.activations import context_of
+from tinygrad_edu.diagnosis.edit_cost import tokens
 from tinygrad_edu.diagnosis.edits import Edits
-from tinygrad_edu.diagnosis.natural import tokens
 from tinygrad_edu.diagnosis.registry import MISTAKES
 from tinygrad_edu.diagnosis.words import Words, visible_keys
 from tinygrad_edu.reports import SheetReport, check_sheet
@@ -145,7 +145,7 @@ def _mistaken(report: SheetReport, statement: Statement) -> list[str]:
         words = Words(context, [], visible_keys(context, statement), statement.expr, [])
         edits = Edits(context, words)
         places = edits.places(statement.expr)
-        made = [*edits.small(statement.expr, places), *edits.grafted(statement.expr, places)]
+        made = [*edits.small(statement.expr, places), *edits.replaced(statement.expr, places)]
     long = len(tokens(statement.text))
     written = {f"{statement.name} = {show(edit.expr)}": edit for edit in made}
     found += [

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from xml.etree import ElementTree
 
-from tinygrad_edu.checking.rows import Row
+from tinygrad_edu.checking.table import Row
 from tinygrad_edu.reports import Batch, SheetReport
 
 #: What XML cannot hold.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tinygrad_edu.checking.rows import Diagnosis, Row
+from tinygrad_edu.checking.table import Diagnosis, Row
 from tinygrad_edu.classroom.key import Key, key_of
 from tinygrad_edu.classroom.numbers import numbered
 from tinygrad_edu.classroom.processes import Ended, answers, serve

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.checking.rows import Row
+from tinygrad_edu.checking.table import Row
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.reports import SheetReport, check_sheet

@@ -6,7 +6,7 @@ import re
 from collections.abc import Set
 from dataclasses import replace
 
-from tinygrad_edu.checking.rows import Diagnosis, Row
+from tinygrad_edu.checking.table import Diagnosis, Row
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.diagnosis.diagnosing import RULE
 from tinygrad_edu.diagnosis.registry import MISTAKES

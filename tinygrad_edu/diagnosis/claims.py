@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_edu.checking.rows import shape_text
+from tinygrad_edu.checking.table import shape_text
 from tinygrad_edu.sheets.syntax import Expr, show
 from tinygrad_edu.words import Said
 

@@ -9,18 +9,18 @@ import warnings
 import numpy as np
 
 from tinygrad_edu import words
-from tinygrad_edu.checking.rows import Diagnosis
+from tinygrad_edu.checking.table import Diagnosis
 from tinygrad_edu.checking.verdict import Judged, Judgement
 from tinygrad_edu.diagnosis import statements as say
 from tinygrad_edu.diagnosis.activations import context_of
 from tinygrad_edu.diagnosis.context import Context, size
-from tinygrad_edu.diagnosis.correction import Correction, Search
 from tinygrad_edu.diagnosis.derived import DerivedRules
 from tinygrad_edu.diagnosis.evidence import Case
 from tinygrad_edu.diagnosis.matrices import of_matrix
 from tinygrad_edu.diagnosis.mistakes.state import accumulated
 from tinygrad_edu.diagnosis.registry import named
 from tinygrad_edu.diagnosis.roles import Roles
+from tinygrad_edu.diagnosis.search import Correction, CorrectionSearch
 from tinygrad_edu.diagnosis.words import LONGEST_SEARCHED, Words, visible_keys
 from tinygrad_edu.sheets.account import DIAGNOSING, LARGEST_SEARCHED, Account, TooMuch
 from tinygrad_edu.sheets.lines import Jacobian, Key, Statement
@@ -121,7 +121,9 @@ def _correct(
     best: tuple[float, Correction, Expr] | None = None
     for line in _versions(context, judgement, statement):
         words = Words(context, rules, visible, line, own)
-        search = Search(context, statement, line, lambda i: context.truth(*truth, i), words, rules)
+        search = CorrectionSearch(
+            context, statement, line, lambda i: context.truth(*truth, i), words, rules
+        )
         chosen = search.run()
         if chosen is None:
             continue

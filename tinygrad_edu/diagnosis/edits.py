@@ -1,7 +1,7 @@
 """Edits of a formula, one at a time: what a learner may have got wrong, made right.
 
-Most bring in no new word: operators, signs, axes, numbers, transposes, what is left out. Grafts and
-insertions bring in a word (see `words`).
+Most bring in no new word: operators, signs, axes, numbers, transposes, what is left out.
+Replacements and insertions bring in a word (see `words`).
 """
 
 from __future__ import annotations
@@ -63,13 +63,13 @@ class Edits:
         """The parts of a formula that may be edited, the root first."""
         return [(path, e) for path, e in nodes(root) if self._editable(root, path)]
 
-    def grafted(self, root: Expr, places: Places) -> Iterator[Edit]:
+    def replaced(self, root: Expr, places: Places) -> Iterator[Edit]:
         """Parts of a formula, or factors of a product, replaced by words."""
         for path, e in places:
             above = part_at(root, path[:-1]).op if path else ""
-            yield from self._at(root, path, self._grafts(e, above))
+            yield from self._at(root, path, self._replacements(e, above))
             if e.op in ("*", "/") and not (above in ("*", "/") and path[-1] == 0):
-                yield from self._at(root, path, self._factor_grafts(e))
+                yield from self._at(root, path, self._factor_replacements(e))
 
     def inserted(self, root: Expr, places: Places) -> Iterator[Edit]:
         """Words put in: as a factor, a matrix or a term."""
@@ -369,22 +369,22 @@ class Edits:
 
     # --- with a new word -----------------------------------------------------------------------
 
-    def _grafts(self, e: Expr, above: str) -> Iterator[Edit]:
+    def _replacements(self, e: Expr, above: str) -> Iterator[Edit]:
         """A part replaced by a word."""
         if e.op == "number" and above in ("**", "/"):
             return
         for word in self.words.factors:
             # As factors of the product they need no brackets: below.
             if word is not e and not (above == "*" and word.op in ("*", "/")):
-                yield Edit(word, "graft", (e,), (word,))
+                yield Edit(word, "replacement", (e,), (word,))
         yield from self._transposed_words(e)
 
     def _transposed_words(self, e: Expr) -> Iterator[Edit]:
         for word in self.words.transposes():
             if word is not e:
-                yield Edit(word, "graft", (e,), (word,))
+                yield Edit(word, "replacement", (e,), (word,))
 
-    def _factor_grafts(self, e: Expr) -> Iterator[Edit]:
+    def _factor_replacements(self, e: Expr) -> Iterator[Edit]:
         """Factors of a product replaced by a word; three of them where they are neighbours."""
         factors = factors_of(e)
         for gone, lost, rest in _without(factors, 3):
@@ -393,7 +393,7 @@ class Edits:
             before, behind = rest[: gone[0]], rest[gone[0] :]
             for word in self.words.factors if len(gone) == 1 else self.words.strong:
                 new = product(self.context, [*before, *factors_of(word), *behind])
-                yield Edit(new, "graft", lost, (word,))
+                yield Edit(new, "replacement", lost, (word,))
 
     def _factors(self, e: Expr) -> Iterator[Edit]:
         for word in self.words.factors:

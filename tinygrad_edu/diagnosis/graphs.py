@@ -12,7 +12,7 @@ import numpy as np
 
 from tinygrad_edu.calculus.axes import Examples
 from tinygrad_edu.checking.flow import Entry, own_gradients, reads_others
-from tinygrad_edu.checking.rows import Diagnosis
+from tinygrad_edu.checking.table import Diagnosis
 from tinygrad_edu.checking.verdict import judge
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value

@@ -18,18 +18,18 @@ import numpy as np
 from tinygrad_edu.calculus.axes import find_examples
 from tinygrad_edu.checking.flow import Entry, gradients_with
 from tinygrad_edu.checking.points import Point, points_of
-from tinygrad_edu.checking.rows import Diagnosis
+from tinygrad_edu.checking.table import Diagnosis
 from tinygrad_edu.checking.truth import TOLERANCE, gradient_of, largest_error, multiple_of
 from tinygrad_edu.checking.verdict import Judged, Judgement
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.diagnosis.activations import context_of
-from tinygrad_edu.diagnosis.correction import Search
 from tinygrad_edu.diagnosis.derived import DerivedRules
 from tinygrad_edu.diagnosis.edits import Edit
 from tinygrad_edu.diagnosis.evidence import Case
 from tinygrad_edu.diagnosis.registry import named
 from tinygrad_edu.diagnosis.roles import Roles
+from tinygrad_edu.diagnosis.search import CorrectionSearch
 from tinygrad_edu.diagnosis.words import Words, visible_keys
 from tinygrad_edu.sheets.account import DIAGNOSING, JUDGING, LARGEST_SEARCHED, Account
 from tinygrad_edu.sheets.evaluate import Evaluator
@@ -94,7 +94,9 @@ class StandIns:
         """The nearest change of `rule`, for the gradient `name`, that gives these numbers."""
         statement = self.statement(name)
         words = Words(self.context, [rule], visible_keys(self.context, statement), rule, [])
-        search = Search(self.context, statement, rule, lambda i: numbers, words, [], [self.at])
+        search = CorrectionSearch(
+            self.context, statement, rule, lambda i: numbers, words, [], [self.at]
+        )
         found = search.run(pairs)
         return None if found is None or found.edit.expr is rule else found.edit
 

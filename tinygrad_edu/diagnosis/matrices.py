@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.checking.rows import Diagnosis, shape_text
+from tinygrad_edu.checking.table import Diagnosis, shape_text
 from tinygrad_edu.checking.truth import constant_ratio, equal
 from tinygrad_edu.checking.verdict import Judged
 from tinygrad_edu.sheets.evaluate import Evaluator

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tinygrad_edu.checking import rows as table
+from tinygrad_edu.checking import table
 from tinygrad_edu.checking.conventions import CONVENTIONS
-from tinygrad_edu.checking.rows import STYLES, Row
+from tinygrad_edu.checking.table import STYLES, Row
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.signature import checked
 from tinygrad_edu.reports.page import page

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.calculus.axes import Examples, find_examples
-from tinygrad_edu.checking import rows as table
+from tinygrad_edu.checking import table
 from tinygrad_edu.checking.conventions import check_convention, moved, of_data, scales
 from tinygrad_edu.checking.flow import Entry, Flow, reads_others
 from tinygrad_edu.checking.notes import joined
@@ -23,7 +23,7 @@ from tinygrad_edu.checking.rounding import (
     numerical_error,
     relative_error,
 )
-from tinygrad_edu.checking.rows import Row
+from tinygrad_edu.checking.table import Row
 from tinygrad_edu.checking.truth import (
     TOLERANCE,
     Kinks,

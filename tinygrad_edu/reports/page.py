@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
-from tinygrad_edu.checking.rows import STYLES, Row, marked
+from tinygrad_edu.checking.table import STYLES, Row, marked
 from tinygrad_edu.words import Words
 from tinygrad_edu.words.bidi import isolated
 

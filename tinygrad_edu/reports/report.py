@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.checking import rows as table
+from tinygrad_edu.checking import table
 from tinygrad_edu.checking.jacobians import parts
 from tinygrad_edu.checking.rounding import (
     RUNS,
@@ -22,7 +22,7 @@ from tinygrad_edu.checking.rounding import (
     numerical_error,
     relative_error,
 )
-from tinygrad_edu.checking.rows import Row
+from tinygrad_edu.checking.table import Row
 from tinygrad_edu.checking.truth import Replay
 from tinygrad_edu.checking.unread import with_unread
 from tinygrad_edu.checking.verdict import Judged, Judgement, judge

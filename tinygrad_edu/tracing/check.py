@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.checking.conventions import CONVENTIONS
-from tinygrad_edu.checking.rows import Row
+from tinygrad_edu.checking.table import Row
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.signature import checked
 from tinygrad_edu.tracing.culprits import blamed, suspected, unread

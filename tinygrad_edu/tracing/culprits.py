@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from tinygrad_edu.checking.rows import Diagnosis
+from tinygrad_edu.checking.table import Diagnosis
 from tinygrad_edu.tracing.edits import targets_of
 from tinygrad_edu.tracing.mistakes import named, target_text
 from tinygrad_edu.tracing.ranking import Ranking, Suspect

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tinygrad_edu.checking import rows as table
-from tinygrad_edu.checking.rows import Diagnosis, Row
+from tinygrad_edu.checking import table
+from tinygrad_edu.checking.table import Diagnosis, Row
 from tinygrad_edu.core.plain import printable
 from tinygrad_edu.words import Words
 from tinygrad_edu.words.bidi import marked_up

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import tinygrad_edu as tg
-from tinygrad_edu.checking.rows import Row
+from tinygrad_edu.checking.table import Row
 from tinygrad_edu.classroom.processes import serve
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.reports import SheetReport

@@ -10,7 +10,7 @@ import tinygrad_edu as tg
 from tinygrad_edu.checking.verdict import judge
 from tinygrad_edu.diagnosis.activations import context_of
 from tinygrad_edu.diagnosis.context import Context
-from tinygrad_edu.diagnosis.natural import unnatural
+from tinygrad_edu.diagnosis.edit_cost import unnatural
 from tinygrad_edu.diagnosis.simplifying import simplified
 from tinygrad_edu.diagnosis.words import Words, visible_keys
 from tinygrad_edu.sheets.account import DIAGNOSING, Account

@@ -17,8 +17,8 @@ import numpy as np
 
 from tinygrad_edu.checking.truth import equal
 from tinygrad_edu.diagnosis.context import Context
+from tinygrad_edu.diagnosis.edit_cost import cost_of, distance, tokens
 from tinygrad_edu.diagnosis.edits import PRODUCT_CALLS, Edit, Edits, Path, Places
-from tinygrad_edu.diagnosis.natural import cost_of, distance, tokens
 from tinygrad_edu.diagnosis.parts import factors_of, product
 from tinygrad_edu.diagnosis.simplifying import simplified
 from tinygrad_edu.diagnosis.words import LONGEST_SEARCHED, Words, unique
@@ -48,7 +48,7 @@ class Correction:
     distance: int
 
 
-class Search:
+class CorrectionSearch:
     """The search for corrections of one line."""
 
     def __init__(
@@ -111,7 +111,7 @@ class Search:
         cost, best = self.best
         far = best is None or cost > max(5.0, best.distance + 0.5)
         if pairs and (
-            far or (best is not None and best.edit.kind == "graft" and best.distance > 5)
+            far or (best is not None and best.edit.kind == "replacement" and best.distance > 5)
         ):
             self._search(self._pairs(), MOST_PAIRS)
         return self._by_rule()
@@ -147,7 +147,7 @@ class Search:
         places = self.edits.places(self.line)
         yield 3.0, itertools.chain(self._small(self.line), self.edits.everywhere(self.line))
         yield 3.0, self._rebracketed()
-        yield 2.5, self.edits.grafted(self.line, places)
+        yield 2.5, self.edits.replaced(self.line, places)
         yield 4.0, self.edits.inserted(self.line, places)
 
     def _rebracketed(self) -> Iterator[Edit]:
@@ -217,7 +217,7 @@ class Search:
     def _completed(self) -> Iterator[Edit]:
         """Any edit, and one factor or one term more at the root, found by its value."""
         places = self.edits.places(self.line)
-        singles = itertools.chain(self._small(self.line), self.edits.grafted(self.line, places))
+        singles = itertools.chain(self._small(self.line), self.edits.replaced(self.line, places))
         make, target = self.formulas.make, self.targets[0]
         for first in itertools.islice(_distinct(singles), MOST_SINGLE // 2):
             e, value = first.expr, self.context.value(first.expr, self.known_at[0])
