@@ -28,7 +28,7 @@ def context() -> Context:
 
 def read(context: Context, text: str) -> Expr:
     """A formula over the last state of each name."""
-    latest = {key[0]: key[1] for key in context.judged.points[0].run}
+    latest = {key[0]: key[1] for key in context.judged.samples[0].run}
     reader = Reader(context.formulas, text, lambda name: latest.get(name, -1))
     return reader.read(ast.parse(text, mode="eval").body)
 

@@ -4,7 +4,7 @@ import pytest
 from test_verdicts import judged, verdicts
 
 import tinygrad_edu as tg
-from tinygrad_edu.checking.points import points_of
+from tinygrad_edu.checking.samples import samples_of
 from tinygrad_edu.checking.sides import seek
 from tinygrad_edu.sheets.account import JUDGING, Account
 from tinygrad_edu.sheets.sheet import Sheet
@@ -123,10 +123,10 @@ def test_limits_for_safety_are_no_sides(guard):
 
 def test_nothing_is_sought_where_every_side_is_taken():
     sheet = Sheet(f"{NET}A = np.maximum(0, Z)\n{COST}dZ = dA * (Z > 0)\n")
-    points, _ = points_of(sheet, Account(JUDGING))
-    assert seek(sheet, points, Account(JUDGING)) == ([], [])
+    samples, _ = samples_of(sheet, Account(JUDGING))
+    assert seek(sheet, samples, Account(JUDGING)) == ([], [])
     sheet = Sheet(f"{NET}A = np.maximum(9, Z)\n{COST}dZ = dA * (Z > 9)\n")
-    found, unreached = seek(sheet, points_of(sheet, Account(JUDGING))[0], Account(JUDGING))
+    found, unreached = seek(sheet, samples_of(sheet, Account(JUDGING))[0], Account(JUDGING))
     assert unreached == []
     assert any((point.plain["Z", 0] > 9).any() for point in found)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.checking.points import Point
+from tinygrad_edu.checking.samples import Sample
 from tinygrad_edu.sheets.evaluate import Evaluator
 from tinygrad_edu.sheets.lines import Claim, Key
 from tinygrad_edu.sheets.syntax import nodes, show
@@ -24,20 +24,20 @@ def joined(*notes: str | None) -> str | None:
 
 
 def of_nothing(
-    points: list[Point], of: str, key: Key, cost: str, size: Callable[[int], Any]
+    samples: list[Sample], of: str, key: Key, cost: str, size: Callable[[int], Any]
 ) -> str | None:
-    """A note where a gradient is 0 up to rounding at all points; why, if that is seen.
+    """A note where a gradient is 0 up to rounding on all samples; why, if that is seen.
 
-    `of` and `key` say whose gradient, `size` gives the terms behind it at a point.
+    `of` and `key` say whose gradient, `size` gives the terms behind it on a sample.
     """
 
-    def known(i: int, point: Point) -> bool:
-        gradient = np.abs(point.gradient(key))
-        return point.matters(key) or bool((gradient > KNOWN * size(i)).any())
+    def known(i: int, sample: Sample) -> bool:
+        gradient = np.abs(sample.gradient(key))
+        return sample.matters(key) or bool((gradient > KNOWN * size(i)).any())
 
-    if any(known(i, point) for i, point in enumerate(points)):
+    if any(known(i, sample) for i, sample in enumerate(samples)):
         return None
-    reasons = [point.cancelled(point.graph.values[key]) for point in points]
+    reasons = [sample.cancelled(sample.graph.values[key]) for sample in samples]
     if reasons[0] is None or None in reasons:
         return say("note.rounding", of=of)
     above, axes = reasons[0]
@@ -46,10 +46,10 @@ def of_nothing(
     return say(f"note.{kind}", name=above.name, of=of, along=along, cost=cost)
 
 
-def by_size(point: Point, claim: Claim) -> str | None:
+def by_size(sample: Sample, claim: Claim) -> str | None:
     """A note where a line is right only because an axis happens to have length one."""
     with np.errstate(all="ignore"):
-        evaluator = Evaluator(point.run, point.account)
+        evaluator = Evaluator(sample.run, sample.account)
         for _, e in nodes(claim.last.expr):
             if e.op != "*" and e.function != "multiply":
                 continue

@@ -184,7 +184,7 @@ class Rounding:
 
 
 class RoundingOfLines(Rounding):
-    """The same at one point of a sheet, of its lines too; `run` is what these give there."""
+    """The same on one sample of a sheet, of its lines too; `run` is what these give there."""
 
     def __init__(
         self,

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.checking.points import Point
+from tinygrad_edu.checking.samples import Sample
 from tinygrad_edu.core.ops import arithmetic, elementary, elementwise
 from tinygrad_edu.core.ops.shaping import sum_to
 from tinygrad_edu.core.sweep import reachable, sweep
@@ -52,24 +52,24 @@ class Side:
 
 
 def seek(
-    sheet: Sheet, points: list[Point], account: Account
-) -> tuple[list[Point], list[tuple[Value, str]]]:
-    """Points at which sides are taken that the given ones do not take, sought as long as `account`
+    sheet: Sheet, samples: list[Sample], account: Account
+) -> tuple[list[Sample], list[tuple[Value, str]]]:
+    """Samples at which sides are taken that the given ones do not take, sought as long as `account`
     has ample.
 
-    Also the nodes of the first point that have a side for which no numbers were found, with what is
-    to be said of it.
+    Also the nodes of the first sample that have a side for which no numbers were found, with what
+    is to be said of it.
     """
-    wanted = _sides(points[0].graph)
+    wanted = _sides(samples[0].graph)
     if not wanted:
         return [], []
-    missing = set(wanted).difference(*(_taken(point.graph) for point in points))
-    found: list[Point] = []
+    missing = set(wanted).difference(*(_taken(sample.graph) for sample in samples))
+    found: list[Sample] = []
 
     def use(graph: Graph) -> None:
         new = _taken(graph) & missing
-        if new and (point := Point(sheet, graph, account)).good and _safe(sheet, point):
-            found.append(point)
+        if new and (sample := Sample(sheet, graph, account)).good and _safe(sheet, sample):
+            found.append(sample)
             missing.difference_update(new)
 
     with np.errstate(all="ignore"):
@@ -131,12 +131,12 @@ def _taken(graph: Graph) -> set[Side]:
     return found
 
 
-def _safe(sheet: Sheet, point: Point) -> bool:
+def _safe(sheet: Sheet, sample: Sample) -> bool:
     """Has a number added for safety no effect here?"""
     for claim in sheet.claims.values() if sheet.adds_tiny else ():
         for key in sheet.versions(claim.of):
-            if isinstance(point.graph.values[key], Value):
-                true, bare = point.gradient(key), point.without_tiny(sheet, key)
+            if isinstance(sample.graph.values[key], Value):
+                true, bare = sample.gradient(key), sample.without_tiny(sheet, key)
                 if bare is None or not np.allclose(true, bare, rtol=1e-3, atol=1e-9):
                     return False
     return True

@@ -10,9 +10,9 @@ import numpy as np
 from tinygrad_edu.calculus.axes import Examples, find_examples
 from tinygrad_edu.checking.conventions import check_convention, moved, of_data, scales
 from tinygrad_edu.checking.notes import by_size, joined, of_nothing
-from tinygrad_edu.checking.points import Point, points_of
 from tinygrad_edu.checking.remarks import remarks_on
 from tinygrad_edu.checking.rounding import RUNS, SHARE, agree
+from tinygrad_edu.checking.samples import Sample, samples_of
 from tinygrad_edu.checking.sides import seek
 from tinygrad_edu.checking.truth import (
     TOLERANCE,
@@ -50,20 +50,20 @@ class Judgement:
 class Judged:
     """A sheet judged in one convention.
 
-    `worlds` has, per point, the values of all names when every claim holds its truth.
+    `worlds` has, per sample, the values of all names when every claim holds its truth.
     """
 
     def __init__(
-        self, sheet: Sheet, points: list[Point], examples: Examples | None, convention: str
+        self, sheet: Sheet, samples: list[Sample], examples: Examples | None, convention: str
     ) -> None:
-        self.sheet, self.points = sheet, points
-        self.account = points[0].account
+        self.sheet, self.samples = sheet, samples
+        self.account = samples[0].account
         self.examples, self.convention = examples, convention
         self.final = {claim.last.key: claim for claim in sheet.claims.values()}
         self.jacobians = {claim.last.key: claim for claim in sheet.jacobians.values()}
         self.judgements: dict[str, Judgement] = {}
         self.worlds: list[dict[Key, Any]] = []
-        if any(point.finite for point in points):
+        if any(sample.finite for sample in samples):
             self._judge({})
             self._settle_ambiguous()
         else:
@@ -74,29 +74,29 @@ class Judged:
 
     def _know_nothing(self) -> None:
         note = say("note.not_finite")
-        self.worlds = [dict(point.plain) for point in self.points]
+        self.worlds = [dict(sample.plain) for sample in self.samples]
         for claim in (*self.sheet.claims.values(), *self.sheet.jacobians.values()):
             self.judgements[claim.name] = Judgement(claim, "unchecked", None, note)
 
     # --- the pass over the lines ---------------------------------------------------------------
 
-    def truth_at(self, point: int, truth: tuple[Key, float]) -> Any:
-        """The true gradient of a quantity at a point, in this convention's scale."""
+    def truth_at(self, sample: int, truth: tuple[Key, float]) -> Any:
+        """The true gradient of a quantity on a sample, in this convention's scale."""
         key, factor = truth
-        return factor * self.points[point].gradient(key)
+        return factor * self.samples[sample].gradient(key)
 
     def _candidates(self, claim: Claim) -> list[tuple[Key, float]]:
-        values = self.points[0].graph.values
+        values = self.samples[0].graph.values
         found = []
         for key in self.sheet.versions(claim.of):
             node = values[key]
-            if isinstance(node, Value) and node in self.points[0].reached:
+            if isinstance(node, Value) and node in self.samples[0].reached:
                 for factor in scales(node, self.examples, self.convention):
                     found.append((key, factor))
         return found
 
     def _judge(self, preferred: dict[str, tuple[Key, float]]) -> None:
-        self.worlds = [dict(point.plain) for point in self.points]
+        self.worlds = [dict(sample.plain) for sample in self.samples]
         evaluators = [Evaluator(world, self.account) for world in self.worlds]
         kept = self.account.kept
         self.judgements = {}
@@ -111,14 +111,14 @@ class Judged:
                     ]
                     if matrix is not None:
                         self.judgements[matrix.name] = self._judged_matrix(matrix, values)
-                        if self.points[0].jacobian(matrix) is not None:
-                            values = [point.jacobian(matrix) for point in self.points]
+                        if self.samples[0].jacobian(matrix) is not None:
+                            values = [sample.jacobian(matrix) for sample in self.samples]
                     if claim is not None:
                         judgement = self._judged(claim, values, preferred.get(claim.name))
                         self.judgements[claim.name] = judgement
                         if judgement.truth is not None:
                             values = [
-                                self.truth_at(i, judgement.truth) for i in range(len(self.points))
+                                self.truth_at(i, judgement.truth) for i in range(len(self.samples))
                             ]
                     self.account.keep(sum(map(entries_of, values)))
                 for world, value in zip(self.worlds, values, strict=True):
@@ -132,9 +132,9 @@ class Judged:
         candidates = self._candidates(claim)
         if not candidates:
             return Judgement(claim, "unchecked", None)
-        if all(p.kinks.undecided(p.graph.values[k]) for p in self.points for k, _ in candidates):
+        if all(p.kinks.undecided(p.graph.values[k]) for p in self.samples for k, _ in candidates):
             return Judgement(claim, "unchecked", None, say("note.only_kinks"))
-        as_run = [point.run[claim.last.key] for point in self.points]
+        as_run = [sample.run[claim.last.key] for sample in self.samples]
         key = claim.last.key
         for verdict, values in (("correct", as_run), ("follows", given_truth)):
             for truth in candidates:
@@ -149,18 +149,18 @@ class Judged:
     def _judged_matrix(self, claim: Jacobian, given_truth: list[Any]) -> Judgement:
         """Derivatives of something else than the cost: no scale, no other state, as they are."""
         key = claim.last.key
-        if self.points[0].jacobian(claim) is None:
+        if self.samples[0].jacobian(claim) is None:
             return Judgement(claim, "unchecked", None, say("note.matrix_too_large"))
 
         def right(i: int, value: Any) -> bool:
-            truth = self.points[i].jacobian(claim)
+            truth = self.samples[i].jacobian(claim)
             self.account.spend(_COMPARED + 20 * entries_of(value))
             if value is None or tuple(n for n in np.shape(value) if n != 1) != truth.shape:
                 return False
             size = self._of_line(i, key, value, False, 1) + np.abs(truth).max(initial=0.0)
             return agree(np.reshape(value, truth.shape), truth, np.reshape(size, truth.shape))
 
-        as_run = [point.run[key] for point in self.points]
+        as_run = [sample.run[key] for sample in self.samples]
         for verdict, values in (("correct", as_run), ("follows", given_truth)):
             if all(right(i, value) for i, value in enumerate(values)):
                 return Judgement(claim, verdict, None)
@@ -177,7 +177,7 @@ class Judged:
     def _of_unnamed(self, values: list[Any], candidates: list[tuple[Key, float]]) -> bool:
         """Are these the gradients of z in ``h = g(z)``, where z has no name and h is asked for?"""
         for key, factor in candidates:
-            for further in zip(*(point.unnamed(key) for point in self.points), strict=True):
+            for further in zip(*(sample.unnamed(key) for sample in self.samples), strict=True):
                 pairs = list(zip(values, further, strict=True))
                 if all(v is not None and np.shape(v) == np.shape(t) for v, t in pairs) and all(
                     largest_error(v, factor * t) <= TOLERANCE for v, t in pairs
@@ -189,40 +189,40 @@ class Judged:
         """The judgement with what is to be said of a line although it is right."""
         claim, truth = judgement.claim, judgement.truth
         if judgement.verdict == "correct" and truth is not None:
-            node = self.points[0].graph.values[truth[0]]
+            node = self.samples[0].graph.values[truth[0]]
             scale = of_data(claim.of, truth[1], scales(node, self.examples, self.convention))
             judgement.other_scale = scale is not None
             key = claim.last.key
 
             def size(i: int) -> Any:  # of the line too: else it can't be told from a wrong one
-                of_both = self.terms(i, truth, key, self.points[i].run[key])
+                of_both = self.terms(i, truth, key, self.samples[i].run[key])
                 return of_both / abs(truth[1])
 
             cost = self.sheet.cost_name
-            nothing = of_nothing(self.points, claim.of, truth[0], cost, size)
-            judgement.note = joined(scale, by_size(self.points[0], claim), nothing)
+            nothing = of_nothing(self.samples, claim.of, truth[0], cost, size)
+            judgement.note = joined(scale, by_size(self.samples[0], claim), nothing)
         return judgement
 
     def of_nothing(self, claim: Claim, truth: tuple[Key, float]) -> str | None:
-        """What is said where a gradient is 0 up to rounding at all points; None of others."""
+        """What is said where a gradient is 0 up to rounding on all samples; None of others."""
 
         def size(i: int) -> Any:
-            node = self.points[i].graph.values[truth[0]]
-            return self.points[i].rounding.of_gradient(node, self.points[i].gradient(truth[0]))
+            node = self.samples[i].graph.values[truth[0]]
+            return self.samples[i].rounding.of_gradient(node, self.samples[i].gradient(truth[0]))
 
-        return of_nothing(self.points, claim.of, truth[0], self.sheet.cost_name, size)
+        return of_nothing(self.samples, claim.of, truth[0], self.sheet.cost_name, size)
 
     def equals(
         self, values: list[Any], truth: tuple[Key, float], key: Key, given_truth: bool = False
     ) -> bool:
-        """Are these the true numbers at every point, up to rounding, entries on a kink apart?
+        """Are these the true numbers on every sample, up to rounding, entries on a kink apart?
 
         `key`: the line that gave them, as it runs or `given_truth` above it.
         """
         for value in values:
             self.account.spend(_COMPARED + 20 * entries_of(value))
         for i, value in enumerate(values):
-            if value is None or np.shape(value) != np.shape(self.points[i].gradient(truth[0])):
+            if value is None or np.shape(value) != np.shape(self.samples[i].gradient(truth[0])):
                 return False
         return all(self.agrees(i, value, truth, key, given_truth) for i, value in enumerate(values))
 
@@ -235,12 +235,12 @@ class Judged:
         given_truth: bool = False,
         constant: float = 1.0,
     ) -> bool:
-        """Is this the true number at one point, up to rounding (and a constant)?"""
-        point = self.points[i]
-        node = point.graph.values[truth[0]]
+        """Is this the true number on one sample, up to rounding (and a constant)?"""
+        sample = self.samples[i]
+        node = sample.graph.values[truth[0]]
         factor = constant * truth[1]
-        mask = point.kinks.excused(node, value, factor)
-        true = factor * point.gradient(truth[0])
+        mask = sample.kinks.excused(node, value, factor)
+        true = factor * sample.gradient(truth[0])
         if agree(value, true, 0.0, mask):
             return True
         for runs in (1, RUNS):  # what one run tells apart, more would as well
@@ -252,7 +252,7 @@ class Judged:
         if largest_error(value, true, mask) > 0.01:
             return False
         # Nearly right: perhaps exactly, but for an ε such as log(A + 1e-8) adds.
-        bare = point.without_tiny(self.sheet, truth[0])
+        bare = sample.without_tiny(self.sheet, truth[0])
         if bare is None or not np.isfinite(bare).all():
             return False
         slack = np.abs(true - factor * bare) / SHARE
@@ -267,24 +267,24 @@ class Judged:
         given_truth: bool = False,
         runs: int = RUNS,
     ) -> Any:
-        """The size of the terms that a gradient and a line were added up from at one point."""
+        """The size of the terms that a gradient and a line were added up from on one sample."""
         key_of, factor = truth
-        point = self.points[i]
-        node = point.graph.values[key_of]
-        of_gradient = point.rounding.of_gradient(node, point.gradient(key_of), runs)
+        sample = self.samples[i]
+        node = sample.graph.values[key_of]
+        of_gradient = sample.rounding.of_gradient(node, sample.gradient(key_of), runs)
         return abs(factor) * of_gradient + self._of_line(i, key, value, given_truth, runs)
 
     def _of_line(self, i: int, key: Key, value: Any, given_truth: bool, runs: int) -> Any:
-        point = self.points[i]
+        sample = self.samples[i]
         if not given_truth:
-            return point.rounding.of_line(key, value, runs)
+            return sample.rounding.of_line(key, value, runs)
         true: dict[Key, tuple[Value, float]] = {}
         self.account.spend(2_000 * len(self.judgements))
         for judgement in self.judgements.values():
             if judgement.truth is not None:
                 at, factor = judgement.truth
-                true[judgement.claim.last.key] = point.graph.values[at], factor
-        return point.rounding.of_line_given_truth(key, value, true, self.worlds[i], runs)
+                true[judgement.claim.last.key] = sample.graph.values[at], factor
+        return sample.rounding.of_line_given_truth(key, value, true, self.worlds[i], runs)
 
     def _settle_ambiguous(self) -> None:
         """A wrong claim of a name with several states: take the one that suits what follows."""
@@ -348,7 +348,7 @@ class Judged:
 
     def is_parameter(self, claim: Claim) -> bool:
         """Is the claim about something given, rather than computed?"""
-        value = self.points[0].graph.values.get((claim.of, 0))
+        value = self.samples[0].graph.values.get((claim.of, 0))
         return isinstance(value, Value) and value.op is None
 
     def _forgive(self) -> None:
@@ -371,14 +371,14 @@ class Judged:
             ]
             if not readers or any(r.verdict != "correct" for r in readers):
                 continue
-            as_run = [point.run[claim.last.key] for point in self.points]
+            as_run = [sample.run[claim.last.key] for sample in self.samples]
             if self._of_unnamed(as_run, judgement.candidates):
                 judgement.verdict, judgement.truth = "correct", None
                 judgement.note = say("note.unnamed", of=claim.of)
                 continue
             for truth in judgement.candidates:
                 key = claim.last.key
-                multiple = self.multiple([p.run[key] for p in self.points], truth, key)
+                multiple = self.multiple([p.run[key] for p in self.samples], truth, key)
                 if multiple is not None:
                     judgement.verdict, judgement.truth = "correct", truth
                     judgement.note = moved(multiple, claim.of, self.convention)
@@ -394,7 +394,7 @@ class Judged:
         }
         if not direct or any(self.judgements[n].verdict != "correct" for n in direct):
             return False
-        values = [point.run[statement.key] for point in self.points]
+        values = [sample.run[statement.key] for sample in self.samples]
         for truth in judgement.candidates:
             if self.equals(values, truth, statement.key):
                 judgement.truth = truth
@@ -404,7 +404,7 @@ class Judged:
     def multiple(
         self, values: list[Any], truth: tuple[Key, float], key: Key, given_truth: bool = False
     ) -> float | None:
-        """The one constant by which these differ from the truth at all points, or None."""
+        """The one constant by which these differ from the truth on all samples, or None."""
         true = [np.asarray(self.truth_at(i, truth)) for i in range(len(values))]
         pairs = zip(values, true, strict=True)
         if any(v is None or np.shape(v) != t.shape or not t.size for v, t in pairs):
@@ -432,17 +432,18 @@ def judge(sheet: Sheet, convention: str = "auto", m: int | None = None) -> tuple
 def _judged_within(
     sheet: Sheet, convention: str, m: int | None, account: Account
 ) -> tuple[Judged, list[str]]:
-    points, remarks = points_of(sheet, account)
+    samples, remarks = samples_of(sheet, account)
     unreached: list[tuple[Value, str]] = []
-    if (sheet.claims or sheet.jacobians) and any(point.good for point in points):
-        more, unreached = seek(sheet, points, account)
-        points = points + more
-    points = points or [Point(sheet, sheet.main, account)]
-    graph = points[0].graph
+    if (sheet.claims or sheet.jacobians) and any(sample.good for sample in samples):
+        more, unreached = seek(sheet, samples, account)
+        samples = samples + more
+    samples = samples or [Sample(sheet, sheet.main, account)]
+    graph = samples[0].graph
     examples = find_examples(graph.cost, m, sheet.origins(graph))
     remarks += remarks_on(sheet)
     tried = [
-        Judged(sheet, points, examples, choice) for choice in check_convention(convention, examples)
+        Judged(sheet, samples, examples, choice)
+        for choice in check_convention(convention, examples)
     ]
     chosen = min(tried, key=lambda judged: judged.fit)
     for other in tried:
@@ -454,7 +455,7 @@ def _judged_within(
 
 def _noted_with(judged: Judged, node: Value, said: str) -> bool:
     """Is there a claim to note it with that numbers beyond `node` were not found: the nearest?"""
-    values = judged.points[0].graph.values
+    values = judged.samples[0].graph.values
     before = set(reachable(node)) - {node}
     near = [
         (values[judgement.truth[0]]._created, i, judgement)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.checking.points import MASKING
+from tinygrad_edu.checking.samples import MASKING
 from tinygrad_edu.checking.truth import equal
 from tinygrad_edu.checking.verdict import Judged
 from tinygrad_edu.core.ops import arithmetic, elementwise
@@ -53,7 +53,7 @@ class Activations:
     def _named(self) -> list[Activation]:
         found: list[Activation] = []
         for statement in self.context.sheet.forward:
-            value = self.context.points[0].graph.values.get(statement.key)
+            value = self.context.samples[0].graph.values.get(statement.key)
             if not isinstance(value, Value) or not value.requires_grad:
                 continue
             stack = [(statement.expr, False)]
@@ -81,11 +81,11 @@ class Activations:
             stand_in = self.formulas.name("?", -1)
             outer = self.formulas.substituted(statement.expr, {u: stand_in})
             slopes, masking = [], False
-            for i, point in enumerate(self.context.points):
+            for i, sample in enumerate(self.context.samples):
                 p, value = self.context.value(u, i), None
                 if isinstance(p, np.ndarray):
                     p = Value(p)
-                    value = Evaluator({**point.plain, ("?", -1): p}, self.context.account).get(
+                    value = Evaluator({**sample.plain, ("?", -1): p}, self.context.account).get(
                         outer
                     )
                 if not isinstance(value, Value) or value.shape != p.shape:
@@ -95,7 +95,7 @@ class Activations:
                     break
                 masking = any(node.op in MASKING for node in made)
                 slopes.append(np.asarray(sweep(value, np.ones(p.shape)).get(p)))
-            if len(slopes) != len(self.context.points) or slopes[0].shape == ():
+            if len(slopes) != len(self.context.samples) or slopes[0].shape == ():
                 continue
             result = self.context.name(statement.key)
             forms = tuple(self._forms(statement.expr, u, result, slopes, masking))
@@ -112,7 +112,7 @@ class Activations:
 
         `multiplied`: it stands in a matrix product, so that its shape is not that of the line.
         """
-        values = self.context.points[0].graph.values
+        values = self.context.samples[0].graph.values
         self.context.account.spend(_SOUGHT)
         names = names_in(e)
         read = [k for k in names if isinstance(values.get(k), Value) and values[k].requires_grad]
@@ -122,19 +122,19 @@ class Activations:
             return None
         key = before[0]
         if after is None and any(
-            np.ndim(self.context.points[0].plain.get(k, 0.0)) for k in names - {key}
+            np.ndim(self.context.samples[0].plain.get(k, 0.0)) for k in names - {key}
         ):
             return None  # a mask or another array takes part: look deeper
-        shape = np.shape(self.context.points[0].plain[key])
+        shape = np.shape(self.context.samples[0].plain[key])
         if after is None and not multiplied and shape != values[within].shape:
             return None  # the loss is no activation
         slopes, masking = [], False
         self.context.account.spend(_FITTED)
-        for i, point in enumerate(self.context.points):
+        for i, sample in enumerate(self.context.samples):
             self.context.account.spend(_SWEPT * e.length)
-            p = Value(point.plain[key])
+            p = Value(sample.plain[key])
             try:
-                n = Evaluator({**point.plain, key: p}, self.context.account).value(e)
+                n = Evaluator({**sample.plain, key: p}, self.context.account).value(e)
             except Uncomputable:
                 return None
             if not isinstance(n, Value) or n.shape != p.shape or not n.requires_grad:
@@ -162,7 +162,7 @@ class Activations:
     ) -> list[Expr]:
         """Ways to write g'(P) of a formula `e` of P whose `result` is N, those in N first.
 
-        `values` are what it is at all points.
+        `values` are what it is on all samples.
         """
         make, number, call = self.formulas.make, self.formulas.number, self.formulas.call
         self.context.account.spend(_FITTED + 500 * sum(np.size(v) for v in values))
@@ -197,7 +197,7 @@ class Activations:
         constants: dict[Expr, Any] = {}
         stand_in = self.formulas.name("?", -1)
         line = self.formulas.substituted(e, {p: stand_in})
-        known = {**self.context.points[0].plain, ("?", -1): before}
+        known = {**self.context.samples[0].plain, ("?", -1): before}
         after = Evaluator(known, self.context.account, constants).get(line)
         if not isinstance(after, Value):
             return None

@@ -63,7 +63,7 @@ class Claim:
     arguments: tuple[Any, ...]
 
     def holds(self, case: Case) -> bool:
-        """Is it true of this line, at every point?"""
+        """Is it true of this line, on every sample?"""
         return self.kind.test(case, *self.arguments)
 
     @property

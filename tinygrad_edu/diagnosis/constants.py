@@ -23,7 +23,7 @@ class Constants:
     """
 
     def __init__(self, judged: Judged, constant: Callable[[Expr], float | None]) -> None:
-        self.sheet, self.point, self.constant = judged.sheet, judged.points[0], constant
+        self.sheet, self.sample, self.constant = judged.sheet, judged.samples[0], constant
         self.make, self.number = self.sheet.formulas.make, self.sheet.formulas.number
         self.lengths = {n for given in self.sheet.givens.values() for n in given.shape if n > 1}
         parts = [e for statement in self.sheet.forward for _, e in nodes(statement.expr)]
@@ -68,8 +68,8 @@ class Constants:
     def _named(self) -> Iterator[Constant]:
         """The single numbers that have a name and are no part of a graph."""
         for statement in self.sheet.forward:
-            value = self.point.plain.get(statement.key)
-            if is_scalar(value) and not isinstance(self.point.graph.values[statement.key], Value):
+            value = self.sample.plain.get(statement.key)
+            if is_scalar(value) and not isinstance(self.sample.graph.values[statement.key], Value):
                 yield float(value), self.sheet.formulas.name(*statement.key)
 
     def _computed(self, parts: list[Expr]) -> Iterator[Constant]:

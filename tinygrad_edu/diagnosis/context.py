@@ -1,6 +1,6 @@
-"""The context of a diagnosis: formulas tried out on the true values at several points.
+"""The context of a diagnosis: formulas tried out on the true values of several samples.
 
-A `Context` belongs to one judged sheet. It evaluates formulas (each node once a point), knows
+A `Context` belongs to one judged sheet. It evaluates formulas (each node once a sample), knows
 formulas by their values, and knows what the forward lines are made of: constants, and each
 `Activation`, where one named quantity is a function of another element by element, with its
 derivative in the learner's names.
@@ -42,7 +42,7 @@ class Activation:
     within: Key  # the name of the line it stands in
     result: Expr
     forms: tuple[Expr, ...]
-    values: tuple[Any, ...]  # g' at each point
+    values: tuple[Any, ...]  # g' on each sample
     masking: bool  # g is a ReLU of some kind
 
     @property
@@ -52,22 +52,22 @@ class Activation:
 
 
 class Context:
-    """Formulas, their values at the points of a judged sheet, and what is known about the sheet."""
+    """Formulas, their values on the samples of a judged sheet, and what is known of the sheet."""
 
     def __init__(self, judged: Judged, account: Account) -> None:
         self.judged = judged
         self.account = account
         self.sheet = judged.sheet
         self.formulas = judged.sheet.formulas
-        # A fresh point first: there no two numbers are equal by accident.
-        order = sorted(range(len(judged.points)), key=lambda i: i == 0)
-        self.points = [judged.points[i] for i in order]
+        # A fresh sample first: there no two numbers are equal by accident.
+        order = sorted(range(len(judged.samples)), key=lambda i: i == 0)
+        self.samples = [judged.samples[i] for i in order]
         self.order = order
         self.at = [Evaluator(judged.worlds[i], account) for i in order]
-        self.forward_keys = list(judged.points[0].plain)
+        self.forward_keys = list(judged.samples[0].plain)
         #: Given or computed single numbers (of a net of scalars), which are no constants.
         self.graph_scalars = {
-            key for key, v in judged.points[0].graph.values.items() if isinstance(v, Value)
+            key for key, v in judged.samples[0].graph.values.items() if isinstance(v, Value)
         }
         self.by_value: dict[Any, list[Expr]] = {}
         self.registered: set[Expr] = set()
@@ -89,8 +89,8 @@ class Context:
 
     def use_elementwise(self, found: list[Activation]) -> None:
         """Know where one quantity is a function of another, and the derivatives there."""
-        values = self.points[0].graph.values
-        cost = self.points[0].graph.cost
+        values = self.samples[0].graph.values
+        cost = self.samples[0].graph.cost
         self.elementwise = found
         self.activations = [x for x in found if values.get(x.within) is not cost]
         for x in found:
@@ -99,9 +99,9 @@ class Context:
 
     # --- values --------------------------------------------------------------------------------
 
-    def value(self, e: Expr, point: int = 0) -> Any:
-        """The value of a formula at a point of this context; None where it has none."""
-        value = self.at[point].array(e)
+    def value(self, e: Expr, sample: int = 0) -> Any:
+        """The value of a formula on a sample of this context; None where it has none."""
+        value = self.at[sample].array(e)
         # Whoever asks does something with it: compares it, most of the time.
         self.account.spend(_COMPARED + 10 * (value.size if isinstance(value, np.ndarray) else 0))
         return value
@@ -111,23 +111,23 @@ class Context:
         return self.formulas.name(*key)
 
     def same(self, a: Expr, b: Expr) -> bool:
-        """Do two formulas have the same value and shape at every point?"""
+        """Do two formulas have the same value and shape on every sample?"""
         return a is b or all(
-            equal(self.value(a, i), self.value(b, i)) for i in range(len(self.points))
+            equal(self.value(a, i), self.value(b, i)) for i in range(len(self.samples))
         )
 
-    def truth(self, key: Key, factor: float, point: int) -> Any:
-        """The true gradient of a quantity at a point of this context."""
-        return self.judged.truth_at(self.order[point], (key, factor))
+    def truth(self, key: Key, factor: float, sample: int) -> Any:
+        """The true gradient of a quantity on a sample of this context."""
+        return self.judged.truth_at(self.order[sample], (key, factor))
 
     def constant(self, e: Expr) -> float | None:
-        """The single number that a formula is, the same at all points; None if it is none."""
+        """The single number that a formula is, the same on all samples; None if it is none."""
         value = self.value(e)
         return float(value) if is_scalar(value) and not self.depends(e) else None
 
     def depends(self, e: Expr) -> bool:
         """Does a formula read anything that is not a plain number of the sheet?"""
-        known = self.judged.points[0].graph.values
+        known = self.judged.samples[0].graph.values
         return any(
             isinstance(known[sub.extra], (Value, np.ndarray))
             if sub.extra in known
@@ -137,8 +137,8 @@ class Context:
         )
 
     def _varies(self, name: Expr) -> bool:
-        """Is a name of the backward lines another number at another point?"""
-        values = [self.value(name, i) for i in range(len(self.points))]
+        """Is a name of the backward lines another number on another sample?"""
+        values = [self.value(name, i) for i in range(len(self.samples))]
         return any(is_scalar(v) and v != values[0] for v in values)
 
     # --- formulas by value ---------------------------------------------------------------------
@@ -167,16 +167,16 @@ class Context:
                 self.register(e)
 
     def _vector(self, e: Expr) -> Any:
-        """What a formula is known by: its array, or its single number at all points."""
+        """What a formula is known by: its array, or its single number on all samples."""
         value = self.value(e)
         if not is_scalar(value):
             return value
-        if len(self.points) < 3 or not self.depends(e):
+        if len(self.samples) < 3 or not self.depends(e):
             return None
-        return np.array([self.value(e, i) for i in range(len(self.points))], dtype=float)
+        return np.array([self.value(e, i) for i in range(len(self.samples))], dtype=float)
 
     def alike(self, value: Any) -> Iterable[tuple[Expr, float]]:
-        """Known formulas of which `value` is a constant multiple at point 0, with the constant."""
+        """Known formulas of which `value` is a constant multiple on sample 0, with the constant."""
         if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiub":
             return
         key = _fingerprint(value)
@@ -196,7 +196,7 @@ class Context:
     # --- what is known from the start ----------------------------------------------------------
 
     def _register_forward(self) -> None:
-        plain = self.judged.points[0].plain
+        plain = self.judged.samples[0].plain
         arrays = [key for key in self.forward_keys if isinstance(plain[key], np.ndarray)]
         scalars = [key for key in self.graph_scalars if is_scalar(plain[key])]
         computed = [key for key in arrays if self._computed(key)]
@@ -220,7 +220,7 @@ class Context:
                     yield self.formulas.make(">", a, zero)
 
     def _computed(self, key: Key) -> bool:
-        value = self.points[0].graph.values[key]
+        value = self.samples[0].graph.values[key]
         return isinstance(value, Value) and value.op is not None
 
 

@@ -2,7 +2,7 @@
 
 The engine is asked for one gradient in terms of those that are claimed above it. Its line is read
 back as a formula of the sheet: a name the engine made up gives way to what it stands for. A rule is
-given only where it is right at every point.
+given only where it is right on every sample.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class DerivedRules:
 
     def __init__(self, context: Context) -> None:
         self.context, self.formulas = context, context.formulas
-        self.graph = context.points[0].graph
+        self.graph = context.samples[0].graph
 
     def of(self, judgement: Judgement) -> list[Expr]:
         """What a claim should be, in terms of the gradients that are claimed above it; nothing
@@ -116,7 +116,7 @@ class DerivedRules:
             except (Unwritable, GradError):
                 continue
             if e is not None and e.length <= LONGEST_RULE and e.depth <= DEEPEST:
-                if all(self._is_right(e, key, factor, i) for i in range(len(self.context.points))):
+                if all(self._is_right(e, key, factor, i) for i in range(len(self.context.samples))):
                     yield e
 
     def _in_learners_names(self, e: Expr) -> Expr:
@@ -143,7 +143,7 @@ class DerivedRules:
         return e.op == "name" and e.extra not in self.graph.values
 
     def _is_right(self, e: Expr, key: Key, factor: float, i: int) -> bool:
-        at, value = self.context.points[i], self.context.value(e, i)
+        at, value = self.context.samples[i], self.context.value(e, i)
         true = factor * at.gradient(key)
         if equal(value, true):
             return True

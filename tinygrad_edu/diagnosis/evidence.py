@@ -1,6 +1,6 @@
 """The evidence of one wrong line: its numbers and the true ones, and what the cost is made of.
 
-Whatever a sentence may say is asked of a `Case`, which computes it at all points of the judged
+Whatever a sentence may say is asked of a `Case`, which computes it on all samples of the judged
 sheet: at least three fresh ones, where no bias is 0 and no two numbers are equal by accident, and
 the sheet's own. In what the line and its correction differ is told by `differences`.
 """
@@ -28,7 +28,7 @@ from tinygrad_edu.sheets.evaluate import Evaluator, Uncomputable
 from tinygrad_edu.sheets.lines import Key, Statement
 from tinygrad_edu.sheets.syntax import Expr, names_in, nodes
 
-#: One array, or None where a formula has none, for each point.
+#: One array, or None where a formula has none, for each sample.
 Numbers = list[Any]
 
 
@@ -44,7 +44,7 @@ class Case:
         edit: Edit | None,
         statement: Statement,
         rules: list[Expr],
-        points: Iterable[int] | None = None,
+        samples: Iterable[int] | None = None,
     ) -> None:
         assert judgement.truth is not None
         self.context, self.roles, self.judgement = context, roles, judgement
@@ -53,9 +53,9 @@ class Case:
         self.make, self.number = context.formulas.make, context.formulas.number
         #: The quantity whose gradient the line is to be, and what its scale multiplies ∂J/∂Q with.
         self.of, self.factor = judgement.truth
-        #: The points at which the line is looked at: all of them, if not told otherwise.
-        self.points = list(range(len(context.points)) if points is None else points)
-        self.truths = [np.asarray(context.truth(*judgement.truth, i), float) for i in self.points]
+        #: The samples on which the line is looked at: all of them, if not told otherwise.
+        self.samples = list(range(len(context.samples)) if samples is None else samples)
+        self.truths = [np.asarray(context.truth(*judgement.truth, i), float) for i in self.samples]
         self.lines = self.values(line)
         self.computable = all(v is not None for v in self.lines)
         #: Has the line the gradient's shape?
@@ -67,26 +67,26 @@ class Case:
         """The same line, with another formula as the right one."""
         edit = Edit(fixed, "rule", (self.line,), (fixed,))
         arguments = (self.context, self.roles, self.judgement, self.line, edit, self.statement)
-        return Case(*arguments, self.rules, self.points)
+        return Case(*arguments, self.rules, self.samples)
 
     # --- numbers -------------------------------------------------------------------------------
 
     def values(self, e: Expr) -> Numbers:
-        """A formula's values at all points."""
-        return [self.context.value(e, i) for i in self.points]
+        """A formula's values on all samples."""
+        return [self.context.value(e, i) for i in self.samples]
 
     def right(self, e: Expr) -> bool:
         """Has a formula the true value everywhere?"""
         return self.equal(self.values(e), self.truths)
 
     def equal(self, x: Iterable[Any], y: Iterable[Any]) -> bool:
-        """Are numbers the same at all points?"""
+        """Are numbers the same on all samples?"""
         return all(
             a is not None and b is not None and equal(a, b) for a, b in zip(x, y, strict=True)
         )
 
     def ratio(self, x: Iterable[Any], y: Iterable[Any]) -> float | None:
-        """The one constant by which numbers are others at all points; None where there is none."""
+        """The one constant by which numbers are others on all samples; None where there is none."""
         return constant_ratio(zip(x, y, strict=True))
 
     def minus(self, x: Iterable[Any], y: Iterable[Any]) -> Numbers:
@@ -102,7 +102,7 @@ class Case:
         """The sum of some formulas, in the gradient's shape where it is one number."""
         found: Numbers = []
         terms = list(terms)
-        for i, truth in zip(self.points, self.truths, strict=True):
+        for i, truth in zip(self.samples, self.truths, strict=True):
             values = [self.context.value(t, i) for t in terms]
             try:
                 total = sum((np.asarray(v, float) for v in values if v is not None), np.zeros(()))
@@ -123,10 +123,10 @@ class Case:
 
     def gradient(self, key: Key) -> Numbers:
         """∂J/∂Q of any quantity."""
-        return [np.asarray(self.context.points[i].gradient(key), float) for i in self.points]
+        return [np.asarray(self.context.samples[i].gradient(key), float) for i in self.samples]
 
     def varies(self, e: Expr) -> bool:
-        """Is a formula made of names, and other numbers at other points?"""
+        """Is a formula made of names, and other numbers on other samples?"""
         values = [v for v in self.values(e) if v is not None]
         return bool(names_in(e)) and any(not np.array_equal(v, values[0]) for v in values[1:])
 
@@ -135,7 +135,7 @@ class Case:
     @cached_property
     def cost_terms(self) -> list[Expr]:
         """The terms of the cost as a sum, named parts of it put in."""
-        sheet, graph = self.context.sheet, self.context.points[0].graph
+        sheet, graph = self.context.sheet, self.context.samples[0].graph
         cost = next((s for s in sheet.forward if graph.values.get(s.key) is graph.cost), None)
         if cost is None:
             return []
@@ -160,7 +160,7 @@ class Case:
         """The outermost terms of the cost that read this parameter and no other quantity."""
         if self.of not in self.roles.parameters:
             return []
-        values = self.context.points[0].graph.values
+        values = self.context.samples[0].graph.values
         own = []
         for term in self.cost_terms:
             read = [k for k in names_in(term) if isinstance(values.get(k), Value)]
@@ -170,7 +170,7 @@ class Case:
 
     def _made_of_own(self, key: Key) -> bool:
         """Is a quantity this one, or computed from it alone in one step?"""
-        values = self.context.points[0].graph.values
+        values = self.context.samples[0].graph.values
         own, value = values[self.of], values[key]
         read = [p for p in value.parents if p.requires_grad]
         return value is own or (len(read) == 1 and read[0] is own)
@@ -183,8 +183,8 @@ class Case:
     def penalty_of(self, terms: list[Expr]) -> Numbers | None:
         """The gradient of terms of the cost in this parameter alone."""
         shares: Numbers = []
-        for i, truth in zip(self.points, self.truths, strict=True):
-            known = self.context.points[i].graph.values
+        for i, truth in zip(self.samples, self.truths, strict=True):
+            known = self.context.samples[i].graph.values
             own = known[self.of]
             total: Any = 0.0
             for term in terms:
@@ -237,7 +237,7 @@ class Case:
         """Is this quantity divided by a deviation that is made of it?"""
         if not self.roles.normalises():
             return False
-        known = self.context.points[0].graph.values
+        known = self.context.samples[0].graph.values
         for s in self.context.sheet.forward:
             for _, e in nodes(s.expr):
                 if e.function not in ("sqrt", "std") and e.op != "**":
@@ -263,7 +263,7 @@ class Case:
 
     def elementwise(self, after: Key) -> bool:
         """Is a forward quantity a function of this one, element by element?"""
-        values = self.context.points[0].graph.values
+        values = self.context.samples[0].graph.values
         start, end = values.get(self.of), values.get(after)
         if not isinstance(start, Value) or not isinstance(end, Value) or start is end:
             return False

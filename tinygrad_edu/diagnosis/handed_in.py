@@ -17,7 +17,7 @@ import numpy as np
 
 from tinygrad_edu.calculus.axes import find_examples
 from tinygrad_edu.checking.flow import Entry, gradients_with
-from tinygrad_edu.checking.points import Point, points_of
+from tinygrad_edu.checking.samples import Sample, samples_of
 from tinygrad_edu.checking.table import Diagnosis
 from tinygrad_edu.checking.truth import TOLERANCE, gradient_of, largest_error, multiple_of
 from tinygrad_edu.checking.verdict import Judged, Judgement
@@ -60,8 +60,8 @@ class StandIns:
         lines = [f"{name}: d{node.name} = 0 * {node.name}\n" for name, node in nodes.items()]
         sheet = Sheet(forward + "".join(lines), "graph", data)
         account = Account(JUDGING)
-        points = points_of(sheet, account)[0] or [Point(sheet, sheet.main, account)]
-        self.judged = Judged(sheet, points, find_examples(sheet.cost, m), convention)
+        samples = samples_of(sheet, account)[0] or [Sample(sheet, sheet.main, account)]
+        self.judged = Judged(sheet, samples, find_examples(sheet.cost, m), convention)
         self.context = context_of(self.judged, Account(DIAGNOSING, LARGEST_SEARCHED))
         self.at = self.context.order.index(0)
         derived = DerivedRules(self.context)
@@ -109,7 +109,7 @@ class StandIns:
         rule = self.rules[name]
         assert rule is not None
         back = Edit(rule, kind, (wrong,), (rule,))
-        fresh = [i for i in range(len(self.context.points)) if i != self.at]
+        fresh = [i for i in range(len(self.context.samples)) if i != self.at]
         judgement, statement = self.judgement(name), self.statement(name)
         case = Case(
             self.context, Roles(self.context), judgement, wrong, back, statement, [rule], fresh

@@ -18,7 +18,7 @@ from tinygrad_edu.words import say
 def of_matrix(judged: Judged, claim: Jacobian) -> Diagnosis:
     """The diagnosis of a wrong one: what is said holds at all numbers the sheet is judged on."""
     expr = claim.last.expr
-    truths = [np.asarray(point.jacobian(claim)) for point in judged.points]
+    truths = [np.asarray(sample.jacobian(claim)) for sample in judged.samples]
     made = [Evaluator(world, judged.account).array(expr) for world in judged.worlds]
     top, by = claim.of.rsplit("_d", 1)
     here = None if made[0] is None else np.shape(made[0])
@@ -35,7 +35,7 @@ def of_matrix(judged: Judged, claim: Jacobian) -> Diagnosis:
         said = say("diagnosis.matrix_multiple", c=f"{ratio:.6g}")
         return Diagnosis("constant_factor", said, f"{claim.name} = ({text}) / {ratio:.6g}")
     if all(_only_diagonal(x, t) for x, t in pairs):
-        softmax = all(_adds_to_one(point.plain[claim.top]) for point in judged.points)
+        softmax = all(_adds_to_one(sample.plain[claim.top]) for sample in judged.samples)
         mistake = "softmax_jacobian_diagonal_only" if softmax and not claim.second else "other"
         return Diagnosis(mistake, say("diagnosis.matrix_diagonal", top=top, by=by), None)
     if here is not None and pairs[0][0].shape != truths[0].shape:

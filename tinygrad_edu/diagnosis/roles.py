@@ -36,7 +36,7 @@ class Roles:
         self.sheet = context.sheet
         self.make = context.formulas.make
         self.number = context.formulas.number
-        graph = context.points[0].graph
+        graph = context.samples[0].graph
         self.parameters = [
             (name, 0) for name in self.sheet.givens if isinstance(graph.values[name, 0], Value)
         ]
@@ -62,7 +62,7 @@ class Roles:
         return weights, operands
 
     def _is_weight(self, key: Key) -> bool:
-        value = self.context.points[0].graph.values.get(key)
+        value = self.context.samples[0].graph.values.get(key)
         if not isinstance(value, Value) or value.op is not None:
             return False
         if self.examples is not None and self.examples.carriers is not None:
@@ -78,15 +78,15 @@ class Roles:
 
     def scales(self, key: Key) -> bool:
         """Is a given vector multiplied with something larger, as a gain is?"""
-        size = np.size(self.context.points[0].plain[key])
+        size = np.size(self.context.samples[0].plain[key])
         return self._multiplies(key) and any(
-            np.size(self.context.points[0].plain[k]) > size > 1 for k in self.parameters
+            np.size(self.context.samples[0].plain[k]) > size > 1 for k in self.parameters
         )
 
     def _sizes(self) -> set[float]:
         """Numbers that count examples: what an average divides by."""
         sizes = {float(self.examples.m)} if self.examples is not None else set()
-        plain = self.context.judged.points[0].plain
+        plain = self.context.judged.samples[0].plain
         lengths = {n for key in self.parameters for n in np.shape(plain[key]) if n > 1}
         for key, value in plain.items():
             if key[0] not in self.sheet.givens and is_scalar(value) and value in lengths:
@@ -116,28 +116,28 @@ class Roles:
         return None
 
     def _has_values(self, e: Expr, values: Iterable[Any]) -> bool:
-        """Has a formula these values, one for each point?"""
+        """Has a formula these values, one for each sample?"""
         return all(equal(self.context.value(e, i), v) for i, v in enumerate(values))
 
     def is_truth(self, e: Expr, judgement: Judgement) -> bool:
         """Has a formula the value of the true gradient a claim is about?"""
         assert judgement.truth is not None
-        points = range(len(self.context.points))
-        return self._has_values(e, (self.context.truth(*judgement.truth, i) for i in points))
+        samples = range(len(self.context.samples))
+        return self._has_values(e, (self.context.truth(*judgement.truth, i) for i in samples))
 
     def role_of_name(self, key: Key) -> Role:
         """What a name stands for."""
         if key in self.masks:
             return Role("mask", key)
-        if key not in self.context.points[0].graph.values:
+        if key not in self.context.samples[0].graph.values:
             name = key[0]
             if name in self.sheet.claims:
                 return Role("gradient", name)
             return Role("scratch", key)
         if key in self.matrices:
             return Role("weight", key)
-        value = self.context.points[0].graph.values[key]
-        if isinstance(value, Value) and value.op and value not in self.context.points[0].reached:
+        value = self.context.samples[0].graph.values[key]
+        if isinstance(value, Value) and value.op and value not in self.context.samples[0].reached:
             return Role(
                 "gradient" if self.is_gradient_like(self.context.name(key)) else "scratch", key
             )
@@ -149,16 +149,16 @@ class Roles:
         """Is a term a constant times the parameter itself, as a penalty's share is?"""
         if of is None or of not in self.parameters:
             return False
-        points = enumerate(self.context.points)
+        samples = enumerate(self.context.samples)
         return (
-            constant_ratio((self.context.value(term, i), p.plain[of]) for i, p in points)
+            constant_ratio((self.context.value(term, i), p.plain[of]) for i, p in samples)
             is not None
         )
 
     def keep_probabilities(self) -> list[float]:
         """Numbers the forward pass divides (or multiplies) by where it applies a mask."""
         found = []
-        for key, value in self.context.judged.points[0].plain.items():
+        for key, value in self.context.judged.samples[0].plain.items():
             if is_scalar(value) and 0 < value < 1 and key not in self.context.graph_scalars:
                 if self._goes_with_mask(key):
                     found.append(float(value))
@@ -174,7 +174,7 @@ class Roles:
 
     def is_softmax(self, key: Key) -> bool:
         """Is a computed quantity positive, summing to one along an axis?"""
-        value = self.context.points[0].plain.get(key)
+        value = self.context.samples[0].plain.get(key)
         if not isinstance(value, np.ndarray) or value.size < 2 or not self.computed(key):
             return False
         sums = (
@@ -184,7 +184,7 @@ class Roles:
 
     def computed(self, key: Key) -> bool:
         """Is this computed in the forward lines, not given?"""
-        value = self.context.points[0].graph.values.get(key)
+        value = self.context.samples[0].graph.values.get(key)
         return isinstance(value, Value) and value.op is not None
 
     def of_parameters(self, t: Expr) -> bool:
@@ -221,7 +221,7 @@ class Roles:
         """The constant by which one formula is the other; None where there is none."""
         context = self.context
         return constant_ratio(
-            (context.value(x, i), context.value(y, i)) for i in range(len(context.points))
+            (context.value(x, i), context.value(y, i)) for i in range(len(context.samples))
         )
 
     def contains_derivative(self, e: Expr) -> Activation | None:
@@ -238,25 +238,27 @@ class Roles:
 
     def made_from(self, key: Key, of: Key) -> bool:
         """Is a forward name computed from another, directly or through others?"""
-        value, start = (self.context.points[0].graph.values.get(k) for k in (key, of))
+        value, start = (self.context.samples[0].graph.values.get(k) for k in (key, of))
         if not isinstance(value, Value) or value is start:
             return False
         return any(node is start for node in reachable(value, every=True))
 
     def is_gradient_like(self, e: Expr) -> bool:
         """Is a formula a multiple of some quantity's gradient, such as ``a - y``?"""
-        node = self.context.points[0].graph.values.get(e.extra) if e.op == "name" else None
+        node = self.context.samples[0].graph.values.get(e.extra) if e.op == "name" else None
         if self._reaches_cost(node):
             return False
-        values = [self.context.value(e, i) for i in range(len(self.context.points))]
+        values = [self.context.value(e, i) for i in range(len(self.context.samples))]
         return any(
-            constant_ratio(zip(values, (p.gradient(key) for p in self.context.points), strict=True))
+            constant_ratio(
+                zip(values, (p.gradient(key) for p in self.context.samples), strict=True)
+            )
             is not None
             for key in self.context.forward_keys
-            if self._reaches_cost(self.context.points[0].graph.values[key])
+            if self._reaches_cost(self.context.samples[0].graph.values[key])
         )
 
     def _reaches_cost(self, node: Any) -> bool:
         """Is this computed, and is the cost computed from it?"""
         computed = isinstance(node, Value) and node.op is not None
-        return computed and node in self.context.points[0].reached
+        return computed and node in self.context.samples[0].reached

@@ -1,6 +1,6 @@
 """The smallest correction of a wrong line: edits of the learner's own formula, nearest first.
 
-Every edit is tried on the true values at a fresh point, then at the others. The words an edit may
+Every edit is tried on the true values on a fresh sample, then at the others. The words an edit may
 use come from the sheet: its names, the derivatives of its activations, and the pieces of the rule
 derived for this very quantity; there is no list of known mistakes. The search is bounded by a
 number of formulas tried, never by a clock, so that its answer does not depend on the machine.
@@ -67,8 +67,8 @@ class CorrectionSearch:
         self.spelling = statement.reader.spelling
         own = line is statement.expr and statement.plain
         self.was = tokens(statement.text.split("=", 1)[1] if own else show(line, self.spelling))
-        #: The points at which the wanted numbers are known, and these numbers.
-        self.known_at = list(range(len(context.points))) if known_at is None else known_at
+        #: The samples on which the wanted numbers are known, and these numbers.
+        self.known_at = list(range(len(context.samples))) if known_at is None else known_at
         self.targets = [np.asarray(target(i), float) for i in self.known_at]
         first = self.targets[0]
         self.shape = first.shape
@@ -81,7 +81,7 @@ class CorrectionSearch:
     # --- trying --------------------------------------------------------------------------------
 
     def right(self, e: Expr) -> bool:
-        """Has this formula the true value at every point?"""
+        """Has this formula the true value on every sample?"""
         known = self.tried.get(e)
         if known is None:
             self.context.account.spend(_TRIED)
@@ -279,7 +279,7 @@ class CorrectionSearch:
                 yield second
 
     def _alike(self, value: Any) -> Iterable[tuple[Expr, float]]:
-        """Known formulas of these values; formulas are known by their values at point 0."""
+        """Known formulas of these values; formulas are known by their values on sample 0."""
         return self.context.alike(value) if self.known_at[0] == 0 else ()
 
 

@@ -47,17 +47,17 @@ class Line:
 def lines_of(report: Any, derived: dict[str, Any]) -> list[Line]:
     """The claims of a judged sheet as lines; a wrong one stands as it was written."""
     judged = report.judged
-    point = judged.points[0]
-    replay = Replay(point.graph.cost)
+    sample = judged.samples[0]
+    replay = Replay(sample.graph.cost)
     found = []
     for row in report.rows:
         judgement = judged.judgements.get(row.name)
-        hand = None if judgement is None else point.run[judgement.claim.last.key]
+        hand = None if judgement is None else sample.run[judgement.claim.last.key]
         automatic = central = None
         if judgement is not None and judgement.truth is not None:
             key, factor = judgement.truth
             automatic = judged.truth_at(0, judgement.truth)
-            node = point.graph.values[key]
+            node = sample.graph.values[key]
             if node.size <= MOST_ENTRIES:
                 slopes = replay.difference(node, list(range(node.size)))
                 central = np.reshape(factor * np.asarray(slopes), node.shape)

@@ -246,7 +246,7 @@ class _Differences:
     """Central differences of a judged sheet, of as many entries as there may be work for."""
 
     def __init__(self, judged: Judged) -> None:
-        self.graph = judged.points[0].graph
+        self.graph = judged.samples[0].graph
         self.replay = Replay(self.graph.cost)
         self.each = _work(self.replay)
         self.left = float(COMPARING)
@@ -304,7 +304,7 @@ def _with_matrix(row: Row, claim: Jacobian, value: Any, truth: Any, compared: _D
 def _row(judged: Judged, judgement: Judgement, differences: _Differences) -> Row:
     claim = judgement.claim
     statement = claim.last
-    value = judged.points[0].run[statement.key]
+    value = judged.samples[0].run[statement.key]
     row = Row(
         name=claim.name,
         of=claim.of,
@@ -317,21 +317,21 @@ def _row(judged: Judged, judgement: Judgement, differences: _Differences) -> Row
         line=statement.line,
     )
     if isinstance(claim, Jacobian):
-        return _with_matrix(row, claim, value, judged.points[0].jacobian(claim), differences)
+        return _with_matrix(row, claim, value, judged.samples[0].jacobian(claim), differences)
     if judgement.truth is None:
         return row
     key, factor = judgement.truth
-    node = judged.points[0].graph.values[key]
+    node = judged.samples[0].graph.values[key]
     assert isinstance(node, Value)
     row = replace(row, expected_shape=tuple(node.shape))
     if value is None or np.shape(value) != node.shape:
-        reason = judged.points[0].failures.get(statement.expr)
+        reason = judged.samples[0].failures.get(statement.expr)
         if value is None and reason is not None and row.note is None:
             row = replace(row, note=str(reason))
         return row
     entries = differences.entries(node)
     truth = judged.truth_at(0, (key, factor))
-    rounding = judged.points[0].rounding
+    rounding = judged.samples[0].rounding
     runs = RUNS if row.ok else 1  # how wrong a wrong number is, one run tells
 
     @functools.cache
@@ -343,9 +343,9 @@ def _row(judged: Judged, judgement: Judgement, differences: _Differences) -> Row
     if not row.ok and note is None and off <= SHARE:
         note = say("note.by_chance")
     if judgement.verdict == "correct" and note is None:
-        if all(point.kinks.masks[point.graph.values[key]].any() for point in judged.points):
+        if all(sample.kinks.masks[sample.graph.values[key]].any() for sample in judged.samples):
             note = say("note.always_kink")
-        elif judged.points[0].kinks.masks[node].any():
+        elif judged.samples[0].kinks.masks[node].any():
             note = say("note.kink")
     return replace(
         row,

@@ -67,7 +67,7 @@ def column(case: Case) -> Iterator[Finding]:
 
 
 def _column(case: Case, a: Expr, b: Expr) -> Iterator[Finding]:
-    shape = np.shape(case.context.value(a, len(case.context.points) - 1))
+    shape = np.shape(case.context.value(a, len(case.context.samples) - 1))
     yield Finding(
         "broadcast_1d_target",
         (say.has_shape(a, shape), say.with_for(b, a)),

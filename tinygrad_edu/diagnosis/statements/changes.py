@@ -291,7 +291,7 @@ def multiplies(case: Case, f: Expr) -> bool:
 
 @claim("{x} has shape {shape}.")
 def has_shape(case: Case, x: Expr, shape: tuple) -> bool:  # type: ignore[type-arg]
-    value = case.context.value(x, len(case.context.points) - 1)
+    value = case.context.value(x, len(case.context.samples) - 1)
     return value is not None and np.shape(value) == shape
 
 
@@ -316,7 +316,7 @@ def of_backward(case: Case, x: Expr, y: Expr) -> bool:
 
 
 def _forward(case: Case, e: Expr) -> bool:
-    values = case.context.points[0].graph.values
+    values = case.context.samples[0].graph.values
     return bool(names_in(e)) and all(
         key in values and (not isinstance(values[key], Value) or not _scratch(case, key))
         for key in names_in(e)

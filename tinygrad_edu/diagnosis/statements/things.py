@@ -45,7 +45,7 @@ def has(case: Case, f: Expr, activation: Activation) -> bool:
     """Has a formula the values of an activation's derivative?"""
     return all(
         v is not None and equal(np.asarray(v) * 1.0, np.asarray(w))
-        for v, w in zip(case.values(f), [activation.values[i] for i in case.points], strict=True)
+        for v, w in zip(case.values(f), [activation.values[i] for i in case.samples], strict=True)
     )
 
 

@@ -189,7 +189,7 @@ def was_updated(case: Case, w: str) -> bool:
     mapping = {}
     for key in names_in(case.line):
         original = [k for k in case.context.forward_keys if k[0] == key[0]]
-        if original and key not in case.context.points[0].graph.values:
+        if original and key not in case.context.samples[0].graph.values:
             mapping[case.context.name(key)] = case.context.name(original[-1])
     named = any(name.extra[0] == w for name in mapping)
     return named and case.right(case.context.formulas.substituted(case.line, mapping))

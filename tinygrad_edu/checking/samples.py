@@ -33,7 +33,7 @@ MASKING = frozenset({arithmetic.maximum, arithmetic.minimum, arithmetic.where, e
 _SUMS_OF_TWO = frozenset({arithmetic.add, arithmetic.subtract})
 
 
-class Point:
+class Sample:
     """The sheet on one set of numbers: what every name is, and what every gradient is.
 
     `plain` has the forward names as plain numbers, `run` the backward names as the sheet itself
@@ -60,7 +60,7 @@ class Point:
             self.account.spend(_SIDE * len(self.reached) + 20 * sum(v.size for v in self.reached))
         self._bare: Any = None
         self._jacobians: dict[str, Any] = {}
-        self.stays = False  # is this one of the points a sheet is judged on?
+        self.stays = False  # is this one of the samples a sheet is judged on?
         self.run = dict(self.plain)
         self.rounding = RoundingOfLines(graph, self.run, sheet.backward, self.account)
         evaluator = Evaluator(self.run, self.account)
@@ -178,56 +178,56 @@ DOMAINS: tuple[Callable[[np.random.Generator, tuple[int, ...]], Any], ...] = (
 )
 
 
-def points_of(sheet: Sheet, account: Account) -> tuple[list[Point], list[str]]:
+def samples_of(sheet: Sheet, account: Account) -> tuple[list[Sample], list[str]]:
     """The sheet's own numbers and fresh ones, and what is to be said about them.
 
     Fresh numbers are drawn by kind; where these give no finite cost, near the sheet's own, then in
-    other ranges. No points at all: the cost is finite for none of them. A large sheet has fewer
+    other ranges. No samples at all: the cost is finite for none of them. A large sheet has fewer
     than others, as many as `account` allows; SheetError where even its own numbers are too many.
     """
-    own = Point(sheet, sheet.main, account)
+    own = Sample(sheet, sheet.main, account)
     remarks: list[str] = []
-    points: list[Point] = [own]
+    samples: list[Sample] = [own]
     if not own.finite:
         what = "cost is" if not np.isfinite(own.graph.cost._data).all() else "gradients are"
         remarks.append(f"the {what} not finite on the given numbers; fresh ones were taken instead")
-        points = []
-    wanted = len(points) + FRESH
-    stages: tuple[tuple[Draw, Callable[[Point], bool]], ...] = (
-        (_drawn, lambda point: point.good and point.lively),
-        (_drawn, lambda point: point.good),
-        (_nearby, lambda point: point.good),
-        (_elsewhere, lambda point: point.good),
-        (_drawn, lambda point: point.finite),
+        samples = []
+    wanted = len(samples) + FRESH
+    stages: tuple[tuple[Draw, Callable[[Sample], bool]], ...] = (
+        (_drawn, lambda sample: sample.good and sample.lively),
+        (_drawn, lambda sample: sample.good),
+        (_nearby, lambda sample: sample.good),
+        (_elsewhere, lambda sample: sample.good),
+        (_drawn, lambda sample: sample.finite),
     )
     for draw, acceptable in stages:
-        for point in _points(sheet, draw, account):
-            if acceptable(point):
-                points.append(point)
-                point.stays = True
-            if len(points) == wanted:
+        for sample in _samples(sheet, draw, account):
+            if acceptable(sample):
+                samples.append(sample)
+                sample.stays = True
+            if len(samples) == wanted:
                 break
-        if len(points) == wanted:
+        if len(samples) == wanted:
             break
-    if not any(point.good for point in points):
+    if not any(sample.good for sample in samples):
         remarks.append("no numbers were found where cost and gradients are finite and smooth")
-    return points + (_points_off(sheet, points[-1], account) if points else []), remarks
+    return samples + (_samples_off(sheet, samples[-1], account) if samples else []), remarks
 
 
-def _points_off(sheet: Sheet, live: Point, account: Account) -> list[Point]:
-    """Points at which units of one number are off, as a ReLU of a scalar net is half the time.
+def _samples_off(sheet: Sheet, live: Sample, account: Account) -> list[Sample]:
+    """Samples at which units of one number are off, as a ReLU of a scalar net is half the time.
 
-    A layer of many units shows both sides of the kink at any point, a single unit only one.
+    A layer of many units shows both sides of the kink on any sample, a single unit only one.
     """
     if not any(node.op in MASKING and node.shape == () for node in live.reached):
         return []
-    found: list[Point] = []
+    found: list[Sample] = []
     seen: set[str] = set()
-    for point in _points(sheet, _drawn, account):
-        off = {claim.of for claim in sheet.claims.values() if point.off((claim.of, 0))}
-        if point.good and off - seen:
-            found.append(point)
-            point.stays = True
+    for sample in _samples(sheet, _drawn, account):
+        off = {claim.of for claim in sheet.claims.values() if sample.off((claim.of, 0))}
+        if sample.good and off - seen:
+            found.append(sample)
+            sample.stays = True
             seen |= off
         if len(found) == 2:
             break
@@ -259,7 +259,7 @@ def _elsewhere(sheet: Sheet, seed: int, rng: np.random.Generator) -> dict[str, A
     return numbers
 
 
-def _points(sheet: Sheet, draw: Draw, account: Account) -> Iterator[Point]:
+def _samples(sheet: Sheet, draw: Draw, account: Account) -> Iterator[Sample]:
     """The sheet on fresh numbers, where they can be computed, as long as there is enough left."""
     for seed in range(1, TRIES + 1):
         if not account.ample:
@@ -271,10 +271,10 @@ def _points(sheet: Sheet, draw: Draw, account: Account) -> Iterator[Point]:
             if isinstance(value, Value) and value.op is None and name not in sheet.givens:
                 numbers[name] = float(value._data) * rng.uniform(0.5, 1.5)
         try:
-            point = Point(sheet, sheet.graph(numbers, account), account)
+            sample = Sample(sheet, sheet.graph(numbers, account), account)
         except (ValueError, ArithmeticError):  # SheetError is a ValueError
             account.kept = kept
             continue
-        yield point
-        if not point.stays:
+        yield sample
+        if not sample.stays:
             account.kept = kept
