@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import bisect
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -141,6 +141,24 @@ class Context:
         values = [self.value(name, i) for i in range(len(self.samples))]
         return any(is_scalar(v) and v != values[0] for v in values)
 
+    # --- formulas put in for names -------------------------------------------------------------
+
+    def expanded(self, e: Expr, definitions: Mapping[Expr, Expr], longest: int) -> Expr:
+        """A formula with what names stand for, as long as it is not longer than `longest`."""
+        for _ in range(6):
+            new = self.formulas.substituted(e, definitions)
+            if new is e or new.length > longest:
+                break
+            e = new
+        return e
+
+    def inlined(self, e: Expr, before: Statement) -> Expr:
+        """A formula with the learner's scratch lines, and earlier steps of claims, put in."""
+        above = itertools.takewhile(lambda s: s is not before, self.sheet.backward)
+        final = self.judged.final
+        steps = {self.name(s.key): s.expr for s in above if s.key not in final and s.plain}
+        return self.expanded(e, steps, 60)
+
     # --- formulas by value ---------------------------------------------------------------------
 
     def register(self, e: Expr) -> None:
@@ -151,7 +169,7 @@ class Context:
         value = self._vector(e)
         key = None if value is None else _fingerprint(value)
         if key is not None:
-            bisect.insort(self.by_value.setdefault(key, []), e, key=size)
+            bisect.insort(self.by_value.setdefault(key, []), e, key=lambda x: x.length)
 
     def use_names_above(self, before: Statement) -> None:
         """Let formulas speak of what the learner computed above a line, in its latest state."""
@@ -222,11 +240,6 @@ class Context:
     def _computed(self, key: Key) -> bool:
         value = self.samples[0].graph.values[key]
         return isinstance(value, Value) and value.op is not None
-
-
-def size(e: Expr) -> int:
-    """How long a formula is: about its tokens."""
-    return e.length
 
 
 def _fingerprint(value: Any) -> Any:

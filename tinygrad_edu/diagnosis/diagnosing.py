@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import warnings
 
 import numpy as np
@@ -13,7 +12,7 @@ from tinygrad_edu.checking.table import Diagnosis
 from tinygrad_edu.checking.verdict import Judged, Judgement
 from tinygrad_edu.diagnosis import statements as say
 from tinygrad_edu.diagnosis.activations import context_of
-from tinygrad_edu.diagnosis.context import Context, size
+from tinygrad_edu.diagnosis.context import Context
 from tinygrad_edu.diagnosis.derived import DerivedRules
 from tinygrad_edu.diagnosis.evidence import Case
 from tinygrad_edu.diagnosis.matrices import of_matrix
@@ -65,19 +64,14 @@ def diagnose(judged: Judged) -> dict[str, Diagnosis]:
         context = context_of(judged, Account(DIAGNOSING, LARGEST_SEARCHED))
         roles, derived = Roles(context), DerivedRules(context)
         for judgement in wrong:
-            found[judgement.claim.name] = _at_least_something(context, roles, derived, judgement)
+            try:
+                diagnosis = _diagnosed(context, roles, derived, judgement)
+            except (ValueError, TypeError, LookupError, ArithmeticError):
+                # A formula so odd that naming what is wrong with it fails is still wrong.
+                diagnosis = Diagnosis("other", NOTHING_FOUND, None)
+            found[judgement.claim.name] = diagnosis
     rest = Diagnosis("other", NOT_SOUGHT, None)
     return matrices | {j.claim.name: found.get(j.claim.name, rest) for j in wrong}
-
-
-def _at_least_something(
-    context: Context, roles: Roles, derived: DerivedRules, judgement: Judgement
-) -> Diagnosis:
-    """The diagnosis; a formula so odd that naming it fails still gets its verdict."""
-    try:
-        return _diagnosed(context, roles, derived, judgement)
-    except (ValueError, TypeError, LookupError, ArithmeticError):
-        return Diagnosis("other", NOTHING_FOUND, None)
 
 
 def _diagnosed(
@@ -119,7 +113,7 @@ def _correct(
     visible = visible_keys(context, statement)
     own = _own_words(context, statement, visible)
     best: tuple[float, Correction, Expr] | None = None
-    for line in _versions(context, judgement, statement):
+    for line in _versions(context, statement):
         words = Words(context, rules, visible, line, own)
         search = CorrectionSearch(
             context, statement, line, lambda i: context.truth(*truth, i), words, rules
@@ -137,18 +131,9 @@ def _correct(
     return best[1], best[2]
 
 
-def _versions(context: Context, judgement: Judgement, statement: Statement) -> list[Expr]:
+def _versions(context: Context, statement: Statement) -> list[Expr]:
     """The line as it stands, and with earlier steps of the same claim and scratch lines put in."""
-    definitions = {}
-    for other in itertools.takewhile(lambda s: s is not statement, context.sheet.backward):
-        if other.key not in context.judged.final and other.plain:
-            definitions[context.name(other.key)] = other.expr
-    inlined = statement.expr
-    for _ in range(6):
-        new = context.formulas.substituted(inlined, definitions)
-        if new is inlined or size(new) > 60:
-            break
-        inlined = new
+    inlined = context.inlined(statement.expr, statement)
     return [statement.expr] if inlined is statement.expr else [statement.expr, inlined]
 
 
@@ -156,7 +141,7 @@ def _own_words(context: Context, statement: Statement, visible: set[Key]) -> lis
     """Parts of the learner's other lines that mean something here."""
     found = []
     for other in context.sheet.backward:
-        if other is statement or size(other.expr) > 40:
+        if other is statement or other.expr.length > 40:
             continue
         for path, e in nodes(other.expr):
             if path and e.op not in ("name", "number") and names_in(e) <= visible:

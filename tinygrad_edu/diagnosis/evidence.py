@@ -7,7 +7,6 @@ the sheet's own. In what the line and its correction differ is told by `differen
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
@@ -19,7 +18,7 @@ from tinygrad_edu.checking.verdict import Judgement
 from tinygrad_edu.core.sweep import reachable, sweep
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.diagnosis.activations import ELEMENTWISE
-from tinygrad_edu.diagnosis.context import Context, size
+from tinygrad_edu.diagnosis.context import Context
 from tinygrad_edu.diagnosis.differences import Differences, Pair
 from tinygrad_edu.diagnosis.edits import Edit
 from tinygrad_edu.diagnosis.parts import factors_of, near, product, summands
@@ -145,15 +144,7 @@ class Case:
             if isinstance(value, Value) and value.shape == () and value.op and s.plain:
                 if value is not graph.cost:
                     named[self.context.name(s.key)] = s.expr
-        return summands(self.context, self._put_in(cost.expr, named, 300))
-
-    def _put_in(self, e: Expr, definitions: dict[Expr, Expr], longest: int) -> Expr:
-        for _ in range(5):
-            new = self.context.formulas.substituted(e, definitions)
-            if new is e or size(new) > longest:
-                break
-            e = new
-        return e
+        return summands(self.context, self.context.expanded(cost.expr, named, 300))
 
     @cached_property
     def penalty_terms(self) -> list[Expr]:
@@ -311,14 +302,7 @@ class Case:
 
     def inlined(self, e: Expr) -> Expr:
         """A formula with the learner's scratch lines put in."""
-        context = self.context
-        above = itertools.takewhile(lambda s: s is not self.statement, context.sheet.backward)
-        definitions = {
-            context.name(s.key): s.expr
-            for s in above
-            if s.key not in context.judged.final and s.plain
-        }
-        return self._put_in(e, definitions, 60)
+        return self.context.inlined(e, self.statement)
 
     def product(self, factors: Iterable[tuple[Expr, int]]) -> Expr:
         """Factors and divisors as one formula."""
