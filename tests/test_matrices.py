@@ -165,3 +165,21 @@ def test_a_solution_by_least_squares_derived_and_compiled():
     _, by_program = tg.compile(J)(X=X.data, y=y.data)
     for found in (by_line["dX"], by_program["X"]):
         np.testing.assert_allclose(found, X.grad, rtol=1e-9)
+
+
+@pytest.mark.parametrize("second", [[2.0, -4, 6], [2.0, -4, 6 * (1 + 1e-16)], [0.0, 0, 0]])
+def test_dependent_columns_have_no_orthonormal_ones_to_differentiate(second):
+    x = np.array([[1.0, -2, 3], second]).T
+    for a in (x, np.stack([RNG.standard_normal((3, 2)), x])):
+        with pytest.raises(np.linalg.LinAlgError, match="dependent up to rounding"):
+            tg.qr(tg.Value(a))
+        q, r = tg.qr(tg.Value(a, requires_grad=False))
+        np.testing.assert_allclose((q @ r).data, a, atol=1e-14)
+
+
+@pytest.mark.parametrize("by", [1e-3, 1e-20])
+def test_columns_of_any_length_are_independent(by):
+    x = RNG.standard_normal((4, 2))
+    slope = tg.grad(lambda a: tg.sum(tg.qr(a)[0] ** 3))
+    d, scaled = slope(x), slope(x * [1.0, by])
+    np.testing.assert_allclose(scaled, d / [1.0, by], rtol=1e-9)
