@@ -70,6 +70,10 @@ def test_the_language_is_that_of_the_environment(monkeypatch, variables, languag
 def test_latin_runs_in_persian_text_stand_apart():
     assert isolated("هزینه 1/m است") == 'هزینه <bdi dir="ltr">1/m</bdi> است'
     assert isolated("عامل 1 - Z1**2 است") == 'عامل <bdi dir="ltr">1 - Z1**2</bdi> است'
+    assert isolated("کمتر از 10⁻⁵ در 96.5%.").count('<bdi dir="ltr">') == 2
+    assert '<bdi dir="ltr">10⁻⁵</bdi>' in isolated("کمتر از 10⁻⁵ است")
+    assert '<bdi dir="ltr">g′ ≤ ¼</bdi>' in isolated("سیگموئید: g′ ≤ ¼")
+    assert isolated("<p>A &lt; 1 است</p>") == '<p><bdi dir="ltr">A &lt; 1</bdi> است</p>'
     assert isolated("<p>only English 1/m</p>") == "<p>only English 1/m</p>"
     assert isolated("<code>الف b</code>") == "<code>الف b</code>"
 

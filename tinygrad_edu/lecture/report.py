@@ -138,7 +138,9 @@ class Report:
             if not right:
                 self.fail(name)
             cells.append((name, by_hand, automatic, f"{error:.1e}", verdict(right)))
-            lines.append(Line(name, name, name, Html(name), by_hand, automatic, None, right))
+            lines.append(
+                Line(name, name, name, Html(self.words.says(name)), by_hand, automatic, None, right)
+            )
         if brief and all(line.right for line in lines):
             self.say(f"{title}: {'; '.join(line.text for line in lines)}: all match.")
         else:

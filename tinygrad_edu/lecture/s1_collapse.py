@@ -15,6 +15,7 @@ from tinygrad_edu.lecture.formulas import answers
 from tinygrad_edu.lecture.lesson_page import matrix
 from tinygrad_edu.lecture.nets import trained
 from tinygrad_edu.lecture.report import Report
+from tinygrad_edu.words import say
 
 DEPTHS = (2, 10)
 SQUARE = np.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]])
@@ -59,10 +60,18 @@ def run(report: Report) -> None:
                 f"depth {depth}, widths {' '.join(map(str, widths))}: "
                 f"w' {w_one.shape} and b' {b_one.shape}",
                 [
-                    (f"depth {depth}: w'", w_one, one.weight),
-                    (f"depth {depth}: b'", b_one, one.bias),
-                    (f"depth {depth}: a = w' x + b'", w_one @ X + b_one, a.data),
-                    (f"depth {depth}: dx = w'ᵀ da", w_one.T @ upstream, x.grad),
+                    (say("s1.depth", depth=depth, formula="w'"), w_one, one.weight),
+                    (say("s1.depth", depth=depth, formula="b'"), b_one, one.bias),
+                    (
+                        say("s1.depth", depth=depth, formula="a = w' x + b'"),
+                        w_one @ X + b_one,
+                        a.data,
+                    ),
+                    (
+                        say("s1.depth", depth=depth, formula="dx = w'ᵀ da"),
+                        w_one.T @ upstream,
+                        x.grad,
+                    ),
                 ],
                 brief=depth != DEPTHS[0],
             )

@@ -12,7 +12,7 @@ from tinygrad_edu.lecture.formulas import two_layers
 from tinygrad_edu.lecture.nets import network
 from tinygrad_edu.lecture.report import Report
 from tinygrad_edu.nn import breast_cancer
-from tinygrad_edu.words import Words
+from tinygrad_edu.words import Words, say
 
 HIDDEN = 8
 ALPHA = 0.5
@@ -49,7 +49,7 @@ def run(report: Report) -> None:
     by_hand = two_layers(X, Y, **beginning)
     first = report.agree(
         f"first step, m = {X.shape[1]}",
-        [("cost", by_hand["J"], J.item())]
+        [(say("s5.cost"), by_hand["J"], J.item())]
         + [(f"d{name}", by_hand[f"d{name}"], p.grad) for name, p in parameters.items()],
     )
 
@@ -68,8 +68,8 @@ def run(report: Report) -> None:
     )  # fmt: skip
     last = report.agree(
         f"after {steps} steps",
-        [("cost at the end", values["J"], costs[-1])]
-        + [(f"{name} at the end", hand[name], trained[name]) for name in hand],
+        [(say("s5.cost_end"), values["J"], costs[-1])]
+        + [(say("s5.end", name=name), hand[name], trained[name]) for name in hand],
         tolerance=AFTER_TRAINING,
     )
     right = {

@@ -16,6 +16,7 @@ from tinygrad_edu.lecture.lesson_page import table
 from tinygrad_edu.lecture.nets import deep_network
 from tinygrad_edu.lecture.report import Report
 from tinygrad_edu.words import Words
+from tinygrad_edu.words.bidi import apart
 
 UNITS = 16
 EXAMPLES = 20
@@ -88,6 +89,7 @@ def _bars(words: Words, g: str, norms: dict[int, list[float]]) -> str:
                     f'width="{width * 0.76:.1f}" height="{plot.y + plot.h - top:.1f}" class="bar"/>'
                 )
         said = f"{words['s9.firstlayer']} {plots.size(norms[depth][0])}"
+        said = apart(said) if words.direction == "rtl" else said
         drawn += plots.text(plot.x + width / 2, 206, "1", "mut")
         drawn += plots.text(plot.x + plot.w - width / 2, 206, str(depth), "mut")
         drawn += plots.text(392, 22, said, "b", "end", 17)

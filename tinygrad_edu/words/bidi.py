@@ -7,13 +7,11 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-_WORD = r"[A-Za-z0-9ΣσαεŷΔ∂][A-Za-z0-9σ′¹²³⁰₁₂₃ᵀ/_%]*(?:[.-]\w+)*(?:\([^()\u0600-\u06ff]*\))?"
-_RUN = re.compile(rf"{_WORD}(?:(?:\s|\s?(?:\*\*|[-*@=−+×/÷·])\s?|, ){_WORD})*")
 _APART = re.compile(r"<(/?)(svg|math|script|style|code|bdi|title|a|output|option)\b")
 
 
 def isolated(page: str) -> str:
-    """Every run of Latin letters and numbers in a Persian text in a ``bdi`` of its own.
+    """What goes from left to right in the Persian texts of a page, in a ``bdi`` of its own.
 
     Without it 1/m is shown as m/1.
     """
@@ -27,7 +25,7 @@ def isolated(page: str) -> str:
             elif inside:
                 inside.pop()
         elif not part.startswith("<") and not inside and re.search("[\u0600-\u06ff]", part):
-            part = _RUN.sub(r'<bdi dir="ltr">\g<0></bdi>', part)
+            part = marked_up(html.unescape(part), "rtl")
         found.append(part)
     return "".join(found)
 
