@@ -99,6 +99,7 @@ def test_the_derivative_of_an_activation_goes_by_its_name(prime, derivative):
     ("z = 1 if x else 2", "use np.where"),
     ("x.T: (3,)", "a name is needed before the colon"),
     ("x: (3,)", "x is given twice"),
+    ("y: (2, 3) in {0, 1}", r"said after =, as in y: \(2, 3\) = binary"),
     ("y: (2,) = normal(1)", r"normal\(\) was given something else"),
     ("y: (2,) = uniform(0, 1, step=2)", "was given something else"),
     ("y: (2, 3) = onehot", "onehot needs axis="),

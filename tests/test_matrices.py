@@ -183,3 +183,12 @@ def test_columns_of_any_length_are_independent(by):
     slope = tg.grad(lambda a: tg.sum(tg.qr(a)[0] ** 3))
     d, scaled = slope(x), slope(x * [1.0, by])
     np.testing.assert_allclose(scaled, d / [1.0, by], rtol=1e-9)
+
+
+def test_a_diagonal_is_picked_from_the_matrix_as_it_stands():
+    A = tg.Value(RNG.standard_normal((3, 3)), "A")
+    line = tg.derive(tg.sum(tg.diag(A) ** 2))["dA"].text
+    assert "transpose" not in line
+    A.grad = None
+    tg.sum(tg.diag(A) ** 2).backward()
+    np.testing.assert_allclose(A.grad, 2 * np.diag(np.diag(A.data)))

@@ -15,7 +15,7 @@ from tinygrad_edu.sheets import loops, vocabulary
 from tinygrad_edu.sheets.account import CHARACTER, Account, entries_of
 from tinygrad_edu.sheets.claims import COSTS, claimed
 from tinygrad_edu.sheets.evaluate import Evaluator, Uncomputable
-from tinygrad_edu.sheets.kinds import Given, kind_of
+from tinygrad_edu.sheets.kinds import KINDS, Given, kind_of
 from tinygrad_edu.sheets.lines import (
     Claim,
     Jacobian,
@@ -254,6 +254,14 @@ class _Parser:
     def _given(self, node: ast.AnnAssign, name: str) -> None:
         if name in self.known:
             raise SheetError(f"{name} is given twice", node.lineno, node.col_offset + 1)
+        if isinstance(node.annotation, ast.Compare):  # Y: (1, m) in {0, 1}
+            raise SheetError(
+                f"which numbers {name} has is said after =, as in {name}: "
+                f"{ast.unparse(node.annotation.left)} = binary; there are {', '.join(KINDS)}, and "
+                "the numbers themselves in a list",
+                node.annotation.lineno,
+                node.annotation.col_offset + 1,
+            )
         shape = self._numbers(node.annotation, "the shape")
         if isinstance(shape, (int, np.integer)):
             shape = (shape,)
