@@ -62,6 +62,11 @@ NO_RULE = {
     "percentile": (lambda v: np.percentile(v, 50), np.median),
     "quantile": (lambda v: np.quantile(v, 0.5), np.median),
     "gradient": (lambda v: np.gradient(v)[1:-1], lambda v: (v[2:] - v[:-2]) / 2),
+    "vecdot": (lambda v: np.vecdot(v, v), lambda v: np.sum(v * v, axis=-1)),
+    "unstack": (lambda v: np.unstack(v), None),
+    "matvec": (lambda v: np.matvec(np.eye(3), v), lambda v: np.eye(3) @ v),
+    "meshgrid": (lambda v: np.meshgrid(v, v),
+                 lambda v: np.stack(np.broadcast_arrays(v[None, :], v[:, None]))),
     "lstsq": (lambda v: np.linalg.lstsq(np.eye(3), v)[0], lambda v: np.linalg.pinv(np.eye(3)) @ v),
     "select": (lambda v: np.select([v > 1], [v], 7.0), lambda v: np.where(v > 1, v, 7.0)),
     "piecewise": (lambda v: np.piecewise(v, [v > 1], [7.0]), None),
@@ -79,6 +84,8 @@ def test_every_function_of_numpys_that_has_an_answer_is_tried():
 @pytest.mark.parametrize("name", NO_RULE)
 def test_a_function_of_numpys_without_a_rule_is_answered_with_what_has_its_numbers(name):
     function, instead = NO_RULE[name]
+    if name in ("matvec", "unstack") and not hasattr(np, name):
+        pytest.skip("this NumPy has no such function")
     leaf = tg.Value([-1.5, 2.5, 8.0], "v")
     with pytest.raises(TypeError, match=re.escape(f"here it is {habits.OF_NUMPY[name]}")):
         function(leaf)

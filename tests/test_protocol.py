@@ -125,6 +125,9 @@ CALLS = {
     np.diagflat: [((), {})],
     np.diagonal: [((), {}), ((), {"offset": 1})],
     np.trace: [((), {}), ((1,), {})],
+    np.linalg.trace: [((), {}), ((), {"offset": 1})],
+    np.linalg.diagonal: [((), {}), ((), {"offset": 1})],
+    np.linalg.matmul: [((np.ones((3, 2)),), {})],
     np.tril: [((), {}), ((), {"k": 1})],
     np.triu: [((), {}), ((), {"k": 1})],
     np.atleast_1d: [((), {})],
@@ -160,6 +163,14 @@ JOINING = {
     np.dstack: [{}],
     np.column_stack: [{}],
 }
+#: Those that take any number of arrays, one after another.
+SEVERAL = [
+    lambda v: np.einsum("ij,kj->ik", v, v),
+    lambda v: np.einsum("ij->j", v),
+    lambda v: np.einsum("j,ij", np.arange(3.0), v, optimize=True),
+    lambda v: np.concatenate([*np.broadcast_arrays(v, np.ones((2, 1, 3)))]),
+    lambda v: np.sum(np.atleast_3d(np.ones(3), v)[1]),
+]
 
 
 def test_every_function_of_the_map_is_tried():
@@ -200,6 +211,16 @@ def test_a_function_gives_a_value_with_numpys_numbers_and_the_right_gradient(giv
             lambda v, f=function, a=args, o=options, w=w: np.sum(w * f(v, *a, **o)), (x,), 0
         )
         same(leaf.grad, expected, 1e-7, f"{args} {options}")
+
+
+@pytest.mark.parametrize("function", SEVERAL)
+def test_a_function_of_any_number_of_arrays_takes_values_among_them(function):
+    x = numbers_for(np.einsum)[0]
+    leaf = Value(x)
+    z = function(leaf)
+    same(z.data, function(x), 1e-14, "value")
+    np.sum(z).backward()
+    same(leaf.grad, five_point(lambda v: np.sum(function(v)), (x,), 0), 1e-7, "gradient")
 
 
 @pytest.mark.parametrize("function", JOINING, ids=name_of)

@@ -15,7 +15,7 @@ import numpy as np
 
 from tinygrad_edu.core.habits import OF_NUMPY, hint
 from tinygrad_edu.core.operators import maximum, power
-from tinygrad_edu.core.ops import arithmetic, elementwise, linalg, reductions, shaping
+from tinygrad_edu.core.ops import arithmetic, arranging, elementwise, linalg, reductions, shaping
 from tinygrad_edu.core.ops.partial import norm_of_order
 from tinygrad_edu.core.primitive import GradError, Primitive, Traced, parameters
 
@@ -80,6 +80,9 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.cumsum: reductions.cumsum,
     np.dot: linalg.dot,
     np.outer: linalg.outer,
+    np.linalg.matmul: linalg.matmul,
+    np.linalg.trace: lambda x, offset=0: arranging.trace(x, offset, -2, -1),
+    np.linalg.diagonal: lambda x, offset=0: arranging.diagonal(x, offset, -2, -1),
     np.where: arithmetic.where,
     np.clip: lambda a, a_min=None, a_max=None, min=None, max=None: elementwise.clip(
         a, _one_of("min", a_min, min), _one_of("max", a_max, max)
@@ -152,6 +155,8 @@ def honoured(function: Any, meaning: Callable[..., Any], options: dict[str, Any]
         idle = "K" if key == "order" and isinstance(function, np.ufunc) else IDLE.get(key)
         if value is np._NoValue or (value is False and key == "subok"):
             continue
+        if key == "optimize":  # says in which order, not what
+            continue
         if key in known:
             kept[key] = value
         elif key not in IDLE or not (value is idle or (isinstance(value, str) and value == idle)):
@@ -169,7 +174,7 @@ def _named(
         names = _signature(function)
     except ValueError:  # written in C
         return args, options
-    if not args and names[0] in options:
+    if not args and names and names[0] in options:
         args, options = (options[names[0]],), {k: v for k, v in options.items() if k != names[0]}
     known = _parameters(meaning)
     foreign = [i for i, name in enumerate(names[: len(args)]) if name in IDLE.keys() - known]
@@ -183,7 +188,13 @@ def _named(
 
 @functools.cache
 def _signature(function: Any) -> list[str]:
-    return list(inspect.signature(function).parameters)
+    """What a function calls its arguments, as far as they have names: all of ``*arrays`` have one.
+
+    Raises ValueError for what is written in C.
+    """
+    given = inspect.signature(function).parameters.values()
+    several = [i for i, p in enumerate(given) if p.kind is p.VAR_POSITIONAL]
+    return [p.name for p in given][: several[0] if several else None]
 
 
 @functools.cache
@@ -221,7 +232,7 @@ def name_of(function: Any) -> str:
 
 def refuse(function: Any, why: str = "has no rule") -> NoReturn:
     """The error for what cannot be differentiated."""
-    told = hint(function.__name__, (), OF_NUMPY)
+    told = hint(function.__name__, (), OF_NUMPY) if why == "has no rule" else ""
     raise TypeError(
         f"{name_of(function)} {why} on a Value{told}. For plain numbers, without gradient, "
         "pass v.data; tinygrad_edu's own operations are listed by dir(tinygrad_edu)"

@@ -216,7 +216,8 @@ def _words(kind: Any) -> str:
         return f"{_words(kind.__origin__)} {kind.__metadata__[0]}"
     if getattr(origin, "_is_protocol", False):
         return "a function"
-    return _WORDS.get(origin) or f"a {origin.__name__}"
+    name = origin.__name__
+    return _WORDS.get(origin) or f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
 
 
 def shown(x: Any) -> str:
