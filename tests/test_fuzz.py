@@ -25,9 +25,9 @@ ALLOWED = (GradError, TypeError)
 
 OPERATIONS = sorted(
     name
-    for name in tg.__all__
-    if isinstance(getattr(tg, name), Primitive)
-    or (name not in tg._ROOM_OF and name != "name_values" and inspect.isfunction(getattr(tg, name)))
+    for name, f in ((name, getattr(tg, name)) for name in tg.__all__)
+    if isinstance(f, Primitive)
+    or (inspect.isfunction(f) and f.__module__.startswith("tinygrad_edu.core.op"))
 )
 METHODS = sorted(
     name
