@@ -307,8 +307,9 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     [1.0, 4.0]
     """
     x = _at_least("diagonal", a, 2)
-    if (axis1, axis2) != (0, 1):
-        x = moveaxis(x, (axis1, axis2), (0, 1))
+    axes = operator.index(axis1), operator.index(axis2)
+    if axes != (0, 1):
+        x = moveaxis(x, axes, (0, 1))
     picked = x[_places(shape(x)[0], shape(x)[1], operator.index(offset))]
     return moveaxis(picked, 0, -1) if len(shape(x)) > 2 else picked
 
