@@ -2,12 +2,13 @@
 
     python -m tests.benchmarks.fits [--only F1,F4] [--by hand,fit] [--dtype float32] [--rounds 9]
 
-All begin with the same weights and see the same examples in the same order; every step's cost is
-kept. Parameters at the end are compared (1e-9 in float64) before anything is timed. "hand" is NumPy
-as tuned as it gets: rows gathered into memory of their own, ``out=`` everywhere, all parameters in
-one vector. Rounds are interleaved, on one thread; a ratio is the median over rounds. What is timed
-is the process's own time. The first run of each, untimed, leaves compiling out; ``--cold`` lets
-`fit` compile in every run. Torch and JAX take part where they are installed.
+All begin with the same weights, drawn beforehand, and see the same examples in the same order;
+every step's cost is kept. Parameters at the end are compared (1e-9 in float64) before anything is
+timed. "hand" is NumPy as tuned as it gets: rows gathered into memory of their own, ``out=``
+everywhere, all parameters in one vector. Rounds are interleaved, on one thread; a ratio is the
+median over rounds. What is timed is the process's own time. The first run of each, untimed, leaves
+compiling out; ``--cold`` lets `fit` compile in every run. Torch and JAX take part where they are
+installed.
 """
 
 from __future__ import annotations
@@ -209,13 +210,11 @@ class Fit:
             "descent": nn.GradientDescent(w.rate), "momentum": nn.Momentum(w.rate, BETA),
             "adam": nn.Adam(w.rate, BETA1, BETA2, EPS),
         }[w.optimiser]  # fmt: skip
+        top = nn.Dense(w.sizes[-1], "softmax" if many else "sigmoid")
+        self.net = nn.Network(w.sizes[0], *(nn.Dense(n, w.hidden) for n in w.sizes[1:-1]), top)
 
     def run(self):
-        from tinygrad_edu import nn
-
-        w = self.w
-        top = nn.Dense(w.sizes[-1], "softmax" if w.sizes[-1] > 1 else "sigmoid")
-        net = nn.Network(w.sizes[0], *(nn.Dense(n, w.hidden) for n in w.sizes[1:-1]), top)
+        w, net = self.w, self.net
         net.restore(self.start)
         history = net.fit(
             self.X, self.Y, epochs=w.epochs, batch_size=w.batch or None, seed=SEED,
@@ -241,14 +240,14 @@ class Torch:
         self.torch, self.w, self.start, self.X = torch, w, start, torch.tensor(X)
         many = w.sizes[-1] > 1
         self.Y = torch.tensor(labels if many else labels.astype(X.dtype)[:, None])
-
-    def run(self):
-        torch, w, nn = self.torch, self.w, self.torch.nn
-        layers = []
+        nn, layers = torch.nn, []
         for n, units in zip(w.sizes, w.sizes[1:]):
             layers += [nn.Linear(n, units, dtype=self.X.dtype)]
             layers += [nn.Tanh() if w.hidden == "tanh" else nn.ReLU()]
-        net = nn.Sequential(*layers[:-1])
+        self.net = nn.Sequential(*layers[:-1])
+
+    def run(self):
+        torch, w, nn, net = self.torch, self.w, self.torch.nn, self.net
         with torch.no_grad():
             for p, a in zip(net.parameters(), self.start, strict=True):
                 p.copy_(torch.from_numpy(a.reshape(p.shape)))

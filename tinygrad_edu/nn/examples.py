@@ -43,7 +43,7 @@ class Examples:
             self._rows = _in_order(np.moveaxis(X, self._along, 0))
             self._rows_of_Y = _in_order(np.moveaxis(Y, self._along_y, 0))
         self._prepared: tuple[Array, Array, Array | None] | None = None
-        self._gathered: dict[int, tuple[Array, Array, Array]] = {}  # memory for so many examples
+        self._gathered: dict[int, tuple[Array, ...]] = {}  # memory for so many examples
 
     def batches(self, epoch: int) -> list[Array | None]:
         """Which examples, batch after batch; None for all of them, in the order given."""
@@ -72,15 +72,15 @@ class Examples:
             return X, Y, classes
         m = len(chosen)
         if m not in self._gathered:
-            rows = np.empty_like(Y[:m])
-            y = rows if self.net.axis else np.empty(rows.T.shape, rows.dtype)
-            self._gathered[m] = np.empty((m, *X.shape[1:]), X.dtype), rows, y
-        x, rows, y = self._gathered[m]
-        X.take(chosen, 0, x, "clip")
-        Y.take(chosen, 0, rows, "clip")
-        if y is not rows:
-            y[...] = rows.T  # in the order of the logits: elementwise that is faster than a look
-        x = np.moveaxis(x, 0, self._along) if x.ndim > 2 else x if self.net.rows else x.T
+            rows, target = np.empty((m, *X.shape[1:]), X.dtype), np.empty_like(Y[:m])
+            x = np.moveaxis(rows, 0, self._along)
+            y = target if self.net.axis else np.empty(target.T.shape, target.dtype)
+            self._gathered[m] = rows, target, x, y
+        rows, target, x, y = self._gathered[m]
+        X.take(chosen, 0, rows, "clip")
+        Y.take(chosen, 0, target, "clip")
+        if y is not target:
+            y[...] = target.T  # in the order of the logits: elementwise that is faster than a look
         return x, y, None if classes is None else classes.take(chosen)
 
     def _prepare(self, output: tuple[int, ...]) -> tuple[Array, Array, Array | None]:
@@ -101,6 +101,6 @@ def _in_order(x: Array) -> Array:
     if x.ndim != 2 or x.flags.c_contiguous:
         return np.ascontiguousarray(x)
     new = np.empty(x.shape, x.dtype)
-    for j in range(0, x.shape[1], 8):  # as many columns as memory is read at a time
-        new[:, j : j + 8] = x[:, j : j + 8]
+    for j in range(0, x.shape[1], 64):  # so many rows of the other order are read side by side
+        new[:, j : j + 64] = x[:, j : j + 64]
     return new
