@@ -1,5 +1,4 @@
-"""An operation of one's own, with a rule that is wrong: how that is found, and what a right one
-brings."""
+"""An operation of one's own: a wrong rule is found, a right one is derived, drawn, compiled."""
 
 import numpy as np
 
