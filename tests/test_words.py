@@ -142,7 +142,7 @@ def test_code_is_judged_in_persian_its_lines_stay_from_left_to_right(tmp_path, c
     file.write_text(CODE, encoding="utf-8")
     assert cli.main(["check-code", str(file), "--lang", "fa", "--html", str(page)]) == 1
     printed = capsys.readouterr().out.replace("\n", " ")
-    assert "2 گرادیان از 2 گرادیان نادرست است" in printed
+    assert "از 2 گرادیان 2 گرادیان نادرست است" in printed
     assert "توان دوم جا افتاده است: A ** 2" in re.sub(" +", " ", printed)
     assert not latin_words(printed)
     written = page.read_text("utf-8")

@@ -196,7 +196,7 @@ def html_table(
         colour = STYLES[row.verdict][2]
         body.append(
             f'<tr style="color:{colour}">'
-            + "".join(f"<td>{html.escape(text)}</td>" for text in cells(row, words))
+            + "".join(f"<td>{marked_up(text, words.direction)}</td>" for text in cells(row, words))
             + "</tr>"
         )
     said = [marked_up(text, words.direction) for text in (*remarks(rows, words), *more)]

@@ -30,6 +30,8 @@ def isolated(page: str) -> str:
     return "".join(found)
 
 
+#: Longer ones may be broken at a line's end.
+_LINE = 24
 _PERSIAN = "\u0600-\u06ff\u200c"
 
 
@@ -40,6 +42,8 @@ def directions(pieces: Iterable[Any]) -> Iterator[tuple[bool, list[Any]]]:
 
     >>> [("".join(run), ltr) for ltr, run in directions(["ضریب 1/m است"])]
     [('ضریب ', False), ('1/m', True), (' است', False)]
+    >>> [("".join(run), ltr) for ltr, run in directions(["اینجا A * (1 - A)."])]
+    [('اینجا ', False), ('A * (1 - A)', True), ('.', False)]
     """
     run: list[Any] = []
     between: list[str] = []  # spaces and marks, part of a formula where it goes on behind them
@@ -48,16 +52,19 @@ def directions(pieces: Iterable[Any]) -> Iterator[tuple[bool, list[Any]]]:
         if kind == "mark":
             between.append(part)
             continue
-        if ltr != (kind == "formula"):
-            outside = [] if ltr else between
-            if run or outside:
-                yield ltr, run + outside
-            run, between = between[len(outside) :], []
-            ltr = not ltr
+        if ltr and kind != "formula":
+            closing, outside = _closing(run, between)
+            yield True, run + closing
+            run, between, ltr = [], outside, False
+        elif not ltr and kind == "formula":
+            if run or between:
+                yield False, run + between
+            run, between, ltr = [], [], True
         run += [*between, part]
         between = []
-    if run and ltr:
-        yield True, run
+    if ltr:
+        closing, between = _closing(run, between)
+        yield True, run + closing
         run = []
     if run or between:
         yield False, run + between
@@ -81,6 +88,16 @@ def _cut(piece: Any) -> Iterator[tuple[str, Any]]:
         yield from ((kind, part) for kind, part in parts if part)
 
 
+def _closing(run: list[Any], marks: list[str]) -> tuple[list[str], list[str]]:
+    """Of the marks behind a run the brackets that close those in it; and the others."""
+    opened = _open("".join(part for part in run if isinstance(part, str)))
+    behind = "".join(marks)
+    closing = min(opened, len(behind) - len(behind.lstrip(")")))
+    if closing <= 0:
+        return [], marks
+    return [behind[:closing]], [behind[closing:]]
+
+
 def _open(text: str) -> int:
     return text.count("(") - text.count(")")
 
@@ -97,7 +114,12 @@ def marked_up(text: str, direction: str) -> str:
     >>> marked_up("اینجا 1/m", "rtl")
     'اینجا <bdi dir="ltr">1/m</bdi>'
     """
-    if direction == "ltr" or not re.search(f"[{_PERSIAN}]", text):
+    if direction == "ltr":
         return html.escape(text)
-    runs = ((ltr, html.escape("".join(run))) for ltr, run in directions([text]))
-    return "".join(f'<bdi dir="ltr">{run}</bdi>' if ltr else run for ltr, run in runs)
+    found = []
+    for ltr, run in directions([text]):
+        said = "".join(run)
+        kind = ' class="long"' if len(said) > _LINE else ""
+        escaped = html.escape(said)
+        found.append(f'<bdi dir="ltr"{kind}>{escaped}</bdi>' if ltr else escaped)
+    return "".join(found)
