@@ -1,7 +1,8 @@
 """Mistakes planted by a seeded program in right pieces of code, and what is said of each.
 
-``python tests/code_mutants.py`` prints the table by kind; half of the mutants, every second one,
-has never been looked at. A mutant is kept if it runs, keeps the cost and makes a gradient wrong.
+``python tests/code_mutants.py [SEED]`` prints the table by kind, and a line for each of the mutants
+that may be looked at; half of them, every second one, never are. Another seed plants others. A
+mutant is kept if it runs, keeps the cost and makes a gradient wrong.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import json
 import linecache
 import random
 import re
+import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -257,7 +260,7 @@ def replaced(text, node, new):
         return safe
 
 
-def mutants(piece, most=34, of_kind=3):
+def mutants(piece, seed="", most=34, of_kind=3):
     """Mutants of one piece: dicts with kind, text, the lines that differ and what they were."""
     text = right_text(piece)
     names = loaded(text)
@@ -265,7 +268,7 @@ def mutants(piece, most=34, of_kind=3):
     cost, _ = outcome(names, numbers)
     truth = differences(names, numbers)
     every = list(Planter(text, EXPECTED[piece]["backward"]).all())
-    random.Random(piece).shuffle(every)
+    random.Random(piece + seed).shuffle(every)
     kept, seen, kinds = [], {text}, {}
     for kind, node, new in every:
         if len(kept) >= most:
@@ -294,14 +297,14 @@ def mutants(piece, most=34, of_kind=3):
     return kept
 
 
-def every_mutant():
+def every_mutant(seed=""):
     """All mutants; those at even places may be looked at, the others are never."""
-    return [mutant for piece in EXPECTED for mutant in mutants(piece)]
+    return [mutant for piece in EXPECTED for mutant in mutants(piece, seed)]
 
 
 def target_of(line):
     """The variable of a statement that was deleted."""
-    return re.split(r"\s*[-+]?=(?!=)", line)[0].split("[")[0].strip()
+    return re.split(r"\s*[-+*/]?=(?!=)", line)[0].split("[")[0].strip()
 
 
 def judged(mutant, folder):
@@ -356,13 +359,31 @@ def table(halves):
     return "\n".join(lines)
 
 
-def main():
-    """Both halves in one table."""
-    every = every_mutant()
+def judged_apart(mutant):
+    """What is said of a mutant that has a folder of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        halves = [[judged(mutant, folder) for mutant in every[i::2]] for i in (0, 1)]
+        return judged(mutant, folder)
+
+
+def told(mutant, row):
+    """A line on a mutant that may be looked at."""
+    marks = " ".join(key if row[key] else "-" * len(key) for key in ("first", "three", "corrected"))
+    changed = "; ".join(f"{a}  ->  {b}" for a, b in zip(mutant["was"], mutant["now"]))
+    at = ",".join(map(str, mutant["lines"]))
+    return f"{marks} {row['seconds']:4.1f} s  {mutant['kind']}: {mutant['piece']}:{at}  {changed}"
+
+
+def main(seed=""):
+    """Both halves in one table."""
+    every = every_mutant(seed)
+    halves = [], []
+    with ProcessPoolExecutor() as pool:
+        for i, row in enumerate(pool.map(judged_apart, every)):
+            halves[i % 2].append(row)
+            said = told(every[i], row) if i % 2 == 0 else "not looked at"
+            print(f"{i + 1}/{len(every)} {said}", file=sys.stderr, flush=True)
     print(table(halves))
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -1,4 +1,4 @@
-"""What may be missing: a factor, a term, the slope of an activation, a sum, a whole statement."""
+"""What may be missing: a factor, a term, the slope of an activation, a sum."""
 
 from __future__ import annotations
 
@@ -40,7 +40,6 @@ class Additions:
                 if most >= 5:
                     yield from self._pairs(spot)
         yield from self._differences()
-        yield from self._statements()
 
     def _tops(self) -> list[Any]:
         s = self.statement
@@ -200,21 +199,6 @@ class Additions:
                         yield _added(3, block, target, binary(first, ast.Mult, second))
                         if "outer" in self.scope.unit.text:
                             yield _added(3, block, target, call("np.outer", first, second))
-
-    def _statements(self) -> Iterator[Edit]:
-        """The same target added to at the end of a block; one subtracted at an index."""
-        targets = targets_of(self.statement)
-        blocks = self._blocks() if targets else []
-        for block in blocks if len(blocks) < 3 else ():
-            for target in targets:
-                for word in self.words:
-                    yield _added(4, block, target, parsed(word))
-        own = self.scope.block(self.statement)
-        for target in targets if own else ():
-            for word in self.words:
-                entry = ast.Subscript(target, parsed(word), ast.Store())
-                new = ast.AugAssign(entry, ast.Sub(), _ONE)
-                yield Edit(4, "insert", own, (own.index(self.statement) + 1, new))
 
 
 def _added(cost: float, block: list[Any], target: Any, value: Any) -> Edit:

@@ -12,7 +12,7 @@ from tinygrad_edu.checking.conventions import CONVENTIONS
 from tinygrad_edu.checking.table import Row
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.signature import checked
-from tinygrad_edu.tracing.culprits import blamed, suspected, unread
+from tinygrad_edu.tracing.culprits import blamed, constant, suspected, unread
 from tinygrad_edu.tracing.parameters import Parameters, Values, answer
 from tinygrad_edu.tracing.ranking import Ranking
 from tinygrad_edu.tracing.report import CodeLine, CodeReport
@@ -231,6 +231,8 @@ def _culprits(
     suspects = [s for s in ranking.suspects if not s.passes] or ranking.suspects
     if ranking.alone or not suspects:
         suspects = suspects[:1]
-    lines = [] if ranking.alone else [unread(study, k) for k in ranking.never_read()]
+    unrecorded = [name for name in study.wrong if name not in study.gradient_nodes]
+    lines = [line for name in unrecorded if (line := constant(study, name)) is not None]
+    lines += [] if ranking.alone else [unread(study, k) for k in ranking.never_read()]
     lines += [suspected(study, ranking, s, ranking.alone) for s in suspects]
     return lines, {}, []

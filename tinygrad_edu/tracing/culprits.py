@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from tinygrad_edu.checking.table import Diagnosis
+from tinygrad_edu.sheets.claims import claimed
 from tinygrad_edu.tracing.edits import targets_of
 from tinygrad_edu.tracing.mistakes import named, target_text
 from tinygrad_edu.tracing.ranking import Ranking, Suspect
@@ -121,6 +122,17 @@ def unread(study: Study, k: int) -> CodeLine:
     of = target_text(study.statements[k][1])
     why = say("code.unused", of=of)
     return _line(study, k, why, None, "other")
+
+
+def constant(study: Study, name: str) -> CodeLine | None:
+    """The last line that gives a gradient its value, which nothing the run is given changes."""
+    for k in sorted({*range(len(study.statements))} - study.run_statements, reverse=True):
+        targets = targets_of(study.statements[k][1])
+        if any(claimed(ast.unparse(target), study.truth) == name for target in targets):
+            of = target_text(study.statements[k][1])
+            why = say("code.constant", of=of)
+            return _line(study, k, why, None, "other")
+    return None
 
 
 def suspected(study: Study, ranking: Ranking, suspect: Suspect, alone: bool) -> CodeLine:

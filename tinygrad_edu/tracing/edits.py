@@ -186,7 +186,7 @@ class Edits:
                 new.keywords = node.keywords[:i] + node.keywords[i + 1 :]
                 yield Edit(1, "keyword", node, new)
         name = called(node)
-        if name in ("sum", "mean", "max"):
+        if name in ("sum", "mean", "max") and isinstance(node.func, ast.Attribute):
             yield from self._of_reduction(node)
         if name == "range":
             yield from self._of_range(node)
@@ -213,11 +213,14 @@ class Edits:
                     options.append(ast.keyword("keepdims", ast.Constant(True)))
                 args = node.args[:1] if of_numpy else []
                 yield Edit(2, "keyword", node, ast.Call(node.func, args, options))
-        if node.args and of_numpy:
-            yield Edit(2, "drop", node, node.args[0])
-            other = {"sum": "np.mean", "mean": "np.sum"}.get(called(node))
-            if other:
-                yield Edit(2, "operator", node, ast.Call(parsed(other), node.args, node.keywords))
+        if of_numpy and not node.args:
+            return
+        function: Any = node.func
+        yield Edit(2, "drop", node, node.args[0] if of_numpy else function.value)
+        other = {"sum": "mean", "mean": "sum"}.get(called(node))
+        if other and isinstance(function, ast.Attribute):
+            function = ast.Attribute(function.value, other, ast.Load())
+            yield Edit(2, "operator", node, ast.Call(function, node.args, node.keywords))
 
     def _of_range(self, node: ast.Call) -> Iterator[Edit]:
         for i, argument in enumerate(node.args):

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from tinygrad_edu.tracing.edits import Edit, sides, targets_of
+from tinygrad_edu.tracing.edits import Edit, called, sides, targets_of
 from tinygrad_edu.words import say
 
 #: What a number of examples is called.
@@ -68,6 +68,9 @@ def _number(node: Any) -> bool:
 
 def _dropped(old: str, new: str, edit: Edit) -> Named:
     operator = getattr(edit.node, "op", None)
+    if called(edit.node) in ("sum", "mean", "max"):
+        kind = "mean_instead_of_sum" if called(edit.node) == "mean" else "other"
+        return kind, say("code.reduction_too_many", name=called(edit.node), new=new)
     lost = _lost(edit, edit.node, edit.new)
     text = ast.unparse(lost)
     if isinstance(operator, (ast.Add, ast.Sub)):
@@ -170,7 +173,7 @@ def _moved(edit: Edit, statement: Any) -> Named:
 
 
 def _inserted(edit: Edit, statement: Any) -> Named:
-    target = target_text(statement)
+    target = ast.unparse(edit.new[1].target)
     return "missing_fan_out_term", say("code.never_arrives", target=target)
 
 

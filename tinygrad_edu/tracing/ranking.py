@@ -168,13 +168,29 @@ class Ranking:
     def _alone(self) -> list[Suspect]:
         suspects = []
         for k, results in self._reaching().items():
-            solution = None
-            if not self.shapeless:
+            if self.shapeless:
+                solution = self._reshaped(results)
+            else:
                 solution = solve(self.sites, results, list(self.study.truth))
                 if solution is False:
                     continue
             suspects.append(self._suspect(k, results, solution))
         return sorted(suspects, key=lambda suspect: suspect.order)
+
+    def _reshaped(self, results: list[list[Node]]) -> Solution | None:
+        """What is needed where a gradient of the wrong shape is computed, or all but computed."""
+        study, shapes = self.study, {}
+        for name in self.shapeless:
+            node = study.gradient_nodes.get(name)
+            made = ancestors([node]) if node is not None else {}
+            for result in (node for part in results for node in part):
+                if result.number in made and result.value.shape == np.shape(study.gradients[name]):
+                    shapes[result.number] = study.truth[name].shape
+        try:
+            found = solve(self.sites, results, list(study.truth), shapes) if shapes else None
+        except Exception:  # what follows cannot be computed from another shape
+            return None
+        return found or None
 
     def _suspect(
         self, k: int, results: list[list[Node]], solution: Solution | None,
@@ -182,7 +198,7 @@ class Ranking:
     ) -> Suspect:  # fmt: skip
         flat = [node for made in results for node in made]
         open_ = [node.number for node in flat if not self.certificates.vouched(node)]
-        start = all(not np.any(node.value) for node in flat)  # to be filled
+        start = all(node.value.size and not np.any(node.value) for node in flat)  # to be filled
         empty = start and any(
             not np.any(self.study.gradients[name]) for name in self.study.wrong
             if self.study.gradients[name] is not None
@@ -211,7 +227,7 @@ class Ranking:
 
     def _fits(self, solution: Solution) -> bool:
         """Would true gradients, put there at every execution, make all right?"""
-        sizes = [node.value.size for node in solution.nodes]
+        sizes = solution.sizes
         for truths in self._groups:
             for first in range(len(truths) - len(sizes) + 1):
                 window = truths[first : first + len(sizes)]
@@ -288,12 +304,12 @@ def _one_caller(k: int, results: Sequence[Sequence[Node]], solution: Solution) -
     """A helper that would have to change for one caller and not for another is not to blame."""
     change = np.abs(solution.x - solution.x0)
     callers: dict[tuple[int, ...], float] = {}
-    i = 0
+    i, sizes = 0, iter(solution.sizes)
     for made in results:
         largest = 0.0
-        for node in made:
-            largest = max(largest, change[i : i + node.value.size].max(initial=0))
-            i += node.value.size
+        for size in (next(sizes) for _ in made):
+            largest = max(largest, change[i : i + size].max(initial=0))
+            i += size
         chain = [j for j, _ in made[0].places]
         caller = tuple(chain[chain.index(k) + 1 :])
         callers[caller] = max(callers.get(caller, 0.0), largest)

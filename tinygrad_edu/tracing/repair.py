@@ -7,7 +7,9 @@ some numbers there repair the gradients that are wrong and leave the right ones 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,9 +33,13 @@ _WORK = 120_000
 
 @dataclass
 class Solution:
-    """Numbers at a statement that make the gradients right: x for x0, J their effect."""
+    """Numbers at a statement that make the gradients right: x for x0, J their effect.
+
+    `shapes`: of each of its results; another than it has where a gradient has the wrong one.
+    """
 
     nodes: list[Node]
+    shapes: list[tuple[int, ...]]
     x0: Any
     x: Any
     jacobian: Any
@@ -45,19 +51,47 @@ class Solution:
         off = np.abs(self.jacobian @ (values - self.x)).max(initial=0)
         return bool(off <= 1e-6 * max(np.abs(self.missing).max(initial=0), 1e-9))
 
+    @property
+    def sizes(self) -> list[int]:
+        """How many numbers each result has."""
+        return [math.prod(shape) for shape in self.shapes]
+
     def may_begin(self, values: Any) -> bool:
         """Would these first numbers do, with some others after them?"""
         size = values.size
-        left = self.jacobian[:, :size] @ (values - self.x[:size])
-        off = left - self._range(size) @ (self._range(size).T @ left)
+        off = self.out_of_reach(self.jacobian[:, :size] @ (values - self.x[:size]), size)
         return bool(np.abs(off).max(initial=0) <= 1e-6 * max(np.abs(self.missing).max(), 1e-9))
 
-    def _range(self, size: int) -> Any:
-        """What the numbers after the first can reach: an orthonormal basis."""
+    def begun(self, results: Sequence[Sequence[Node]]) -> int:
+        """Up to which number something must be another: to the end of the first such execution."""
+        sizes = iter(self.sizes)
+        ends = itertools.accumulate(sum(next(sizes) for _ in made) for made in results)
+        largest = np.abs(self.missing).max(initial=0)
+        for end in ends:
+            if np.abs(self.out_of_reach(self.missing, end)).max(initial=0) > 1e-6 * largest:
+                return end
+        return int(self.x0.size)
+
+    def out_of_reach(self, change: Any, size: int) -> Any:
+        """The part of a change of the gradients that numbers after so many cannot undo."""
         if size not in self._ranges:
             u, s, _ = np.linalg.svd(self.jacobian[:, size:], full_matrices=False)
             self._ranges[size] = u[:, s > 1e-10 * max(s.max(initial=0), 1e-300)]
-        return self._ranges[size]
+        reach = self._ranges[size]
+        return change - reach @ (reach.T @ change)
+
+
+@dataclass
+class Effect:
+    """What the gradients gain by additions to a statement's results, and what they lack.
+
+    `whole`: the results themselves are asked for, since they have another shape.
+    """
+
+    shapes: list[tuple[int, ...]]
+    jacobian: Any
+    missing: Any
+    whole: bool = False
 
 
 class Sites:
@@ -78,12 +112,19 @@ class Sites:
                 runs.setdefault(k, {}).setdefault(serial, []).append(node)
         self.results: dict[int, list[list[Node]]] = {}
         self.unused: list[int] = []
+        self._used: dict[int, list[bool]] = {}
         for k, executions in runs.items():
-            results = [r for _, made in sorted(executions.items()) if (r := self._results(made))]
-            if results:
-                self.results[k] = results
+            every = [self._results(made) for _, made in sorted(executions.items())]
+            self._used[k] = [bool(made) for made in every]
+            if any(every):
+                self.results[k] = [made for made in every if made]
             elif not any(n.number in study.forward for made in executions.values() for n in made):
                 self.unused.append(k)
+
+    def spread(self, k: int, parts: Sequence[Any]) -> list[Any]:
+        """What belongs to the results of a statement, with None at executions that have none."""
+        rest = iter(parts)
+        return [next(rest, None) if used else None for used in self._used[k]]
 
     def _results(self, made: list[Node]) -> list[Node]:
         """Of what one execution computed, that which is used outside of it."""
@@ -98,11 +139,18 @@ class Sites:
         ]  # fmt: skip
 
 
-def solve(sites: Sites, results: Sequence[Sequence[Node]], targets: Sequence[str]) -> Any:
-    """A `Solution`; False where there is none, None where it was too much to look for."""
+def solve(
+    sites: Sites, results: Sequence[Sequence[Node]], targets: Sequence[str],
+    shapes: Mapping[int, tuple[int, ...]] | None = None,
+) -> Any:  # fmt: skip
+    """A `Solution`; False where there is none, None where it was too much to look for.
+
+    `shapes`: what shape a result, by its number, should have instead of its own.
+    """
     study = sites.study
     flat = [node for made in results for node in made]
-    size = sum(node.value.size for node in flat)
+    wanted = [(shapes or {}).get(node.number, node.value.shape) for node in flat]
+    size = sum(map(math.prod, wanted))
     start = {node.number for node in flat}
     down = below(study.record, start, sites.live)
     reached = start | {node.number for node in down}
@@ -116,9 +164,9 @@ def solve(sites: Sites, results: Sequence[Sequence[Node]], targets: Sequence[str
     def run(x: Any) -> Any:
         env: dict[int, Any] = {}
         i = 0
-        for node in flat:
-            env[node.number] = x[i : i + node.value.size].reshape(node.value.shape)
-            i += node.value.size
+        for node, shape in zip(flat, wanted):
+            env[node.number] = x[i : i + math.prod(shape)].reshape(shape)
+            i += math.prod(shape)
         for node in down:
             if node.number not in env:
                 env[node.number] = _unclipped(node, env)
@@ -127,9 +175,13 @@ def solve(sites: Sites, results: Sequence[Sequence[Node]], targets: Sequence[str
     goal = np.concatenate(
         [np.ravel(study.truth[name]) for name in targets if name in study.gradient_nodes]
     )
-    x0 = np.concatenate([np.ravel(node.value) for node in flat])
+    x0 = np.concatenate([
+        np.ravel(node.value if node.value.shape == shape else np.zeros(shape))
+        for node, shape in zip(flat, wanted)
+    ])  # fmt: skip
     with np.errstate(all="ignore"):
-        return _newton(run, flat, x0, goal)
+        x, jacobian, missing = _newton(run, x0, goal)
+    return Solution(flat, wanted, x0, x, jacobian, missing) if jacobian is not None else x
 
 
 def _unclipped(node: Node, env: dict[int, Any]) -> Any:
@@ -139,25 +191,81 @@ def _unclipped(node: Node, env: dict[int, Any]) -> Any:
     return computed(node, env)
 
 
-def _newton(run: Any, flat: list[Node], x0: Any, goal: Any) -> Any:
-    """One step, for what is affine; two more where it is not quite."""
+def _newton(run: Any, x0: Any, goal: Any) -> tuple[Any, Any, Any]:
+    """One step, for what is affine; two more where it is not quite. x, J and what was missing."""
     x = x0
     start = run(x0)
+    if start.shape != goal.shape:
+        return False, None, None
     for _ in range(3):
         y = run(x)
         jacobian = np.array([run(x + unit) - y for unit in np.eye(x0.size)]).T
         missing = goal - y
         if not np.isfinite(jacobian).all() or not np.isfinite(missing).all():
-            return None
+            return None, None, None
         try:
             step = np.linalg.lstsq(jacobian, missing, rcond=1e-10)[0]
         except np.linalg.LinAlgError:
-            return None
+            return None, None, None
         if not np.isfinite(step).all() or not np.isfinite(x + step).all():
-            return None
+            return None, None, None
         if np.abs(jacobian @ step - missing).max() > 1e-5 * max(np.abs(missing).max(), 1e-12):
-            return False
+            return False, None, None
         x = x + step
         if np.abs(run(x) - goal).max() <= 1e-6 * max(1e-3, np.abs(goal).max()):
-            return Solution(flat, x0, x, jacobian, goal - start)
-    return False
+            return x, jacobian, goal - start
+    return False, None, None
+
+
+def feeds_itself(results: Sequence[Sequence[Node]]) -> bool:
+    """Is a later result of a statement computed from an earlier one?"""
+    return len(results) > 1 and results[0][0].number in ancestors([results[-1][0]])
+
+
+def effects(
+    sites: Sites, results: Sequence[Sequence[Node]], solution: Solution, which: int = 0
+) -> Iterator[Effect]:
+    """What additions to one result of a statement do: at all executions, or the first of them.
+
+    Where later results are computed from earlier ones, so are the additions' effects. In a
+    recurrence only the first that is missing is known before the statement is right.
+    """
+    numbers = [which + i * len(results[0]) for i in range(len(results))]
+    ends = list(itertools.accumulate(solution.sizes, initial=0))
+    columns = [c for n in numbers for c in range(ends[n], ends[n + 1])]
+    shapes = [solution.shapes[n] for n in numbers]
+    if any(node.value.shape != shape for node, shape in zip(solution.nodes, solution.shapes)):
+        missing = solution.jacobian @ solution.x
+        yield Effect(shapes, solution.jacobian[:, columns], missing, whole=True)
+        return
+    carried = _carried(sites, solution) if feeds_itself(results) else solution.jacobian
+    yield Effect(shapes, carried[:, columns], solution.missing)
+    begun = solution.begun(results)
+    if begun < solution.x0.size:
+        first = np.where(np.array(columns) < begun, 1.0, 0.0)
+        jacobian = solution.out_of_reach(solution.jacobian[:, columns] * first, begun)
+        yield Effect(shapes, jacobian, solution.out_of_reach(solution.missing, begun))
+
+
+def _carried(sites: Sites, solution: Solution) -> Any:
+    """The effect of additions on the gradients, through the statement's later results too."""
+    study = sites.study
+    own = {node.number for node in solution.nodes}
+    after = [n for n in below(study.record, own, sites.live) if n.number not in own]
+    order = sorted([*after, *solution.nodes], key=lambda node: node.number)
+    finals = [study.gradient_nodes[name] for name in study.truth if name in study.gradient_nodes]
+
+    def run(x: Any) -> Any:
+        env: dict[int, Any] = {}
+        i = 0
+        for node in order:
+            made = any(parent.number in env for parent in nodes_in(node.args))
+            value = _unclipped(node, env) if made else node.value
+            if node.number in own:
+                value = value + x[i : i + node.value.size].reshape(node.value.shape)
+                i += node.value.size
+            env[node.number] = value
+        return np.concatenate([np.ravel(value_at(node, env)) for node in finals])
+
+    start = run(np.zeros(solution.x0.size))
+    return np.array([run(unit) - start for unit in np.eye(solution.x0.size)]).T

@@ -15,6 +15,11 @@ from tinygrad_edu.tracing.workspace import Unit
 _MAPS = 8
 _NOT_WORDS = frozenset("np numpy self math grads params parameters cache range".split())
 
+#: What may be a piece of a formula, and is used once more.
+_PIECES = (ast.BinOp, ast.Call, ast.Subscript, ast.Attribute, ast.Compare)
+_METHODS = frozenset("dot sum mean transpose reshape copy astype ravel max min".split())
+_LENGTH = 45
+
 
 @functools.cache
 def parsed(text: str) -> ast.expr:
@@ -112,6 +117,38 @@ class Scope:
                     lines.setdefault(ast.unparse(node), []).append(node.lineno)
         return lines
 
+    def pieces(self, statement: Any, most: int) -> list[str]:
+        """Formulas used in the function that are no words, by nearness; none that changes things.
+
+        Of an entry at a number also the entries beside it, of arguments those a loop counts.
+        """
+        far: dict[str, int] = {}
+        function = self.function(statement)
+        node: Any
+        for node in ast.walk(function):
+            text = ast.unparse(node) if isinstance(node, _PIECES) else ""
+            for piece in (text, *_beside(node)) if 0 < len(text) <= _LENGTH else ():
+                if self._is_read(node):
+                    apart = abs(node.lineno - statement.lineno)
+                    far[piece] = min(apart, far.get(piece, apart))
+        counters = [ast.unparse(n.target) for n in self.around(statement) if isinstance(n, ast.For)]
+        for argument in getattr(getattr(function, "args", None), "args", []):
+            far.update({f"{argument.arg}[{t}]": 0 for t in counters if t.isidentifier()})
+        return sorted(far, key=lambda piece: (far[piece], piece))[:most]
+
+    def _is_read(self, node: Any) -> bool:
+        """Can a formula be evaluated once more, without doing anything?"""
+        if self.is_called(node) or isinstance(getattr(node, "ctx", None), ast.Store):
+            return False
+        calls = [n for n in ast.walk(node) if isinstance(n, ast.Call)]
+        return all(
+            ast.unparse(n.func) in self.own_functions - self.changing
+            or (ast.unparse(n.func).startswith("np.") and ".random" not in ast.unparse(n.func))
+            or (isinstance(n.func, ast.Attribute) and n.func.attr in _METHODS)
+            or ast.unparse(n.func) in ("range", "len")
+            for n in calls
+        )
+
     def _is_word(self, node: Any) -> bool:
         if isinstance(node, ast.Call):  # len(y) is a number to divide by like any other
             return ast.unparse(node.func) == "len" and not any(
@@ -155,6 +192,17 @@ class Scope:
     def own_functions(self) -> set[str]:
         """The names of the learner's functions."""
         return {n.name for n in ast.walk(self.tree) if isinstance(n, ast.FunctionDef)}
+
+
+def _beside(node: Any) -> list[str]:
+    """``x[-2]`` and ``x[0]`` beside ``x[-1]``, ``x[t - 1]`` and ``x[t + 1]`` beside ``x[t]``."""
+    if not isinstance(node, ast.Subscript) or not isinstance(node.value, (ast.Name, ast.Attribute)):
+        return []
+    held, at = ast.unparse(node.value), ast.unparse(node.slice)
+    if at.isidentifier():
+        return [f"{held}[{at} - 1]", f"{held}[{at} + 1]"]
+    digits = at.removeprefix("-").isdigit()
+    return [f"{held}[{int(at) - 1}]", f"{held}[{int(at) + 1}]"] if digits else []
 
 
 def _changes(node: ast.AST) -> bool:

@@ -14,8 +14,10 @@ import numpy as np
 
 from tinygrad_edu.tracing.additions import Additions
 from tinygrad_edu.tracing.edits import Edit, Edits, targets_of
+from tinygrad_edu.tracing.missing import Missing
 from tinygrad_edu.tracing.parameters import Parameters
 from tinygrad_edu.tracing.ranking import Ranking, Suspect, natural
+from tinygrad_edu.tracing.repair import effects
 from tinygrad_edu.tracing.scope import Scope
 from tinygrad_edu.tracing.sieve import Sieve
 from tinygrad_edu.tracing.study import Runner, Study, wrong_among
@@ -36,6 +38,8 @@ _AFTER = 500
 #: Changes are tried in bands of cost, up to the last.
 _BANDS = (0, 2.5, 3.5, 4.5, 6.0)
 _SIEVED_BANDS = (0, 3.0, 6.0)
+#: Of so many places it is asked what they lack.
+_LACKING = 8
 #: So many of the corrections found are compared with one another.
 _COMPARED = 10
 
@@ -144,11 +148,10 @@ class Search:
             found = self.scope_of(suspect.statement)
             if not alone:
                 add(found, "repairs", 0, 0)
-            elif suspect.empty:
-                add(found, "empty", rank, 0)
             else:
-                add(found, "repairs", rank, extra)
-                if found is not None and made[found[1]].why == "repairs":
+                why, extra = ("empty", 0) if suspect.empty else ("repairs", extra)
+                add(found, why, rank, extra)
+                if found is not None and made[found[1]].why == why:
                     made[found[1]].suspect = suspect
         for k in () if alone else self.ranking.sites.results:
             add(self.scope_of(k), "reaches", 1, 0)
@@ -256,12 +259,21 @@ class Search:
         What costs more than a change that is right is not made up.
         """
         sieves = {place: sieve for place in places if (sieve := self._sieve(place)) is not None}
+        lacking: list[tuple[Place, Missing]] = []
         for low, high in itertools.pairwise(_SIEVED_BANDS):
             jobs: list[Job] = []
             for place, sieve in sieves.items() if self._stop is None else ():
                 every = _edits(place, int(high - place.extra), _SIEVED)
                 edits = [edit for edit in every if low < edit.cost + place.extra <= high]
                 jobs += [(e.cost + place.extra, place, e) for e in sieve.passed(edits)]
+            lacking = lacking or list(self._lacking(places))
+            for place, missing in lacking if self._stop is None or self._stop > low else ():
+                made = missing.edits_inside() if low else missing.edits()
+                # Of a sum that nothing has been added to, a statement is what is missing.
+                empty = place.why == "empty"
+                jobs += [
+                    (e.cost + place.extra - (empty and e.kind == "insert"), place, e) for e in made
+                ]
             yield _in_order(jobs)
         rest = [place for place in places if place not in sieves]
         for top, bands in ((2, _BANDS[:2]), (_BANDS[-1], _BANDS[1:])):
@@ -274,15 +286,33 @@ class Search:
                 if self._stop is None or low < self._stop:
                     yield _in_order([job for job in jobs if low < job[0] <= high])
 
+    def _lacking(self, places: list[Place]) -> Iterator[tuple[Place, Missing]]:
+        """What is asked by its numbers what it lacks."""
+        sites = self.ranking.sites
+        for place in places[:_LACKING]:
+            suspect = place.suspect
+            if suspect is None or suspect.solution is None or not _single(place.statement):
+                continue
+            k, solution = suspect.statement, suspect.solution
+            count = len(targets_of(place.statement)) or 1
+            if any(len(made) != count for made in sites.results[k]):
+                continue
+            for which in range(count):
+                for effect in effects(sites, sites.results[k], solution, which):
+                    yield place, Missing(
+                        self.trials, self.runner, self.study.values, place.scope, place.statement,
+                        sites.spread(k, effect.shapes), effect, which,
+                    )  # fmt: skip
+
     def _sieve(self, place: Place) -> Sieve | None:
         """What sieves the edits of a place, where it is known which numbers it needs."""
         suspect = place.suspect
-        if suspect is None or suspect.solution is None:
+        if suspect is None or suspect.solution is None or place.why == "empty":
             return None
         if place not in self._sieves:
             self._sieves[place] = Sieve(
                 self.trials, self.runner, self.study.values, place.scope, place.statement,
-                self.ranking.sites.results[suspect.statement], suspect.solution,
+                self.ranking.sites, suspect.statement, suspect.solution,
             )  # fmt: skip
         made = self._sieves[place]
         return made if made.ready else None
@@ -357,6 +387,11 @@ class Search:
 
 def _in_order(jobs: list[Job]) -> list[Job]:
     return sorted(jobs, key=lambda job: (job[0], job[2].cost, job[1].rank))
+
+
+def _single(statement: Any) -> bool:
+    """Does it give values to targets, or hand one value back?"""
+    return bool(targets_of(statement)) or isinstance(statement, ast.Return)
 
 
 def _returns(place: Place) -> list[Any]:

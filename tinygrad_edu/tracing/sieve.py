@@ -17,8 +17,7 @@ import numpy as np
 
 from tinygrad_edu.tracing.edits import Edit, called
 from tinygrad_edu.tracing.parameters import Values
-from tinygrad_edu.tracing.record import Node, ancestors
-from tinygrad_edu.tracing.repair import Solution
+from tinygrad_edu.tracing.repair import Sites, Solution
 from tinygrad_edu.tracing.scope import Scope
 from tinygrad_edu.tracing.study import Runner
 from tinygrad_edu.tracing.trial import Trials, applied
@@ -36,16 +35,18 @@ class Sieve:
 
     def __init__(
         self, trials: Trials, runner: Runner, values: Values, scope: Scope, statement: Any,
-        executions: Sequence[Sequence[Node]], solution: Solution,
+        sites: Sites, k: int, solution: Solution,
     ) -> None:  # fmt: skip
         self.trials, self.runner, self.values = trials, runner, values
         self.scope, self.statement, self.solution = scope, statement, solution
-        self.wanted = [made[0].value for made in executions]
+        executions = sites.results[k]
+        self.shapes = sites.spread(k, solution.shapes)
         self.ready = False
-        self._first = self.wanted[0].size if _feeds_itself(executions) else None
+        self._begun = solution.begun(executions)
         if _is_pure(scope, statement) and all(len(made) == 1 for made in executions):
-            (own,) = self._results([_code(statement)])
-            before = np.concatenate([np.ravel(x) for x in self.wanted])
+            recorded = [made[0].value for made in executions]
+            (own,) = self._results([_code(statement)], sites.spread(k, [x.shape for x in recorded]))
+            before = np.concatenate([np.ravel(x) for x in recorded])
             self.ready = own is not None and np.allclose(own, before, 1e-9, 1e-12)
 
     def passed(self, edits: Sequence[Edit]) -> list[Edit]:
@@ -53,21 +54,15 @@ class Sieve:
         inside = set(ast.walk(self.statement.value))
         known = [e for e in edits if not isinstance(e.node, list) and e.node in inside]
         passed = [e for e in edits if isinstance(e.node, list) or e.node not in inside]
-        most = 1 + _NUMBERS // sum(x.size for x in self.wanted)
+        most = 1 + _NUMBERS // sum(self.solution.sizes)
         for i in range(0, len(known), most):
             some = known[i : i + most]
-            results = self._results([self._edited(edit) for edit in some])
+            results = self._results([self._edited(edit) for edit in some], self.shapes)
             passed += [
                 edit for edit, x in zip(some, results)
-                if x is not None and self._needed(x)
+                if x is not None and self.solution.may_begin(x[: self._begun])
             ]  # fmt: skip
         return passed
-
-    def _needed(self, x: Any) -> bool:
-        """Are these the numbers? Where a loop feeds itself, those of its first turn are known."""
-        if self._first is None:
-            return self.solution.repairs(x)
-        return self.solution.may_begin(x[: self._first])
 
     def _edited(self, edit: Edit) -> CodeType | None:
         back = applied(self.scope, edit)
@@ -76,9 +71,9 @@ class Sieve:
         finally:
             back()
 
-    def _results(self, codes: Sequence[CodeType | None]) -> list[Any]:
+    def _results(self, codes: Sequence[CodeType | None], shapes: Sequence[Any]) -> list[Any]:
         """What each formula gives at all executions, in a row; None if it has another shape."""
-        look = _Look(self.statement, codes, [x.shape for x in self.wanted])
+        look = _Look(self.statement, codes, shapes)
         names = self.runner.workspace.names["__builtins__"]
         block = self.scope.block(self.statement)
         call = ast.Expr(ast.Call(ast.Name(_LOOK, ast.Load()), [], []))
@@ -87,11 +82,11 @@ class Sieve:
         try:
             with self.trials.changed(self.scope, [before]):
                 self.runner.outcome(self.values)
-        except Exception:  # more executions than were recorded
+        except Exception:  # the code is run otherwise than it was recorded
             return [None] * len(codes)
         finally:
             del names[_LOOK]
-        whole = look.turn == len(self.wanted)
+        whole = look.turn >= len(shapes)
         return [np.concatenate(x) if whole and x is not None else None for x in look.values]
 
 
@@ -115,7 +110,14 @@ class _Look:
         self._inside = True
         frame = sys._getframe(1)
         names = {**frame.f_globals, **frame.f_locals}
-        shape = self.shapes[self.turn]
+        # A last execution whose result nobody reads may not have been recorded.
+        shape = self.shapes[self.turn] if self.turn < len(self.shapes) else None
+        self.turn += 1
+        if shape is not None:
+            self._look(names, shape)
+        self._inside = False
+
+    def _look(self, names: dict[str, Any], shape: tuple[int, ...]) -> None:
         held = 0.0 if self._held is None else eval(self._held, names)  # noqa: S307
         for i, code in enumerate(self.codes):
             made = self.values[i]
@@ -123,8 +125,6 @@ class _Look:
                 x = _value(code, names, held, self._sign)
                 fits = x is not None and np.shape(x) == shape
                 self.values[i] = [*made, np.ravel(x).copy()] if fits else None
-        self.turn += 1
-        self._inside = False
 
 
 def _value(code: CodeType | None, names: dict[str, Any], held: Any, sign: int) -> Any:
@@ -153,9 +153,3 @@ def _is_pure(scope: Scope, statement: Any) -> bool:
         return False
     calls = {called(node) for node in ast.walk(statement.value) if isinstance(node, ast.Call)}
     return not calls & scope.changing and bool(scope.block(statement))
-
-
-def _feeds_itself(executions: Sequence[Sequence[Node]]) -> bool:
-    """Is a later result computed from an earlier one?"""
-    first = executions[0][0].number
-    return len(executions) > 1 and first in ancestors([executions[-1][0]])

@@ -86,6 +86,18 @@ class Stamp(ast.NodeTransformer):
             node.value = placed(_call("__alias__", node.value), node.value)
         return node
 
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        """``return dout`` of an argument, as it was handed in, makes a node of its own too."""
+        given = {a.arg for a in node.args.args}
+        given -= {
+            n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+        }
+        for part in ast.walk(node):
+            if isinstance(part, ast.Return) and isinstance(part.value, ast.Name):
+                if part.value.id in given:
+                    part.value = placed(_call("__alias__", part.value), part.value)
+        return self.generic_visit(node)
+
 
 def count_loops(tree: ast.AST) -> None:
     """Put a `Tick` into every loop: what runs for ever can be stopped, in any thread."""

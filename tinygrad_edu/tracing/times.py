@@ -55,8 +55,9 @@ def suspected_steps(study: Study, ranking: Ranking, suspect: Suspect) -> Steps |
     if solution is None:
         return None
     change, i, wrong = np.abs(solution.x - solution.x0), 0, []
+    sizes = iter(solution.sizes)
     for made in ranking.sites.results[suspect.statement]:
-        size = sum(node.value.size for node in made)
+        size = sum(next(sizes) for _ in made)
         wrong.append(bool(change[i : i + size].max(initial=0) > 1e-9))
         i += size
     return _told(wrong, _turns(study, suspect.statement), suspect.statement, study)

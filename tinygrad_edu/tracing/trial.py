@@ -55,11 +55,8 @@ class Trials:
         undo: list[Callable[[], None]] = []
         swapped: list[tuple[Any, CodeType]] = []
         try:
-            touched = {}
-            for edit in edits:
-                top = self._top(scope, edit)
-                touched[top] = True
-                undo.append(applied(scope, edit))
+            touched = dict.fromkeys(self._top(scope, edit) for edit in edits)
+            undo += [applied(scope, edit) for edit in edits]
             for top in touched:
                 function = self._function(scope, top)
                 swapped.append((function, function.__code__))

@@ -1,0 +1,258 @@
+"""What a statement lacks, found by its numbers: a term or a factor in it, a statement after it.
+
+Linear algebra tells by what the gradients would change if a statement's results did. Everything in
+use, and every product of two things in use, is compared with what is missing, in one run.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator, Sequence
+from types import CodeType
+from typing import Any, NamedTuple
+
+from tinygrad_edu.tracing.edits import Edit, binary, called, targets_of
+from tinygrad_edu.tracing.parameters import Values
+from tinygrad_edu.tracing.products import After, Clock, Found, Products, Watch, written
+from tinygrad_edu.tracing.repair import Effect
+from tinygrad_edu.tracing.scope import Scope, parsed
+from tinygrad_edu.tracing.study import Runner
+from tinygrad_edu.tracing.trial import Trials
+
+#: So many things in use, the nearest, are multiplied with one another.
+_ATOMS = 90
+#: So many spots inside of a formula are looked at.
+_SPOTS = 8
+_WATCH = "__watch__"
+_END = (ast.Return, ast.Continue, ast.Break, ast.Raise)
+
+
+class Point(NamedTuple):
+    """A place in a block: before the statement with this number."""
+
+    block: list[Any]
+    before: int
+
+
+class Spot(NamedTuple):
+    """A part of a formula: its sign in the whole, and what it is multiplied or divided by."""
+
+    node: Any
+    sign: int
+    context: tuple[tuple[Any, bool], ...]
+
+
+class Missing:
+    """The changes of one statement that bring about an `Effect`, and those after it.
+
+    `shapes`: of its results, None at executions that do not matter; `which` of several targets.
+    """
+
+    def __init__(
+        self, trials: Trials, runner: Runner, values: Values, scope: Scope, statement: Any,
+        shapes: Sequence[tuple[int, ...] | None], effect: Effect, which: int = 0,
+    ) -> None:  # fmt: skip
+        self.trials, self.runner, self.values = trials, runner, values
+        self.scope, self.statement = scope, statement
+        self.shapes, self.effect = shapes, effect
+        targets, value = targets_of(statement), getattr(statement, "value", None)
+        self.target = targets[which] if targets else None
+        if len(targets) > 1:
+            value = value.elts[which] if isinstance(value, ast.Tuple) else None
+        self.value = value if isinstance(value, ast.expr) else None
+        self._text = ast.unparse(self.target or ast.Pass())
+        # What is written into an array is, as a whole, another array.
+        self.held = [self.target.value] if isinstance(self.target, ast.Subscript) else []
+        self.held += [] if self.target is None else [self.target]
+        texts = [f"{table}[{self._text!r}]" for table in _tables(scope.function(statement))]
+        texts += scope.words(statement, _ATOMS) + scope.pieces(statement, _ATOMS)
+        texts = [t for t in dict.fromkeys(texts) if t != self._text][:_ATOMS]
+        self.atoms = [parsed(text) for text in texts]
+
+    def edits(self) -> list[Edit]:
+        """Changes of the whole formula and statements after it, of things near to it first."""
+        spots = [] if self.value is None else [Spot(self.value, self._sign(), ())]
+        return self._edits(spots, list(self._points()))
+
+    def edits_inside(self) -> list[Edit]:
+        """Changes of parts of the formula that are multiplied or divided by something."""
+        if self.value is None or self.effect.whole:
+            return []
+        spots = [s for s in _spots(self.value, self._sign(), ()) if s.context][:_SPOTS]
+        return self._edits(spots, []) if spots else []
+
+    def _sign(self) -> int:
+        return -1 if isinstance(getattr(self.statement, "op", None), ast.Sub) else 1
+
+    def _edits(self, spots: Sequence[Spot], points: Sequence[Point]) -> list[Edit]:
+        summands = [(k, part) for k, spot in enumerate(spots) for part in _summands(spot)]
+        every = [*self.atoms, *(part for _, (part, _) in summands)]
+        codes = [_code(node) for node in every]
+        clock = Clock(self.shapes, self.effect)
+        contexts = [[(_code(x), divided) for x, divided in spot.context] for spot in spots]
+        first = Watch(codes, len(self.atoms), clock, contexts)
+        held = [_code(parsed(ast.unparse(x))) for x in self.held]
+        later = [After(codes[: len(self.atoms)], clock, held) for _ in points]
+        if not self._run([first, *later], points) or clock.turn < len(self.shapes):
+            return []
+        made: list[Edit] = []
+        too_many = any(
+            first.spots[k].lacks_less(n, sign)
+            for n, (k, (_, sign)) in enumerate(summands, len(self.atoms))
+        )
+        for spot, products in zip(spots, first.spots) if not too_many else ():
+            made += self._terms(spot, products)
+        for n, (k, (part, sign)) in enumerate(summands, len(self.atoms)):
+            extra = bool(spots[k].context)
+            for found in first.spots[k].factors(n, sign):
+                made.append(Edit(3.0 + extra, "factor", part, self._product(found, every)))
+        for point, watch in zip(points, later) if not too_many else ():
+            made += self._after(point, watch) if watch.turns else ()
+        return list({_shown(edit): edit for edit in reversed(made)}.values())[::-1]
+
+    def _points(self) -> Iterator[Point]:
+        """Before the target is read; after the statement; at the ends of blocks until then."""
+        block = self.scope.block(self.statement)
+        i = block.index(self.statement)
+        if self.target is None or self.effect.whole:
+            return
+        last = i + 1
+        while last < len(block) and not self._stops(block[last]):
+            last += 1
+        for j in dict.fromkeys((last, i + 1)):
+            yield Point(block, j)
+        for part in block[i + 1 : last]:
+            for node in ast.walk(part):
+                for field in ("body", "orelse"):
+                    inner = getattr(node, field, None)
+                    if isinstance(inner, list) and inner and not isinstance(inner[-1], _END):
+                        yield Point(inner, len(inner))
+
+    def _stops(self, statement: Any) -> bool:
+        """Is the target read there, or otherwise changed than by additions?"""
+        if isinstance(statement, _END):
+            return True
+        for n in ast.walk(statement):
+            if isinstance(n, ast.AugAssign) and not isinstance(n.op, (ast.Add, ast.Sub)):
+                if ast.unparse(n.target) == self._text:
+                    return True
+            read = isinstance(n, ast.expr) and isinstance(getattr(n, "ctx", None), ast.Load)
+            if read and ast.unparse(n) == self._text:
+                return True
+        return False
+
+    def _run(self, watches: Sequence[Watch], points: Sequence[Point]) -> bool:
+        """One run of the code, looked at wherever something may be missing."""
+        block = self.scope.block(self.statement)
+        every = [Point(block, block.index(self.statement)), *points]
+        names = self.runner.workspace.names["__builtins__"]
+        names[_WATCH] = lambda k: watches[k](sys._getframe(1))
+        calls = []
+        for k in sorted(range(len(every)), key=lambda k: -every[k].before):
+            looked = ast.Expr(ast.Call(ast.Name(_WATCH, ast.Load()), [ast.Constant(k)], []))
+            calls.append(Edit(0, "insert", every[k].block, (every[k].before, looked)))
+        try:
+            with self.trials.changed(self.scope, calls):
+                self.runner.outcome(self.values)
+        except Exception:  # the code is run otherwise than it was recorded
+            return False
+        finally:
+            del names[_WATCH]
+        return True
+
+    def _terms(self, spot: Spot, products: Products) -> Iterator[Edit]:
+        """A term more."""
+        for found in products.terms() if not self.effect.whole else ():
+            cost = (2.0 if found.form == "" else 3.0) + bool(spot.context)
+            operator = ast.Add if found.scale * spot.sign > 0 else ast.Sub
+            term = self._product(found, self.atoms)
+            yield Edit(cost, "term", spot.node, binary(spot.node, operator, term))
+
+    def _after(self, point: Point, watch: After) -> Iterator[Edit]:
+        """A statement more."""
+        text = ast.unparse(self.held[watch.held_at])
+
+        def added(cost: float, index: Any, operator: Any, value: Any) -> Edit:
+            target: Any = ast.Subscript(parsed(text), index, ast.Store())
+            if index is None:
+                target = ast.parse(f"{text} = 0").body[0].targets[0]  # type: ignore[attr-defined]
+            new: ast.stmt = ast.AugAssign(target, operator(), value)
+            return Edit(cost, "insert", point.block, (point.before, new))
+
+        for found in watch.spots[0].terms():
+            operator = ast.Add if found.scale > 0 else ast.Sub
+            value = self._product(found, self.atoms)
+            yield added(3.0 if found.form == "" else 3.5, None, operator, value)
+        for i, divided in watch.scalings():
+            yield added(3.0, None, ast.Div if divided else ast.Mult, self.atoms[i])
+        for i, j, k, scale in watch.entries():
+            index: Any = self.atoms[i]
+            if j >= 0:
+                index = ast.Tuple([index, self.atoms[j]], ast.Load())
+            operator = ast.Add if scale > 0 else ast.Sub
+            yield added(4.0, index, operator, ast.Constant(1) if k < 0 else self.atoms[k])
+
+    def _product(self, found: Found, every: Sequence[Any]) -> Any:
+        matmul = " @ " in self.scope.unit.text
+        made = written(found.form, every[found.left], every[found.right], matmul)
+        if abs(found.scale) == 2:
+            return binary(made, ast.Mult, ast.Constant(2))
+        return binary(made, ast.Div, ast.Constant(2)) if abs(found.scale) == 0.5 else made
+
+
+def _shown(edit: Edit) -> str:
+    return ast.unparse(edit.new[1] if edit.kind == "insert" else edit.new)
+
+
+def _tables(function: Any) -> list[str]:
+    """What is read at names in quotes."""
+    return list(dict.fromkeys(
+        ast.unparse(n.value) for n in ast.walk(function)
+        if isinstance(n, ast.Subscript) and isinstance(n.slice, ast.Constant)
+        and isinstance(n.slice.value, str) and isinstance(n.ctx, ast.Load)
+    ))  # fmt: skip
+
+
+def _summands(spot: Spot) -> Iterator[tuple[Any, int]]:
+    """The terms of a sum with their signs; of what is no sum, itself."""
+
+    def inside(value: Any, sign: int) -> Iterator[tuple[Any, int]]:
+        if isinstance(value, ast.BinOp) and isinstance(value.op, (ast.Add, ast.Sub)):
+            yield from inside(value.left, sign)
+            yield from inside(value.right, -sign if isinstance(value.op, ast.Sub) else sign)
+        else:
+            yield value, sign
+
+    return inside(spot.node, spot.sign)
+
+
+def _spots(node: Any, sign: int, context: tuple[tuple[Any, bool], ...]) -> Iterator[Spot]:
+    """A formula, and the factors of its terms, each with what it is multiplied by."""
+    spot = Spot(node, sign, context)
+    yield spot
+    for part, its in _summands(spot):
+        factors = list(_factors(part, False))
+        for i, (factor, divided) in enumerate(factors if len(factors) > 1 else ()):
+            if not divided:
+                others = (*context, *factors[:i], *factors[i + 1 :])
+                yield from _spots(factor, its, others)
+
+
+def _factors(node: Any, divided: bool) -> Iterator[tuple[Any, bool]]:
+    """The factors of a product entry by entry; True for those it is divided by."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div)):
+        yield from _factors(node.left, divided)
+        yield from _factors(node.right, divided != isinstance(node.op, ast.Div))
+    elif called(node) == "multiply" and len(getattr(node, "args", ())) == 2:
+        for argument in node.args:
+            yield from _factors(argument, divided)
+    else:
+        yield node, divided
+
+
+def _code(node: Any) -> CodeType | None:
+    try:
+        return compile(ast.Expression(ast.fix_missing_locations(node)), "<line>", "eval")
+    except (ValueError, TypeError, SyntaxError):
+        return None
