@@ -66,7 +66,10 @@ class Missing:
         self.held = [self.target.value] if isinstance(self.target, ast.Subscript) else []
         self.held += [] if self.target is None else [self.target]
         texts = [f"{table}[{self._text!r}]" for table in _tables(scope.function(statement))]
-        texts += scope.words(statement, _ATOMS) + scope.pieces(statement, _ATOMS)
+        words = scope.words(statement, _ATOMS)
+        counters = ", ".join(_counters(scope.function(statement), statement))
+        texts += words + [f"{x}[{counters}]" for x in words if x.isidentifier() and counters]
+        texts += scope.pieces(statement, _ATOMS)
         texts = [t for t in dict.fromkeys(texts) if t != self._text][:_ATOMS]
         self.atoms = [parsed(text) for text in texts]
 
@@ -106,7 +109,7 @@ class Missing:
         for n, (k, (part, sign)) in enumerate(summands, len(self.atoms)):
             extra = bool(spots[k].context)
             for found in first.spots[k].factors(n, sign):
-                made.append(Edit(3.0 + extra, "factor", part, self._product(found, every)))
+                made.append(Edit(3.0 + extra, "factor", part, self._product(found, every, clock)))
         for point, watch in zip(points, later) if not too_many else ():
             made += self._after(point, watch) if watch.turns else ()
         return list({_shown(edit): edit for edit in reversed(made)}.values())[::-1]
@@ -166,7 +169,7 @@ class Missing:
         for found in products.terms() if not self.effect.whole else ():
             cost = (2.0 if found.form == "" else 3.0) + bool(spot.context)
             operator = ast.Add if found.scale * spot.sign > 0 else ast.Sub
-            term = self._product(found, self.atoms)
+            term = self._product(found, self.atoms, products.clock)
             yield Edit(cost, "term", spot.node, binary(spot.node, operator, term))
 
     def _after(self, point: Point, watch: After) -> Iterator[Edit]:
@@ -182,7 +185,7 @@ class Missing:
 
         for found in watch.spots[0].terms():
             operator = ast.Add if found.scale > 0 else ast.Sub
-            value = self._product(found, self.atoms)
+            value = self._product(found, self.atoms, watch.clock)
             yield added(3.0 if found.form == "" else 3.5, None, operator, value)
         for i, divided in watch.scalings():
             yield added(3.0, None, ast.Div if divided else ast.Mult, self.atoms[i])
@@ -193,12 +196,20 @@ class Missing:
             operator = ast.Add if scale > 0 else ast.Sub
             yield added(4.0, index, operator, ast.Constant(1) if k < 0 else self.atoms[k])
 
-    def _product(self, found: Found, every: Sequence[Any]) -> Any:
+    def _product(self, found: Found, every: Sequence[Any], clock: Clock) -> Any:
         matmul = " @ " in self.scope.unit.text
         made = written(found.form, every[found.left], every[found.right], matmul)
-        if abs(found.scale) == 2:
-            return binary(made, ast.Mult, ast.Constant(2))
-        return binary(made, ast.Div, ast.Constant(2)) if abs(found.scale) == 0.5 else made
+        scale = abs(found.scale)
+        if scale == 1:
+            return made
+        if scale in (2, 0.5):
+            return binary(made, ast.Mult if scale == 2 else ast.Div, ast.Constant(2))
+        for i, number in clock.numbers.items():
+            if scale == number:
+                return binary(made, ast.Mult, self.atoms[i])
+            if number and scale == 1 / number:
+                return binary(made, ast.Div, self.atoms[i])
+        return made
 
 
 def _shown(edit: Edit) -> str:
@@ -212,6 +223,15 @@ def _tables(function: Any) -> list[str]:
         if isinstance(n, ast.Subscript) and isinstance(n.slice, ast.Constant)
         and isinstance(n.slice.value, str) and isinstance(n.ctx, ast.Load)
     ))  # fmt: skip
+
+
+def _counters(function: Any, statement: Any) -> list[str]:
+    """What the first loop after a statement, and those in it, count with."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.For) and node.lineno > statement.lineno:
+            loops = [n for n in ast.walk(node) if isinstance(n, ast.For)]
+            return [n.target.id for n in loops if isinstance(n.target, ast.Name)]
+    return []
 
 
 def _summands(spot: Spot) -> Iterator[tuple[Any, int]]:

@@ -21,7 +21,7 @@ _NUMBERS = 30_000_000
 #: So many random sums of the gradients' entries are compared, for all of them.
 _SUMS = 6
 #: By how much a term may be multiplied.
-_SCALES = (1.0, -1.0, 2.0, -2.0, 0.5, -0.5)
+_SCALES = (1.0, 2.0, 0.5)
 #: So many of a kind, the nearest, are handed on.
 _MOST = 12
 #: Entry by entry, matrix products with one side turned, the outer product, sums over an axis.
@@ -63,6 +63,7 @@ class Clock:
         random = np.random.default_rng(0)
         sums = random.normal(size=(_SUMS, effect.missing.size))
         self.missing, self.whole = sums @ effect.missing, effect.whole
+        self.numbers: dict[int, float] = {}
         self.sums: list[Any] = []
         i = 0
         for shape in shapes:
@@ -77,7 +78,14 @@ class Clock:
             return 0.0
         scale = float(brought @ self.missing) / size
         fits = np.abs(scale * brought - self.missing).max() <= 1e-6 * np.abs(self.missing).max()
-        return _nice(scale) if fits else 0.0
+        return self.nice(scale) if fits else 0.0
+
+    def nice(self, scale: float) -> float:
+        """A scale that can be written: a half, or a number in use, or one over it; else 0."""
+        known = [x for x in self.numbers.values() if x]
+        scales = (*_SCALES, *known, *(1 / x for x in known))
+        nice = next((s for s in scales if abs(abs(scale) - s) <= 1e-6 * s), 0.0)
+        return nice if scale > 0 else -nice
 
 
 class Products:
@@ -145,7 +153,7 @@ class Products:
                 scales = some @ missing / np.einsum("ijk,ijk->ij", some, some)
                 off = np.abs(some * scales[..., None] - missing).max(-1)
             for i, j in np.argwhere(whole & (off <= 1e-6 * np.abs(missing).max())):
-                scale = _nice(float(scales[i, j]))
+                scale = self.clock.nice(float(scales[i, j]))
                 if scale:
                     found.append(Found(form, int(i), int(j), scale))
         found.sort(key=lambda f: (f.form != "", abs(f.scale) != 1, f.left + f.right))
@@ -184,7 +192,7 @@ class Watch:
         self, codes: Sequence[CodeType | None], atoms: int, clock: Clock,
         contexts: Sequence[Sequence[tuple[CodeType | None, bool]]], ticks: bool = True,
     ) -> None:  # fmt: skip
-        self.codes, self.clock, self.ticks = codes, clock, ticks
+        self.codes, self.atoms, self.clock, self.ticks = codes, atoms, clock, ticks
         self.spots = [Products(len(codes), atoms, clock, context) for context in contexts]
         self.turns = 0
         self._inside = False
@@ -212,6 +220,8 @@ class Watch:
             x = value_of(code, names)
             if x is not None and (x.dtype.kind in "fb" or x.ndim == 0):
                 known.setdefault(x.shape, []).append((i, x * 1.0))
+            if x is not None and x.ndim == 0 and i < self.atoms:
+                self.clock.numbers.setdefault(i, abs(float(x)))
             if x is not None and x.dtype.kind == "i":
                 places.append((i, x))
         groups = {
@@ -287,10 +297,6 @@ def _count(table: dict[Any, list[Any]], key: Any, brought: Any) -> None:
     had = table.setdefault(key, [0, np.zeros(_SUMS)])
     had[0] += 1
     had[1] = had[1] + brought
-
-
-def _nice(scale: float) -> float:
-    return next((s for s in _SCALES if abs(scale - s) <= 1e-5), 0.0)
 
 
 def value_of(code: CodeType | None, names: dict[str, Any]) -> Any:
