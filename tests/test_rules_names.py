@@ -63,6 +63,13 @@ def test_a_power_or_root_of_a_named_number_is_written_by_its_name(forward, shown
     assert not any("0.09" in line or "0.435" in line for line in found.values())
 
 
+@pytest.mark.parametrize("p", [2, 3, 2.5])
+def test_an_exponent_is_written_by_its_name_and_may_be_another(p):
+    text = ROWS + f"p = {p}\nZ = X @ W\nJ = np.sum(np.abs(Z - Y)**p) / (2 * m)"
+    assert lines(text)["dZ"] == "p * np.abs(Z - Y)**(p - 1) * np.sign(Z - Y) / 2"
+    assert_right_at_other_sizes(text, {f"p = {p}": "p = 3.5", "m = 7": "m = 5"})
+
+
 def test_a_number_that_equals_a_length_by_chance_keeps_its_own_name():
     text = ROWS.replace("Y: (m, k)", "Y: (m, k) = onehot(axis=1)") + "T = 2\nZ = X @ W\n"
     text += "P = softmax(Z / T, axis=1)\nJ = -T**2 * np.sum(Y * np.log(P)) / m"

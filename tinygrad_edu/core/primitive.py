@@ -95,7 +95,7 @@ TRAITS = {
     "kinked": "its value or its slope jumps somewhere",
     "compares": "answers yes or no, as 1 and 0",
     "activation": "what a layer applies to its pre-activation",
-    "opened": "made for its last digits: always read by its definition",
+    "opened": "made for its last digits or for an edge: formulas read it by its definition",
 }
 
 

@@ -27,7 +27,7 @@ class Uncomputable(Exception):
 
 _UNKNOWN = object()
 #: Where a number with names meets a Value these names are kept: in arithmetic and comparisons, …
-_OPERATORS = frozenset({"+", "-", "*", "/", "@", ">", ">=", "<", "<=", "==", "!="})
+_OPERATORS = frozenset({"+", "-", "*", "/", "@", "**", ">", ">=", "<", "<=", "==", "!="})
 _FUNCTIONS = frozenset(
     {"add", "subtract", "multiply", "divide", "true_divide", "maximum", "minimum", "where"}
 )

@@ -108,7 +108,7 @@ def log10(x: Any) -> Any:
 @primitive(
     lambda dz, z, x, y: dz * power_term(y, x, y - 1.0),
     lambda dz, z, x, y: dz * power_log(x, y, logs=1),
-    scalar=math.pow, symbol="xʸ", numpy="{0} ** {1}", latex="{0}^{{{1}}}",
+    scalar=math.pow, symbol="xʸ", numpy="{0}**{1}", latex="{0}^{{{1}}}",
     traits={"elementwise"},
 )  # fmt: skip
 def power(x: Any, y: Any) -> Any:
@@ -160,7 +160,7 @@ def power_log(x: Any, y: Any, *, logs: int) -> Any:
         c * power(where(equal(c, 0.0), 1.0, x), y)
         * (log(where(equal(x * c, 0.0), 1.0, x)) ** logs if logs else 1.0)
     ),
-    traits={"elementwise"},
+    traits={"elementwise", "opened"},
 )  # fmt: skip
 def power_term(c: Any, x: Any, y: Any, logs: int = 0) -> Any:
     """``c xʸ (log x)ⁿ``, n being `logs`; 0 where c is 0, and of logarithms where x is 0 ≤ y.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from tinygrad_edu.core.ops import elementwise
 from tinygrad_edu.rules.notation.base import in_front, on_paper, quotient
 from tinygrad_edu.rules.notation.precedence import POWER, TEXT, WHOLE
 from tinygrad_edu.rules.notation.python import NumPy
@@ -72,6 +73,9 @@ class Text(NumPy):
         if "compares" in op.traits:
             x, y = (self(part) for part in tree.parts)
             return f"({x} {'==' if op.name == 'equal' else op.symbol} {y})"
+        if op is elementwise.power:
+            base, exponent = tree.parts
+            return f"{self(base, self.holds('power').first)}^{self(exponent, WHOLE)}", POWER
         definition = on_paper(op, tree.parts)
         if definition is not None:
             return self.spelled(definition, tree)
