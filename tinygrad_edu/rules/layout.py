@@ -98,7 +98,9 @@ class Layout(Terms):
             if down and c != 1:
                 forms.append(self._with_factor(p, down, 1))
         if len(p.terms) <= MANY_TERMS and self.algebra.work > 0:
-            forms += self._factored(p)
+            forms += self._linear(p)
+            if (factored := self._zero_at_one(p)) is not None:
+                return [*forms, factored]
             forms += self._split_by_mask(p)
             forms += self._collected(p)
         forms.append(self.plain(p))  # last: where it is no shorter, factors in front read better
@@ -146,14 +148,20 @@ class Layout(Terms):
 
     # --- factors by division ---------------------------------------------------------------------
 
-    def _factored(self, p: Poly) -> list[Tree]:
-        """``p = Q (x + R/Q)`` for an atom x in which p is linear; factors 1 − x and 1 + x."""
+    def _linear(self, p: Poly) -> list[Tree]:
+        """``p = Q (x + R/Q)`` for each atom x in which p is linear."""
         if len(p.terms) < 3:
             return []
-        atoms = sorted(p.atoms(), key=lambda a: a.id)
-        forms = [self._linear_in(p, atom) for atom in atoms]
-        forms += [self._zero_at_one(p, atom) for atom in atoms]
+        forms = [self._linear_in(p, atom) for atom in sorted(p.atoms(), key=lambda a: a.id)]
         return [form for form in forms if form is not None]
+
+    def _zero_at_one(self, p: Poly) -> Tree | None:
+        """``(1 − x²) Q``, ``(1 − x) Q`` or ``(1 + x) Q`` for the first atom x that allows it: the
+        others are found in Q, and nothing else reads as well."""
+        if len(p.terms) < 3:
+            return None
+        atoms = sorted(p.atoms(), key=lambda a: a.id)
+        return next(filter(None, (self._zero_at_one_of(p, atom) for atom in atoms)), None)
 
     def _linear_in(self, p: Poly, atom: Atom) -> Tree | None:
         """``Q (x + R/Q)``."""
@@ -170,8 +178,7 @@ class Layout(Terms):
             return None
         return self._of_two(q, self._multiple(shared, atom) + rest)
 
-    def _zero_at_one(self, p: Poly, atom: Atom) -> Tree | None:
-        """``(1 − x²) Q``, ``(1 − x) Q`` or ``(1 + x) Q``."""
+    def _zero_at_one_of(self, p: Poly, atom: Atom) -> Tree | None:
         if atom.mask or any(e != int(e) for mono in p.terms for a, e in mono if a is atom):
             return None
         at_one, at_minus_one = _zero_at_one_and_minus_one(p, atom)
