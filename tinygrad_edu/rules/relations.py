@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from tinygrad_edu.core.ops import reductions
 from tinygrad_edu.rules.expression import Algebra
@@ -25,7 +26,13 @@ class Relation:
     #: definition multiplies by a mask nothing can be divided by, or dividing would only lengthen.
     along: Monomial = ()
 
-    @property
+    @cached_property
+    def needs(self) -> frozenset[Atom]:
+        """Atoms without which it leads nowhere: what the value divides out or takes away again."""
+        others = [a for a in self.value.deep if a not in self.source.deep and not a.is_base]
+        return frozenset(a for a in others if not a.constant).union(a for a, _ in self.along)
+
+    @cached_property
     def frozen(self) -> frozenset[Atom]:
         """Atoms of the value that hold the atom themselves: not to be substituted into."""
         return frozenset(a for a in self.value.deep if a is not self.atom and self.atom in a.deep)

@@ -27,6 +27,8 @@ from tinygrad_edu.words import say
 WORK = 20_000
 #: … and for all lines of a derivation together: those after that are written as they come.
 ALL_WORK = 4 * WORK
+#: A sum of more terms than this is written as it comes.
+MOST_SUMMANDS = 500
 #: How deep definitions are opened to prove what a sum is.
 DEPTH_OF_PROOF = 4
 
@@ -40,7 +42,8 @@ class Simplifier:
     definitions: dict[Atom, Poly] = field(default_factory=dict)
     facts: dict[Atom, Relation] = field(default_factory=dict)
     left: float = ALL_WORK
-    _by_atom: dict[Atom, list[Relation]] = field(default_factory=dict)
+    #: Under the newest atom that a formula must hold for them.
+    _by_newest: dict[Atom, list[Relation]] = field(default_factory=dict)
     _proved: dict[Atom, Relation | None] = field(default_factory=dict)
     _sigmoids: dict[tuple[Atom, bool], list[Relation]] = field(default_factory=dict)
     _products: dict[Atom, list[Relation]] = field(default_factory=dict)
@@ -58,16 +61,20 @@ class Simplifier:
             # A given factor stays: W2 reads better than z2/a1.
             given = relation.atom.is_name and relation.atom not in self.definitions
             if not given or len(definition.terms) > 1:
-                self._by_atom.setdefault(relation.atom, []).append(relation)
+                self._add(relation)
         found = self._read_pick(atom)
         if found is not None:
             total, read, _ = found
             picked = Relation(total, 1, self.algebra.of(read), self.algebra.of(atom), "definition")
-            self._by_atom.setdefault(total, []).append(picked)
+            self._add(picked)
         for mask in self._masks(definition):  # E = M * (…): M * E is E
             name = self.algebra.of(atom)
             same = Relation(atom, 1, name, name, "definition", ((mask, 1),))
-            self._by_atom.setdefault(atom, []).append(same)
+            self._add(same)
+
+    def _add(self, relation: Relation) -> None:
+        newest = max((relation.atom, *relation.needs), key=lambda a: a.id)
+        self._by_newest.setdefault(newest, []).append(relation)
 
     def _masks(self, definition: Poly) -> list[Atom]:
         """The masks that are a factor of all terms."""
@@ -91,19 +98,21 @@ class Simplifier:
             return False
         [mask], [total], value = masks, totals, self.algebra.of(name)
         relation = Relation(total, -1, value, value, "definition", ((mask, 1),))
-        self._by_atom.setdefault(total, []).append(relation)
+        self._add(relation)
         return True
 
     def rename(self, made: Poly, name: Poly) -> None:
         """An operation that a name stands for is called so."""
         if made.atom is not None and not made.atom.is_name:
             relation = Relation(made.atom, 1, name, name, "definition")
-            self._by_atom.setdefault(made.atom, []).append(relation)
+            self._add(relation)
 
     # --- the search ----------------------------------------------------------------------------
 
     def simplify(self, p: Poly) -> tuple[Poly, list[Relation]]:
         """The shortest form found, and the relations used; `p` itself if the work runs out."""
+        if self.left <= 0 or len(p.terms) > MOST_SUMMANDS:
+            return p, []
         work = self.algebra.work = min(WORK, self.left)
         used: list[Relation] = []
         try:
@@ -193,10 +202,14 @@ class Simplifier:
         return self.algebra.total(found)
 
     def _relations(self, p: Poly) -> Iterator[Relation]:
-        for atom in sorted(p.deep, key=lambda a: a.id):
-            for relation in self._by_atom.get(atom, ()):
-                if all(other in p.deep for other, _ in relation.along):
-                    yield relation
+        atoms = sorted(p.deep, key=lambda a: a.id)
+        solved: dict[Atom, list[Relation]] = {}
+        for atom in atoms:
+            for relation in self._by_newest.get(atom, ()):
+                if relation.needs <= p.deep:
+                    solved.setdefault(relation.atom, []).append(relation)
+        for atom in atoms:
+            yield from solved.get(atom, ())
             yield from self._named_pick(atom)
             if atom.op is reductions.sum:
                 yield from self._about_a_sum(atom)
