@@ -53,7 +53,7 @@ class Activations:
     def _named(self) -> list[Activation]:
         found: list[Activation] = []
         for statement in self.context.sheet.forward:
-            value = self.context.samples[0].graph.values.get(statement.key)
+            value = self.context.graph.values.get(statement.key)
             if not isinstance(value, Value) or not value.requires_grad:
                 continue
             stack = [(statement.expr, False)]
@@ -112,7 +112,7 @@ class Activations:
 
         `multiplied`: it stands in a matrix product, so that its shape is not that of the line.
         """
-        values = self.context.samples[0].graph.values
+        values = self.context.graph.values
         self.context.account.spend(_SOUGHT)
         names = names_in(e)
         read = [k for k in names if isinstance(values.get(k), Value) and values[k].requires_grad]
@@ -121,11 +121,9 @@ class Activations:
         if len(before) != 1 or (after is None and not _curved(e)):
             return None
         key = before[0]
-        if after is None and any(
-            np.ndim(self.context.samples[0].plain.get(k, 0.0)) for k in names - {key}
-        ):
+        if after is None and any(np.ndim(self.context.plain.get(k, 0.0)) for k in names - {key}):
             return None  # a mask or another array takes part: look deeper
-        shape = np.shape(self.context.samples[0].plain[key])
+        shape = np.shape(self.context.plain[key])
         if after is None and not multiplied and shape != values[within].shape:
             return None  # the loss is no activation
         slopes, masking = [], False
@@ -197,7 +195,7 @@ class Activations:
         constants: dict[Expr, Any] = {}
         stand_in = self.formulas.name("?", -1)
         line = self.formulas.substituted(e, {p: stand_in})
-        known = {**self.context.samples[0].plain, ("?", -1): before}
+        known = {**self.context.plain, ("?", -1): before}
         after = Evaluator(known, self.context.account, constants).get(line)
         if not isinstance(after, Value):
             return None

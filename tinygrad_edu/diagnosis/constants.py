@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_edu.checking.truth import is_scalar
 from tinygrad_edu.checking.verdict import Judged
 from tinygrad_edu.core.value import Value
-from tinygrad_edu.sheets.syntax import Expr, nodes
+from tinygrad_edu.sheets.syntax import Expr
 
 Constant = tuple[float, Expr]
 
@@ -19,14 +19,16 @@ Constant = tuple[float, Expr]
 class Constants:
     """The constants a sheet can write with its numbers and the names of numbers.
 
-    `constant` says which number a formula is everywhere, None if it is no such number.
+    `parts` are the formulas of its forward lines; `constant` says which number a formula is
+    everywhere, None if it is no such number.
     """
 
-    def __init__(self, judged: Judged, constant: Callable[[Expr], float | None]) -> None:
+    def __init__(
+        self, judged: Judged, parts: list[Expr], constant: Callable[[Expr], float | None]
+    ) -> None:
         self.sheet, self.sample, self.constant = judged.sheet, judged.samples[0], constant
         self.make, self.number = self.sheet.formulas.make, self.sheet.formulas.number
         self.lengths = {n for given in self.sheet.givens.values() for n in given.shape if n > 1}
-        parts = [e for statement in self.sheet.forward for _, e in nodes(statement.expr)]
         numbers = [e for e in parts if e.op == "number" and is_scalar(e.extra)]
         #: Are constants written as decimal numbers in this sheet?
         self.decimals = any(type(e.extra) is float and not e.extra.is_integer() for e in numbers)

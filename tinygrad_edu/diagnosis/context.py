@@ -63,17 +63,20 @@ class Context:
         order = sorted(range(len(judged.samples)), key=lambda i: i == 0)
         self.samples = [judged.samples[i] for i in order]
         self.order = order
+        self.graph, self.plain = self.samples[0].graph, self.samples[0].plain
         self.at = [Evaluator(judged.worlds[i], account) for i in order]
         self.forward_keys = list(judged.samples[0].plain)
         #: Given or computed single numbers (of a net of scalars), which are no constants.
         self.graph_scalars = {
             key for key, v in judged.samples[0].graph.values.items() if isinstance(v, Value)
         }
+        #: Every formula of the forward lines, as often as it stands there.
+        self.written = [e for s in self.sheet.forward for _, e in nodes(s.expr)]
         self.by_value: dict[Any, list[Expr]] = {}
         self.registered: set[Expr] = set()
         #: Names of backward lines that the line being looked at cannot read.
         self.out_of_sight: set[Expr] = set()
-        self.constants = Constants(judged, self.constant)
+        self.constants = Constants(judged, self.written, self.constant)
         #: ``sigmoid_prime`` and its like, where the learner writes derivatives so.
         self.primes = sorted({
             e.function
@@ -84,13 +87,11 @@ class Context:
         self.elementwise: list[Activation] = []
         self.activations: list[Activation] = []
         self._register_forward()
-        #: Every formula of the forward lines.
-        self.written = set(parts(*(s.expr for s in self.sheet.forward)))
 
     def use_elementwise(self, found: list[Activation]) -> None:
         """Know where one quantity is a function of another, and the derivatives there."""
-        values = self.samples[0].graph.values
-        cost = self.samples[0].graph.cost
+        values = self.graph.values
+        cost = self.graph.cost
         self.elementwise = found
         self.activations = [x for x in found if values.get(x.within) is not cost]
         for x in found:
@@ -230,7 +231,7 @@ class Context:
     def _comparisons(self) -> Iterator[Expr]:
         """Where the forward lines choose: what is compared, and what a maximum compares with 0."""
         zero = self.formulas.number(0)
-        for _, e in (node for statement in self.sheet.forward for node in nodes(statement.expr)):
+        for e in self.written:
             if e.op in (">", ">=", "<", "<="):
                 yield e
             for a in e.args if e.op == "call" and e.function in ("maximum", "relu") else ():
@@ -238,7 +239,7 @@ class Context:
                     yield self.formulas.make(">", a, zero)
 
     def _computed(self, key: Key) -> bool:
-        value = self.samples[0].graph.values[key]
+        value = self.graph.values[key]
         return isinstance(value, Value) and value.op is not None
 
 

@@ -61,7 +61,7 @@ class DerivedRules:
 
     def __init__(self, context: Context) -> None:
         self.context, self.formulas = context, context.formulas
-        self.graph = context.samples[0].graph
+        self.graph = context.graph
 
     def of(self, judgement: Judgement) -> list[Expr]:
         """What a claim should be, in terms of the gradients that are claimed above it; nothing

@@ -7,7 +7,7 @@ the sheet's own. In what the line and its correction differ is told by `differen
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -19,7 +19,7 @@ from tinygrad_edu.core.sweep import reachable, sweep
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.diagnosis.activations import ELEMENTWISE
 from tinygrad_edu.diagnosis.context import Context
-from tinygrad_edu.diagnosis.differences import Differences, Pair
+from tinygrad_edu.diagnosis.differences import Differences, Pair, chain
 from tinygrad_edu.diagnosis.edits import Edit
 from tinygrad_edu.diagnosis.parts import factors_of, near, product, summands
 from tinygrad_edu.diagnosis.roles import Roles
@@ -134,7 +134,7 @@ class Case:
     @cached_property
     def cost_terms(self) -> list[Expr]:
         """The terms of the cost as a sum, named parts of it put in."""
-        sheet, graph = self.context.sheet, self.context.samples[0].graph
+        sheet, graph = self.context.sheet, self.context.graph
         cost = next((s for s in sheet.forward if graph.values.get(s.key) is graph.cost), None)
         if cost is None:
             return []
@@ -151,7 +151,7 @@ class Case:
         """The outermost terms of the cost that read this parameter and no other quantity."""
         if self.of not in self.roles.parameters:
             return []
-        values = self.context.samples[0].graph.values
+        values = self.context.graph.values
         own = []
         for term in self.cost_terms:
             read = [k for k in names_in(term) if isinstance(values.get(k), Value)]
@@ -161,7 +161,7 @@ class Case:
 
     def _made_of_own(self, key: Key) -> bool:
         """Is a quantity this one, or computed from it alone in one step?"""
-        values = self.context.samples[0].graph.values
+        values = self.context.graph.values
         own, value = values[self.of], values[key]
         read = [p for p in value.parents if p.requires_grad]
         return value is own or (len(read) == 1 and read[0] is own)
@@ -228,7 +228,7 @@ class Case:
         """Is this quantity divided by a deviation that is made of it?"""
         if not self.roles.normalises():
             return False
-        known = self.context.samples[0].graph.values
+        known = self.context.graph.values
         for s in self.context.sheet.forward:
             for _, e in nodes(s.expr):
                 if e.function not in ("sqrt", "std") and e.op != "**":
@@ -254,7 +254,7 @@ class Case:
 
     def elementwise(self, after: Key) -> bool:
         """Is a forward quantity a function of this one, element by element?"""
-        values = self.context.samples[0].graph.values
+        values = self.context.graph.values
         start, end = values.get(self.of), values.get(after)
         if not isinstance(start, Value) or not isinstance(end, Value) or start is end:
             return False
@@ -271,6 +271,35 @@ class Case:
         """Is this a given parameter that multiplies nothing?"""
         return self.of in self.roles.parameters and self.of not in self.roles.matrices
 
+    # --- formulas ------------------------------------------------------------------------------
+
+    def name(self, key: Key) -> Expr:
+        """A quantity as a formula."""
+        return self.context.name(key)
+
+    def same(self, x: Expr, y: Expr) -> bool:
+        """Have two formulas the same values everywhere?"""
+        return self.context.same(x, y)
+
+    def substituted(self, e: Expr, mapping: Mapping[Expr, Expr]) -> Expr:
+        """A formula with others put into it."""
+        return self.context.formulas.substituted(e, mapping)
+
+    @cached_property
+    def line_parts(self) -> list[Expr]:
+        """Every formula in the line."""
+        return [e for _, e in nodes(self.line)]
+
+    @property
+    def corrections(self) -> list[Expr]:
+        """The correction, if there is one."""
+        return [] if self.fixed is None else [self.fixed]
+
+    @cached_property
+    def right_parts(self) -> list[Expr]:
+        """Every formula in the correction, where that is right."""
+        return [e for fixed in filter(self.right, self.corrections) for _, e in nodes(fixed)]
+
     # --- line and correction -------------------------------------------------------------------
 
     @cached_property
@@ -283,6 +312,13 @@ class Case:
         """The places where they do, nothing in the arrangement counted; none where all differs."""
         pairs = self.differences.pairs
         return [] if any(p.kind == "whole" for p in pairs) else pairs
+
+    @cached_property
+    def steps(self) -> list[tuple[Expr, Expr]]:
+        """Line and correction, then their parts down to the one edit; none of several edits."""
+        if self.edit is None or self.fixed is None or self.edit.first is not None:
+            return []
+        return chain(self.line, self.fixed)
 
     @property
     def rearranged(self) -> bool:

@@ -16,8 +16,9 @@ from tinygrad_edu.checking.verdict import Judgement
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.diagnosis.context import Activation, Context
+from tinygrad_edu.diagnosis.parts import kind_of_product
 from tinygrad_edu.sheets.lines import Key
-from tinygrad_edu.sheets.syntax import Expr, names_in, nodes, show
+from tinygrad_edu.sheets.syntax import Expr, names_in, nodes
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Roles:
         self.sheet = context.sheet
         self.make = context.formulas.make
         self.number = context.formulas.number
-        graph = context.samples[0].graph
+        graph = context.graph
         self.parameters = [
             (name, 0) for name in self.sheet.givens if isinstance(graph.values[name, 0], Value)
         ]
@@ -53,16 +54,14 @@ class Roles:
         """Given matrices that are multiplied with something (weights), and what they multiply."""
         weights: set[Key] = set()
         operands: set[Key] = set()
-        for statement in self.sheet.forward:
-            for _, e in nodes(statement.expr):
-                if e.op == "@" or (e.op in ("call", "method") and e.function in ("dot", "matmul")):
-                    for a in e.args[:2]:
-                        for key in names_in(a):
-                            (weights if self._is_weight(key) else operands).add(key)
+        for e in self.context.written:
+            for a in e.args[:2] if kind_of_product(e) == "@" else ():
+                for key in names_in(a):
+                    (weights if self._is_weight(key) else operands).add(key)
         return weights, operands
 
     def _is_weight(self, key: Key) -> bool:
-        value = self.context.samples[0].graph.values.get(key)
+        value = self.context.graph.values.get(key)
         if not isinstance(value, Value) or value.op is not None:
             return False
         if self.examples is not None and self.examples.carriers is not None:
@@ -72,15 +71,13 @@ class Roles:
 
     def _multiplies(self, key: Key) -> bool:
         name = self.context.name(key)
-        return any(
-            e.op == "*" and name in e.args for s in self.sheet.forward for _, e in nodes(s.expr)
-        )
+        return any(e.op == "*" and name in e.args for e in self.context.written)
 
     def scales(self, key: Key) -> bool:
         """Is a given vector multiplied with something larger, as a gain is?"""
-        size = np.size(self.context.samples[0].plain[key])
+        size = np.size(self.context.plain[key])
         return self._multiplies(key) and any(
-            np.size(self.context.samples[0].plain[k]) > size > 1 for k in self.parameters
+            np.size(self.context.plain[k]) > size > 1 for k in self.parameters
         )
 
     def _sizes(self) -> set[float]:
@@ -129,14 +126,14 @@ class Roles:
         """What a name stands for."""
         if key in self.masks:
             return Role("mask", key)
-        if key not in self.context.samples[0].graph.values:
+        if key not in self.context.graph.values:
             name = key[0]
             if name in self.sheet.claims:
                 return Role("gradient", name)
             return Role("scratch", key)
         if key in self.matrices:
             return Role("weight", key)
-        value = self.context.samples[0].graph.values[key]
+        value = self.context.graph.values[key]
         if isinstance(value, Value) and value.op and value not in self.context.samples[0].reached:
             return Role(
                 "gradient" if self.is_gradient_like(self.context.name(key)) else "scratch", key
@@ -174,7 +171,7 @@ class Roles:
 
     def is_softmax(self, key: Key) -> bool:
         """Is a computed quantity positive, summing to one along an axis?"""
-        value = self.context.samples[0].plain.get(key)
+        value = self.context.plain.get(key)
         if not isinstance(value, np.ndarray) or value.size < 2 or not self.computed(key):
             return False
         sums = (
@@ -184,7 +181,7 @@ class Roles:
 
     def computed(self, key: Key) -> bool:
         """Is this computed in the forward lines, not given?"""
-        value = self.context.samples[0].graph.values.get(key)
+        value = self.context.graph.values.get(key)
         return isinstance(value, Value) and value.op is not None
 
     def of_parameters(self, t: Expr) -> bool:
@@ -204,17 +201,12 @@ class Roles:
     def normalises(self) -> bool:
         """Does the forward pass subtract a mean over examples and divide by a deviation?"""
         centred = divided = False
-        for statement in self.sheet.forward:
-            for _, e in nodes(statement.expr):
-                if e.function in ("mean", "var", "std"):
-                    centred = True
-                if e.op == "-":
-                    shapes = [np.shape(self.context.value(a)) for a in e.args]
-                    centred = centred or (() not in shapes and shapes[0] != shapes[1])
-                if e.function in ("sqrt", "std") or (
-                    e.op == "**" and e.args[1].op in ("neg", "number") and show(e.args[1]) == "-0.5"
-                ):
-                    divided = True
+        for e in self.context.written:
+            shapes = [np.shape(self.context.value(a)) for a in e.args] if e.op == "-" else []
+            centred |= e.function in ("mean", "var", "std")
+            centred |= len(set(shapes)) == 2 and () not in shapes
+            divided |= e.function in ("sqrt", "std")
+            divided |= e.op == "**" and self.context.constant(e.args[1]) == -0.5
         return centred and divided
 
     def ratio(self, x: Expr, y: Expr) -> float | None:
@@ -238,14 +230,14 @@ class Roles:
 
     def made_from(self, key: Key, of: Key) -> bool:
         """Is a forward name computed from another, directly or through others?"""
-        value, start = (self.context.samples[0].graph.values.get(k) for k in (key, of))
+        value, start = (self.context.graph.values.get(k) for k in (key, of))
         if not isinstance(value, Value) or value is start:
             return False
         return any(node is start for node in reachable(value, every=True))
 
     def is_gradient_like(self, e: Expr) -> bool:
         """Is a formula a multiple of some quantity's gradient, such as ``a - y``?"""
-        node = self.context.samples[0].graph.values.get(e.extra) if e.op == "name" else None
+        node = self.context.graph.values.get(e.extra) if e.op == "name" else None
         if self._reaches_cost(node):
             return False
         values = [self.context.value(e, i) for i in range(len(self.context.samples))]
@@ -255,7 +247,7 @@ class Roles:
             )
             is not None
             for key in self.context.forward_keys
-            if self._reaches_cost(self.context.samples[0].graph.values[key])
+            if self._reaches_cost(self.context.graph.values[key])
         )
 
     def _reaches_cost(self, node: Any) -> bool:

@@ -57,12 +57,9 @@ def edited(case: Case) -> Iterator[Finding]:
 
 def column(case: Case) -> Iterator[Finding]:
     """A vector that is broadcast against a column."""
-    edit = case.edit
-    if edit is not None and case.fixed is not None and edit.first is None:
-        a, b = chain(case.line, case.fixed)[-1]
-        if b.op in ("index", "method") and b.args[0] is a and not case.fits:
-            yield from _column(case, a, b)
-        elif edit.kind.startswith("column"):
+    for a, b in case.steps[-1:]:
+        made = b.op in ("index", "method") and b.args[0] is a and not case.fits
+        if made or (case.edit is not None and case.edit.kind.startswith("column")):
             yield from _column(case, a, b)
 
 
@@ -77,23 +74,18 @@ def _column(case: Case, a: Expr, b: Expr) -> Iterator[Finding]:
 
 def branch(case: Case) -> Iterator[Finding]:
     """A number in a branch, as of np.where, that is another."""
-    if case.fixed is None or case.edit is None or case.edit.first is not None:
-        return
-    steps = chain(case.line, case.fixed)
-    a, b = steps[-1]
-    chosen = any(x.function == "where" and a in x.args for x, _ in steps) or masks(case.line)
-    if a.op == "number" and chosen and not any(
-        case.roles.is_gradient_like(e) for _, e in nodes(b)
-    ):  # fmt: skip
-        yield Finding("wrong_derivative_formula", (say.with_for(b, a),))
+    for a, b in case.steps[-1:]:
+        chosen = any(x.function == "where" and a in x.args for x, _ in case.steps)
+        if a.op == "number" and (chosen or masks(case.line)):
+            if not any(case.roles.is_gradient_like(e) for _, e in nodes(b)):
+                yield Finding("wrong_derivative_formula", (say.with_for(b, a),))
 
 
 def reductions(case: Case) -> Iterator[Finding]:
     """A difference in an axis, in keepdims, or of np.sum and np.mean."""
     if not case.rearranged or case.fixed is None:
         return
-    mine = [e for _, e in nodes(case.line) if e.function in ("sum", "mean")]
-    right = [e for _, e in nodes(case.fixed) if e.function in ("sum", "mean")]
+    mine, right = map(_reductions_in, (case.line, case.fixed))
     mine, right = [e for e in mine if e not in right], [e for e in right if e not in mine]
     if len(mine) == len(right):
         for a, b in zip(mine, right, strict=True):

@@ -162,7 +162,7 @@ def _by_place(
 
 def _beside(case: Case, f: Expr) -> bool:
     """Does a forward line multiply this with the very quantity the gradient is of?"""
-    own = case.context.name(case.of)
+    own = case.name(case.of)
     for s in case.context.sheet.forward:
         for _, e in nodes(s.expr):
             if kind_of_product(e) is not None:

@@ -35,7 +35,7 @@ def terms(case: Case) -> Iterator[Finding]:
             many = say.extra_term(case.summed(extra))
             assert case.fixed is not None
             right = summands(case.context, case.fixed)
-            twice = any(case.context.same(e, t) for e in extra for t in right)
+            twice = any(case.same(e, t) for e in extra for t in right)
             yield Finding(
                 "double_counted_path" if twice or several else "other", (many,), _why(case)
             )
@@ -61,7 +61,7 @@ def some_of_the_rule(case: Case) -> Iterator[Finding]:
     """The line is the sum of some terms of the rule: the others are missing."""
     if not case.fits or case.uses() < 2:
         return
-    for rule in (*case.rules, *([case.fixed] if case.fixed is not None else [])):
+    for rule in (*case.rules, *case.corrections):
         parts = summands(case.context, rule)
         if not 2 <= len(parts) <= _MOST_TERMS:
             continue

@@ -90,9 +90,7 @@ def _meant(case: Case, terms: list[Expr]) -> bool:
 
 def _written(case: Case, share: Numbers) -> Expr | None:
     """The penalty's share in the learner's names: terms of the rule, else of the correction."""
-    for whole in (
-        () if not share else (*case.rules, *([case.fixed] if case.fixed is not None else []))
-    ):
+    for whole in (*case.rules, *case.corrections) if share else ():
         terms = summands(case.context, whole)
         for n in (1, 2):
             for chosen in itertools.combinations(terms, n):

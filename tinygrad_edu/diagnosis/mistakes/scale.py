@@ -13,7 +13,7 @@ from tinygrad_edu.diagnosis.claims import Claim, Finding
 from tinygrad_edu.diagnosis.differences import Pair
 from tinygrad_edu.diagnosis.evidence import Case
 from tinygrad_edu.diagnosis.parts import near
-from tinygrad_edu.sheets.syntax import Expr, nodes
+from tinygrad_edu.sheets.syntax import Expr
 
 
 def other_shape(case: Case) -> Iterator[Finding]:
@@ -21,7 +21,7 @@ def other_shape(case: Case) -> Iterator[Finding]:
     if case.fits or not case.computable:
         return
     shape, wanted = np.shape(case.lines[-1]), case.truths[-1].shape
-    sums = any(e.function in ("sum", "mean", "squeeze") for _, e in nodes(case.line))
+    sums = any(e.function in ("sum", "mean", "squeeze") for e in case.line_parts)
     both = say.shapes(shape, wanted)
     if len(shape) < len(wanted) and sums:
         yield Finding("missing_keepdims", (say.reshaped(), both), advice=advice.KEEPDIMS)
@@ -51,7 +51,7 @@ def constant(case: Case) -> Iterator[Finding]:
 
 def _averages(case: Case, size: float, times: Claim) -> Iterator[Finding]:
     """An average that is taken too often, or not at all."""
-    averaging = any(e.function == "mean" for _, e in nodes(case.line))
+    averaging = any(e.function == "mean" for e in case.line_parts)
     if averaging and any(near(size * m, 1) for m in case.sizes):
         yield Finding("mean_instead_of_sum", (times, say.summed()), advice=advice.MEAN)
     for m in case.sizes:
@@ -79,7 +79,7 @@ def _divides(case: Case, m: float) -> bool:
         value = case.context.value(e)
         return is_scalar(value) and near(float(value), m)
 
-    for _, e in nodes(case.line):
+    for e in case.line_parts:
         value = case.context.value(e)
         if e.function == "mean" or (is_scalar(value) and value and near(abs(1 / float(value)), m)):
             return True
@@ -95,10 +95,10 @@ def mask(case: Case) -> Iterator[Finding]:
     if not case.fits:
         return
     for key in case.roles.masks:
-        name = case.context.name(key)
+        name = case.name(key)
         masked = case.make("*", case.line, name)
         ratio = case.ratio(case.values(masked), case.truths)
-        if ratio is None or case.context.same(masked, case.line):
+        if ratio is None or case.same(masked, case.line):
             continue
         noun = say.is_mask(key[0])
         if near(ratio, 1):

@@ -9,7 +9,6 @@ from tinygrad_edu.diagnosis import advice
 from tinygrad_edu.diagnosis import statements as say
 from tinygrad_edu.diagnosis.claims import Claim, Finding
 from tinygrad_edu.diagnosis.context import Activation
-from tinygrad_edu.diagnosis.differences import chain
 from tinygrad_edu.diagnosis.evidence import Case
 from tinygrad_edu.diagnosis.mistakes.arrangement import changed
 from tinygrad_edu.diagnosis.parts import (
@@ -48,17 +47,15 @@ def curved_activations(case: Case) -> list[Activation]:
 def in_quotient(case: Case, a: Expr, b: Expr) -> Iterator[Finding]:
     """A part that gives way to itself times the derivative of an activation."""
     for activation in curved_activations(case):
-        if case.context.same(case.make("*", a, activation.forms[0]), b):
+        if case.same(case.make("*", a, activation.forms[0]), b):
             yield lacking(case, activation)
 
 
 def at_site(case: Case) -> Iterator[Finding]:
     """One part of the line lacks just the derivative of an activation."""
-    if case.fixed is None or case.edit is None or case.edit.first is not None:
-        return
-    a, b = chain(case.line, case.fixed)[-1]
-    if b.op == "name" and a.op != "number":
-        yield from in_quotient(case, a, b)
+    for a, b in case.steps[-1:]:
+        if b.op == "name" and a.op != "number":
+            yield from in_quotient(case, a, b)
 
 
 def applied_twice(case: Case) -> Iterator[Finding]:
@@ -107,12 +104,12 @@ def _number(e: Expr) -> int:
 
 def _argument(case: Case, a: Expr, b: Expr) -> Iterator[Finding]:
     """The part of the line that would be a derivative, taken at b instead of a."""
-    parts = [e for _, e in nodes(case.line)]
+    parts = list(case.line_parts)
     parts += [x for e in parts if e.op == "*" for x in subproducts(case.context, e)]
     for e in parts:
         if e.op in ("name", "number") or a not in [x for _, x in nodes(e)]:
             continue
-        put = case.context.formulas.substituted(e, {a: b})
+        put = case.substituted(e, {a: b})
         role = case.roles.role(put)
         if role is not None and role.kind == "derivative":
             at = say.right_at(b, a, e, role.of.result)
@@ -123,7 +120,7 @@ def _argument(case: Case, a: Expr, b: Expr) -> Iterator[Finding]:
 def _place(case: Case, activation: Activation, used: Key) -> str:
     """Is a quantity another layer's, or only another point?"""
     mine = used in (activation.before, activation.after, activation.within)
-    if not mine and not case.roles.is_gradient_name(case.context.name(used)):
+    if not mine and not case.roles.is_gradient_name(case.name(used)):
         for other in case.context.activations:
             if other.before != activation.before and used in (other.before, other.after):
                 return "derivative_at_wrong_layer"
@@ -166,13 +163,10 @@ def other_formula(case: Case) -> Iterator[Finding]:
     for p in case.pairs:
         if p.kind == "factors" and p.lost and (p.extra or p.kept):
             yield from _with_kept(case, p.lost, p.extra, p.kept)
-    if case.fixed is None or case.edit is None or case.edit.first is not None:
-        return
-    steps = chain(case.line, case.fixed)
-    for x, y in reversed(steps):
+    for x, y in reversed(case.steps):
         role = case.roles.role(y)
         if role is not None and role.kind == "derivative":
-            yield from instead_of(case, role.of, x, y, steps[-1])
+            yield from instead_of(case, role.of, x, y, case.steps[-1])
             return
 
 
@@ -206,16 +200,13 @@ def instead_of(
     if a.op == "name" and b.op == "name" and x is not a:
         at = say.right_at(b, a, x, activation.result)
         yield Finding(_place(case, activation, a.extra), (at,), (right,))
-    if (
-        case.context.same(x, case.context.name(activation.before))
-        and activation.before != activation.after
-    ):
+    if case.same(x, case.name(activation.before)) and activation.before != activation.after:
         yield Finding("multiplied_by_Z", put, (right,), advice.AT)
     was = case.roles.role(x)
     if was is not None and was.kind == "derivative" and was.of is not activation:
         noun = say.is_derivative(x, was.of.result, was.of.before[0])
         yield Finding("derivative_at_wrong_layer", (noun, *put), (right,))
-    for e in [case.context.name(activation.before), *(e for _, e in nodes(x))]:
+    for e in [case.name(activation.before), *(e for _, e in nodes(x))]:
         if e is not x and e.op != "number" and say.is_activation(x, e).holds(case):
             yield Finding("g_instead_of_gprime", (say.is_activation(x, e), *put), (right,))
     for g in say.forms_of(case, activation):
@@ -232,7 +223,7 @@ def _argument_or_formula(
     right = derivative(activation)
     factors = all_factors(x)
     rest = [f for f in factors if not case.roles.is_gradient_name(f[0])]
-    if rest and len(rest) < len(factors) and case.context.same(product(case.context, rest), y):
+    if rest and len(rest) < len(factors) and case.same(product(case.context, rest), y):
         return  # a right share of a sum
     gradients = [e for _, e in nodes(x) if case.roles.is_gradient_name(e)]
     if x.op != "name" and not activation.masking and gradients:
@@ -255,13 +246,13 @@ def _other_argument(
         for _, u in nodes(x):
             if u is inner or u.op == "number" or not case.varies(u):
                 continue
-            if case.context.same(case.context.formulas.substituted(form, {inner: u}), x):
+            if case.same(case.substituted(form, {inner: u}), x):
                 named = u.op == "name"
                 kind = _place(case, activation, u.extra) if named else "derivative_at_wrong_point"
                 yield Finding(kind, (say.form_at(x, activation.result, u), *put), (right,))
     for used in sorted(names):
         for own in sorted({activation.before, activation.within} - {used}):
-            at = say.right_at(case.context.name(own), case.context.name(used), x, activation.result)
+            at = say.right_at(case.name(own), case.name(used), x, activation.result)
             yield Finding(_place(case, activation, used), (at,), (right,))
 
 
@@ -279,12 +270,7 @@ def local(case: Case) -> Iterator[Finding]:
             if power < 0 or case.ratio(case.values(f), gradient) is None:
                 continue
             rest = [x for i, x in enumerate(factors) if i != at]
-            arrays = [
-                k
-                for x, _ in rest
-                for k in names_in(x)
-                if case.context.depends(case.context.name(k))
-            ]
+            arrays = [k for x, _ in rest for k in names_in(x) if case.context.depends(case.name(k))]
             if arrays and all(map(case.made_of, arrays)):
                 whole = case.product(rest)
                 yield Finding(

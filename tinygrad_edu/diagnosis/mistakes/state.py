@@ -16,7 +16,7 @@ from tinygrad_edu.sheets.syntax import Expr, names_in
 def updated(case: Case) -> Iterator[Finding]:
     """A weight read after the learner's own update of it."""
     for key in sorted(names_in(case.line)):
-        if key not in case.context.samples[0].graph.values and case.keys(key[0]):
+        if key not in case.context.graph.values and case.keys(key[0]):
             yield Finding(
                 "updated_weights",
                 (say.was_updated(key[0]),),
@@ -51,7 +51,7 @@ def softmax_axis(case: Case) -> Iterator[Finding]:
         axis = int(given.options[0]) % len(given.shape)
         y = case.context.formulas.name(given.name, 0)
         for key in sorted(names_in(case.line)):
-            p = np.asarray(case.context.samples[0].plain.get(key, 0.0), float)
+            p = np.asarray(case.context.plain.get(key, 0.0), float)
             if p.shape != given.shape or not case.roles.is_softmax(key):
                 continue
             over = next((a for a in range(np.ndim(p)) if np.allclose(np.sum(p, axis=a), 1.0)), None)
@@ -63,7 +63,7 @@ def softmax_axis(case: Case) -> Iterator[Finding]:
                     say.adds_to_one(key[0], over),
                     say.not_to_one(key[0], axis),
                     say.adds_to_one(given.name, axis),
-                    say.multiple_of(case.make("-", case.context.name(key), y)),
+                    say.multiple_of(case.make("-", case.name(key), y)),
                 ),
                 advice=advice.CLASSES,
             )
@@ -73,7 +73,7 @@ def softmax_diagonal(case: Case) -> Iterator[Finding]:
     """A softmax taken for a function of each element alone."""
     context, one = case.context, case.number(1)
     for key in context.forward_keys:
-        p = context.samples[0].plain[key]
+        p = context.plain[key]
         if not case.roles.is_softmax(key) or np.shape(p) != case.truths[0].shape:
             continue
         axis = next((a for a in range(np.ndim(p)) if np.allclose(np.sum(p, axis=a), 1.0)), None)

@@ -10,13 +10,13 @@ from tinygrad_edu.diagnosis.claims import Claim, Finding
 from tinygrad_edu.diagnosis.evidence import Case
 from tinygrad_edu.diagnosis.mistakes.slopes import in_quotient
 from tinygrad_edu.diagnosis.parts import is_word, near
-from tinygrad_edu.sheets.syntax import Expr, names_in, nodes
+from tinygrad_edu.sheets.syntax import Expr, names_in
 
 
 def bias_from_weight(case: Case) -> Iterator[Finding]:
     """A bias' gradient made of the gradient of a weight, by name or by formula."""
     weights = [k for k in sorted(case.roles.matrices) if k in case.roles.parameters]
-    for _, e in nodes(case.line) if case.is_bias() else ():
+    for e in case.line_parts if case.is_bias() else ():
         if e.op in ("number", "slice", "tuple"):
             continue
         for key in weights:

@@ -7,6 +7,7 @@ import numpy as np
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.diagnosis.claims import claim
 from tinygrad_edu.diagnosis.differences import Pair, chain
+from tinygrad_edu.diagnosis.edits import REDUCTIONS
 from tinygrad_edu.diagnosis.evidence import Case
 from tinygrad_edu.diagnosis.parts import Factors, kind_of_product, summands
 from tinygrad_edu.diagnosis.statements.things import activations, has, is_mask, symbol_of
@@ -46,10 +47,8 @@ def lacks_three(case: Case, x: Expr, y: Expr, z: Expr) -> bool:
 
 def _sayable(case: Case, e: Expr) -> bool:
     """Has a formula a value, or is it a part of a line? Else it would be said wrongly."""
-    lines = [case.line, *([case.fixed] if case.fixed is not None else [])]
-    return case.context.value(e) is not None or any(
-        x is e for line in lines for _, x in nodes(line)
-    )
+    parts = [*case.line_parts, *(x for line in case.corrections for _, x in nodes(line))]
+    return case.context.value(e) is not None or e in parts
 
 
 def _lacks(case: Case, y: Expr) -> bool:
@@ -98,20 +97,16 @@ def both_stand_for(case: Case, x: Expr, other: Expr, y: Expr, another: Expr) -> 
 
 @claim("The right line has more matrix products @.")
 def matmul_more(case: Case) -> bool:
-    return case.fixed is not None and case.right(case.fixed) and _matmuls(case.fixed) > _matmuls(
-        case.line
-    )  # fmt: skip
+    return _matmuls(case.right_parts) > _matmuls(case.line_parts)
 
 
 @claim("The right line has fewer matrix products @.")
 def matmul_less(case: Case) -> bool:
-    return case.fixed is not None and case.right(case.fixed) and _matmuls(case.fixed) < _matmuls(
-        case.line
-    )  # fmt: skip
+    return bool(case.right_parts) and _matmuls(case.right_parts) < _matmuls(case.line_parts)
 
 
-def _matmuls(e: Expr) -> int:
-    return sum(kind_of_product(x) == "@" for _, x in nodes(e))
+def _matmuls(formulas: list[Expr]) -> int:
+    return sum(kind_of_product(e) == "@" for e in formulas)
 
 
 @claim("The right line has {y} where this one has {x}.")
@@ -119,16 +114,16 @@ def differs_in(case: Case, y: Expr, x: Expr) -> bool:
     if not (_sayable(case, x) and _sayable(case, y)):
         return False
     bare = case.differences.bare
-    return case.fixed is not None and case.right(case.fixed) and any(
-        case.context.same(bare(p.a), bare(x)) and case.context.same(bare(p.b), bare(y))
+    return bool(case.right_parts) and any(
+        case.same(bare(p.a), bare(x)) and case.same(bare(p.b), bare(y))
         for p in case.differences.pairs
-    )  # fmt: skip
+    )
 
 
 @claim("The term {t} is missing.")
 def lacks_term(case: Case, t: Expr) -> bool:
     return plus.test(case, t) or (
-        _written(case.fixed, t)
+        _unsigned(t) in case.right_parts
         and any(_same_terms(case, p.lost, t) for p in _pairs(case) if p.kind == "terms")
     )
 
@@ -136,15 +131,13 @@ def lacks_term(case: Case, t: Expr) -> bool:
 @claim("The term {t} is too many.")
 def extra_term(case: Case, t: Expr) -> bool:
     return case.equal(case.total([case.line, case.make("neg", t)]), case.truths) or (
-        _written(case.line, t)
+        _unsigned(t) in case.line_parts
         and any(_same_terms(case, p.extra, t) for p in _pairs(case) if p.kind == "terms")
     )
 
 
-def _written(line: Expr | None, t: Expr) -> bool:
-    """Is a term, its sign apart, a part of a line?"""
-    unsigned = t.args[0] if t.op == "neg" else t
-    return line is not None and any(e is unsigned for _, e in nodes(line))
+def _unsigned(t: Expr) -> Expr:
+    return t.args[0] if t.op == "neg" else t
 
 
 @claim("{x} has the wrong sign: with {y} the line is right.")
@@ -174,42 +167,37 @@ def sign_too(case: Case) -> bool:
 
 @claim("The right line sums over axis {axis}.")
 def right_sums_over(case: Case, axis: int) -> bool:
-    return case.fixed is not None and case.right(case.fixed) and any(
-        e.function in ("sum", "mean") and axis in axes(case, e) for _, e in nodes(case.fixed)
-    )  # fmt: skip
+    return any(e.function in REDUCTIONS and axis in axes(case, e) for e in case.right_parts)
 
 
 @claim("This one sums over axis {axis}.")
 def sums_over(case: Case, axis: int) -> bool:
-    return any(e.function in ("sum", "mean") and axis in axes(case, e) for _, e in nodes(case.line))
+    return any(e.function in REDUCTIONS and axis in axes(case, e) for e in case.line_parts)
 
 
 @claim("The right line does not sum.")
 def right_sums_nothing(case: Case) -> bool:
-    return case.fixed is not None and case.right(case.fixed) and not any(
-        e.function in ("sum", "mean") for _, e in nodes(case.fixed)
-    )  # fmt: skip
+    right = case.right_parts
+    return bool(right) and not any(e.function in REDUCTIONS for e in right)
 
 
 @claim("A transpose is missing or too many.")
 def transposes(case: Case) -> bool:
-    if case.fixed is None or not case.right(case.fixed):
-        return False
-    mine, right = ([e for _, e in nodes(x) if e.extra == "T"] for x in (case.line, case.fixed))
-    return len(mine) != len(right) or set(mine) != set(right)
+    both = (case.line_parts, case.right_parts)
+    mine, right = ([e for e in parts if e.extra == "T"] for parts in both)
+    return bool(case.right_parts) and (len(mine) != len(right) or set(mine) != set(right))
 
 
 @claim("The members of {x} are right, their order is not.")
 def other_order(case: Case, x: Expr) -> bool:
-    return case.fixed is not None and case.right(case.fixed) and any(
-        e.op == "list" and e is not x and set(e.args) == set(x.args)
-        for _, e in nodes(case.fixed)
-    )  # fmt: skip
+    return any(
+        e.op == "list" and e is not x and set(e.args) == set(x.args) for e in case.right_parts
+    )
 
 
 @claim("The right line is made of the same parts, otherwise arranged.")
 def rearranged(case: Case) -> bool:
-    return case.fixed is not None and case.right(case.fixed) and not case.differences.pairs
+    return bool(case.right_parts) and not case.differences.pairs
 
 
 def axes(case: Case, e: Expr) -> tuple[int, ...]:
@@ -221,7 +209,7 @@ def axes(case: Case, e: Expr) -> tuple[int, ...]:
 
 
 def _pairs(case: Case) -> list[Pair]:
-    return case.pairs if case.fixed is not None and case.right(case.fixed) else []
+    return case.pairs if case.right_parts else []
 
 
 def _is_right_pair(case: Case, lost: Factors, extra: Factors, constant: float = 1.0) -> bool:
@@ -259,11 +247,11 @@ def _covers(case: Case, p: Pair, f: Expr) -> bool:
 
 def _in_quotient(case: Case, f: Expr) -> bool:
     """Is what a part of the line gave way to the same times this?"""
-    if case.fixed is None or not case.right(case.fixed):
+    if case.fixed is None or not case.right_parts:
         return False
     parts = [*chain(case.line, case.fixed), *((p.a, p.b) for p in case.pairs)]
     parts += [(p.extra[0][0], p.lost[0][0]) for p in case.pairs if len(p.extra) == len(p.lost) == 1]
-    return any(case.context.same(case.make("*", a, f), b) for a, b in parts)
+    return any(case.same(case.make("*", a, f), b) for a, b in parts)
 
 
 # --- facts ----------------------------------------------------------------------------------------
@@ -272,9 +260,9 @@ def _in_quotient(case: Case, f: Expr) -> bool:
 @claim("The term {t} is right.")
 def term_right(case: Case, t: Expr) -> bool:
     mine = summands(case.context, case.line)
-    rules = [*case.rules[:1], *([case.fixed] if case.fixed is not None else [])]
-    return len(mine) > 1 and any(case.context.same(t, m) for m in mine) and any(
-        case.context.same(t, s) for rule in rules if case.right(rule)
+    rules = [*case.rules[:1], *case.corrections]
+    return len(mine) > 1 and any(case.same(t, m) for m in mine) and any(
+        case.same(t, s) for rule in rules if case.right(rule)
         for s in summands(case.context, rule)
     )  # fmt: skip
 
@@ -303,9 +291,8 @@ def true_everywhere(case: Case, x: Expr) -> bool:
 @claim("{x} is {y} without the mask {d}.")
 def unmasked(case: Case, x: Expr, y: Expr, d: str) -> bool:
     return is_mask(d).holds(case) and any(
-        case.ratio(case.values(case.make("*", x, case.context.name(key))), case.values(y))
-        is not None
-        and not case.context.same(case.make("*", x, case.context.name(key)), x)
+        case.ratio(case.values(case.make("*", x, case.name(key))), case.values(y)) is not None
+        and not case.same(case.make("*", x, case.name(key)), x)
         for key in case.keys(d)
     )
 
@@ -316,7 +303,7 @@ def of_backward(case: Case, x: Expr, y: Expr) -> bool:
 
 
 def _forward(case: Case, e: Expr) -> bool:
-    values = case.context.samples[0].graph.values
+    values = case.context.graph.values
     return bool(names_in(e)) and all(
         key in values and (not isinstance(values[key], Value) or not _scratch(case, key))
         for key in names_in(e)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygrad_edu.checking.truth import equal
 from tinygrad_edu.diagnosis.claims import claim
 from tinygrad_edu.diagnosis.context import Activation
 from tinygrad_edu.diagnosis.evidence import Case, Numbers
@@ -14,24 +13,20 @@ from tinygrad_edu.sheets.syntax import Expr, names_in
 
 @claim("{f} is the derivative of {a} with respect to {z}.")
 def is_derivative(case: Case, f: Expr, a: Expr, z: str) -> bool:
-    return any(
-        activation.result is a and has(case, f, activation) for activation in activations(case, z)
-    )
+    return any(x.result is a and has(case, f, x) for x in activations(case, z))
 
 
 @claim("The derivative of {a} with respect to {z} is {f}.")
 def derivative_is(case: Case, a: Expr, z: str, f: Expr) -> bool:
-    return any(
-        activation.result is a and has(case, f, activation) for activation in activations(case, z)
-    )
+    return is_derivative.test(case, f, a, z)
 
 
 def symbol_of(case: Case, activation: Activation) -> str:
     """How the lecture writes the derivative of an activation: σ', tanh', ReLU', else g'."""
     if activation.before[1] >= 0:
-        p = case.context.name(activation.before)
+        p = case.name(activation.before)
         for name, g in (("sigmoid", "σ'"), ("tanh", "tanh'"), ("relu", "ReLU'")):
-            if case.context.same(activation.result, case.context.formulas.call(name, p)):
+            if case.same(activation.result, case.context.formulas.call(name, p)):
                 return g
     return "g'"
 
@@ -43,23 +38,16 @@ def activations(case: Case, z: str) -> list[Activation]:
 
 def has(case: Case, f: Expr, activation: Activation) -> bool:
     """Has a formula the values of an activation's derivative?"""
-    return all(
-        v is not None and equal(np.asarray(v) * 1.0, np.asarray(w))
-        for v, w in zip(case.values(f), [activation.values[i] for i in case.samples], strict=True)
-    )
+    return case.equal(case.values(f), [activation.values[i] for i in case.samples])
 
 
 @claim("{x} is what the derivative of {g} would be here.")
 def other_derivative(case: Case, x: Expr, g: str) -> bool:
     return any(
-        case.equal(_floats(case, x), _floats(case, form))
+        case.equal(case.values(x), case.values(form))
         for activation in case.context.activations
         for form in forms_of(case, activation).get(g, ())
     )
-
-
-def _floats(case: Case, e: Expr) -> Numbers:
-    return [None if v is None else np.asarray(v) * 1.0 for v in case.values(e)]
 
 
 def forms_of(case: Case, activation: Activation) -> dict[str, list[Expr]]:
@@ -68,8 +56,8 @@ def forms_of(case: Case, activation: Activation) -> dict[str, list[Expr]]:
     one, two, zero = map(case.number, (1, 2, 0))
     n, p, named = (
         activation.result,
-        case.context.name(activation.before),
-        case.context.name(activation.within),
+        case.name(activation.before),
+        case.name(activation.within),
     )
     above = make(">", p, zero)
     leaky = [call("where", above, one, case.number(slope)) for slope in (0.01, 0.1, 0.2)]
@@ -83,18 +71,15 @@ def forms_of(case: Case, activation: Activation) -> dict[str, list[Expr]]:
 
 @claim("With {z} for {u}, {x} would be the derivative of {a}.")
 def right_at(case: Case, z: Expr, u: Expr, x: Expr, a: Expr) -> bool:
-    put = case.context.formulas.substituted(x, {u: z})
-    return put is not x and any(
-        activation.result is a and has(case, put, activation)
-        for activation in case.context.activations
-    )
+    put = case.substituted(x, {u: z})
+    activations = case.context.activations
+    return put is not x and any(g.result is a and has(case, put, g) for g in activations)
 
 
 @claim("{x} has the form of the derivative of {a}, taken at {u}.")
 def form_at(case: Case, x: Expr, a: Expr, u: Expr) -> bool:
     return any(
-        activation.result is a
-        and case.context.same(case.context.formulas.substituted(form, {inner: u}), x)
+        activation.result is a and case.same(case.substituted(form, {inner: u}), x)
         for activation in case.context.activations
         for form, inner in patterns(case, activation)
     )
@@ -103,8 +88,7 @@ def form_at(case: Case, x: Expr, a: Expr, u: Expr) -> bool:
 def patterns(case: Case, activation: Activation) -> list[tuple[Expr, Expr]]:
     """Ways to write an activation's derivative, each with the quantity it is taken at."""
     found = [
-        (form, case.context.name(next(iter(names_in(form)))))
-        for form in _in_one_name(case, activation)
+        (form, case.name(next(iter(names_in(form))))) for form in _in_one_name(case, activation)
     ]
     return found + [
         (form, activation.result) for form in activation.forms if form is not activation.result
@@ -115,8 +99,8 @@ def _in_one_name(case: Case, activation: Activation) -> list[Expr]:
     forms = list(activation.forms)
     for statement in case.context.sheet.forward:
         if statement.key == activation.after and names_in(statement.expr) == {activation.before}:
-            put = {case.context.name(activation.after): statement.expr}
-            forms += [case.context.formulas.substituted(form, put) for form in activation.forms]
+            put = {case.name(activation.after): statement.expr}
+            forms += [case.substituted(form, put) for form in activation.forms]
     return [form for form in forms if len(names_in(form)) == 1]
 
 
@@ -124,14 +108,12 @@ def _in_one_name(case: Case, activation: Activation) -> list[Expr]:
 def is_activation(case: Case, x: Expr, u: Expr) -> bool:
     for activation in case.context.activations:
         made = next((s for s in case.context.sheet.forward if s.key == activation.after), None)
-        names = (activation.result, case.context.name(activation.within))
-        if u is case.context.name(activation.before) and any(
-            case.context.same(x, n) for n in names
-        ):
+        names = (activation.result, case.name(activation.within))
+        if u is case.name(activation.before) and any(case.same(x, n) for n in names):
             return True
         if made is not None and activation.before in names_in(made.expr):
-            put = {case.context.name(activation.before): u}
-            if case.context.same(case.context.formulas.substituted(made.expr, put), x):
+            put = {case.name(activation.before): u}
+            if case.same(case.substituted(made.expr, put), x):
                 return True
     return False
 
@@ -191,7 +173,7 @@ def not_to_one(case: Case, p: str, axis: int) -> bool:
 
 
 def _arrays(case: Case, key: Key) -> list[np.ndarray]:
-    return [np.asarray(v, float) for v in case.values(case.context.name(key))]
+    return [np.asarray(v, float) for v in case.values(case.name(key))]
 
 
 def _adds_to_one(case: Case, key: Key, axis: int) -> bool:

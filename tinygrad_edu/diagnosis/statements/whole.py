@@ -8,7 +8,7 @@ from tinygrad_edu.checking.truth import equal, is_scalar
 from tinygrad_edu.diagnosis.claims import claim
 from tinygrad_edu.diagnosis.evidence import Case
 from tinygrad_edu.diagnosis.statements.things import is_gradient
-from tinygrad_edu.sheets.syntax import Expr, names_in, nodes
+from tinygrad_edu.sheets.syntax import Expr, names_in
 
 
 @claim("Every number of this line has the wrong sign: a minus is lost or added.")
@@ -108,10 +108,10 @@ def averages(case: Case, n: Expr) -> bool:
 @claim("With np.sum for np.mean it is right.")
 def summed(case: Case) -> bool:
     line = case.line
-    for _, e in nodes(case.line):
+    for e in case.line_parts:
         if e.function == "mean":
             new = case.make(e.op, *e.args, extra=("sum", e.extra[1]))
-            line = case.context.formulas.substituted(line, {e: new})
+            line = case.substituted(line, {e: new})
     ratio = case.ratio(case.values(line), case.truths)
     return line is not case.line and case.is_constant(case.number(1), ratio and abs(ratio))
 
@@ -126,9 +126,7 @@ def is_keep(case: Case, p: Expr) -> bool:
 
 @claim("The cost has the penalty {term} on {w}.")
 def has_penalty(case: Case, term: Expr, w: str) -> bool:
-    return case.of[0] == w and any(
-        t is term or case.context.same(t, term) for t in case.penalty_terms
-    )
+    return case.of[0] == w and any(t is term or case.same(t, term) for t in case.penalty_terms)
 
 
 @claim("Its share {share} is missing.")
@@ -189,10 +187,10 @@ def was_updated(case: Case, w: str) -> bool:
     mapping = {}
     for key in names_in(case.line):
         original = [k for k in case.context.forward_keys if k[0] == key[0]]
-        if original and key not in case.context.samples[0].graph.values:
-            mapping[case.context.name(key)] = case.context.name(original[-1])
+        if original and key not in case.context.graph.values:
+            mapping[case.name(key)] = case.name(original[-1])
     named = any(name.extra[0] == w for name in mapping)
-    return named and case.right(case.context.formulas.substituted(case.line, mapping))
+    return named and case.right(case.substituted(case.line, mapping))
 
 
 @claim("= overwrites the share that these entries hold already: added to it, the line is right.")
