@@ -18,7 +18,7 @@ from tinygrad_edu.diagnosis.context import Activation, Context
 from tinygrad_edu.diagnosis.derived import Reading, Unwritable
 from tinygrad_edu.rules.deriving import Deriving
 from tinygrad_edu.sheets.account import Account
-from tinygrad_edu.sheets.evaluate import Evaluator, Uncomputable
+from tinygrad_edu.sheets.evaluate import Evaluator
 from tinygrad_edu.sheets.lines import Key
 from tinygrad_edu.sheets.syntax import Expr, names_in, nodes, show
 
@@ -80,22 +80,11 @@ class Activations:
             u = inner[0]
             stand_in = self.formulas.name("?", -1)
             outer = self.formulas.substituted(statement.expr, {u: stand_in})
-            slopes, masking = [], False
-            for i, sample in enumerate(self.context.samples):
-                p, value = self.context.value(u, i), None
-                if isinstance(p, np.ndarray):
-                    p = Value(p)
-                    value = Evaluator({**sample.plain, ("?", -1): p}, self.context.account).get(
-                        outer
-                    )
-                if not isinstance(value, Value) or value.shape != p.shape:
-                    break
-                made = [node for node in reachable(value) if node is not p]
-                if any(node.op not in ELEMENTWISE or node.shape != p.shape for node in made):
-                    break
-                masking = any(node.op in MASKING for node in made)
-                slopes.append(np.asarray(sweep(value, np.ones(p.shape)).get(p)))
-            if len(slopes) != len(self.context.samples) or slopes[0].shape == ():
+            arguments = [self.context.value(u, i) for i in range(len(self.context.samples))]
+            if not all(isinstance(x, np.ndarray) for x in arguments):
+                continue
+            slopes, masking = self._slopes(outer, stand_in.extra, arguments)
+            if not slopes:
                 continue
             result = self.context.name(statement.key)
             forms = tuple(self._forms(statement.expr, u, result, slopes, masking))
@@ -126,34 +115,35 @@ class Activations:
         shape = np.shape(self.context.plain[key])
         if after is None and not multiplied and shape != values[within].shape:
             return None  # the loss is no activation
-        slopes, masking = [], False
         self.context.account.spend(_FITTED)
-        for i, sample in enumerate(self.context.samples):
-            self.context.account.spend(_SWEPT * e.length)
-            p = Value(sample.plain[key])
-            try:
-                n = Evaluator({**sample.plain, key: p}, self.context.account).value(e)
-            except Uncomputable:
-                return None
-            if not isinstance(n, Value) or n.shape != p.shape or not n.requires_grad:
-                return None
-            if i == 0:
-                made = [node for node in reachable(n) if node is not p]
-                if any(node.op not in ELEMENTWISE or node.shape != n.shape for node in made):
-                    return None
-                masking = any(node.op in MASKING for node in made)
-            g = self._slope(n, p)
-            if g is None:
-                return None
-            slopes.append(np.broadcast_to(np.asarray(g), n.shape) if n.shape else float(g))
+        slopes, masking = self._slopes(e, key, [s.plain[key] for s in self.context.samples])
+        if not slopes:
+            return None
         result = self.context.name(after) if after is not None else e
         forms = tuple(self._forms(e, self.context.name(key), result, slopes, masking))
         return Activation(key, after, within, result, forms, tuple(slopes), masking)
 
-    def _slope(self, n: Value, p: Value) -> Any:
-        """The derivative of n by p element by element; None where there is none to be told."""
-        finite = np.isfinite(n._data).all()
-        return sweep(n, np.ones(n.shape) if n.shape else 1.0).get(p) if finite else None
+    def _slopes(self, e: Expr, key: Key, arguments: list[Any]) -> tuple[list[Any], bool]:
+        """The derivative of a formula by one name, for what that is on each sample, and whether it
+        can switch a unit off; nothing where the formula is not computed element by element."""
+        slopes, masking = [], False
+        for sample, x in zip(self.context.samples, arguments, strict=True):
+            self.context.account.spend(_SWEPT * e.length)
+            p = Value(x)
+            n = Evaluator({**sample.plain, key: p}, self.context.account).get(e)
+            if not isinstance(n, Value) or n.shape != p.shape or not n.requires_grad:
+                return [], False
+            made = [node for node in reachable(n) if node is not p]
+            if any(node.op not in ELEMENTWISE or node.shape != n.shape for node in made):
+                return [], False
+            if not np.isfinite(n._data).all():
+                return [], False
+            masking = any(node.op in MASKING for node in made)
+            slope = sweep(n, np.ones(n.shape) if n.shape else 1.0).get(p)
+            if slope is None:
+                return [], False
+            slopes.append(np.broadcast_to(np.asarray(slope), n.shape) if n.shape else float(slope))
+        return slopes, masking
 
     def _forms(
         self, e: Expr, p: Expr, result: Expr, values: list[Any], masking: bool

@@ -13,7 +13,7 @@ from functools import cached_property
 from tinygrad_edu.checking.truth import is_scalar
 from tinygrad_edu.diagnosis.context import Context
 from tinygrad_edu.diagnosis.parts import Factors, flat, is_word, kind_of_product, product
-from tinygrad_edu.sheets.syntax import Expr, nodes
+from tinygrad_edu.sheets.syntax import Expr, nodes, takes_all
 
 _WRAPS = ("sum", "mean", "squeeze", "reshape", "array", "transpose", "ravel", "flatten")
 #: Formulas nested deeper, or that have more terms multiplied out, are compared no further.
@@ -360,9 +360,7 @@ def _singly(factor: tuple[Expr, int]) -> Factors:
 
 def _new_or_whole(part: Expr) -> bool:
     """Is part of an index a new axis or all of one?"""
-    if part.op == "slice":
-        return all(q.op == "number" and q.extra is None for q in part.args)
-    return part.op == "number" and part.extra is None
+    return takes_all(part) or (part.op == "number" and part.extra is None)
 
 
 def _signed(e: Expr) -> bool:

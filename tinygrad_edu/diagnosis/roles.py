@@ -80,6 +80,12 @@ class Roles:
             np.size(self.context.plain[k]) > size > 1 for k in self.parameters
         )
 
+    def is_gain(self, key: Key) -> bool:
+        """Is this what the forward pass multiplies something normalised with?"""
+        given = key in self.parameters and key not in self.matrices
+        claimed = f"d{key[0]}" in self.sheet.claims
+        return given and self.normalises() and (claimed or self.scales(key))
+
     def _sizes(self) -> set[float]:
         """Numbers that count examples: what an average divides by."""
         sizes = {float(self.examples.m)} if self.examples is not None else set()

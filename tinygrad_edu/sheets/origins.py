@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygrad_edu.calculus.axes import DATA, Length, Origins
 from tinygrad_edu.core.value import Value
-from tinygrad_edu.sheets.syntax import CASTS, Expr, is_length, names_in, show
+from tinygrad_edu.sheets.syntax import CASTS, Expr, is_length, names_in, show, takes_all
 
 #: What a number is called that counts examples, where shapes are written as numbers.
 COUNTS = re.compile(r"m|n|b|batch\w*|num\w*|n_\w+|samples|n\w", re.IGNORECASE)
@@ -150,9 +150,7 @@ class _Search:
         """The lengths of an array with axes put in: ``i[:, None]``."""
         rest, found = list(old), []
         for part in parts:
-            whole = part.op == "slice" and all(
-                a.op == "number" and a.extra is None for a in part.args
-            )
+            whole = takes_all(part)
             if not whole and not (part.op == "number" and part.extra is None):
                 return []
             found.append(rest.pop(0) if whole and rest else None)

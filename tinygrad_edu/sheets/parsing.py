@@ -207,13 +207,7 @@ class _Parser:
         name, note = node.target.id, node.annotation
         of = claimed(note.id, self.known) if isinstance(note, ast.Name) else None
         if of is not None:
-            if node.value is None:
-                raise SheetError(f"{name} is declared but not derived", node.lineno, 1)
-            self.claim_of[name] = of
-            self.in_backward = True
-            reader, again = self._read(node)
-            assert again.value is not None
-            self._add(node, name, reader.read(again.value), reader)
+            self._derived(node, name, of)
             return
         if isinstance(note, ast.Call) and ast.unparse(note.func) == "jacobian":
             self._jacobian(node, name, note)
@@ -224,6 +218,17 @@ class _Parser:
                 note.col_offset + 1,
             )  # fmt: skip
         self._given(node, name)
+
+    def _derived(self, node: ast.AnnAssign, name: str, of: str | None = None) -> None:
+        """A line of which it is said what it derives: the gradient of `of`, if that is given."""
+        if node.value is None:
+            raise SheetError(f"{name} is declared but not derived", node.lineno, 1)
+        if of is not None:
+            self.claim_of[name] = of
+        self.in_backward = True
+        reader, again = self._read(node)
+        assert again.value is not None
+        self._add(node, name, reader.read(again.value), reader)
 
     def _jacobian(self, node: ast.AnnAssign, name: str, note: ast.Call) -> None:
         """``D: jacobian(p, z) = …``; in the first place a gradient may stand, ``dw``."""
@@ -237,12 +242,7 @@ class _Parser:
                 node.lineno,
                 note.col_offset + 1,
             )
-        if node.value is None:
-            raise SheetError(f"{name} is declared but not derived", node.lineno, 1)
-        self.in_backward = True
-        reader, again = self._read(node)
-        assert again.value is not None
-        self._add(node, name, reader.read(again.value), reader)
+        self._derived(node, name)
         made = (self.statements[name][-1],)
         keys = self._forward(of), self._forward(by)
         self.lines.jacobians[name] = Jacobian(name, f"{top}_d{by}", made, *keys, of != top)

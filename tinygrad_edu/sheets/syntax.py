@@ -205,6 +205,11 @@ def is_length(e: Expr) -> bool:
     return e.function == "len"
 
 
+def takes_all(e: Expr) -> bool:
+    """Is a part of an index ``:``?"""
+    return e.op == "slice" and all(a.op == "number" and a.extra is None for a in e.args)
+
+
 # --- reading ----------------------------------------------------------------------------------
 
 

@@ -76,8 +76,8 @@ def missing(case: Case, arrays: Factors, p: Pair) -> Iterator[Finding]:
     roles = case.roles
     whole = case.product(arrays)
     gone = _gone(case, p)
-    bare = [f.args[0] if f.op == "attribute" and f.extra == "T" else f for f, _ in arrays]
-    if _gain(case, bare):
+    bare = _untransposed(arrays)
+    if len(bare) == 1 and bare[0].op == "name" and roles.is_gain(bare[0].extra):
         yield Finding("batchnorm_missing_term", (*gone, say.is_gain(bare[0].extra[0])))
     yield from _derivatives(case, whole, bare, arrays)
     upstream = [f for f in bare if roles.is_gradient_name(f) or roles.is_gradient_like(f)]
@@ -108,14 +108,8 @@ def _gone(case: Case, p: Pair) -> tuple[Claim, ...]:
     return (lacks,) if whole else (lacks, differs)
 
 
-def _gain(case: Case, bare: list[Expr]) -> bool:
-    """Is the only factor a gain that what was normalised is multiplied with?"""
-    if not case.roles.normalises() or len(bare) != 1 or bare[0].op != "name":
-        return False
-    key = bare[0].extra
-    if key not in case.roles.parameters or key in case.roles.matrices:
-        return False
-    return f"d{key[0]}" in case.context.sheet.claims or case.roles.scales(key)
+def _untransposed(factors: Factors) -> list[Expr]:
+    return [f.args[0] if f.op == "attribute" and f.extra == "T" else f for f, _ in factors]
 
 
 def _derivatives(case: Case, whole: Expr, bare: list[Expr], arrays: Factors) -> Iterator[Finding]:
@@ -264,8 +258,7 @@ def _other_slopes(case: Case, lost: Factors, extra: Factors) -> Iterator[Finding
     for activation in curved_activations(case) if len(lost) == len(extra) == 1 else ():
         if activation.before == case.of and roles.slope_of(y, activation):
             yield Finding("wrong_derivative_formula", put, (derivative(activation),))
-    bare = [f.args[0] if f.op == "attribute" and f.extra == "T" else f for f, _ in lost]
-    for found in _derivatives(case, y, bare, lost):
+    for found in _derivatives(case, y, _untransposed(lost), lost):
         yield Finding(found.mistake, found.claims, put)
 
 

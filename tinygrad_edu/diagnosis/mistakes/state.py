@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -43,6 +44,11 @@ def accumulated(case: Case) -> str:
     return f"{show(old)}[{where}] {sign}= {show(new)}"
 
 
+def _adds_to_one(p: Any) -> int | None:
+    """The axis over which numbers add up to 1, if there is one."""
+    return next((a for a in range(np.ndim(p)) if np.allclose(np.sum(p, axis=a), 1.0)), None)
+
+
 def softmax_axis(case: Case) -> Iterator[Finding]:
     """A forward softmax over another axis than the targets' one."""
     for given in case.context.sheet.givens.values():
@@ -54,7 +60,7 @@ def softmax_axis(case: Case) -> Iterator[Finding]:
             p = np.asarray(case.context.plain.get(key, 0.0), float)
             if p.shape != given.shape or not case.roles.is_softmax(key):
                 continue
-            over = next((a for a in range(np.ndim(p)) if np.allclose(np.sum(p, axis=a), 1.0)), None)
+            over = _adds_to_one(p)
             if over is None or over == axis:
                 continue
             yield Finding(
@@ -76,7 +82,7 @@ def softmax_diagonal(case: Case) -> Iterator[Finding]:
         p = context.plain[key]
         if not case.roles.is_softmax(key) or np.shape(p) != case.truths[0].shape:
             continue
-        axis = next((a for a in range(np.ndim(p)) if np.allclose(np.sum(p, axis=a), 1.0)), None)
+        axis = _adds_to_one(p)
         if axis is None:
             continue
         name = context.name(key)

@@ -146,12 +146,7 @@ def is_mask(case: Case, d: str) -> bool:
 
 @claim("{g} is the gain that what is normalised is multiplied with.")
 def is_gain(case: Case, g: str) -> bool:
-    return case.roles.normalises() and any(
-        key in case.roles.parameters
-        and key not in case.roles.matrices
-        and (f"d{key[0]}" in case.context.sheet.claims or case.roles.scales(key))
-        for key in case.keys(g)
-    )
+    return any(map(case.roles.is_gain, case.keys(g)))
 
 
 @claim("{p} is a softmax: over axis {axis} its numbers are positive and add up to 1.")
