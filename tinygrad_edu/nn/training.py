@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -97,18 +99,16 @@ def fit(
     >>> round(net.parameters["W1"].item(), 6), round(net.parameters["b1"].item(), 6)
     (2.0, 3.0)
     """
-    if (patience is not None) and validation is None:
+    if patience is not None and validation is None:
         raise GradError("fit: patience needs validation=(X, Y), whose cost it watches")
-    stream = callable(X)
     held_as = _float_type(dtype, net, X)
-    if not stream:
+    examples, data = None, "a stream"
+    if not callable(X):
         X = asarray(X) if dtype is None else asarray(X).astype(held_as, copy=False)
         examples = Examples(net, X, Y, batch_size, seed)
         data = f"{np.shape(X)}, {np.shape(Y)}, batch size {batch_size}"
         if checkpoint is not None:
             data += f", checksums {[zlib.crc32(np.ascontiguousarray(a).data) for a in (X, Y)]}"
-    else:
-        data = "a stream"
     if validation is not None and held_as == np.float32:
         validation = asarray(validation[0]).astype(held_as, copy=False), validation[1]
     run = Run(net, optimiser or Adam(), seed, clip, validation)
@@ -117,66 +117,93 @@ def fit(
     if resume and checkpoint is not None and Path(checkpoint).exists():
         run.load(checkpoint, data)
     net.hold(held_as)
-
-    def step(batch: Any) -> None:
-        if not stream:
-            run.step_on(examples, batch)
-            return
-        check("fit: a batch (X, Y)", tuple[Any, Any], batch)
-        x, y = batch
-        run.step(x if dtype is None else asarray(x).astype(held_as), y)
-
-    watched = bool(callbacks) or not rate_is_known(run.optimiser)
-
-    def tell() -> None:
-        if watched:
-            run.show()
-            for callback in callbacks:
-                callback(run)
-            run.look_again()
-        tick(run)
-
-    def finished() -> bool:
-        at, costs = run.position, run.history.get("cost", [])
-        return (
-            run.stop
-            or at.epoch >= epochs
-            or (patience is not None and at.epoch - at.best_epoch >= patience)
-            or (tolerance is not None and len(costs) > 1 and abs(costs[-1] - costs[-2]) < tolerance)
-        )
-
-    of_epoch: Callable[[int], Iterable[Any]] = X if stream else examples.batches
-    steps = None if stream else examples.steps
+    loop = _Loop(run, epochs, patience, tolerance, callbacks, checkpoint, save_every, data)
     show = sys.stderr.isatty() if progress is None else progress
-    with _bar(epochs, steps) if show else contextlib.nullcontext(lambda run: None) as tick:
-        run.look_again()
-        try:
-            while not finished():
-                done = run.position.batch  # more than 0 in a run that goes on within an epoch
-                for batch in itertools.islice(of_epoch(run.position.epoch), done, None):
-                    step(batch)
-                    tell()
-                    if checkpoint is not None and save_every:
-                        if run.position.step % save_every == 0:
-                            run.save(checkpoint, data)
-                    if run.stop:
-                        if checkpoint is not None:
-                            run.save(checkpoint, data)
-                        break
-                else:
-                    run.end_epoch()
-                    tell()
-                    if checkpoint is not None:
-                        run.save(checkpoint, data)
-        except KeyboardInterrupt:
-            if checkpoint is not None:
-                run.save(checkpoint, data)
-            raise
-        finally:
-            run.show()
+    steps = None if examples is None else examples.steps
+    with _bar(epochs, steps) if show else contextlib.nullcontext(lambda run: None) as loop.tick:
+        if examples is None:
+            of_stream = None if dtype is None else held_as
+            loop.train(X, functools.partial(_step_on_given, run, of_stream))
+        else:
+            loop.train(examples.batches, functools.partial(run.step_on, examples))
     if patience is not None and run.position.best_state:
         net.restore(run.position.best_state)
     return run.history
+
+
+def _step_on_given(run: Run, dtype: np.dtype[Any] | None, batch: Any) -> None:
+    """A step on a batch of a stream."""
+    check("fit: a batch (X, Y)", tuple[Any, Any], batch)
+    x, y = batch
+    run.step(x if dtype is None else asarray(x).astype(dtype), y)
+
+
+@dataclass
+class _Loop:
+    """What `fit` was told, and what it does between the steps of a run."""
+
+    run: Run
+    epochs: int
+    patience: int | None
+    tolerance: float | None
+    callbacks: Sequence[Callback]
+    checkpoint: str | os.PathLike[str] | None
+    save_every: int | None
+    data: str
+    tick: Callback = lambda run: None
+
+    def __post_init__(self) -> None:
+        self.watched = bool(self.callbacks) or not rate_is_known(self.run.optimiser)
+
+    def train(self, batches: Callable[[int], Iterable[Any]], step: Callable[[Any], None]) -> None:
+        """Epoch after epoch; on Ctrl-C what is done is saved."""
+        run = self.run
+        run.look_again()
+        try:
+            while not self.finished():
+                done = run.position.batch  # more than 0 in a run that goes on within an epoch
+                for batch in itertools.islice(batches(run.position.epoch), done, None):
+                    step(batch)
+                    self.tell()
+                    if run.stop or (self.save_every and run.position.step % self.save_every == 0):
+                        self.save()
+                    if run.stop:
+                        break
+                else:
+                    run.end_epoch()
+                    self.tell()
+                    self.save()
+        except KeyboardInterrupt:
+            self.save()
+            raise
+        finally:
+            run.show()
+
+    def finished(self) -> bool:
+        """Is there no further epoch?"""
+        at, costs = self.run.position, self.run.history.get("cost", [])
+        tolerance = self.tolerance
+        return (
+            self.run.stop
+            or at.epoch >= self.epochs
+            or (self.patience is not None and at.epoch - at.best_epoch >= self.patience)
+            or (tolerance is not None and len(costs) > 1 and abs(costs[-1] - costs[-2]) < tolerance)
+        )
+
+    def tell(self) -> None:
+        """Call the callbacks, which see the numbers there are and may change what they like."""
+        run = self.run
+        if self.watched:
+            run.show()
+            for callback in self.callbacks:
+                callback(run)
+            run.look_again()
+        self.tick(run)
+
+    def save(self) -> None:
+        """Write the checkpoint, if there is one."""
+        if self.checkpoint is not None:
+            self.run.save(self.checkpoint, self.data)
 
 
 def _float_type(dtype: Any, net: Network, X: Any) -> np.dtype[Any]:

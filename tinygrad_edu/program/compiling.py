@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -81,35 +82,36 @@ def _named(nodes: Sequence[Value], names: Mapping[str, Any]) -> tuple[list[Slot]
     """The arguments, and a title for every node that has one."""
     present, learning = set(nodes), needed(nodes)
     titles = {node: node.name for node in nodes if node.name is not None}
+    titles |= {x: name for name, x in names.items() if isinstance(x, Value) and x in present}
+    lists = {name: x for name, x in names.items() if not isinstance(x, Value)}
+    slots = _lists(lists, present, learning)
+    held = {leaf for _, leaves in slots.values() for leaf in leaves.flat}
+    leaves = [node for node in nodes if node.op is None and node not in held]
+    for leaf in leaves:
+        if leaf in titles:
+            _add(slots, titles[leaf], leaf, leaf in learning)
+    unused = (name for i in itertools.count() if (name := f"arg{i}") not in slots)
+    for leaf in leaves:
+        if leaf not in titles and leaf in learning:
+            _add(slots, next(unused), leaf, True)
+    return list(slots.values()), titles
+
+
+def _lists(lists: Mapping[str, Any], present: set[Value], learning: set[Value]) -> dict[str, Slot]:
+    """The lists whose leaves are an argument: none that has a leaf of one before it."""
     slots: dict[str, Slot] = {}
     held: set[Value] = set()
-    for name, what in names.items():
-        if isinstance(what, Value):
-            if what in present:
-                titles[what] = name
-            continue
+    for name, what in lists.items():
         leaves = _table_of_leaves(what, present)
-        if leaves is not None and held.isdisjoint(leaves.flat):
-            default = np.array([leaf._data for leaf in leaves.flat]).reshape(leaves.shape)
-            needs = any(
-                leaf in learning or leaf.requires_grad > (leaf in present) for leaf in leaves.flat
-            )
-            slots[name] = Argument(name, default, needs), leaves
-            held.update(leaves.flat)
-    unnamed = []
-    for node in nodes:
-        if node.op is not None or node in held:
+        if leaves is None or not held.isdisjoint(leaves.flat):
             continue
-        if node in titles:
-            _add(slots, titles[node], node, node in learning)
-        elif node in learning:
-            unnamed.append(node)
-    number = 0
-    for node in unnamed:
-        while f"arg{number}" in slots:
-            number += 1
-        _add(slots, f"arg{number}", node, True)
-    return list(slots.values()), titles
+        default = np.array([leaf._data for leaf in leaves.flat]).reshape(leaves.shape)
+        needs = any(
+            leaf in learning or leaf.requires_grad > (leaf in present) for leaf in leaves.flat
+        )
+        slots[name] = Argument(name, default, needs), leaves
+        held.update(leaves.flat)
+    return slots
 
 
 def _add(slots: dict[str, Slot], name: str, leaf: Value, needs: bool) -> None:

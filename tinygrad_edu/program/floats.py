@@ -6,7 +6,7 @@ What is used once is written where it is used, so that ``tanh(w * x + b)`` stays
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -96,29 +96,13 @@ def written(
             text.update((s, f"{parameters[-1]}[{k}]") for k, s in enumerate(symbols))
     results = {cost, *(g for part in gradients.values() for g in part)}
     order = needed(results)
-    uses = dict.fromkeys(results, 2)  # what is handed out has a line of its own
-    for s in order:
-        for k, x in enumerate(s.parents):
-            n = (
-                2 - 2 * k if s.op is el.tanh_slope else 1
-            )  # z stands there twice, x hardly ever runs
-            uses[x] = uses.get(x, 0) + n
+    uses = _uses(order, results)
     for s in order:
         if s.op is None:
             if s.constant:
                 text[s] = number(s.value)
             continue
-        form, tight = _FORMS[s.op]
-        args = [text[x] for x in s.parents]
-        if s.op is ar.where:  # a float() is NumPy's where these lines answer as NumPy does
-            args = [f"float({a})" if x.constant else a for x, a in zip(s.parents, args)]
-        if tight < 4:
-            # The order of what is written is the order of what was recorded: never regrouped.
-            limits = [tight, tight + 1]
-            for k, x in enumerate(s.parents):
-                if binds.get(x, 4) < limits[k]:
-                    args[k] = f"({args[k]})"
-        line = form.format(*args, **{k: number(float(n)) for k, n in s.options.items()})
+        line, tight = _expression(s, text, binds)
         short = len(line) <= _LONGEST or s.op is el.tanh_slope
         if uses[s] == 1 and short and s.name is None:
             text[s], binds[s] = line, tight
@@ -128,12 +112,11 @@ def written(
                 temporary.add(text[s])
             body.append(f"{text[s]} = {line}")
     body = _reusing(body, temporary)
-    found = ", ".join(
-        f"{key!r}: "
-        + (f"[{', '.join(text[g] for g in part)}]" if len(part) != 1 else text[part[0]])
-        for key, part in gradients.items()
-    )
-    body.append(f"return {text[cost]}, {{{found}}}")
+    found = []
+    for key, part in gradients.items():
+        one = ", ".join(text[g] for g in part)
+        found.append(f"{key!r}: {one}" if len(part) == 1 else f"{key!r}: [{one}]")
+    body.append(f"return {text[cost]}, {{{', '.join(found)}}}")
     defined = [text for name, text in _DEFINED.items() if name in _called(body)]
     used = [name for name in _MATH if name in _called([*defined, *body])]
     above = [f"from math import {', '.join(used)}\n"] if used else []
@@ -146,6 +129,36 @@ def written(
         "",
     ]
     return "\n".join(lines)
+
+
+def _uses(order: Sequence[Symbol], results: Iterable[Symbol]) -> dict[Symbol, int]:
+    """How often each Symbol stands in the lines; what is handed out has a line of its own."""
+    uses = dict.fromkeys(results, 2)
+    for s in order:
+        for k, x in enumerate(s.parents):
+            # A slope of tanh(x) = z has z twice, and x hardly ever runs.
+            uses[x] = uses.get(x, 0) + (2 - 2 * k if s.op is el.tanh_slope else 1)
+    return uses
+
+
+def _expression(
+    s: Symbol, text: Mapping[Symbol, str], binds: Mapping[Symbol, int]
+) -> tuple[str, int]:
+    """An operation as it is written, and how tightly that binds.
+
+    The order of what is written is the order of what was recorded: never regrouped.
+    """
+    assert s.op is not None
+    form, tight = _FORMS[s.op]
+    args = [text[x] for x in s.parents]
+    if s.op is ar.where:  # a float() is NumPy's where these lines answer as NumPy does
+        args = [f"float({a})" if x.constant else a for x, a in zip(s.parents, args)]
+    if tight < 4:
+        args = [
+            f"({a})" if binds.get(x, 4) < tight + k else a
+            for k, (x, a) in enumerate(zip(s.parents, args))
+        ]
+    return form.format(*args, **{k: number(float(n)) for k, n in s.options.items()}), tight
 
 
 def _called(texts: Sequence[str]) -> set[str]:
