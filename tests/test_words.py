@@ -31,12 +31,12 @@ def test_each_language_has_the_same_texts_with_the_same_placeholders():
         assert texts.keys() == english.keys()
         for key, text in texts.items():
             assert words.placeholders(text) == words.placeholders(english[key]), key
-            assert re.findall(r"</?\w+", text) or "<" not in text.replace("< ", "")
+            assert re.findall(r"</?\w+", text) or not re.search("<(?![ =,])", text)
 
 
 def test_no_persian_text_is_english_and_its_digits_in_mathematics_are_latin():
     formulas = {"language.direction", "s2.relu", "s2.leaky_relu", "s7.one", "s9.tanh"}
-    signs = {"note.space", "note.and", "diagnosis.sentence", "column.mark"}
+    signs = {"error.in_sheet", "note.space", "note.and", "diagnosis.sentence", "column.mark"}
     for key, text in words.catalogue("fa").items():
         if key not in formulas | signs:
             assert re.search("[\u0600-\u06ff]", text), key
@@ -149,6 +149,37 @@ def test_code_is_judged_in_persian_its_lines_stay_from_left_to_right(tmp_path, c
     assert '<html lang="fa" dir="rtl">' in written
     assert '<bdi dir="ltr">A ** 2</bdi>' in written
     assert "table.source{direction:ltr}" in written
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("x: (2,)\ny = (x +\n", "سطر 2، ستون 5: پرانتزی بسته نشده"),
+    ("x: (2,)\nJ = x * 2\n", "باید یک عدد باشد، شکل آن (2,) است"),
+    ("x1: ()\nJ = xl**2\n", "xl تعریف نشده است؛ آیا منظور x1 است؟"),
+    ("x: ()\ny = x\n", "هزینه‌ای نیست"),
+    ("x: ()\nJ = foo(x)\n", "foo"),
+])  # fmt: skip
+def test_what_is_wrong_with_a_sheet_is_told_in_persian_with_its_place(text, said, tmp_path, capsys):
+    sheet = tmp_path / "a.sheet"
+    sheet.write_text(text, encoding="utf-8")
+    assert cli.main(["check", str(sheet), "--lang", "fa"]) == 2
+    printed = " ".join(capsys.readouterr().out.split())
+    assert said in printed
+    assert cli.main(["derive", str(sheet), "--lang", "fa"]) == 2
+    assert said in capsys.readouterr().err
+    assert cli.main(["derive", str(sheet)]) == 2
+    assert ": line " in capsys.readouterr().err
+
+
+def test_a_command_that_cannot_be_carried_out_says_so_in_persian(capsys):
+    for argv, said in (
+        (["check", "none.sheet"], "چنین پرونده‌ای نیست: 'none.sheet'"),
+        (["derive", "none.sheet"], "none.sheet: چنین پرونده یا پوشه‌ای نیست"),
+        (["check", "none.sheet", "--seed", "x"], "--against"),
+    ):
+        assert cli.main([*argv, "--lang", "fa"]) == 2
+        told = capsys.readouterr()
+        assert said in told.out + told.err
+        assert not latin_words(told.out + told.err)
 
 
 def test_the_json_of_a_check_is_the_same_in_every_language(capsys):

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import argparse
 import codecs
+import errno
 import json
 import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ import tinygrad_edu as tg
 from tinygrad_edu import GradError, __version__
 from tinygrad_edu.core.files import check_apart, is_stream
 from tinygrad_edu.core.plain import in_ascii, printable
-from tinygrad_edu.words import LANGUAGES, Said, Words, preferred
+from tinygrad_edu.words import LANGUAGES, Said, Words, preferred, say, together
 
 CONVENTIONS = ("auto", "lecture", "calculus")
 WHY: dict[str, Callable[[tg.Derivation, str], str]] = {
@@ -278,14 +280,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         _drop_output()
         return 141
     except (GradError, OSError, ImportError, UnicodeDecodeError) as error:
-        _tell(_said(error))
+        _tell(_said(error, argv))
         try:
             sys.stdout.flush()
         except OSError:  # a full disk: Python would try again at its end, and say so its own way
             _drop_output()
         return 2
     except KeyboardInterrupt:
-        _tell("interrupted")
+        _tell(_words(argv)["error.interrupted"])
         return 130
 
 
@@ -306,15 +308,36 @@ def _drop_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _said(error: Exception) -> str:
+def _words(argv: Sequence[str] | None) -> Words:
+    """The language of a command that could not be carried out, or not even be read."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    asked = [b for a, b in pairwise(given) if a == "--lang" and b in LANGUAGES]
+    return Words(asked[-1] if asked else preferred())
+
+
+def _said(error: Exception, argv: Sequence[str] | None) -> str:
+    words = _words(argv)
+    if isinstance(error, tg.SheetError):
+        return words.says(error.said)
+    if isinstance(error, OSError) and error.filename and _is_missing(error):
+        return words.said("error.no_file", {"file": error.filename})
+    if error.args and isinstance(error.args[0], Said):
+        return words.says(error.args[0])
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error)
 
 
+def _is_missing(error: OSError) -> bool:
+    """Does the system say in its usual words that a file is not there?"""
+    return error.strerror == os.strerror(errno.ENOENT)
+
+
 def _section(name: str) -> str:
     if name.upper() not in SECTIONS:
-        raise argparse.ArgumentTypeError(f"no section {name!r}: there are {', '.join(SECTIONS)}")
+        known = ", ".join(SECTIONS)
+        said = say("error.no_section", name=repr(name), known=known)
+        raise argparse.ArgumentTypeError(_words(None).says(said))
     return name.upper()
 
 
@@ -366,7 +389,7 @@ def _judged(arguments: argparse.Namespace) -> tg.Batch:
         names = arguments.sheets
         return grade(arguments.against, names, *how, reveal=arguments.reveal, **given)
     if given:
-        raise GradError(f"check: --{next(iter(given))} needs --against, the key")
+        raise GradError(say("error.needs_against", option=next(iter(given))))
     batch = tg.check_sheets(sheets_in(arguments.sheets), *how)
     return tg.Batch([revealed(report, arguments.reveal) for report in batch.reports])
 
@@ -387,10 +410,10 @@ def _check_code(arguments: argparse.Namespace) -> int:
     check_apart(arguments.html, arguments.file)
     calls = [arguments.forward, arguments.cost, arguments.backward]
     if any(calls) and not all(calls):
-        raise GradError("check-code: --forward, --cost and --backward go together")
+        raise GradError(say("error.together"))
     os.stat(arguments.file)  # what is not there is not executed
-    _tell(f"executing {arguments.file}")
     words = Words(arguments.lang or preferred())
+    _tell(words.said("error.executing", {"file": arguments.file}))
     report = check_file(
         arguments.file, arguments.function, arguments.numbers, calls if all(calls) else (),
         arguments.loss, arguments.parameters, arguments.step, arguments.lr,
@@ -418,7 +441,9 @@ def _print(*tables: Any) -> None:
 
 def _derive(arguments: argparse.Namespace) -> int:
     if arguments.why and arguments.form not in WHY:
-        raise GradError(f"--why is written as {' or '.join(WHY)}, not as {arguments.form}")
+        raise GradError(
+            say("error.why_forms", forms=together("error.or", *WHY), form=arguments.form)
+        )
     sheet = tg.load_sheet(arguments.sheet)
     wrt = [name.strip() for name in arguments.wrt.split(",")] if arguments.wrt else None
     rules = sheet.derive(wrt, arguments.convention, arguments.every, m=arguments.m)
@@ -429,10 +454,11 @@ def _derive(arguments: argparse.Namespace) -> int:
         "mathml": tg.Derivation.to_mathml,
     }
     if sys.stderr is not None:  # what is said of the lines is not among them: these may be piped on
-        print(_scale(rules), file=sys.stderr)
+        words = Words(arguments.lang or preferred())
+        print(words.says(_scale(rules)), file=sys.stderr)
         if rules.left_out:
             names = ", ".join(rules.left_out)
-            print(f"no lines for {names}, which are data or targets; --wrt asks", file=sys.stderr)
+            print(words.said("error.left_out", {"names": names}), file=sys.stderr)
     language = arguments.lang or preferred()
     print(WHY[arguments.form](rules, language) if arguments.why else forms[arguments.form](rules))
     return 0
@@ -441,12 +467,13 @@ def _derive(arguments: argparse.Namespace) -> int:
 def _scale(rules: tg.Derivation) -> str:
     """The scale of each line: m times the derivative, or the derivative itself."""
     scaled = [rule for rule in rules if rule.scale]
-    convention = "lecture's scale: " if rules.convention == "lecture" else ""
+    convention = say("error.lectures_scale") if rules.convention == "lecture" else ""
     if not scaled:
-        return f"{convention}all are ∂J/∂…"
+        return say("error.all_derivatives", convention=convention)
     names = ", ".join(rule.name for rule in scaled)
-    others = "" if len(scaled) == len(rules) else "; the others are ∂J/∂…"
-    return f"{convention}{scaled[0].scale} ∂J/∂… for {names}{others}"
+    others = "" if len(scaled) == len(rules) else say("error.others_are")
+    scale = scaled[0].scale
+    return say("error.scaled", convention=convention, scale=scale, names=names, others=others)
 
 
 def _draw(arguments: argparse.Namespace) -> int:
@@ -521,7 +548,7 @@ def _new(arguments: argparse.Namespace) -> int:
     )
     if arguments.blanks is None:
         if arguments.seed is not None:
-            raise GradError("new: --seed goes with --blanks KEY.sheet")
+            raise GradError(say("error.seed_blanks"))
         print(starter, end="")
         return 0
     from tinygrad_edu.classroom.blanks import blank

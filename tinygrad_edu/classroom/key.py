@@ -46,7 +46,7 @@ class Key:
             self._refuse_another_net(sheet, theirs)
             report = replace(check_sheet(sheet, None, self.convention, self.m), source=text)
         except SheetError as error:
-            report = SheetReport(name, error=str(error), place=(error.line, error.column))
+            report = SheetReport(name, error=error.said, place=(error.line, error.column))
             names = {}
         return replace(report, rows=self.marked(report.rows, names))
 

@@ -38,7 +38,7 @@ def load_ipython_extension(shell: Any) -> None:
             report = check_text(cell, data)
         except SheetError as error:
             place = (error.line, error.column)
-            report = SheetReport("this cell", source=cell, error=str(error), place=place)
+            report = SheetReport("this cell", source=cell, error=error.said, place=place)
         shell.user_ns["derivation"] = report
         return report
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import html
 import os
 from collections import Counter
@@ -18,7 +19,7 @@ from tinygrad_edu.core.signature import checked
 from tinygrad_edu.reports.page import page
 from tinygrad_edu.reports.report import SheetReport, check_sheet
 from tinygrad_edu.sheets.syntax import SheetError
-from tinygrad_edu.words import Words
+from tinygrad_edu.words import Said, Words, say
 
 #: Of claims, in the page of a class.
 MOST_COLUMNS = 60
@@ -135,18 +136,27 @@ def check_sheets(
     for path in paths:
         try:
             if str(path) == "-" and "-" in named:
-                raise SheetError("standard input can be read only once: name - once")
+                raise SheetError(say("error.read_once"))
             named.add(str(path))
             reports.append(check_sheet(path, data, convention, m))
         except SheetError as error:
             place = (error.line, error.column)
-            reports.append(SheetReport(str(path), error=str(error), place=place))
+            reports.append(SheetReport(str(path), error=error.said, place=place))
+        except FileNotFoundError as error:
+            reports.append(SheetReport(str(path), error=missing(error)))
         except (GradError, OSError) as error:
             reports.append(SheetReport(str(path), error=str(error)))
         except Exception as error:  # whatever goes wrong in one sheet, the others are judged
-            why = f"this sheet cannot be judged: {type(error).__name__}: {error}"
+            why = say("error.not_judged", why=f"{type(error).__name__}: {error}")
             reports.append(SheetReport(str(path), error=why))
     return Batch(reports)
+
+
+def missing(error: FileNotFoundError) -> str:
+    """What is said of a file that is not there."""
+    if error.errno != errno.ENOENT or error.filename2 is not None:
+        return str(error)
+    return Said(str(error), "error.file_missing", file=repr(error.filename))
 
 
 def _count(rows: Sequence[Row], verdict: str) -> int:

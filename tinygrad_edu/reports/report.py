@@ -327,7 +327,7 @@ def _row(judged: Judged, judgement: Judgement, differences: _Differences) -> Row
     if value is None or np.shape(value) != node.shape:
         reason = judged.samples[0].failures.get(statement.expr)
         if value is None and reason is not None and row.note is None:
-            row = replace(row, note=str(reason))
+            row = replace(row, note=reason.args[0])
         return row
     entries = differences.entries(node)
     truth = judged.truth_at(0, (key, factor))

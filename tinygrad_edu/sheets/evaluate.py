@@ -12,6 +12,7 @@ from tinygrad_edu.sheets import vocabulary
 from tinygrad_edu.sheets.account import OBJECT, READING, Account, entries_of
 from tinygrad_edu.sheets.applying import apply
 from tinygrad_edu.sheets.syntax import CASTS, Expr, is_length, show
+from tinygrad_edu.words import say
 
 #: Numbers that one evaluator remembers the results of formulas in: 16 MB.
 MOST_REMEMBERED = 2_000_000
@@ -122,10 +123,10 @@ class Evaluator:
                 name = e.extra[0]
                 self.account.spend(10_000 * len(names))
                 similar = vocabulary.suggestion(name, sorted(names)) if self.account.ample else ""
-                raise Uncomputable(f"{name} is not defined{similar}", e)
+                raise Uncomputable(say("error.not_defined", name=name, similar=similar), e)
             value = self.known[e.extra]
             if value is None:
-                raise Uncomputable(f"{e.extra[0]} has no value: its own line fails", e)
+                raise Uncomputable(say("error.no_value", name=e.extra[0]), e)
             return value
         values = self.values
         args = []

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.sheets.syntax import SheetError
+from tinygrad_edu.words import say
 
 #: The kinds of given numbers, with the arguments each takes; numbers written out are "listed".
 KINDS = {
@@ -103,16 +104,13 @@ def kind_of(
         return "listed", _listed(value, shape, numbers)
     head = value.func if isinstance(value, ast.Call) else value
     if not isinstance(head, ast.Name) or head.id not in KINDS:
-        raise _error(
-            f"{ast.unparse(value)[:40]} is not a kind of numbers; there are {', '.join(KINDS)}, "
-            "and the numbers themselves in a list",
-            value,
-        )
+        what, kinds = ast.unparse(value)[:40], ", ".join(KINDS)
+        raise _error(say("error.no_kind", what=what, kinds=kinds), value)
     kind = head.id
     given = _arguments(kind, value)
     if kind in ("onehot", "probabilities") and "axis" not in given:
         if isinstance(value, ast.Call) or len(shape) != 1:
-            raise _error(f"{kind} needs axis=", value)
+            raise _error(say("error.needs_axis", kind=kind), value)
         return kind, (0.0,)
     if kind == "choice" and given:
         return kind, _listed(given["numbers"], None, numbers)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from tinygrad_edu.sheets.juxtaposed import chains, multiplied
 from tinygrad_edu.sheets.vocabulary import MODULES
+from tinygrad_edu.words import say
 
 #: Characters that mean one thing only; those of full width mean their narrow selves.
 _CHARACTERS = {
@@ -190,21 +191,21 @@ def advice(text: str, said: str, scalars: set[str] | None = None) -> str:
     bare = _bare(text)
     side_by_side = chains(bare)
     if "\\" in bare:
-        return "this is LaTeX; write it as Python does: dW1 = dZ1 @ X.T / m"
+        return say("error.latex")
     if bare.rstrip().endswith("="):
-        return "nothing is written behind the ="
+        return say("error.nothing_behind")
     if re.search(r"\w'", bare):
-        return "write .T for a transpose: W2.T"
+        return say("error.transpose")
     if any(bare.count(a) != bare.count(b) for a, b in ("()", "[]")):
-        return "a bracket is not closed, or closed once too often"
+        return say("error.bracket")
     if side_by_side:
         (start, stop), (following, end) = side_by_side[0][1][:2]
         a, b = bare[start:stop], bare[following:end]
         if _is_number(a, scalars or set()):
-            return f"write * between {a} and {b}"
+            return say("error.write_times", a=a, b=b)
         if re.match(r"[\w(\[]", b):  # no sign that Python does not know
-            return f"write @ between {a} and {b} for a matrix product, * for one element by element"
-    return f"this is not written as Python writes formulas: {said}"
+            return say("error.write_product", a=a, b=b)
+    return say("error.not_python", said=said)
 
 
 def target_of(text: str) -> tuple[str | None, str | None]:

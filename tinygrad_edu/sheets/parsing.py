@@ -27,6 +27,7 @@ from tinygrad_edu.sheets.lines import (
 )
 from tinygrad_edu.sheets.paper import Unreadable, changed_by, read, target_of
 from tinygrad_edu.sheets.syntax import BINARY, Expr, Reader, SheetError
+from tinygrad_edu.words import say
 
 LONGEST_SHEET = 200_000
 MOST_STATEMENTS = 2_000
@@ -78,8 +79,7 @@ class _Parser:
         self._lines(statements)
         if not any(s.name == lines.cost_name for s in lines.forward):
             raise SheetError(
-                "there is no cost: a forward line must define J (or L, cost, loss, E), before the "
-                "first claim",
+                say("error.no_cost"),
                 1,
                 1,
             )
@@ -146,15 +146,13 @@ class _Parser:
         elif isinstance(node, ast.For) and not node.orelse:
             self._loop(node)
         elif not isinstance(node, ast.Pass):
-            what, instead = {
-                ast.While: ("a while loop", "write for t in range(3):, or the lines out"),
-                ast.For: ("an else after a loop", "write its lines below the loop"),
-                ast.FunctionDef: ("a function", "write its lines out"),
-                ast.If: ("a condition", "use np.where(condition, a, b)"),
-            }.get(type(node), ("this statement", "write lines NAME = formula"))  # fmt: skip
-            raise SheetError(
-                f"{what} cannot stand in a sheet: {instead}", node.lineno, node.col_offset + 1
-            )
+            kind = {
+                ast.While: "while", ast.For: "else", ast.FunctionDef: "function",
+                ast.If: "condition",
+            }.get(type(node), "statement")  # fmt: skip
+            what, instead = say(f"error.{kind}"), say(f"error.{kind}_instead")
+            message = say("error.cannot_stand", what=what, instead=instead)
+            raise SheetError(message, node.lineno, node.col_offset + 1)
 
     def _loop(self, node: ast.For) -> None:
         """A loop with constant bounds, its lines written out turn by turn."""
@@ -176,7 +174,7 @@ class _Parser:
             [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""]
         )
         if any(name.split(".")[0] not in ("numpy", "math", "__future__") for name in names):
-            raise SheetError("a sheet imports nothing but numpy", node.lineno, node.col_offset + 1)
+            raise SheetError(say("error.imports"), node.lineno, node.col_offset + 1)
 
     def _expression(self, node: ast.Expr) -> None:
         call = node.value
@@ -196,7 +194,7 @@ class _Parser:
                 self._add(node, name, self.lines.formulas.make("addat", *read), reader, plain=False)
                 return
         raise SheetError(
-            "this line computes something and keeps it nowhere; write NAME = …",
+            say("error.kept_nowhere"),
             node.lineno,
             node.col_offset + 1,
         )
@@ -222,7 +220,7 @@ class _Parser:
     def _derived(self, node: ast.AnnAssign, name: str, of: str | None = None) -> None:
         """A line of which it is said what it derives: the gradient of `of`, if that is given."""
         if node.value is None:
-            raise SheetError(f"{name} is declared but not derived", node.lineno, 1)
+            raise SheetError(say("error.not_derived", name=name), node.lineno, 1)
         if of is not None:
             self.claim_of[name] = of
         self.in_backward = True
@@ -253,7 +251,7 @@ class _Parser:
 
     def _given(self, node: ast.AnnAssign, name: str) -> None:
         if name in self.known:
-            raise SheetError(f"{name} is given twice", node.lineno, node.col_offset + 1)
+            raise SheetError(say("error.given_twice", name=name), node.lineno, node.col_offset + 1)
         if isinstance(node.annotation, ast.Compare):  # Y: (1, m) in {0, 1}
             raise SheetError(
                 f"which numbers {name} has is said after =, as in {name}: "
@@ -269,7 +267,7 @@ class _Parser:
             isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n > 0 for n in shape
         ):
             raise SheetError(
-                f"the shape of {name} is written (rows, columns), of whole numbers above 0",
+                say("error.shape_is_written", name=name),
                 node.annotation.lineno,
                 node.annotation.col_offset + 1,
             )
@@ -359,7 +357,11 @@ class _Parser:
         name = target.value.id
         if self._version(name) < 0:
             similar = vocabulary.suggestion(name, self.latest)
-            raise SheetError(f"{name} is not defined{similar}", node.lineno, node.col_offset + 1)
+            raise SheetError(
+                say("error.not_defined", name=name, similar=similar),
+                node.lineno,
+                node.col_offset + 1,
+            )
         old = reader.read(target)
         make = self.lines.formulas.make
         changed = make("setitem", old.args[0], *old.args[1:], new)

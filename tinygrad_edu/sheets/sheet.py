@@ -40,6 +40,7 @@ from tinygrad_edu.sheets.lines import (
 from tinygrad_edu.sheets.origins import origins_of
 from tinygrad_edu.sheets.parsing import LONGEST_SHEET, parse
 from tinygrad_edu.sheets.syntax import Expr, SheetError, nodes
+from tinygrad_edu.words import say
 
 #: Of the numbers beside a sheet, unpacked: those of a lecture's exercise are a thousandth of it.
 MOST_BYTES = 64_000_000
@@ -158,7 +159,7 @@ class Sheet(Lines):
                 )
             if array.shape != given.shape:
                 raise SheetError(
-                    f"{name} is declared {given.shape}, its data have shape {array.shape}",
+                    say("error.declared_shape", name=name, declared=given.shape, shape=array.shape),
                     given.line,
                     1,
                     self.name,
@@ -237,10 +238,10 @@ class Sheet(Lines):
     def _checked_cost(self, cost: Any) -> Value:
         where = next(s.line for s in reversed(self.forward) if s.name == self.cost_name)
         if not isinstance(cost, Value):
-            said = f"the cost {self.cost_name} does not depend on anything given"
+            said = say("error.cost_of_nothing", name=self.cost_name)
             raise SheetError(said, where, 1, self.name)
         if cost.size != 1:
-            said = f"the cost {self.cost_name} must be a single number, it has shape {cost.shape}"
+            said = say("error.cost_single", name=self.cost_name, shape=cost.shape)
             raise SheetError(said, where, 1, self.name)
         return cost
 
@@ -268,7 +269,7 @@ class Sheet(Lines):
             if any(statement is other for other in self.forward[len(self.above_cost) :]):
                 return None  # the cost does not need it
             column = statement.reader.columns.get(error.expr, 1)
-            raise SheetError(str(error), statement.line, column, self.name) from None
+            raise SheetError(error.args[0], statement.line, column, self.name) from None
 
     @property
     def above_cost(self) -> list[Statement]:
@@ -312,7 +313,7 @@ def load_sheet(path: str | Path, data: str | Path | Mapping[str, Any] | None = N
             with opened(path) as file:
                 source = file.read(4 * LONGEST_SHEET + 1).decode()
         except UnicodeDecodeError:
-            raise SheetError("this file is not text in UTF-8", 1, 1, name) from None
+            raise SheetError(say("error.not_utf8"), 1, 1, name) from None
         except GradError as error:
             raise SheetError(f"{error}; a sheet may be piped in under the name -") from None
         beside = path.with_suffix(".npz")

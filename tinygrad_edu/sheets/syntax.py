@@ -14,6 +14,7 @@ from typing import Any
 from tinygrad_edu.core.plain import printable
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.sheets import vocabulary
+from tinygrad_edu.words import Said, say
 
 #: Deeper than anybody writes by hand; far from Python's own limit.
 DEEPEST = 150
@@ -50,6 +51,14 @@ class SheetError(GradError):
     def __str__(self) -> str:
         where = f"line {self.line}, column {self.column}: " if self.line else ""
         return printable(f"{self.sheet + ': ' if self.sheet else ''}{where}{self.message}")
+
+    @property
+    def said(self) -> Said:
+        """What ``str`` gives, and `Words.says` in another language."""
+        key = "error.in_line" if self.line else "error.in_sheet"
+        sheet = f"{self.sheet}: " if self.sheet else ""
+        place = {"line": self.line, "column": self.column}
+        return Said(str(self), key, sheet=sheet, message=self.message, **place)
 
 
 class Expr:
@@ -267,15 +276,11 @@ class Reader:
                 self, node, lambda child, bounds=inside: self.read(child, bounds, depth)
             )
             return made
-        what, instead = {
-            ast.IfExp: ("a conditional", ": use np.where(condition, a, b)"),
-            ast.ListComp: ("a comprehension", ": write its terms out, [a, b, c]"),
-            ast.GeneratorExp: ("a comprehension", ": write its terms out, a + b + c"),
-            ast.Lambda: ("a function", ": write its formula out"),
-            ast.BoolOp: ("and / or", ": use & and | between masks in brackets"),
-            ast.Dict: ("a dictionary", ": write a line for each, dW1 = …"),
-        }.get(type(node), ("this", ""))
-        raise self.error(f"{what} cannot stand in a sheet's formula{instead}", node)
+        what = {
+            ast.IfExp: "conditional", ast.ListComp: "list", ast.GeneratorExp: "generator",
+            ast.Lambda: "lambda", ast.BoolOp: "and", ast.Dict: "dict",
+        }.get(type(node), "this")  # fmt: skip
+        raise self.error(say(f"error.formula_{what}"), node)
 
     def _name(self, node: ast.Name, read: Read) -> Expr:
         version = self.resolve(node.id)
@@ -285,7 +290,7 @@ class Reader:
 
     def _binary(self, node: ast.BinOp, read: Read) -> Expr:
         if type(node.op) not in BINARY:
-            raise self.error("this operator has no place in a formula", node)
+            raise self.error(say("error.no_operator"), node)
         return self.formulas.make(BINARY[type(node.op)], read(node.left), read(node.right))
 
     def _unary(self, node: ast.UnaryOp, read: Read) -> Expr:
@@ -293,7 +298,7 @@ class Reader:
 
     def _compare(self, node: ast.Compare, read: Read) -> Expr:
         if len(node.ops) != 1 or type(node.ops[0]) not in COMPARISONS:
-            raise self.error("one comparison at a time: >, >=, <, <=, ==, !=", node)
+            raise self.error(say("error.one_comparison"), node)
         op = COMPARISONS[type(node.ops[0])]
         return self.formulas.make(op, read(node.left), read(node.comparators[0]))
 
@@ -323,7 +328,7 @@ class Reader:
             return self.formulas.number(value)
         if isinstance(value, str) and len(value) <= 40:
             return self.formulas.number(value)
-        raise self.error("only real numbers can stand in a formula", node)
+        raise self.error(say("error.real_numbers"), node)
 
     def _attribute(self, node: ast.Attribute, read: Read) -> Expr:
         dotted = _dotted(node)
@@ -331,13 +336,10 @@ class Reader:
             name = ".".join(dotted[1:])
             if name in vocabulary.CONSTANTS:
                 return self.formulas.number(vocabulary.CONSTANTS[name])
-            raise self.error(f"{'.'.join(dotted)} is not among the functions of a sheet", node)
+            raise self.error(say("error.not_function", name=".".join(dotted)), node)
         if node.attr not in vocabulary.ATTRIBUTES:
-            raise self.error(
-                f".{node.attr} is not allowed in a sheet; there are "
-                f"{', '.join('.' + a for a in vocabulary.ATTRIBUTES)} and the usual methods",
-                node,
-            )
+            known = ", ".join(f".{name}" for name in vocabulary.ATTRIBUTES)
+            raise self.error(say("error.attribute", name=node.attr, known=known), node)
         return self.formulas.make("attribute", read(node.value), extra=node.attr)
 
     def _call(self, node: ast.Call, read: Read) -> Expr:
@@ -362,11 +364,9 @@ class Reader:
     def _method(self, node: ast.Call) -> str:
         """The name of the method that is called."""
         if not isinstance(node.func, ast.Attribute):
-            raise self.error(
-                "this cannot be called in a sheet; a product needs * or @ before the bracket", node
-            )
+            raise self.error(say("error.called"), node)
         if node.func.attr not in vocabulary.METHODS:
-            raise self.error(f".{node.func.attr}() is not among the methods of a sheet", node.func)
+            raise self.error(say("error.method", name=node.func.attr), node.func)
         return node.func.attr
 
     def _function(self, node: ast.Call, dotted: list[str]) -> str:

@@ -37,6 +37,7 @@ from tinygrad_edu.sheets.account import (
     MOST_ENTRIES,
     shape_of,
 )
+from tinygrad_edu.words import say
 
 #: No power of whole numbers has a larger exponent; larger whole numbers become floats.
 LARGEST_EXPONENT = 64
@@ -513,7 +514,8 @@ def suggestion(name: str, known: Iterable[str] | None = None) -> str:
     near = alike(name, names) or difflib.get_close_matches(name[:_MOST_LETTERS], short, n=1)
     if not near:
         return ""
-    return f"; did you mean {prefix(near[0]) if known is None else ''}{near[0]}?"
+    name = f"{prefix(near[0]) if known is None else ''}{near[0]}"
+    return say("error.did_you_mean", name=name)
 
 
 def alike(name: str, known: Iterable[str]) -> list[str]:
