@@ -16,6 +16,7 @@ from tinygrad_edu.core.sweep import reachable, sweep
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.diagnosis.context import Activation, Context
 from tinygrad_edu.diagnosis.derived import Reading, Unwritable
+from tinygrad_edu.diagnosis.parts import kind_of_product
 from tinygrad_edu.rules.deriving import Deriving
 from tinygrad_edu.sheets.account import Account
 from tinygrad_edu.sheets.evaluate import Evaluator
@@ -64,7 +65,7 @@ class Activations:
                 after = statement.key if e is statement.expr else None
                 activation = self._activation(e, after, statement.key, multiplied)
                 if activation is None or not activation.forms:
-                    multiplied = multiplied or e.op == "@" or e.function in ("dot", "matmul")
+                    multiplied = multiplied or kind_of_product(e) == "@"
                     stack.extend((a, multiplied) for a in e.args)
                 if activation is not None and (activation.forms or after is not None):
                     found.append(activation)
@@ -203,9 +204,9 @@ class Activations:
 
 def _innermost_sums(e: Expr) -> list[Expr]:
     """The parts of a formula that hold a matrix product and are nothing but sums of such."""
-    if not any(sub.op == "@" or sub.function in ("dot", "matmul") for _, sub in nodes(e)):
+    if not any(kind_of_product(sub) == "@" for _, sub in nodes(e)):
         return []
-    if e.op in ("+", "-", "@") or e.function in ("dot", "matmul"):
+    if e.op in ("+", "-") or kind_of_product(e) == "@":
         return [e]
     return [part for a in e.args for part in _innermost_sums(a)]
 

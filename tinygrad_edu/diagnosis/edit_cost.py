@@ -13,7 +13,7 @@ import numpy as np
 from tinygrad_edu.checking.truth import is_scalar
 from tinygrad_edu.diagnosis.context import Context
 from tinygrad_edu.diagnosis.edits import Edit
-from tinygrad_edu.diagnosis.parts import factors_of, flat
+from tinygrad_edu.diagnosis.parts import factors_of, flat, terms_of, unsigned
 from tinygrad_edu.diagnosis.words import Words
 from tinygrad_edu.sheets.syntax import Expr, assigns, nodes
 
@@ -94,7 +94,7 @@ def _shares_factor(e: Expr) -> bool:
     """Is a sum like ``x * y + x`` or ``x * y + 2 * x``, where x could be taken out?"""
     if e.op not in ("+", "-"):
         return False
-    factors = [{f for f, _ in flat(t) if f.op != "number"} for t in _terms(e)]
+    factors = [{f for f, _ in flat(t) if f.op != "number"} for t, _ in terms_of(e)]
     return any(a & b and 1 in (len(a), len(b)) for a, b in itertools.combinations(factors, 2))
 
 
@@ -105,16 +105,12 @@ def _unmentioned(e: Expr) -> bool:
 
 def _own_call(e: Expr, own: set[Expr]) -> bool:
     """Did the learner write this call himself, with another sign inside?"""
-    inside = _unsigned(e.args[0])
+    inside = unsigned(e.args[0])
     return any(
-        call.op == "call" and call.function == e.function and _unsigned(call.args[0]) is inside
+        call.op == "call" and call.function == e.function and unsigned(call.args[0]) is inside
         for call in own
         if call.args
     )
-
-
-def _unsigned(e: Expr) -> Expr:
-    return e.args[0] if e.op == "neg" else e
 
 
 def _number_of_products(e: Expr) -> float:
@@ -132,7 +128,7 @@ def _sum_of_equals(context: Context, e: Expr) -> float:
     if e.op not in ("+", "-"):
         return 0.0
     zero = any(a.op == "number" and a.extra == 0 for a in e.args)
-    terms = _terms(e)
+    terms = [t for t, _ in terms_of(e)]
     return 3.0 * (zero or e.args[0] is e.args[1]) + 3.0 * (len(terms) - len(set(terms)))
 
 
@@ -141,7 +137,7 @@ def _divided_again(context: Context, e: Expr) -> float:
     if e.op != "*" or e.args[1].op not in ("+", "-"):
         return 0.0
     outside = {f for f, power in factors_of(e.args[0]) if power > 0}
-    return 5.0 * any((f, -1) in factors_of(t) for t in _terms(e.args[1]) for f in outside)
+    return 5.0 * any((f, -1) in factors_of(t) for t, _ in terms_of(e.args[1]) for f in outside)
 
 
 def _outer(context: Context, e: Expr) -> float:
@@ -198,11 +194,3 @@ def _cancelling(context: Context, e: Expr, before: set[Expr]) -> float:
                 if np.allclose(one, 1.0, equal_nan=False):
                     penalty += 8
     return penalty
-
-
-def _terms(e: Expr) -> list[Expr]:
-    terms: list[Expr] = []
-    while e.op in ("+", "-"):
-        terms.append(e.args[1])
-        e = e.args[0]
-    return [*terms, e]

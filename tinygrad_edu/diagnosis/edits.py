@@ -13,12 +13,18 @@ import numpy as np
 
 from tinygrad_edu.checking.truth import is_scalar
 from tinygrad_edu.diagnosis.context import Context
-from tinygrad_edu.diagnosis.parts import ORDERED, Factors, factors_of, product, terms_of
+from tinygrad_edu.diagnosis.parts import (
+    ORDERED,
+    Factors,
+    factors_of,
+    kind_of_product,
+    product,
+    terms_of,
+)
 from tinygrad_edu.diagnosis.words import Words, unique
 from tinygrad_edu.sheets.syntax import Expr, nodes, part_at
 
 REDUCTIONS = ("sum", "mean")
-PRODUCT_CALLS = ("dot", "matmul", "multiply", "outer")
 _INFIX = ("+", "-", "*", "/", "**", "@")
 #: Functions of one argument that are taken for one another.
 _SMOOTH = ("tanh", "exp", "log", "sqrt", "square", "sigmoid")
@@ -166,7 +172,7 @@ class Edits:
 
     def _operators(self, e: Expr) -> Iterator[Edit]:
         """Another operator between the same things."""
-        if e.op in ("*", "@") or e.function in PRODUCT_CALLS:
+        if kind_of_product(e) is not None:
             yield from self.products(e)
         if e.op in ("*", "/"):
             yield from self._neighbours(factors_of(e))
@@ -192,7 +198,7 @@ class Edits:
     def products(self, e: Expr) -> Iterator[Edit]:
         """``x * y`` as every product of x or its transpose and y or its transpose."""
         x, y = e.args[0], e.args[-1]
-        was = "@" if e.op == "@" or e.function in ("dot", "matmul") else "*"
+        was = kind_of_product(e)
         for a, b, ops in ((x, y, "@*"), (y, x, "@")):
             for left, right, op in itertools.product(
                 (a, self._flipped(a)), (b, self._flipped(b)), ops

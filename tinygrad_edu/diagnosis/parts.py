@@ -54,6 +54,11 @@ def product(context: Context, factors: list[tuple[Expr, int]]) -> Expr:
     return e
 
 
+def unsigned(e: Expr) -> Expr:
+    """A formula without a minus in front of it."""
+    return e.args[0] if e.op == "neg" else e
+
+
 def flat(e: Expr) -> list[tuple[Expr, int]]:
     """All factors of a product, those in brackets on the right too."""
     factors: list[tuple[Expr, int]] = []

@@ -18,8 +18,8 @@ import numpy as np
 from tinygrad_edu.checking.truth import equal
 from tinygrad_edu.diagnosis.context import Context
 from tinygrad_edu.diagnosis.edit_cost import cost_of, distance, tokens
-from tinygrad_edu.diagnosis.edits import PRODUCT_CALLS, Edit, Edits, Path, Places
-from tinygrad_edu.diagnosis.parts import factors_of, product
+from tinygrad_edu.diagnosis.edits import Edit, Edits, Path, Places
+from tinygrad_edu.diagnosis.parts import factors_of, kind_of_product, product
 from tinygrad_edu.diagnosis.simplifying import simplified
 from tinygrad_edu.diagnosis.words import LONGEST_SEARCHED, Words, unique
 from tinygrad_edu.sheets.lines import Statement
@@ -252,11 +252,7 @@ class CorrectionSearch:
 
     def _two_products(self) -> Iterator[Edit]:
         """Two products as other products, the inner one first."""
-        products = [
-            path
-            for path, e in nodes(self.line)
-            if e.op in ("*", "@") or (e.op == "call" and e.function in PRODUCT_CALLS)
-        ]
+        products = [path for path, e in nodes(self.line) if kind_of_product(e) is not None]
         for path, other in itertools.permutations(products[:6], 2):
             for inner in self._products_at(self.line, other) if len(path) < len(other) else ():
                 for outer in self._products_at(inner.expr, path):

@@ -11,7 +11,7 @@ from tinygrad_edu.diagnosis import advice
 from tinygrad_edu.diagnosis import statements as say
 from tinygrad_edu.diagnosis.claims import Finding
 from tinygrad_edu.diagnosis.evidence import Case
-from tinygrad_edu.sheets.syntax import Expr, names_in
+from tinygrad_edu.sheets.syntax import Expr, names_in, show
 
 
 def updated(case: Case) -> Iterator[Finding]:
@@ -34,8 +34,6 @@ def overwritten(case: Case) -> Iterator[Finding]:
 
 def accumulated(case: Case) -> str:
     """``NAME[index] = new`` as a line that adds up, repeated indices too."""
-    from tinygrad_edu.sheets.syntax import show
-
     old, *index, new = say.adding(case).args
     where = ", ".join(show(part) for part in index)
     if say.index_repeats(case):

@@ -9,7 +9,7 @@ from tinygrad_edu.diagnosis.claims import claim
 from tinygrad_edu.diagnosis.differences import Pair, chain
 from tinygrad_edu.diagnosis.edits import REDUCTIONS
 from tinygrad_edu.diagnosis.evidence import Case
-from tinygrad_edu.diagnosis.parts import Factors, kind_of_product, summands
+from tinygrad_edu.diagnosis.parts import Factors, kind_of_product, summands, unsigned
 from tinygrad_edu.diagnosis.statements.things import activations, has, is_mask, symbol_of
 from tinygrad_edu.diagnosis.statements.whole import plus, times
 from tinygrad_edu.sheets.lines import Key
@@ -123,7 +123,7 @@ def differs_in(case: Case, y: Expr, x: Expr) -> bool:
 @claim("The term {t} is missing.")
 def lacks_term(case: Case, t: Expr) -> bool:
     return plus.test(case, t) or (
-        _unsigned(t) in case.right_parts
+        unsigned(t) in case.right_parts
         and any(_same_terms(case, p.lost, t) for p in _pairs(case) if p.kind == "terms")
     )
 
@@ -131,13 +131,9 @@ def lacks_term(case: Case, t: Expr) -> bool:
 @claim("The term {t} is too many.")
 def extra_term(case: Case, t: Expr) -> bool:
     return case.equal(case.total([case.line, case.make("neg", t)]), case.truths) or (
-        _unsigned(t) in case.line_parts
+        unsigned(t) in case.line_parts
         and any(_same_terms(case, p.extra, t) for p in _pairs(case) if p.kind == "terms")
     )
-
-
-def _unsigned(t: Expr) -> Expr:
-    return t.args[0] if t.op == "neg" else t
 
 
 @claim("{x} has the wrong sign: with {y} the line is right.")
