@@ -170,6 +170,21 @@ def test_what_is_wrong_with_a_sheet_is_told_in_persian_with_its_place(text, said
     assert ": line " in capsys.readouterr().err
 
 
+def test_the_help_of_every_command_is_in_the_language_of_the_environment(capsys, monkeypatch):
+    commands = "lecture lesson check check-code derive draw mistakes serve page new exercise"
+    for command in ("", *commands.split()):
+        told = {}
+        for language in words.LANGUAGES:
+            monkeypatch.setenv("LC_ALL", f"{language}.UTF-8")
+            with pytest.raises(SystemExit) as ended:
+                cli.main([*filter(None, [command]), "--help"])
+            assert ended.value.code == 0
+            told[language] = capsys.readouterr().out
+        assert Words("fa")["help.options"] in told["fa"]
+        assert Words("en")["help.options"] in told["en"]
+        assert not latin_words(told["fa"])
+
+
 def test_a_command_that_cannot_be_carried_out_says_so_in_persian(capsys):
     for argv, said in (
         (["check", "none.sheet"], "چنین پرونده‌ای نیست: 'none.sheet'"),

@@ -42,220 +42,196 @@ MOST_TABLES = 20
 SECTIONS = tuple(f"S{i}" for i in range(1, 10))
 
 
-def parser() -> argparse.ArgumentParser:
-    """The commands and their options."""
+def parser(words: Words) -> argparse.ArgumentParser:
+    """The commands and their options, told in a language."""
     top = argparse.ArgumentParser(
         prog="tinygrad-edu",
-        description="Automatic differentiation that explains itself: the lecture's rules derived, "
-        "checked and drawn. A sheet is a derivation as a text file (see `new`); - reads it from "
-        "standard input.",
-        epilog="Exit codes: 0 all right; 1 something that should match does not, or nothing is "
-        "claimed; 2 the request cannot be carried out; 130 interrupted.",
+        description=words["help.top_description"],
+        epilog=words["help.top_epilog"],
     )
     top.add_argument("--version", action="version", version=f"tinygrad-edu {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     lecture = commands.add_parser(
         "lecture",
-        help="every section of the lecture: by hand, automatically, by central difference",
-        description="Show the sections named, or all nine; with --out, write the page too.",
+        help=words["help.lecture"],
+        description=words["help.lecture_description"],
     )
     lecture.add_argument(
-        "sections", nargs="*", metavar="S1 … S9", type=_section, help="which sections; default: all"
+        "sections", nargs="*", metavar="S1 … S9", type=_section, help=words["help.lecture_sections"]
     )
-    lecture.add_argument(
-        "--out", metavar="DIR", type=Path, help="write the page to show in class to DIR"
-    )
-    _add_language(lecture)
+    lecture.add_argument("--out", metavar="DIR", type=Path, help=words["help.lecture_out"])
+    _add_language(lecture, words)
     lecture.set_defaults(run=_lecture)
 
     lesson = commands.add_parser(
         "lesson",
-        help="a page like the lecture's from a folder of sheets and a few words",
-        description="FOLDER holds lesson.toml, which names the sections, and their sheets.",
+        help=words["help.lesson"],
+        description=words["help.lesson_description"],
     )
-    lesson.add_argument("folder", metavar="FOLDER", type=Path, help="lesson.toml and sheets")
-    lesson.add_argument("--out", metavar="DIR", type=Path, help="write the page to DIR")
-    _add_language(lesson)
+    lesson.add_argument("folder", metavar="FOLDER", type=Path, help=words["help.lesson_folder"])
+    lesson.add_argument("--out", metavar="DIR", type=Path, help=words["help.lesson_out"])
+    _add_language(lesson, words)
     lesson.set_defaults(run=_lesson)
 
-    check = commands.add_parser(
-        "check", help="judge the lines of a derivation, and say what is wrong with the wrong ones"
-    )
+    check = commands.add_parser("check", help=words["help.check"])
     check.add_argument(
         "sheets",
         nargs="+",
         metavar="SHEET",
-        help="a sheet, a folder or a pattern; - is standard input",
+        help=words["help.check_sheets"],
     )
-    check.add_argument("--data", metavar="FILE.npz", help="numbers for the sheet's names")
-    check.add_argument("--convention", choices=CONVENTIONS, default="auto", help="the scale of dZ")
-    check.add_argument("--m", metavar="M", type=int, help="the number of examples, if not found")
+    check.add_argument("--data", metavar="FILE.npz", help=words["help.check_data"])
     check.add_argument(
-        "--json", dest="form", action="store_const", const="json", help="the same as --format json"
+        "--convention", choices=CONVENTIONS, default="auto", help=words["help.check_convention"]
+    )
+    check.add_argument("--m", metavar="M", type=int, help=words["help.check_m"])
+    check.add_argument(
+        "--json", dest="form", action="store_const", const="json", help=words["help.check_json"]
     )
     check.add_argument(
         "--format", dest="form", choices=FORMATS, default="table",
-        help="how the verdicts are printed; concise: file:line:column: message",
+        help=words["help.check_format"],
     )  # fmt: skip
-    check.add_argument("--html", metavar="FILE", type=Path, help="write the tables as a web page")
+    check.add_argument("--html", metavar="FILE", type=Path, help=words["help.check_html"])
     check.add_argument(
         "--reveal", choices=("verdict", "mistake", "why", "correction"), default="correction",
-        help="how much is said of a wrong line",
+        help=words["help.check_reveal"],
     )  # fmt: skip
-    given = check.add_argument_group("what is handed in (each sheet in a process of its own)")
+    given = check.add_argument_group(words["help.check_group"])
     given.add_argument(
         "--against", metavar="KEY.sheet",
-        help="the net and the cost must be the key's, and its claims must be there",
+        help=words["help.given_against"],
     )  # fmt: skip
     given.add_argument(
-        "--points", metavar="N|dZ1=3,dW1=2", type=_points, help="of each claim; default: 1"
+        "--points", metavar="N|dZ1=3,dW1=2", type=_points, help=words["help.given_points"]
     )
     given.add_argument(
         "--follows", metavar="SHARE", type=float,
-        help="of the points, for a line that is right but for a wrong one above; default: 1",
+        help=words["help.given_follows"],
     )  # fmt: skip
     given.add_argument(
         "--seed", metavar="NAME",
-        help="whose plain numbers the key has (see `new --seed`); {name} is the submission's",
+        help=words["help.given_seed"],
     )  # fmt: skip
-    _add_language(check)
+    _add_language(check, words)
     check.set_defaults(run=_check, form="table")
 
     code = commands.add_parser(
         "check-code",
-        help="judge back-propagation written in Python, as it stands: EXECUTES the file",
-        description="Executes FILE, a script or a notebook, follows its forward and backward pass, "
-        "names the mistaken line and corrects it. Only for code you would run yourself; of what "
-        "strangers send, `check` a sheet.",
+        help=words["help.check_code"],
+        description=words["help.check_code_description"],
     )
-    code.add_argument("file", metavar="FILE", help="a .py file or a notebook; it is executed")
+    code.add_argument("file", metavar="FILE", help=words["help.code_file"])
     code.add_argument(
         "--run", dest="function", metavar="NAME", default="run",
-        help="the function that gives (cost, gradients)",
+        help=words["help.code_run"],
     )  # fmt: skip
     code.add_argument(
-        "--numbers", metavar="NAME", default="numbers", help="its argument, or a function of none"
+        "--numbers", metavar="NAME", default="numbers", help=words["help.code_numbers"]
     )
-    for name, what in (
-        ("forward", "forward pass"),
-        ("cost", "cost"),
-        ("backward", "backward pass"),
-    ):
-        code.add_argument(f"--{name}", metavar="F", help=f"the function of the {what}")
-    code.add_argument("--parameters", metavar="P", help="their dict; of a script: W1,b1,W2,b2")
-    code.add_argument("--loss", metavar="EXPR", help="a script's cost: its name or its formula")
-    code.add_argument(
-        "--step", action="store_true", help="a script's gradients are what its update takes away"
-    )
-    code.add_argument(
-        "--lr", metavar="RATE", type=float, help="... over this learning rate: the numbers of lr"
-    )
-    code.add_argument("--json", action="store_true", help="print the report as JSON")
-    code.add_argument("--html", metavar="FILE", type=Path, help="write the report as a web page")
-    _add_language(code)
+    for name in ("forward", "cost", "backward"):
+        code.add_argument(f"--{name}", metavar="F", help=words[f"help.code_{name}"])
+    code.add_argument("--parameters", metavar="P", help=words["help.code_parameters"])
+    code.add_argument("--loss", metavar="EXPR", help=words["help.code_loss"])
+    code.add_argument("--step", action="store_true", help=words["help.code_step"])
+    code.add_argument("--lr", metavar="RATE", type=float, help=words["help.code_lr"])
+    code.add_argument("--json", action="store_true", help=words["help.code_json"])
+    code.add_argument("--html", metavar="FILE", type=Path, help=words["help.code_html"])
+    _add_language(code, words)
     code.set_defaults(run=_check_code)
 
-    derive = commands.add_parser(
-        "derive", help="print the backward rules of a sheet's forward lines"
-    )
-    derive.add_argument("sheet", metavar="SHEET", help="a sheet; - is standard input")
+    derive = commands.add_parser("derive", help=words["help.derive"])
+    derive.add_argument("sheet", metavar="SHEET", help=words["help.derive_sheet"])
     derive.add_argument(
         "--as", dest="form", choices=("text", "latex", "numpy", "mathml"), default="text",
-        help="the notation",
+        help=words["help.derive_as"],
     )  # fmt: skip
+    derive.add_argument("--every", action="store_true", help=words["help.derive_every"])
+    derive.add_argument("--why", action="store_true", help=words["help.derive_why"])
+    derive.add_argument("--wrt", metavar="Z2,W2,b2", help=words["help.derive_wrt"])
     derive.add_argument(
-        "--every", action="store_true", help="a line for every named quantity, data among them"
+        "--convention",
+        choices=CONVENTIONS[1:],
+        default="lecture",
+        help=words["help.derive_convention"],
     )
-    derive.add_argument(
-        "--why", action="store_true", help="say of each line where it comes from (text, mathml)"
-    )
-    derive.add_argument("--wrt", metavar="Z2,W2,b2", help="only these")
-    derive.add_argument(
-        "--convention", choices=CONVENTIONS[1:], default="lecture", help="the scale of dZ"
-    )
-    derive.add_argument("--m", metavar="M", type=int, help="the number of examples, if not found")
-    _add_language(derive)
+    derive.add_argument("--m", metavar="M", type=int, help=words["help.derive_m"])
+    _add_language(derive, words)
     derive.set_defaults(run=_derive)
 
-    draw = commands.add_parser("draw", help="draw the graph of a sheet's forward lines")
-    draw.add_argument("sheet", metavar="SHEET", help="a sheet; - is standard input")
+    draw = commands.add_parser("draw", help=words["help.draw"])
+    draw.add_argument("sheet", metavar="SHEET", help=words["help.draw_sheet"])
     draw.add_argument(
         "-o", "--out", metavar="FILE", type=Path, required=True,
-        help="the picture; its suffix says what: svg, png, pdf, dot, html",
+        help=words["help.draw_out"],
     )  # fmt: skip
     draw.add_argument("--show", choices=("forward", "backward", "both"), default="both")
     draw.add_argument(
         "--detail", choices=("lines", "operations", "parts"), default="lines",
-        help="a box for each line, for each operation, or for what operations are made of",
+        help=words["help.draw_detail"],
     )  # fmt: skip
     draw.add_argument(
-        "--direction", choices=("right", "down"), default="right", help="where the computation goes"
+        "--direction", choices=("right", "down"), default="right", help=words["help.draw_direction"]
     )
     draw.add_argument(
         "--convention", choices=CONVENTIONS, default="auto",
-        help="the scale of the gradients; default: that of `check`",
+        help=words["help.draw_convention"],
     )  # fmt: skip
     draw.add_argument(
         "--max-nodes", metavar="N", type=int, default=60,
-        help="fold above so many boxes; 0 draws all (default: 60)",
+        help=words["help.draw_max_nodes"],
     )  # fmt: skip
-    _add_language(draw)
+    _add_language(draw, words)
     draw.set_defaults(run=_draw)
 
-    mistakes = commands.add_parser(
-        "mistakes", help="print the mistakes that `check` knows by name, each with an example"
-    )
-    _add_language(mistakes)
+    mistakes = commands.add_parser("mistakes", help=words["help.mistakes"])
+    _add_language(mistakes, words)
     mistakes.set_defaults(run=_mistakes)
 
     serve = commands.add_parser(
         "serve",
-        help="a page on this machine to write a derivation on, judged while you type",
-        description="Prints the address of the page and opens it; Ctrl-C ends it. Only this "
-        "machine can reach it. Its second tab EXECUTES the code that is typed there.",
+        help=words["help.serve"],
+        description=words["help.serve_description"],
     )
-    serve.add_argument("--port", type=int, default=0, metavar="P", help="0, or none: a free one")
-    serve.add_argument("--no-browser", action="store_true", help="only print the address")
+    serve.add_argument("--port", type=int, default=0, metavar="P", help=words["help.serve_port"])
+    serve.add_argument("--no-browser", action="store_true", help=words["help.serve_no_browser"])
     serve.set_defaults(run=_serve)
 
-    page = commands.add_parser(
-        "page", help="the page of `serve` as static files, Python in the browser"
-    )
-    page.add_argument("--out", metavar="DIR", type=Path, required=True, help="where to write it")
-    page.add_argument(
-        "--pyodide", metavar="URL|DIR", help="a release of Pyodide with NumPy; a folder is copied"
-    )
+    page = commands.add_parser("page", help=words["help.page"])
+    page.add_argument("--out", metavar="DIR", type=Path, required=True, help=words["help.page_out"])
+    page.add_argument("--pyodide", metavar="URL|DIR", help=words["help.page_pyodide"])
     page.add_argument(
         "--viz",
         metavar="FILE",
         type=Path,
-        help="the module dist/viz.js of Viz.js, which draws pictures",
+        help=words["help.page_viz"],
     )
     page.set_defaults(run=_page)
 
-    new = commands.add_parser("new", help="print a starter sheet, or a key with its claims blank")
+    new = commands.add_parser("new", help=words["help.new"])
     new.add_argument(
         "--blanks", metavar="KEY.sheet", nargs="?", const="",
-        help="the sheet with nothing behind the = of its claims; without KEY the starter",
+        help=words["help.new_blanks"],
     )  # fmt: skip
-    new.add_argument("--seed", metavar="NAME", help="draw the plain numbers from a student's name")
+    new.add_argument("--seed", metavar="NAME", help=words["help.new_seed"])
     new.set_defaults(run=_new)
 
     exercise = commands.add_parser(
         "exercise",
-        help="print an exercise made by chance: a net to derive, or a mistake to find in one",
+        help=words["help.exercise"],
     )
     exercise.add_argument("--topic", choices=("regression", "classification", "softmax"))
-    exercise.add_argument("--level", type=int, choices=(1, 2, 3), default=2, help="how many layers")
-    exercise.add_argument("--seed", type=int, metavar="N", help="the same exercise again")
     exercise.add_argument(
-        "--find", action="store_true", help="a whole derivation, one line of which is wrong"
+        "--level", type=int, choices=(1, 2, 3), default=2, help=words["help.exercise_level"]
     )
-    exercise.add_argument(
-        "--key", metavar="FILE", type=Path, help="write the key there: the derivation, all right"
-    )
+    exercise.add_argument("--seed", type=int, metavar="N", help=words["help.exercise_seed"])
+    exercise.add_argument("--find", action="store_true", help=words["help.exercise_find"])
+    exercise.add_argument("--key", metavar="FILE", type=Path, help=words["help.exercise_key"])
     exercise.set_defaults(run=_exercise)
+    for command in (top, *commands.choices.values()):
+        command._positionals.title = words["help.positionals"]
+        command._optionals.title = words["help.options"]
     return top
 
 
@@ -272,7 +248,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             encoding = stream.encoding if known else "utf-8"
             stream.reconfigure(encoding=encoding, errors="in_ascii")
     try:
-        arguments = parser().parse_args(argv)
+        arguments = parser(_words(argv)).parse_args(argv)
         code: int = arguments.run(arguments)
         sys.stdout.flush()
         return code
@@ -291,10 +267,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _add_language(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--lang", choices=LANGUAGES, help="the language; default: that of LANG, or en"
-    )
+def _add_language(command: argparse.ArgumentParser, words: Words) -> None:
+    command.add_argument("--lang", choices=LANGUAGES, help=words["help.command_lang"])
 
 
 def _tell(what: str) -> None:
