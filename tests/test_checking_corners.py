@@ -91,6 +91,25 @@ w: (3,)
 z = X @ w
 J = np.sum((z - y[:, 0])**2) / 2
 """
+#: A weight that is used twice in one line; what is normalised, and led around that.
+TWICE = """A: (4, 4) = binary
+X: (4, 3)
+W: (3, 2)
+Y: (4, 2)
+H = A @ X @ W + X @ W
+J = np.sum((H - Y)**2) / 2
+dH = H - Y
+"""
+AROUND = """X: (5, 4)
+W: (4, 4)
+T: (5, 4)
+r = np.sqrt(np.mean(X**2, axis=1, keepdims=True) + 1e-5)
+N = X / r
+O = X + N @ W
+J = np.sum((O - T)**2) / 2
+dO = O - T
+dN = dO @ W.T
+"""
 COLUMN = """
 m = 6
 X: (m, 3)
@@ -219,6 +238,12 @@ def last(text):
     (RESIDUAL, "dZ = dR * A + dR", "g_instead_of_gprime", "dZ = dR * (1 - A**2) + dR"),
     (RESIDUAL, "dZ = dR * (1 - A**2) - dR", "sign", "dZ = dR * (1 - A**2) + dR"),
     (RESIDUAL, "dZ = (1 - A**2) + dR", "missing_upstream_factor", "dZ = dR * (1 - A**2) + dR"),
+    (TWICE, "dW = (A @ X).T @ dH", "missing_fan_out_term", "dW = ((A @ X) + X).T @ dH"),
+    (AROUND, "dX = dN / r - X * np.mean(dN * X, axis=1, keepdims=True) / r**3",
+     "missing_fan_out_term",
+     "dX = dN / r - X * np.mean(dN * X, axis=1, keepdims=True) / r**3 + dO"),
+    (AROUND, "dX = dN / r + dO", "batchnorm_missing_term",
+     "dX = (dN - X * np.mean(dN * N, axis=1, keepdims=True) / r) / r + dO"),
     # softmax and normalisation
     (SOFTMAX, "dZ = dP * P * (1 - P)", "softmax_jacobian_diagonal_only",
      "dZ = (dP - np.sum(dP * P, axis=0)) * P"),

@@ -199,7 +199,7 @@ def _sweep_read(
         if node.op is None or dz is None or (wrt is not None and node in wrt):
             continue
         slope = _slope(node) if read is _recorded else None
-        _flow(node, dz, *read(node), gradients, slope, options)
+        flow(node, dz, *read(node), gradients, slope, options)
     return gradients
 
 
@@ -264,7 +264,7 @@ def _sweep_numbers(
                     before = gradients[y]
                     gradients[y] = dy if before is None else added(before, dy)
                 continue
-        _flow(node, dz, node._data, node._inputs, gradients, _slope(node))
+        flow(node, dz, node._data, node._inputs, gradients, _slope(node))
     return gradients
 
 
@@ -273,7 +273,7 @@ def _slope(node: Any) -> Any:
     return None if node._more is None else node._more[3]
 
 
-def _flow(
+def flow(
     node: Any,
     dz: Any,
     z: Any,

@@ -95,7 +95,8 @@ def _diagnosed(
     mistake, explanation = named(case)
     if mistake == "updated_weights":
         return Diagnosis(mistake, explanation, one_line(statement))
-    if rules and (found is None or found.edit.expr is not rules[0]):
+    told = rules and not any(e.function == "scatter" for _, e in nodes(rules[0]))
+    if told and (found is None or found.edit.expr is not rules[0]):
         rule = words.say("diagnosis.rule", line=f"{statement.name} = {show(rules[0])}")
         explanation = words.together("note.space", explanation, rule)
     text = None if found is None else f"{statement.name} = {found.text}"

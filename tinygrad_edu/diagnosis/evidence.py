@@ -7,7 +7,7 @@ the sheet's own. In what the line and its correction differ is told by `differen
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +15,8 @@ import numpy as np
 
 from tinygrad_edu.checking.truth import constant_ratio, equal, is_scalar
 from tinygrad_edu.checking.verdict import Judgement
-from tinygrad_edu.core.sweep import reachable, sweep
+from tinygrad_edu.core.ops import arithmetic, elementwise, reductions
+from tinygrad_edu.core.sweep import flow, reachable, sweep
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.diagnosis.activations import ELEMENTWISE
 from tinygrad_edu.diagnosis.context import Context
@@ -29,6 +30,8 @@ from tinygrad_edu.sheets.syntax import Expr, names_in, nodes
 
 #: One array, or None where a formula has none, for each sample.
 Numbers = list[Any]
+#: What deviations are made by.
+_ROOTS = {elementwise.sqrt, arithmetic.power_constant, reductions.std}
 
 
 class Case:
@@ -237,6 +240,31 @@ class Case:
                     if self._divides_made(s, e):
                         return True
         return False
+
+    @cached_property
+    def shares(self) -> list[Numbers]:
+        """What each use of this quantity adds to its gradient; of what is normalised, those uses
+        alone that no deviation is made of."""
+        found = [list(self._shares_on(i)) for i in self.samples]
+        return [list(share) for share in zip(*found, strict=True)]
+
+    def _shares_on(self, i: int) -> Iterator[Any]:
+        sample = self.context.samples[i]
+        own = sample.graph.values[self.of]
+        order = reachable(sample.graph.cost)
+        roots = [
+            v
+            for v in order
+            if v.op in _ROOTS and v.options.get("n", 0.5) < 1 and own in set(reachable(v))
+        ]
+        below = {v for root in roots for v in reachable(root)} if self.normalised else set()
+        for node in order:
+            g = sample.gradients.get(node)
+            if g is not None and node not in below and any(p is own for p in node.parents):
+                share: dict[Any, Any] = {own: None}
+                flow(node, g, node._data, node._inputs, share)
+                added = share[own]
+                yield np.zeros(own.shape) if added is None else self.factor * np.asarray(added)
 
     def made_of(self, key: Key) -> bool:
         """Is a quantity this one or computed from it?"""

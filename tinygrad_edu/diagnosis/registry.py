@@ -142,6 +142,7 @@ DETECTORS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     arrangement.arranged,
     slopes.arguments,
     slopes.activated,
+    paths.use,
     words.replaced,
     slopes.other_formula,
     arrangement.signs,

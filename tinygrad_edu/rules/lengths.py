@@ -38,8 +38,12 @@ class Lengths:
             called.setdefault(text, set()).update(self.axes.at(node, [i]))
         for text in sorted(called, key=lambda text: not text.isidentifier()):
             for axis in sorted(called[text]):
-                if axis not in self.symbols:
+                if axis in self.symbols:
+                    continue
+                if not text.endswith("]"):
                     self.symbols[axis] = self._formula(text, origins)
+                elif self._shape_entry(axis) is None:  # ids.shape[1]: of what is in no graph
+                    self.symbols[axis] = self._named(text, self.axes.length(axis), text)
 
     def made(self, text: str, n: int, origins: Origins) -> Size | None:
         """A number by its formula, if that is made of names of lengths and whole numbers."""

@@ -17,6 +17,8 @@ from tinygrad_edu.sheets.syntax import CASTS, Expr, is_length, names_in, show, t
 COUNTS = re.compile(r"m|n|b|batch\w*|num\w*|n_\w+|samples|n\w", re.IGNORECASE)
 #: A length made of others: ``h * d``, ``n - k + 1``.
 FORMULA = re.compile(r"\w+( [-+*] \w+)*")
+#: The length of something given, where that was declared by a number.
+SHAPE = re.compile(r"\w+\.shape\[\d+\]")
 #: A chain of names that stand for one another is followed no further than this.
 _LONGEST = 20
 
@@ -123,7 +125,7 @@ class _Search:
                 found |= {(node, i): text for i, text in enumerate(texts) if self._counts(text)}
             elif e.op == "index" and len(e.args) == 2 and isinstance(node, Value):
                 for i, length in enumerate(self._lengths_of(e.args[1])):
-                    if length is not None and self._counts(length):
+                    if length is not None and (SHAPE.fullmatch(length) or self._counts(length)):
                         found[node, i] = length
         return found
 
@@ -132,7 +134,9 @@ class _Search:
         if depth > _LONGEST:
             return []
         if e.op == "name" and e.extra[0] in self.givens:
-            return list(self.givens[e.extra[0]].sizes)
+            name, again = e.extra[0], (e.extra[0], 1) in self.made
+            sizes = enumerate(self.givens[name].sizes)
+            return [None if again else size or f"{name}.shape[{i}]" for i, size in sizes]
         if e.op == "name" and e.extra in self.made:
             return self._lengths_of(self.made[e.extra], depth + 1)
         if e.function == "arange" and len(e.args) == 1:

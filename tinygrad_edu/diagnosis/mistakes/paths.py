@@ -10,9 +10,16 @@ from tinygrad_edu.diagnosis import statements as say
 from tinygrad_edu.diagnosis.claims import Claim, Finding
 from tinygrad_edu.diagnosis.evidence import Case
 from tinygrad_edu.diagnosis.parts import summands
+from tinygrad_edu.sheets.syntax import Expr
 
 #: Rules of more terms are not looked through.
 _MOST_TERMS = 6
+
+
+def use(case: Case) -> Iterator[Finding]:
+    """A line that lacks no term to be seen, but what one use of its quantity adds."""
+    if case.fits and case.uses() > 1 and [pair.kind for pair in case.pairs] != ["terms"]:
+        yield Finding("missing_fan_out_term", (say.lacks_use(case.of[0], case.uses()),))
 
 
 def terms(case: Case) -> Iterator[Finding]:
@@ -29,7 +36,7 @@ def terms(case: Case) -> Iterator[Finding]:
                 for f, _ in case.differences.factors(t)[1]
             )
             if several or followed:
-                yield from _missing(case, missing)
+                yield from _missing(case, missing, lost)
             yield Finding("other", (missing,))
         if extra:
             many = say.extra_term(case.summed(extra))
@@ -42,8 +49,9 @@ def terms(case: Case) -> Iterator[Finding]:
     yield from some_of_the_rule(case)
 
 
-def _missing(case: Case, claim: Claim) -> Iterator[Finding]:
-    if case.normalised:
+def _missing(case: Case, claim: Claim, lost: list[Expr]) -> Iterator[Finding]:
+    share = case.total(lost)
+    if case.normalised and not any(case.equal(share, other) for other in case.shares):
         noun = say.is_normalised(case.of[0])
         yield Finding(
             "batchnorm_missing_term",
@@ -69,4 +77,4 @@ def some_of_the_rule(case: Case) -> Iterator[Finding]:
             for chosen in itertools.combinations(parts, n):
                 if case.equal(case.total(chosen), case.lines):
                     left = [t for t in parts if t not in chosen]
-                    yield from _missing(case, say.lacks_term(case.summed(left)))
+                    yield from _missing(case, say.lacks_term(case.summed(left)), left)

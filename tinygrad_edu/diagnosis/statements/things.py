@@ -123,6 +123,15 @@ def read_often(case: Case, q: str, n: int) -> bool:
     return case.of[0] == q and case.uses() == n > 1
 
 
+@claim(
+    "{q} is read in {n} places of the forward lines, and what is missing is the share of one of "
+    "them: the shares of all add up."
+)
+def lacks_use(case: Case, q: str, n: int) -> bool:
+    missing = case.minus(case.truths, case.lines)
+    return read_often.test(case, q, n) and any(case.equal(missing, s) for s in case.shares)
+
+
 @claim("{q} is divided by a deviation that is made of it.")
 def is_normalised(case: Case, q: str) -> bool:
     return case.of[0] == q and case.normalised
