@@ -152,3 +152,10 @@ def test_each_part_of_a_nest_is_written_once():
     notation = Counting()
     assert notation(tree).count(r"\sin") == 12
     assert notation.written == 13
+
+
+def test_minus_of_minus_is_not_written():
+    z = tg.Value(np.ones((2, 3)), "z")
+    derived = tg.derive(tg.sum(tg.sigmoid(-z)))
+    assert "--" not in derived.to_numpy()
+    assert "np.exp(z)" in derived.to_numpy()

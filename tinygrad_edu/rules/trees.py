@@ -406,10 +406,17 @@ def _signed(parts: list[tuple[int, Tree]]) -> Tree:
     return signed([*flat, *rest])
 
 
+def _negative(tree: Tree) -> Tree:
+    """Minus a tree; of minus something that itself."""
+    if tree.kind == "add" and tree.value == (-1,):
+        return tree.parts[0]
+    return signed([(-1, tree)])
+
+
 _LITERAL: dict[str, Callable[[tuple[Tree, ...], dict[str, Any]], Tree]] = {
     "add": lambda parts, options: _signed([(1, parts[0]), (1, parts[1])]),
     "subtract": lambda parts, options: _signed([(1, parts[0]), (-1, parts[1])]),
-    "negative": lambda parts, options: _signed([(-1, parts[0])]),
+    "negative": lambda parts, options: _negative(parts[0]),
     "positive": lambda parts, options: parts[0],
     "multiply": _product,
     "divide": lambda parts, options: divide(*parts),
