@@ -26,7 +26,7 @@ from tinygrad_edu.words import say
 #: How many terms of polynomials one simplification may make before it gives up.
 WORK = 20_000
 #: … and for all lines of a derivation together: those after that are written as they come.
-ALL_WORK = 4 * WORK
+ALL_WORK = 2 * WORK
 #: A sum of more terms than this is written as it comes.
 MOST_SUMMANDS = 500
 #: How deep definitions are opened to prove what a sum is.
