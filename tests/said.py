@@ -24,7 +24,7 @@ from tinygrad_edu.diagnosis import statements  # noqa: F401
 from tinygrad_edu.diagnosis.activations import context_of
 from tinygrad_edu.diagnosis.advice import ADVICE
 from tinygrad_edu.diagnosis.claims import claims_in
-from tinygrad_edu.diagnosis.diagnosing import NOT_SOUGHT, RULE
+from tinygrad_edu.diagnosis.diagnosing import NOT_SOUGHT, NOTHING_FOUND, RULE
 from tinygrad_edu.diagnosis.edits import Edit
 from tinygrad_edu.diagnosis.evidence import Case
 from tinygrad_edu.diagnosis.roles import Roles
@@ -130,6 +130,8 @@ def of_text(text: str, name: str, seed: int = 1) -> tuple[Counter[str], list[str
         made, found = false_or_unread(other, row, report.convention or "auto")
         if found:  # numbers on which the line cannot be judged alike
             made, found = false_or_unread(own, row, report.convention or "auto")
+        if row.diagnosis.explanation == NOTHING_FOUND:  # a detector stumbled
+            found = [*found, str(NOTHING_FOUND)]
         counts["lines"] += 1
         counts["claims"] += made
         counts["false"] += bool(found)
