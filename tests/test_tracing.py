@@ -175,6 +175,45 @@ def test_of_a_line_in_a_loop_it_is_told_at_which_steps_it_is_wrong(right, wrong,
     assert line["iterations"]["said"] == said
 
 
+@pytest.mark.parametrize("right, wrong, correction", [
+    ("        dU += dz @ before.T\n", "", "dU += dz @ before.T"),
+    ("(H[t] - ys[t] + dh)", "(H[t] - ys[t])", "dz = (H[t] - ys[t] + dh) * (1 - H[t]**2)"),
+    ("dV += dz @ xs[t].T", "dV += dz", "dV += dz @ xs[t].T"),
+    ("        dV += dz @ xs[t].T\n", "", "dV += dz @ xs[t].T"),
+])  # fmt: skip
+@pytest.mark.one_in(4)
+def test_what_is_missing_in_a_recurrence_is_found(right, wrong, correction, tmp_path):
+    (line,) = piece_report(RECURRENT.replace(right, wrong), tmp_path).lines
+    assert line["diagnosis"]["correction"] == correction
+
+
+def summed(numbers):
+    Z = X.T @ numbers["W"].T + numbers["b"]
+    dZ = (np.tanh(Z) - Y.T) * (1 - np.tanh(Z) ** 2)
+    cost = np.sum((np.tanh(Z) - Y.T) ** 2) / 2
+    dW, db = X @ dZ, dZ.sum(axis=0).mean()
+    return cost, {"dW": dW.T, "db": db}
+
+
+def test_a_sum_that_is_averaged_once_more_is_corrected():
+    (line,) = tg.check_code(summed, {"W": NUMBERS["W"], "b": NUMBERS["b"][:, 0]}).lines
+    assert line["diagnosis"]["correction"] == "dW, db = X @ dZ, dZ.sum(axis=0)"
+    assert "The mean is too many: dZ.sum(axis=0)." in line["diagnosis"]["explanation"]
+
+
+def half(numbers):
+    D = numbers["w"] - Y[0]
+    dw = 1 / 2
+    return np.sum(D**2) / 2, {"w": dw}
+
+
+@pytest.mark.slow
+def test_a_gradient_that_is_a_constant_is_named():
+    (line,) = tg.check_code(lambda numbers: half(numbers), {"w": Y[1]}).lines
+    assert line["source"] == "dw = 1 / 2"
+    assert "not computed from what run is given" in line["diagnosis"]["explanation"]
+
+
 def test_of_several_numbers_those_without_a_gradient_are_remarked_on():
     def run(numbers):
         w, c = numbers["w"], numbers["c"]

@@ -58,8 +58,10 @@ class Missing:
         self.shapes, self.effect = shapes, effect
         targets, value = targets_of(statement), getattr(statement, "value", None)
         self.target = targets[which] if targets else None
-        if len(targets) > 1:
-            value = value.elts[which] if isinstance(value, ast.Tuple) else None
+        if isinstance(value, ast.Tuple):
+            value = value.elts[which]
+        elif len(targets) > 1:
+            value = None
         self.value = value if isinstance(value, ast.expr) else None
         self._text = ast.unparse(self.target or ast.Pass())
         # What is written into an array is, as a whole, another array.

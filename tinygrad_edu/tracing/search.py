@@ -46,7 +46,10 @@ _COMPARED = 10
 
 @dataclass(eq=False)
 class Place:
-    """A statement to be changed, why, and how much more a change there costs."""
+    """A statement to be changed, why, and how much more a change there costs.
+
+    `asked`: it is known by numbers what statement is missing after it, if one is.
+    """
 
     scope: Scope
     statement: Any
@@ -55,6 +58,7 @@ class Place:
     extra: float
     wrong: tuple[str, ...] = ()
     suspect: Suspect | None = None
+    asked: bool = False
 
 
 #: A change to be tried: what it costs, where, and the change.
@@ -291,14 +295,15 @@ class Search:
         sites = self.ranking.sites
         for place in places[:_LACKING]:
             suspect = place.suspect
-            if suspect is None or suspect.solution is None or not _single(place.statement):
+            if suspect is None or suspect.solution is None:
                 continue
             k, solution = suspect.statement, suspect.solution
-            count = len(targets_of(place.statement)) or 1
-            if any(len(made) != count for made in sites.results[k]):
+            targets = _given_arrays(place.statement)
+            if any(len(made) != len(targets) for made in sites.results[k]):
                 continue
-            for which in range(count):
-                for effect in effects(sites, sites.results[k], solution, which):
+            place.asked = True
+            for i, which in enumerate(targets):
+                for effect in effects(sites, sites.results[k], solution, i):
                     yield place, Missing(
                         self.trials, self.runner, self.study.values, place.scope, place.statement,
                         sites.spread(k, effect.shapes), effect, which,
@@ -389,9 +394,13 @@ def _in_order(jobs: list[Job]) -> list[Job]:
     return sorted(jobs, key=lambda job: (job[0], job[2].cost, job[1].rank))
 
 
-def _single(statement: Any) -> bool:
-    """Does it give values to targets, or hand one value back?"""
-    return bool(targets_of(statement)) or isinstance(statement, ast.Return)
+def _given_arrays(statement: Any) -> list[int]:
+    """Which of its targets a statement gives arrays; 0 where it hands one back."""
+    value = getattr(statement, "value", None)
+    if isinstance(value, ast.Tuple):
+        return [i for i, part in enumerate(value.elts) if not isinstance(part, ast.Constant)]
+    count = len(targets_of(statement)) or isinstance(statement, ast.Return)
+    return list(range(count))
 
 
 def _returns(place: Place) -> list[Any]:
@@ -400,7 +409,7 @@ def _returns(place: Place) -> list[Any]:
 
 
 def _edits(place: Place, top: int, words: int = _WORDS) -> Iterator[Edit]:
-    if place.why == "empty":
+    if place.why == "empty" and not place.asked:
         for edit in Additions(place.scope, place.statement, words).never_added(place.wrong):
             if edit.cost <= top:
                 yield edit
