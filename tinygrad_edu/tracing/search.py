@@ -270,15 +270,10 @@ class Search:
                 every = _edits(place, int(high - place.extra), _SIEVED)
                 edits = [edit for edit in every if low < edit.cost + place.extra <= high]
                 jobs += [(e.cost + place.extra, place, e) for e in sieve.passed(edits)]
-            lacking = lacking or list(self._lacking(places))
-            for place, missing in lacking if self._stop is None or self._stop > low else ():
-                made = missing.edits_inside() if low else missing.edits()
-                # Of a sum that nothing has been added to, a statement is what is missing.
-                empty = place.why == "empty"
-                jobs += [
-                    (e.cost + place.extra - (empty and e.kind == "insert"), place, e) for e in made
-                ]
             yield _in_order(jobs)
+            if self._stop is None:
+                lacking = lacking or list(self._lacking(places))
+                yield _in_order(list(_additions(lacking, inside=low > 0)))
         rest = [place for place in places if place not in sieves]
         for top, bands in ((2, _BANDS[:2]), (_BANDS[-1], _BANDS[1:])):
             jobs = []
@@ -392,6 +387,15 @@ class Search:
 
 def _in_order(jobs: list[Job]) -> list[Job]:
     return sorted(jobs, key=lambda job: (job[0], job[2].cost, job[1].rank))
+
+
+def _additions(lacking: list[tuple[Place, Missing]], inside: bool) -> Iterator[Job]:
+    """What is found by the numbers that are missing, in all or inside of formulas."""
+    for place, missing in lacking:
+        for edit in missing.edits_inside() if inside else missing.edits():
+            # Of a sum that nothing has been added to, a statement is what is missing.
+            empty = place.why == "empty" and edit.kind == "insert"
+            yield edit.cost + place.extra - empty, place, edit
 
 
 def _given_arrays(statement: Any) -> list[int]:
