@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import runpy
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -337,3 +339,11 @@ def test_a_run_that_returns_something_else_is_an_error_that_says_what_to_return(
 
     with pytest.raises(tg.GradError, match=r'must return \(cost, \{"W1": dW1'):
         tg.check_code(run, {"w": 1.0})
+
+
+def test_no_correction_takes_back_in_a_line_what_is_too_much_in_it():
+    example = Path(__file__).parent.parent / "examples" / "17_your_class.py"
+    [line] = runpy.run_path(str(example))["report"].lines
+    offered = [other["correction"] for other in line["alternatives"]]
+    assert "self.db = np.sum(dZ, axis=1, keepdims=True) / m" in offered
+    assert not [text for text in offered if "/ m *" in text]

@@ -100,7 +100,8 @@ def _blamed(
         # Without an update, too, no weight is updated before it is used.
         if (other.forward or near) and other.edits[0].kind != "delete" and what not in known:
             known.add(what)
-            alternatives.append((other.line, corrected_text(other)))
+            if not _takes_back(other, correction):
+                alternatives.append((other.line, corrected_text(other)))
     column, end = _columns(correction)
     explained = together("note.space", *told, *([why] if why else []))
     return CodeLine(
@@ -115,6 +116,13 @@ def _blamed(
         diagnosis=Diagnosis(mistake, explained, corrected_text(correction) or None),
         alternatives=tuple(alternatives[:_ALTERNATIVES]),
     )
+
+
+def _takes_back(other: Correction, correction: Correction) -> bool:
+    """Does one only add to a line what takes back what the other leaves out: ``x / m * m``?"""
+    before, after = (len(c.place.scope.unit.text) for c in (correction, other))
+    same = other.line == correction.line and other.edits[0].kind == "factor"
+    return same and len(correction.text) < before and len(other.text) > after
 
 
 def unread(study: Study, k: int) -> CodeLine:
