@@ -335,6 +335,7 @@ PIECES = st.sampled_from(
 
 @settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(PIECES, max_size=14).map(" ".join))
+@pytest.mark.slow
 def test_any_text_gives_a_verdict_or_a_sheet_error(text):
     try:
         sheet = Sheet(NET + "dZ2 = A2 - Y\ndW2 = " + text + "\n")
@@ -390,6 +391,7 @@ def test_wrong_arrays_are_diagnosed_by_their_numbers(given, mistake):
     (lambda W2, dZ2, A1: W2.T @ dZ2 * (1 + A1**2), "wrong_derivative_formula"),
     (lambda dZ2, A1: dZ2[:1] * (1 - A1**2), "missing_weight_factor"),
 ])  # fmt: skip
+@pytest.mark.one_in(4)
 def test_wrong_functions_are_diagnosed_by_their_numbers(formula, mistake):
     rules = {"dZ2": lambda A2, Y: A2 - Y, "dZ1": formula}
     row = tg.compare(Sheet(NET).cost, rules, convention="lecture").rows[1]
@@ -532,6 +534,7 @@ J = 0.5 * (n - t)**2
     ("1 / (1 + np.exp(-Z1))", "σ'(Z1)"), ("np.tanh(Z1)", "tanh'(Z1)"),
     ("np.maximum(0, Z1)", "ReLU'(Z1)"), ("np.where(Z1 > 0, Z1, 0.1 * Z1)", "g'(Z1)"),
 ])  # fmt: skip
+@pytest.mark.one_in(4)
 def test_a_missing_derivative_is_said_in_the_lectures_notation(g, said):
     rows = judged("dZ2 = A2 - Y\ndZ1 = W2.T @ dZ2\n", NET.replace("np.tanh(Z1)", g))
     assert f"{said} is missing" in rows["dZ1"].diagnosis.explanation

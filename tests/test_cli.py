@@ -167,6 +167,7 @@ def test_new_prints_a_sheet_that_is_right(tmp_path):
     assert done.stdout.count("correct") == 6
 
 
+@pytest.mark.slow
 def test_check_exits_with_0_1_or_2(sheets):
     right, wrong, broken = sheets
     assert run("check", right).returncode == 0
@@ -177,6 +178,7 @@ def test_check_exits_with_0_1_or_2(sheets):
     assert done.stdout.count("correct") == 3  # the others are still judged
 
 
+@pytest.mark.slow
 def test_check_prints_json(sheets):
     done = run("check", *sheets, "--json")
     right, wrong, broken = json.loads(done.stdout)
@@ -195,6 +197,7 @@ def test_derive_prints_lines_and_source(sheets):
     compile(source, "derived", "exec")
 
 
+@pytest.mark.slow
 def test_draw_writes_a_picture(sheets, tmp_path):
     done = run("draw", sheets[0], "-o", tmp_path / "graph.svg", "--show", "forward")
     assert done.returncode == 0, done.stderr

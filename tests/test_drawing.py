@@ -551,6 +551,7 @@ def test_the_captions_are_said_in_persian_too() -> None:
 
 @pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
 @pytest.mark.parametrize("plain", [False, True], ids=["tables", "plain"])
+@pytest.mark.one_in(3)
 def test_a_hostile_name_is_harmless_and_legible(
     name: str, plain: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -573,6 +574,7 @@ def test_a_hostile_name_is_harmless_and_legible(
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
+@pytest.mark.one_in(3)
 def test_a_hostile_name_is_harmless_in_a_folded_box_and_as_a_prefix(name: str) -> None:
     h = tg.Value(3.0, name)
     for i in range(12):

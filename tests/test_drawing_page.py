@@ -559,6 +559,7 @@ def test_light_and_dark(page: Browser, tmp_path: Path) -> None:
 
 
 @in_a_browser
+@pytest.mark.slow
 def test_every_box_and_control_has_a_name_and_is_reached_with_tab(
     page: Browser, tmp_path: Path
 ) -> None:

@@ -112,6 +112,7 @@ def test_ctrl_c_at_every_line_of_backward_counts_a_sweep_once_or_not_at_all():
 
 # Python reports and drops what is raised where a weak reference is cleared.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.slow
 def test_ctrl_c_at_every_line_leaves_modes_as_they_were():
     w = Value(np.ones(2))
 

@@ -58,6 +58,7 @@ def test_a_flag_changed_after_recording_counts_in_the_next_graph(changed):
 
 
 @pytest.mark.parametrize("changed", ["W", "b", "X"])
+@pytest.mark.one_in(3)
 def test_all_readers_of_a_graph_take_the_flags_it_was_recorded_with(changed, tmp_path):
     _, cost = net_of_three()
     leaves, J = net_of_three()

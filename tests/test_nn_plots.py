@@ -181,6 +181,7 @@ def both(folder, suffix):
     return [(folder / f"{name}.{suffix}").read_bytes() for name in ("curve", "boundary")]
 
 
+@pytest.mark.slow
 def test_the_same_plot_is_the_same_file_whatever_the_readers_own_settings(tmp_path):
     import matplotlib
 
@@ -199,6 +200,7 @@ def test_the_suffix_says_what_is_written(tmp_path):
         nn.line_chart(tmp_path / "a.svg", {"a": [np.nan]})
 
 
+@pytest.mark.slow
 def test_a_plot_touches_neither_pyplot_nor_its_settings(tmp_path):
     code = (
         "import sys, tinygrad_edu.nn as nn; assert 'matplotlib' not in sys.modules\n"

@@ -96,6 +96,7 @@ def test_long_chains_make_contrastive_divergence_the_exact_gradient():
     assert off[30] < 0.02 < off[1]
 
 
+@pytest.mark.slow
 def test_training_raises_the_exact_likelihood_towards_the_datas_own():
     V = np.repeat(np.array([[1.0, 1, 0, 0], [0, 0, 1, 1]]).T, 20, axis=1)
     machine = nn.RBM(4, 3, seed=1)

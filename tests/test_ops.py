@@ -197,7 +197,7 @@ def test_a_float_is_answered_as_an_array_of_one_element(name):
 @pytest.mark.parametrize(
     "name", [n for n, row in ROWS.items() if row.elementwise and cases(n)[0].wrt]
 )
-@pytest.mark.one_in(3)
+@pytest.mark.one_in(20)
 def test_the_derivative_of_a_float_is_that_of_an_array_of_one_element(name):
     function = cases(name)[0].call
     with warnings.catch_warnings():

@@ -120,6 +120,7 @@ def test_every_command_prints_ascii_where_there_is_nothing_else(command, setting
     assert b"\\u" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_sheet_from_standard_input_is_utf_8_whatever_the_terminal_is():
     for encoding in ("ascii", "cp1252"):
         done = subprocess.run(

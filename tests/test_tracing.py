@@ -47,6 +47,7 @@ def test_right_code_is_not_accused(piece, tmp_path):
 
 
 @pytest.mark.parametrize("piece", [p for p in EXPECTED if EXPECTED[p]["mistakes"]])
+@pytest.mark.one_in(3)
 def test_of_a_piece_put_right_every_gradient_is_right(piece, tmp_path):
     assert piece_report(right_text(piece), tmp_path).ok
 

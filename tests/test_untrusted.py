@@ -227,6 +227,7 @@ def test_sheets_made_up_at_random_are_judged_or_refused(tmp_path):
         judged(folder, texts)
 
 
+@pytest.mark.slow
 def test_a_sheet_larger_than_anybody_writes_is_refused_unread(tmp_path):
     long_line = HEAD + "dw = " + "X + " * 2_500_000 + "X\n"
     many_lines = HEAD + "q = 1\n" * 1_700_000

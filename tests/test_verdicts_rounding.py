@@ -87,6 +87,7 @@ def test_a_gradient_that_is_0_is_right_when_a_line_gives_0_and_says_why(
         }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_comparison_with_arrays_measures_a_zero_gradient_likewise():
     rng = np.random.default_rng(3)
     x, t = (tg.Value(rng.normal(size=(4, 6)), n, requires_grad=False) for n in "XT")
@@ -201,6 +202,7 @@ COST = "J = np.sum((A - T)**2)\n"
 
 
 @pytest.mark.parametrize("forward, right, wrong", SATURATED.values(), ids=SATURATED)
+@pytest.mark.one_in(3)
 def test_saturation_neither_accuses_nor_forgives_and_is_said(forward, right, wrong):
     net = f"{NET}{forward}\n{COST}dA = 2 * (A - T)\ndZ = "
     rows = judged(f"{net}{right}\ndW = dZ @ X.T\n")

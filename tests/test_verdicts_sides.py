@@ -59,6 +59,7 @@ FAR = {
 
 
 @pytest.mark.parametrize("forward, right, wrong", FAR.values(), ids=FAR)
+@pytest.mark.one_in(4)
 def test_a_line_right_on_the_near_side_only_is_wrong(forward, right, wrong):
     rows = judged(f"{forward}{right}\n")
     assert {row.verdict for row in rows.values()} == {"correct"}

@@ -334,6 +334,7 @@ def test_the_mistake_is_marked_the_correction_taken_and_all_is_right(bench, tab)
 
 
 @in_a_browser
+@pytest.mark.slow
 def test_a_slider_moves_the_gradients_and_the_picture(bench, tab):
     until(tab, "document.querySelectorAll('#numbers .slider').length > 0")
     tab.ask("for (const d of document.querySelectorAll('details')) d.open = true")
@@ -478,6 +479,7 @@ def static_tab(static, window):
 
 
 @in_a_browser
+@pytest.mark.slow
 def test_the_static_page_asks_its_worker_and_nobody_else(static, static_tab):
     said = static_tab.ask("document.querySelector('.note.wrong').innerText")
     assert f"{static}pyodide/ numpy zip true" in said
