@@ -138,7 +138,7 @@ def test_of_two_mistakes_both_are_wrong_and_each_is_named_at_the_learners_own_nu
 
 
 @pytest.mark.parametrize("spoilt, shape", [("dZ2", (4, 6)), ("dZ3", (2,)), ("dW2", (5, 4))])
-@pytest.mark.one_in(3)
+@pytest.mark.slow
 def test_a_gradient_of_another_shape_or_without_numbers_flows_nowhere(spoilt, shape):
     v = deep()
     for numbers in (np.zeros(shape), np.full(v[spoilt[1:]].shape, np.nan)):

@@ -47,7 +47,7 @@ def verdict(claim, forward=NET, **options):
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-@pytest.mark.one_in(8)
+@pytest.mark.one_in(12)
 def test_every_verdict_on_real_derivations_is_as_expected(name):
     report = tg.check_sheet(SHEETS / f"{name}.sheet")
     want = EXPECTED[name]
@@ -551,6 +551,7 @@ J = np.sum((r - X)**2) / (2*m)
 """
 
 
+@pytest.mark.slow
 def test_a_gradient_named_after_the_activation_of_what_has_no_name_is_right_if_so_used():
     claims = "dr = (r - X) / m\ndh = dr @ W * h * (1 - h)\ndb = dh.sum(axis=0)\n"
     rows = judged(claims + "dW = X.T @ dh + dr.T @ h\n", TIED)
@@ -774,6 +775,7 @@ NORMALISED = (
     ("dX = g / np.sqrt(v + 1e-5) / m * (m * dY - np.sum(dY, axis=1, keepdims=True))",
      "dX = g / np.sqrt(v + 1e-5) / m * (m * dY - np.sum(dY, axis=1, keepdims=True) - N * dg)"),
 ])  # fmt: skip
+@pytest.mark.one_in(2)
 def test_a_normalisation_in_one_line_lacks_one_term(wrong, right):
     found = judged(wrong + "\n", NORMALISED)["dX"].diagnosis
     assert (found.mistake, found.correction) == ("batchnorm_missing_term", right)

@@ -108,6 +108,7 @@ def outcome(call: Callable[[], Any]) -> Any:
 
 
 @pytest.mark.parametrize("function, keyword", calls())
+@pytest.mark.one_in(2)
 def test_a_keyword_of_numpy_does_what_numpy_does_or_is_refused_by_name(function, keyword):
     args = ARGUMENTS.get(function, (X,) * getattr(function, "nin", 1))
     given = {keyword: GIVEN[keyword]}

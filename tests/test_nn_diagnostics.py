@@ -66,6 +66,7 @@ def test_no_gradient_is_longer_than_its_bound(activation, init):
             assert d.dZ <= d.bound * (1 + 1e-12)
 
 
+@pytest.mark.slow
 def test_sigmoids_vanish_no_slower_than_a_quarter_per_layer_and_relu_with_he_does_not(tmp_path):
     curves = nn.plot_vanishing(tmp_path / "vanishing.svg", depth=16)
     assert set(curves) == {

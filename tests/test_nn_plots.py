@@ -54,6 +54,7 @@ def test_on_a_logarithmic_axis_powers_lie_on_a_line(tmp_path):
 
 
 @pytest.mark.parametrize("log, gaps", [(False, [np.nan, np.inf]), (True, [0.0, -1.0, -np.inf])])
+@pytest.mark.one_in(2)
 def test_what_cannot_be_drawn_is_a_gap(tmp_path, log, gaps):
     for gap in gaps:
         nn.line_chart(tmp_path / "a.svg", {"y": [1.0, 3.0, gap, 2.0, 5.0, 4.0]}, log=log)
@@ -120,6 +121,7 @@ def test_what_is_not_a_number_is_left_white(tmp_path, where):
     assert drawn_boundary(tmp_path / "a.svg") == []
 
 
+@pytest.mark.slow
 def test_a_network_a_value_and_numbers_give_the_same_plot(tmp_path):
     X, y = moons()
     net = nn.Network(2, nn.Dense(3, "tanh"), nn.Dropout(0.5), nn.Dense(1, "sigmoid"), seed=1)

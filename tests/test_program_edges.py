@@ -259,6 +259,7 @@ programs = given(st.integers(0, 2**32 - 1), st.integers(1, 12))
 
 @settings(max_examples=EDGES)
 @programs
+@pytest.mark.slow
 def test_a_program_follows_its_graph_over_indices_forms_and_ties(seed, length):
     for ties in (False, True):
         for dtype, rtol in ((np.float64, 1e-11), (np.float32, 1e-3)):

@@ -257,6 +257,7 @@ def random_graph(n, seed=0, kinds=5):
     return cost, leaves
 
 
+@pytest.mark.slow
 def test_what_is_wired_without_any_order_is_faster_as_python():
     """Groups there are, but each would be gathered from dozens of arrays."""
     cost, leaves = random_graph(1500)

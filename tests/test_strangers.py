@@ -126,7 +126,7 @@ def test_texts_that_grow_at_random_are_judged_or_refused(tmp_path):
         ("".join(f"a{i}: (1000, 1999)\n" for i in range(30)) + "J = np.sum(a0)\n", 21),
     ],
 )
-@pytest.mark.one_in(2)
+@pytest.mark.slow
 def test_the_line_that_was_too_much_is_named(text, line):
     with pytest.raises(SheetError, match="more than a sheet may") as caught:
         Sheet(text)
@@ -147,6 +147,7 @@ def test_what_is_wrong_is_sought_in_the_first_lines_first(monkeypatch):
     assert part[-1].diagnosis.correction is None
 
 
+@pytest.mark.slow
 def test_a_large_sheet_of_the_ordinary_kind_is_judged():
     text = "m = 500\nX: (784, m)\nY: (10, m) = onehot(axis=0)\nW1: (64, 784)\nb1: (64, 1)\n"
     text += "W2: (10, 64)\nZ1 = W1 @ X / 28 + b1\nA1 = np.maximum(Z1, 0)\nZ2 = W2 @ A1\n"

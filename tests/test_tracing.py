@@ -96,6 +96,7 @@ def average(numbers):
     return cost, {"dW": D @ X.T, "db": D.sum(axis=1, keepdims=True) / len(X[0])}
 
 
+@pytest.mark.slow
 def test_a_length_is_something_to_divide_by():
     (line,) = tg.check_code(average, NUMBERS).lines
     assert line["diagnosis"]["mistake"] == "one_over_m_missing"
@@ -184,7 +185,7 @@ def test_of_a_line_in_a_loop_it_is_told_at_which_steps_it_is_wrong(right, wrong,
     ("dV += dz @ xs[t].T", "dV += dz", "dV += dz @ xs[t].T"),
     ("        dV += dz @ xs[t].T\n", "", "dV += dz @ xs[t].T"),
 ])  # fmt: skip
-@pytest.mark.one_in(4)
+@pytest.mark.one_in(8)
 def test_what_is_missing_in_a_recurrence_is_found(right, wrong, correction, tmp_path):
     (line,) = piece_report(RECURRENT.replace(right, wrong), tmp_path).lines
     assert line["diagnosis"]["correction"] == correction
@@ -342,6 +343,7 @@ def test_a_run_that_returns_something_else_is_an_error_that_says_what_to_return(
         tg.check_code(run, {"w": 1.0})
 
 
+@pytest.mark.slow
 def test_no_correction_takes_back_in_a_line_what_is_too_much_in_it():
     example = Path(__file__).parent.parent / "examples" / "17_your_class.py"
     [line] = runpy.run_path(str(example))["report"].lines
