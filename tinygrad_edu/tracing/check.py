@@ -28,7 +28,7 @@ _FLOOR = 1e-6
 #: So many mistakes, each with a correction of its own, are looked for.
 _MISTAKES = 4
 #: All looking for corrections together ends after so many seconds of processor time.
-_SECONDS = 4.0
+_SECONDS = 10.0
 
 
 @checked

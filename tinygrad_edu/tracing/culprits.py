@@ -119,10 +119,13 @@ def _blamed(
 
 
 def _takes_back(other: Correction, correction: Correction) -> bool:
-    """Does one only add to a line what takes back what the other leaves out: ``x / m * m``?"""
-    before, after = (len(c.place.scope.unit.text) for c in (correction, other))
-    same = other.line == correction.line and other.edits[0].kind == "factor"
-    return same and len(correction.text) < before and len(other.text) > after
+    """Does one only add to a line what takes back what the other changes: ``x / m * m`` for x, or
+    ``4 - m`` for 1 where m is 3?"""
+    if other.line != correction.line:
+        return False
+    shorter = len(correction.text) < len(correction.place.scope.unit.text)
+    added, changed = other.edits[0].kind, correction.edits[0].kind
+    return (added == "factor" and shorter) or (added == "term" and changed != "term")
 
 
 def unread(study: Study, k: int) -> CodeLine:

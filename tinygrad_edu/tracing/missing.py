@@ -168,7 +168,10 @@ class Missing:
 
     def _terms(self, spot: Spot, products: Products) -> Iterator[Edit]:
         """A term more."""
+        numbers = products.clock.numbers.keys()
         for found in products.terms() if not self.effect.whole else ():
+            if found.left in numbers and (found.form == "" or found.right in numbers):
+                continue  # 4 - m is 1 by accident
             cost = (2.0 if found.form == "" else 3.0) + bool(spot.context)
             operator = ast.Add if found.scale * spot.sign > 0 else ast.Sub
             term = self._product(found, self.atoms, products.clock)
@@ -188,7 +191,8 @@ class Missing:
         for found in watch.spots[0].terms():
             operator = ast.Add if found.scale > 0 else ast.Sub
             value = self._product(found, self.atoms, watch.clock)
-            yield added(3.0 if found.form == "" else 3.5, None, operator, value)
+            cost = (3.0 if found.form == "" else 3.5) + (operator is ast.Sub)  # too much, rather
+            yield added(cost, None, operator, value)
         for i, divided in watch.scalings():
             yield added(3.0, None, ast.Div if divided else ast.Mult, self.atoms[i])
         for i, j, k, scale in watch.entries():

@@ -24,6 +24,8 @@ from tinygrad_edu.tracing.trial import Trials, applied
 
 #: So many numbers are computed in one go.
 _NUMBERS = 4_000_000
+#: What costs no more is tried, sieved or not, where a statement adds up.
+_SMALL = 2
 _LOOK = "__look__"
 
 
@@ -43,6 +45,8 @@ class Sieve:
         self.shapes = sites.spread(k, solution.shapes)
         self.ready = False
         self._begun = solution.begun(executions)
+        # What is held by then is as wrong as what was added before: the numbers tell little.
+        self._adds_up = isinstance(statement, ast.AugAssign) and len(executions) > 1
         if _is_pure(scope, statement) and all(len(made) == 1 for made in executions):
             recorded = [made[0].value for made in executions]
             (own,) = self._results([_code(statement)], sites.spread(k, [x.shape for x in recorded]))
@@ -54,6 +58,9 @@ class Sieve:
         inside = set(ast.walk(self.statement.value))
         known = [e for e in edits if not isinstance(e.node, list) and e.node in inside]
         passed = [e for e in edits if isinstance(e.node, list) or e.node not in inside]
+        if self._adds_up:
+            passed += [e for e in known if e.cost <= _SMALL]
+            known = [e for e in known if e.cost > _SMALL]
         most = 1 + _NUMBERS // sum(self.solution.sizes)
         for i in range(0, len(known), most):
             some = known[i : i + most]
