@@ -75,3 +75,11 @@ def test_a_single_number_of_any_type_is_let_in_as_an_array_of_it_is(dtype):
     assert (whole is None) == (single is None)
     if whole is not None:
         assert single.dtype == whole.dtype
+
+
+@pytest.mark.parametrize("n", [3, 0.5])
+def test_a_power_of_float32_is_compiled_in_float32(n):
+    x = tg.Value(np.array([1.0, 4.0], np.float32), "x")
+    cost, gradients = tg.compile(tg.sum(x**n))(x=x.data)
+    assert np.asarray(cost).dtype == gradients["x"].dtype == np.float32
+    np.testing.assert_allclose(gradients["x"], n * x.data ** (n - 1), rtol=1e-6)

@@ -240,7 +240,7 @@ class _Writer(Draft):
         if s.shape and s.size <= _QUICK:
             args[: len(s.parents)] = [self.as_array(x, a, s) for x, a in zip(s.parents, args)]
         if s.shape and s.dtype != np.float64:  # with NumPy's float64 it would compute in that
-            args = [
+            args[: len(s.parents)] = [
                 f"float({a})" if x.weak and x in self.scalars else a
                 for x, a in zip(s.parents, args)
             ]

@@ -112,6 +112,7 @@ class Simplifier:
     def simplify(self, p: Poly) -> tuple[Poly, list[Relation]]:
         """The shortest form found, and the relations used; `p` itself if the work runs out."""
         if self.left <= 0 or len(p.terms) > MOST_SUMMANDS:
+            self._written_as_it_comes(p)
             return p, []
         work = self.algebra.work = min(WORK, self.left)
         used: list[Relation] = []
@@ -139,6 +140,16 @@ class Simplifier:
             return p, used[:0]
         finally:
             self.left -= work - max(self.algebra.work, 0.0)
+            self.algebra.work = float("inf")
+
+    def _written_as_it_comes(self, p: Poly) -> None:
+        """Let the layout, which remembers, not look for a better way either."""
+        self.algebra.work = 0.0
+        try:
+            self.layout.cost(p)
+        except Spent:
+            pass
+        finally:
             self.algebra.work = float("inf")
 
     def _trials(self, p: Poly) -> Iterator[tuple[Relation, bool]]:
