@@ -252,12 +252,11 @@ class Case:
         sample = self.context.samples[i]
         own = sample.graph.values[self.of]
         order = reachable(sample.graph.cost)
-        roots = [
-            v
-            for v in order
-            if v.op in _ROOTS and v.options.get("n", 0.5) < 1 and own in set(reachable(v))
-        ]
-        below = {v for root in roots for v in reachable(root)} if self.normalised else set()
+        below: set[Any] = set()
+        for v in order if self.normalised else ():
+            if v.op in _ROOTS and v.options.get("n", 0.5) < 1:
+                made_of = set(reachable(v))
+                below |= made_of if own in made_of else set()
         for node in order:
             g = sample.gradients.get(node)
             if g is not None and node not in below and any(p is own for p in node.parents):

@@ -41,9 +41,7 @@ def _write_where(w: Draft, s: Symbol, name: str, args: list[str], dead: Sequence
     condition, x, y = s.parents
     truth = w.truth.get(condition, args[0])
     if condition in w.truth and not x.shape and condition.shape == s.shape:
-        memory = w.memory(s, [part for part in dead if part is y])
-        if memory != w.fixed.get(y):
-            w.body.append(f"np.copyto({memory}, {args[2]})")
+        memory = w.memory_holding(s, y, args[2], dead)
         w.body.append(f"np.putmask({memory}, {truth}, {args[1]})")
     else:
         w.body.append(
@@ -55,9 +53,7 @@ def _write_relevant(
     w: Draft, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]
 ) -> None:
     x, y = args
-    memory = w.memory(s, [part for part in dead if part is s.parents[0]])
-    if memory != w.fixed.get(s.parents[0]):
-        w.body.append(f"np.copyto({memory}, {x})")
+    memory = w.memory_holding(s, s.parents[0], x, dead)
     if s.size:
         w.body += [
             f"if not {memory}.item({memory}.argmin()) > -np.inf:",
@@ -111,10 +107,7 @@ def _write_scatter(w: Draft, s: Symbol, name: str, args: list[str], dead: Sequen
 def _write_restored(
     w: Draft, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]
 ) -> None:
-    slope = s.parents[0]
-    memory = w.memory(s, [x for x in dead if x is slope])
-    if memory != w.fixed.get(slope):
-        w.body.append(f"np.copyto({memory}, {args[0]})")
+    memory = w.memory_holding(s, s.parents[0], args[0], dead)
     if s.size:
         w.body += [
             f"if not {memory}.item({memory}.argmin()) > {el.LOST_OF_TANH}:",
@@ -128,9 +121,7 @@ def _write_residual(
     w: Draft, s: Symbol, name: str, args: list[str], dead: Sequence[Symbol]
 ) -> None:
     quick, others, e, y, given = args
-    memory = w.memory(s, [x for x in dead if x is s.parents[0]])
-    if memory != w.fixed.get(s.parents[0]):
-        w.body.append(f"np.copyto({memory}, {quick})")
+    memory = w.memory_holding(s, s.parents[0], quick, dead)
     if s.size:
         w.body += [
             f"if not {others}.item({others}.argmin()) > {el.LOST}:",

@@ -135,6 +135,14 @@ class Draft:
             self.fixed[s] = self.text[s] = self.take(s, dead)
         return self.text[s]
 
+    def memory_holding(self, s: Symbol, x: Symbol, text: str, dead: Sequence[Symbol]) -> str:
+        """Memory for a result that begins as an input x, written `text`: x's own where it is dead,
+        else with a copy in it."""
+        memory = self.memory(s, [part for part in dead if part is x])
+        if memory != self.fixed.get(x):
+            self.body.append(f"np.copyto({memory}, {text})")
+        return memory
+
     def take(self, s: Symbol, dead: Sequence[Symbol]) -> str:
         """Planned memory: that of an input nobody reads again, a free block, or a new one."""
         self.unshared += s.size * s.dtype.itemsize

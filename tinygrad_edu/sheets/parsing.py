@@ -253,10 +253,9 @@ class _Parser:
         if name in self.known:
             raise SheetError(say("error.given_twice", name=name), node.lineno, node.col_offset + 1)
         if isinstance(node.annotation, ast.Compare):  # Y: (1, m) in {0, 1}
+            before, kinds = ast.unparse(node.annotation.left), ", ".join(KINDS)
             raise SheetError(
-                f"which numbers {name} has is said after =, as in {name}: "
-                f"{ast.unparse(node.annotation.left)} = binary; there are {', '.join(KINDS)}, and "
-                "the numbers themselves in a list",
+                say("error.kind_behind", name=name, shape=before, kinds=kinds),
                 node.annotation.lineno,
                 node.annotation.col_offset + 1,
             )
