@@ -70,6 +70,23 @@ def test_an_exponent_is_written_by_its_name_and_may_be_another(p):
     assert_right_at_other_sizes(text, {f"p = {p}": "p = 3.5", "m = 7": "m = 5"})
 
 
+@pytest.mark.parametrize("c", ["-1", "1 / 2", "2 * 3"])
+def test_a_number_written_as_a_formula_of_numbers_may_be_another(c):
+    text = ROWS + f"c = {c}\nZ = c * (X @ W)\n" + SQUARES
+    assert_right_at_other_sizes(text, {f"c = {c}": "c = 0.7"})
+
+
+def test_a_number_made_of_others_is_no_argument_beside_them():
+    text = ROWS + "d = 4\nc = d / 10\nZ = c * (X @ W)\n" + SQUARES
+    function = {}
+    exec(Sheet(text).derive(None, "calculus").to_numpy(), function)
+    code = function["gradients"].__code__
+    arguments = code.co_varnames[: code.co_argcount]
+    assert "d" in arguments
+    assert "c" not in arguments
+    assert_right_at_other_sizes(text, {"d = 4": "d = 3"})
+
+
 def test_a_number_that_equals_a_length_by_chance_keeps_its_own_name():
     text = ROWS.replace("Y: (m, k)", "Y: (m, k) = onehot(axis=1)") + "T = 2\nZ = X @ W\n"
     text += "P = softmax(Z / T, axis=1)\nJ = -T**2 * np.sum(Y * np.log(P)) / m"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from functools import cached_property
 from typing import Any
@@ -201,8 +202,9 @@ class Writer:
         work, sources = self.work, self.work.lengths.sources
         numbers = [
             f"{a.name}={float_text(n._data)}"
-            for a, n in work.given.items() if a.constant and a.name not in sources
-        ]  # fmt: skip
+            for a, n in work.given.items()
+            if a.constant and a.name not in sources and not _made_in(body, a.name)
+        ]
         for text, source in sources.items():
             if text == source:
                 continue
@@ -236,9 +238,12 @@ class Writer:
             text: origins.written[node]
             for text, node in self.work.arrays.items() if node in origins.written
         }  # fmt: skip
+        given = {a.name for a in self.work.given if a.constant}
         found: list[str] = []
         for text, formula in reversed(list(made.items())):
             taken = text in self.work.node_of and self.work.node_of[text].op is not None
+            if text in given and not _is_of_names(formula):
+                continue  # k = 1 / 2: a number that the function is given, and may be another
             if (
                 not taken
                 and text not in sources
@@ -257,6 +262,17 @@ class Writer:
         ]
         text = f" {', '.join(dict.fromkeys(other))}." if other else ""
         return text.replace("\\", r"\\").replace('"', r"\"")
+
+
+def _made_in(body: list[str], name: str) -> bool:
+    return any(line.startswith(f"{name} = ") for line in body)
+
+
+def _is_of_names(formula: str) -> bool:
+    """Is a formula made of other quantities, and not of numbers alone?"""
+    return any(
+        isinstance(n, ast.Name) and n.id not in ("np", "math") for n in ast.walk(ast.parse(formula))
+    )
 
 
 def names_of(work: Deriving) -> Names:
