@@ -85,7 +85,8 @@ def _blamed(
     statement, unit = correction.place.statement, correction.place.scope.unit
     mistake, why = named(correction.edits[0], statement)
     of = target_text(statement)
-    told = [say("code.wrong_first" if alone else "code.wrong", of=of)]
+    several = alone and len(study.wrong) > 1
+    told = [say("code.wrong_first" if several else "code.wrong", of=of)]
     if correction.edits[0].kind == "insert" or not targets_of(statement):
         told = []
     if correction.forward:
