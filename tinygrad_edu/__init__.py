@@ -25,30 +25,23 @@ and ``from tinygrad_edu import nn``.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_edu.core import ops as _ops
 from tinygrad_edu.core.habits import OF_THE_PACKAGE, hint
 from tinygrad_edu.core.operators import maximum, power
+from tinygrad_edu.core.ops import (
+    arithmetic as _arithmetic, arranging as _arranging, elementary as _elementary,
+    elementwise as _elementwise, linalg as _linalg, losses as _losses, orderings as _orderings,
+    reductions as _reductions, shaping as _shaping,
+)  # fmt: skip
+from tinygrad_edu.core.ops.arithmetic import *  # noqa: F403
 from tinygrad_edu.core.ops.arranging import *  # noqa: F403
 from tinygrad_edu.core.ops.elementary import *  # noqa: F403
+from tinygrad_edu.core.ops.elementwise import *  # noqa: F403
+from tinygrad_edu.core.ops.elementwise import absolute as abs
+from tinygrad_edu.core.ops.linalg import *  # noqa: F403
 from tinygrad_edu.core.ops.losses import *  # noqa: F403
 from tinygrad_edu.core.ops.orderings import *  # noqa: F403
-from tinygrad_edu.core.ops.arithmetic import (
-    add, divide, equal, greater, greater_equal, less, less_equal, minimum, multiply, negative,
-    not_equal, subtract, where,
-)  # fmt: skip
-from tinygrad_edu.core.ops.elementwise import (
-    absolute, arctan, clip, cos, cosh, exp, expm1, leaky_relu, log, log1p, log2, log10, relu,
-    sigmoid, sign, sin, sinh, softplus, sqrt, tan, tanh, xlogy,
-)  # fmt: skip
-from tinygrad_edu.core.ops.elementwise import absolute as abs
-from tinygrad_edu.core.ops.linalg import dot, matmul, outer
-from tinygrad_edu.core.ops.reductions import (
-    cumsum, log_softmax, logsumexp, max, mean, min, norm, prod, softmax, std, sum, var,
-)  # fmt: skip
-from tinygrad_edu.core.ops.shaping import (
-    broadcast_to, concatenate, expand_dims, hstack, moveaxis, ravel, reshape, squeeze, stack,
-    swapaxes, transpose, vstack,
-)  # fmt: skip
+from tinygrad_edu.core.ops.reductions import *  # noqa: F403
+from tinygrad_edu.core.ops.shaping import *  # noqa: F403
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.value import Value, name_values, no_grad
 
@@ -97,28 +90,11 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Operations that not every graph has, and the rooms that build on the graph, are imported when
-# first used: `import tinygrad_edu` costs little more than NumPy.
+# `import tinygrad_edu` costs little more than NumPy: operations that not every graph has are looked
+# for in these files when a name is asked for that is not here, and the rooms that build on the
+# graph are imported when first used.
+_LATER = ("activations", "contractions", "factors", "matrices", "networks", "windows")
 _ROOMS = {
-    "tinygrad_edu.core.ops.activations": (
-        "elu", "gelu", "selu", "silu",
-    ),
-    "tinygrad_edu.core.ops.contractions": (
-        "convolve", "correlate", "einsum", "inner", "kron", "tensordot", "vdot",
-    ),
-    "tinygrad_edu.core.ops.matrices": (
-        "det", "inv", "matrix_power", "multi_dot", "slogdet", "solve",
-    ),
-    "tinygrad_edu.core.ops.factors": (
-        "cholesky", "eigh", "eigvalsh", "pinv", "qr", "svd", "svdvals",
-    ),
-    "tinygrad_edu.core.ops.networks": (
-        "attention", "avg_pool2d", "batch_norm", "conv1d", "conv2d", "dropout", "embedding",
-        "layer_norm", "max_pool2d", "rms_norm",
-    ),
-    "tinygrad_edu.core.ops.windows": (
-        "sliding_window_view",
-    ),
     "tinygrad_edu.calculus": (
         "backward", "check_gradients", "checkpoint", "grad", "hessian", "hvp", "jacobian", "jvp",
         "numerical_gradient", "value_and_grad", "vjp",
@@ -162,41 +138,42 @@ _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
     "Batch", "CodeReport", "Collapsed", "Comparison", "Derivation", "GradError", "Primitive",
-    "Program", "Rule", "SheetError", "SheetReport", "Value", "__version__", "abs", "absolute",
-    "add", "arctan",
-    "assert_derivation", "backward", "broadcast_to", "check_code", "check_function",
-    "check_gradients", "check_sheet", "check_sheets", "check_text", "checkpoint", "clip",
-    "collapse", "compare", "compile", "hvp", "jvp",
-    "concatenate", "cos", "cosh", "cumsum", "debug_nans", "derive", "divide",
-    "dot", "draw", "equal", "exp", "expand_dims", "expm1", "export", "grad", "grade", "greater",
-    "greater_equal", "hessian", "hstack", "jacobian", "leaky_relu", "less", "less_equal",
-    "load_sheet", "log", "log10", "log1p", "log2", "log_softmax", "logsumexp", "matmul", "max",
-    "maximum", "mean", "min", "minimum", "moveaxis", "multiply",
-    "name_values", "negative", "no_grad", "norm", "not_equal", "numerical_gradient",
-    "outer", "power", "primitive", "prod", "ravel", "relu", "render", "reshape", "sigmoid", "sign",
-    "sin", "sinh", "softmax", "softplus", "sqrt", "squeeze", "stack", "std", "subtract", "sum",
-    "swapaxes", "tan", "tanh", "transpose", "value_and_grad", "var", "vjp", "vstack", "where",
-    "xlogy",
+    "Program", "Rule", "SheetError", "SheetReport", "Value", "__version__", "abs",
+    "assert_derivation", "backward", "check_code", "check_function", "check_gradients",
+    "check_sheet", "check_sheets", "check_text", "checkpoint", "collapse", "compare", "compile",
+    "debug_nans", "derive", "draw", "export", "grad", "grade", "hessian", "hvp", "jacobian", "jvp",
+    "load_sheet", "maximum", "name_values", "no_grad", "numerical_gradient", "power", "primitive",
+    "render", "value_and_grad", "vjp",
 ]  # fmt: skip
-for _family in (_ops.arranging, _ops.elementary, _ops.losses, _ops.orderings):
-    __all__ += _family.__all__
-for _file in _ROOMS:
-    if _file.startswith("tinygrad_edu.core.ops."):
-        __all__ += _ROOMS[_file]
-__all__ = sorted(__all__)
+__all__ += _arithmetic.__all__ + _elementwise.__all__ + _elementary.__all__ + _shaping.__all__
+__all__ += _reductions.__all__ + _orderings.__all__ + _arranging.__all__ + _linalg.__all__
+__all__ += _losses.__all__
+_HERE = __all__
+if not TYPE_CHECKING:
+    del __all__  # `__getattr__` answers for it, and knows the files of `_LATER` too
+
+
+def _later() -> dict[str, Any]:
+    """The operations in the files that are imported when one of them is first asked for."""
+    files = (importlib.import_module(f"tinygrad_edu.core.ops.{name}") for name in _LATER)
+    return {name: vars(file)[name] for file in files for name in file.__all__}
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__all__":
+        return sorted([*_HERE, *_later()])
     if name == "nn":  # the one room whose names stay in it: tg.nn.Dense
         return importlib.import_module("tinygrad_edu.nn")
-    if name not in _ROOM_OF:
-        raise AttributeError(
-            f"module 'tinygrad_edu' has no attribute {name!r}{hint(name, __all__, OF_THE_PACKAGE)}"
-        )
-    value = getattr(importlib.import_module(_ROOM_OF[name]), name)
+    if name in _ROOM_OF:
+        value = getattr(importlib.import_module(_ROOM_OF[name]), name)
+    elif not name.startswith("_") and name in (later := _later()):
+        value = later[name]
+    else:
+        told = hint(name, __getattr__("__all__"), OF_THE_PACKAGE)
+        raise AttributeError(f"module 'tinygrad_edu' has no attribute {name!r}{told}")
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return list(__getattr__("__all__"))

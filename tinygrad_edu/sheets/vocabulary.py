@@ -342,7 +342,7 @@ _LARGEST: dict[str, Callable[..., tuple[int, ...]]] = {
 #: All of whose arguments are numbers to compute with.
 _OF_NUMBERS = {
     PUBLIC[name]
-    for family in (elementary, activations, contractions)
+    for family in (arithmetic, elementwise, elementary, activations, contractions)
     for name in family.__all__
     if name != "round"
 } | {
@@ -468,7 +468,10 @@ FUNCTIONS: MutableMapping[str, Callable[..., Any]] = {
 }  # fmt: skip
 #: Functions of single numbers that are declared as public: nothing of theirs outgrows its inputs.
 SINGLE = [
-    name for family in (elementary, activations) for name in family.__all__ if name not in FUNCTIONS
+    name
+    for family in (elementwise, elementary, activations)
+    for name in family.__all__
+    if name not in FUNCTIONS
 ]
 for _name in PUBLIC.keys() - FUNCTIONS.keys():
     of_matrices = hasattr(np.linalg, _name) and not hasattr(np, _name)

@@ -10,6 +10,11 @@ import numpy as np
 
 from tinygrad_edu.core.primitive import Primitive, primitive
 
+__all__ = [
+    "add", "divide", "equal", "greater", "greater_equal", "less", "less_equal", "minimum",
+    "multiply", "negative", "not_equal", "subtract", "where",
+]  # fmt: skip
+
 
 @primitive(
     lambda dz, z, x, y: dz,

@@ -16,6 +16,12 @@ from tinygrad_edu.core.ops.arithmetic import (
 )
 from tinygrad_edu.core.primitive import primitive
 
+__all__ = [
+    "absolute", "arctan", "clip", "cos", "cosh", "exp", "expm1", "leaky_relu", "log", "log10",
+    "log1p", "log2", "relu", "sigmoid", "sign", "sin", "sinh", "softplus", "sqrt", "tan", "tanh",
+    "xlogy",
+]  # fmt: skip
+
 
 @primitive(
     lambda dz, z, x: dz * z,

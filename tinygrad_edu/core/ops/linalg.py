@@ -12,6 +12,8 @@ from tinygrad_edu.core.ops.reductions import sum
 from tinygrad_edu.core.ops.shaping import expand_dims, ravel, swapaxes
 from tinygrad_edu.core.primitive import GradError, Shape, primitive, shape
 
+__all__ = ["dot", "matmul", "outer"]
+
 #: `dot` fills its result with zeros first: of rows so long that takes longer than it saves.
 _LONG = 1024
 

@@ -13,6 +13,11 @@ from tinygrad_edu.core.ops.elementwise import digits_lost, divide_or_zero, exp, 
 from tinygrad_edu.core.ops.shaping import add_up, joined, reshape, transpose
 from tinygrad_edu.core.primitive import GradError, Shape, primitive, shape
 
+__all__ = [
+    "cumsum", "log_softmax", "logsumexp", "max", "mean", "min", "norm", "prod", "softmax", "std",
+    "sum", "var",
+]  # fmt: skip
+
 
 def axes_of(ndim: int, axis: Any) -> tuple[int, ...]:
     """`axis` as NumPy takes it (None, one, several, negative) as a tuple of axis numbers."""

@@ -14,6 +14,11 @@ from numpy import ndarray
 from tinygrad_edu.core.habits import own_keywords
 from tinygrad_edu.core.primitive import Each, GradError, GradIndexError, Shape, primitive, shape
 
+__all__ = [
+    "broadcast_to", "concatenate", "expand_dims", "hstack", "moveaxis", "ravel", "reshape",
+    "squeeze", "stack", "swapaxes", "transpose", "vstack",
+]  # fmt: skip
+
 # NumPy's stubs know `reduce` with a literal keepdims only.
 add_up: Any = np.add.reduce
 

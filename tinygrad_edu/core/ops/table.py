@@ -22,34 +22,17 @@ from tinygrad_edu.core.ops import (
 )
 from tinygrad_edu.core.primitive import Primitive
 
-#: Every primitive by name: what a sheet may call, what the tests walk through.
-TABLE: dict[str, Primitive] = {
-    op.name: op
-    for family in (
-        arithmetic,
-        elementwise,
-        elementary,
-        shaping,
-        reductions,
-        orderings,
-        arranging,
-        linalg,
-        losses,
-        matrices,
-        factors,
-        windows,
-    )
-    for op in vars(family).values()
-    if isinstance(op, Primitive)
-}
-
-#: The families whose `__all__` says what is public. Whatever stands there is exported, answers to
-#: NumPy's function of its name, and may be called in a sheet.
+#: The families. What stands in the `__all__` of one is public: exported, what NumPy's function of
+#: its name means on a Value, and may be called in a sheet.
 FAMILIES = (
-    elementary, activations, orderings, arranging, contractions, matrices, factors, windows,
-    networks, losses,
+    arithmetic, elementwise, elementary, activations, shaping, reductions, orderings, arranging,
+    linalg, contractions, matrices, factors, windows, networks, losses,
 )  # fmt: skip
-#: The functions of these by name.
+#: Every primitive by name: what the tests walk through.
+TABLE: dict[str, Primitive] = {
+    op.name: op for family in FAMILIES for op in vars(family).values() if isinstance(op, Primitive)
+}
+#: The public functions by name.
 PUBLIC: dict[str, Callable[..., Any]] = {
     name: vars(family)[name] for family in FAMILIES for name in family.__all__
 }
