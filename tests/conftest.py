@@ -18,14 +18,21 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+#: So many of a test's parameters, evenly spread, are tried with all other tests; the rest is slow.
+FEW = 8
+
+
 @pytest.hookimpl(tryfirst=True)  # before the slow ones are left out
 def pytest_collection_modifyitems(items):
-    """Of a test's parameters, where it is marked `one_in(n)`, all but every n-th are slow."""
-    counted = collections.Counter()
+    """Of a test's parameters all but some are slow: `one_in(n)` leaves every n-th, else few."""
+    tests = collections.defaultdict(list)
     for item in items:
-        mark = item.get_closest_marker("one_in")
-        if mark is not None:
-            test = item.nodeid.split("[")[0]
-            if counted[test] % mark.args[0]:
+        if item.get_closest_marker("slow") is None:
+            tests[item.nodeid.split("[")[0]].append(item)
+    for same in tests.values():
+        mark = same[0].get_closest_marker("one_in")
+        few = FEW if mark is None else -(-len(same) // mark.args[0])
+        kept = {i * len(same) // few for i in range(few)}
+        for i, item in enumerate(same):
+            if i not in kept:
                 item.add_marker(pytest.mark.slow)
-            counted[test] += 1

@@ -640,6 +640,7 @@ def test_a_cost_without_finite_numbers_does_not_stop_the_other_sheets(tmp_path):
     ("x: (5,)\nz = 1 - x\nJ = np.sum(np.log(z) * x)\n", "dz = x / z", "dz = x * z"),
     ("x: (5,)\nz = -x\nJ = np.sum(np.sqrt(z))\n", "dz = 0.5 / np.sqrt(z)", "dz = 0.5 * np.sqrt(z)"),
 ])  # fmt: skip
+@pytest.mark.one_in(2)
 def test_numbers_are_sought_where_the_cost_is_finite(forward, right, wrong):
     assert verdict(right, forward) == "correct"
     assert verdict(wrong, forward) == "wrong"
@@ -803,6 +804,7 @@ LINE = "m = 7\nX: (3, m)\ny: (1, m)\nw: (1, 3)\n"
      "J = np.sum((h - t)**2) / 2\ndh = h - t\ndE = np.zeros_like(E)\n",
      "np.add.at(dE, i, dh)", "np.add.at(dE, i, dh / 6)", "constant_factor"),
 ])  # fmt: skip
+@pytest.mark.one_in(3)
 def test_losses_and_activations_of_ones_own(forward, wrong, right, mistake):
     rows = judged(wrong + "\n", forward)
     row = list(rows.values())[-1]

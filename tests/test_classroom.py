@@ -440,6 +440,7 @@ def test_a_request_that_cannot_be_carried_out_is_told(classroom, capsys, options
     assert says in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_template_and_an_exercise_are_printed_and_the_key_is_written_apart(
     classroom, capsys, monkeypatch
 ):

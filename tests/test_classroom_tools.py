@@ -42,6 +42,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_each_claim_is_a_test_and_what_follows_is_expected_to_fail(folder):
     said, code = run_pytest(folder, "--derivations")
     assert code == 1

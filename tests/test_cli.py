@@ -45,6 +45,7 @@ def sheets(tmp_path):
     return right, wrong, broken
 
 
+@pytest.mark.slow
 def test_version_and_help_exit_with_0():
     assert run("--version").stdout == f"tinygrad-edu {tg.__version__}\n"
     assert "usage: tinygrad-edu" in run("-h").stdout
@@ -83,6 +84,7 @@ def test_without_a_renderer_the_lecture_says_what_to_install(monkeypatch, capsys
     assert "pip install" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_lecture_needs_no_matplotlib(monkeypatch, capsys, tmp_path):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert cli.main(["lecture", "S9", "--out", str(tmp_path)]) == 0

@@ -284,6 +284,7 @@ def count(page: Browser) -> str:
     return str(page.ask("document.querySelector('#count').textContent"))
 
 
+@pytest.mark.slow
 @in_a_browser
 def test_every_step_is_reached_by_click_and_by_key(page: Browser, tmp_path: Path) -> None:
     J = a_net()

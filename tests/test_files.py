@@ -128,6 +128,7 @@ def test_what_cannot_be_written_or_read_ends_with_a_sentence_and_2(command, says
     assert after == before
 
 
+@pytest.mark.slow
 def test_without_standard_error_the_output_is_the_lines_alone(desk):
     done = shell("$P derive a.sheet 2>&-", desk)
     assert (done.returncode, done.stdout.splitlines()[0]) == (0, "dZ = 2 ∗ Z")

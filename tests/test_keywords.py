@@ -108,7 +108,6 @@ def outcome(call: Callable[[], Any]) -> Any:
 
 
 @pytest.mark.parametrize("function, keyword", calls())
-@pytest.mark.one_in(2)
 def test_a_keyword_of_numpy_does_what_numpy_does_or_is_refused_by_name(function, keyword):
     args = ARGUMENTS.get(function, (X,) * getattr(function, "nin", 1))
     given = {keyword: GIVEN[keyword]}
@@ -160,7 +159,6 @@ def test_a_method_refuses_a_keyword_it_does_not_have(name, keyword):
 
 @without_a_meaning
 @pytest.mark.parametrize("name", OPERATIONS)
-@pytest.mark.one_in(4)
 def test_an_operation_refuses_a_keyword_it_does_not_have(name, keyword):
     if keyword == "where" and name in MASKED:
         return

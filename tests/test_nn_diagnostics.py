@@ -103,6 +103,7 @@ def test_dropout_lets_the_bound_through_as_it_drops_nothing_from_a_trained_net()
     assert all(np.isfinite(d.bound) for d in nn.diagnose(dropping, X, Y))
 
 
+@pytest.mark.slow
 def test_watching_a_run_gives_every_step_and_layer(tmp_path):
     net = nn.Network(3, nn.Dense(4, "tanh"), nn.Dense(1, "sigmoid"))
     X, Y = net.example(m=12)

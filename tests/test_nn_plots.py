@@ -140,6 +140,7 @@ def test_a_network_a_value_and_numbers_give_the_same_plot(tmp_path):
     assert all(p.grad is None for p in net.parameters.values())
 
 
+@pytest.mark.slow
 def test_every_example_is_drawn_and_one_alone_has_room_around_it(tmp_path):
     X, y = moons(7)
     nn.decision_boundary(tmp_path / "a.svg", lambda p: p[0] > 0, X, y)
@@ -194,6 +195,7 @@ def test_the_same_plot_is_the_same_file_whatever_the_readers_own_settings(tmp_pa
     assert b"<title>a title</title>" in first[0]
 
 
+@pytest.mark.slow
 def test_the_suffix_says_what_is_written(tmp_path):
     assert all(picture.startswith(b"\x89PNG") for picture in both(tmp_path, "png"))
     with pytest.raises(tg.GradError, match=r"'a.gif', must be .svg or .png"):

@@ -44,7 +44,6 @@ def test_every_public_function_of_the_graph_has_a_row():
 
 
 @every_operation
-@pytest.mark.one_in(2)
 def test_the_value_is_numpys(name):
     for case in cases(name):
         check_value(case)
@@ -58,7 +57,6 @@ def test_the_derivative_is_that_of_the_complex_step(name):
 
 
 @differentiable
-@pytest.mark.one_in(2)
 def test_the_derivative_is_that_of_central_differences(name):
     for case in cases(name, salt=1):
         check_difference(case)

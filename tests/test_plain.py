@@ -50,6 +50,7 @@ def standard_output(encoding, monkeypatch):
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1", "utf-8"])
 @pytest.mark.one_in(4)
 def test_all_that_is_printed_can_be_encoded(encoding, monkeypatch):

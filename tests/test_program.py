@@ -441,6 +441,7 @@ def test_collected_gradients_are_all_kept():
     assert [g[0, 0] for g in collected] == [24.0 * n for n in range(20)]
 
 
+@pytest.mark.slow
 def test_programs_leave_no_garbage_for_the_collector():
     gc.collect()
     gc.disable()

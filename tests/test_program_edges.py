@@ -315,6 +315,7 @@ def extremes(seed: int, leaves: int, shape: tuple[int, ...]) -> list[Any]:
     return [x if x.ndim else float(x) for x in numbers * rng.choice([-1.0, 1.0], numbers.shape)]
 
 
+@pytest.mark.slow
 @settings(max_examples=EDGES)
 @programs
 def test_a_program_follows_its_graph_to_the_ends_of_the_range_of_floats(seed, length):

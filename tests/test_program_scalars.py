@@ -183,6 +183,7 @@ def test_uses_of_one_number_add_up():
     assert_program_is_right(build, [0.7, -0.2], [1.5, 2.0])
 
 
+@pytest.mark.slow
 def test_a_long_sum_needs_no_recursion():
     def build(p):
         z = p[0]

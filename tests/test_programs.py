@@ -228,6 +228,7 @@ def double_precision():
         jax.config.update(switch, False)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("double_precision")
 @of_random_programs(share=20)
 def test_the_second_derivative_of_a_random_program_is_that_of_jax(program, seed):

@@ -274,6 +274,7 @@ def test_plain_arrays_are_named_by_names(rng):
     assert str(tg.derive(J, names=locals())).splitlines() == ["dZ = A − Y", "dW = (1/m) dZ Xᵀ"]
 
 
+@pytest.mark.slow
 def test_fifty_layers_keep_their_lines(rng):
     A, Y = given(rng, (3, 5), "A0"), given(rng, (3, 5), "Y")
     for layer in range(1, 51):
@@ -284,6 +285,7 @@ def test_fifty_layers_keep_their_lines(rng):
     assert found["dZ1"] == "W2.T @ dZ2 * (1 - A1**2)"
 
 
+@pytest.mark.slow
 def test_a_long_chain_is_cut_into_readable_pieces(rng):
     x = z = parameter(rng, (), "x")
     for _ in range(60):

@@ -100,6 +100,7 @@ def near(f, centre, spread=1.0, n=6):
 
 @pytest.mark.parametrize("what", FAR)
 @pytest.mark.one_in(3)
+@pytest.mark.one_in(3)
 def test_lines_keep_their_digits_far_from_zero(what):
     f = FAR[what]
     for centre in (1000.0, 100.0):

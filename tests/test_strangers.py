@@ -133,6 +133,7 @@ def test_the_line_that_was_too_much_is_named(text, line):
     assert caught.value.line == line
 
 
+@pytest.mark.slow
 def test_what_is_wrong_is_sought_in_the_first_lines_first(monkeypatch):
     text = layers(8, "Z")
     whole = tg.check_sheet(Sheet(text))

@@ -167,6 +167,7 @@ def run(numbers):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("right, wrong, said", [
     ("if t > 0 else h0", "if t > 0 else H[0]", "It is wrong only at t = 0."),
     ("dU += dz", "dU += 2 * dz", "It is wrong in 3 of 3 steps."),

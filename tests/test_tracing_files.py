@@ -75,6 +75,7 @@ def test_a_mistake_in_a_script_is_named_by_its_line(script, right, wrong, tmp_pa
     assert report.lines[0]["diagnosis"]["correction"]
 
 
+@pytest.mark.slow
 def test_a_weight_updated_before_it_is_used_is_told_with_the_lines_in_order(tmp_path):
     text = (SCRIPTS / "layers_in_a_list.py").read_text(encoding="utf-8")
     used, updated = [line for line in text.splitlines(True) if "= np.dot(self.weights.T" in line
@@ -93,6 +94,7 @@ def test_a_weight_updated_before_it_is_used_is_told_with_the_lines_in_order(tmp_
     ("lr / 2", None, "over the learning rate 0.01, which is 0.5 times 0.02"),
     ("lr", 0.04, "over the learning rate 0.04"),
 ])  # fmt: skip
+@pytest.mark.one_in(2)
 def test_a_step_has_the_rate_it_is_given_or_that_is_named_or_shared(rate, given, says, tmp_path):
     file = tmp_path / "line.py"
     file.write_text(

@@ -714,6 +714,7 @@ def test_operations_are_pickled_by_reference():
         assert pickle.loads(pickle.dumps(op)) is op
 
 
+@pytest.mark.slow
 def test_releasing_the_cost_releases_the_graph_without_the_collector():
     gc.collect()
     gc.disable()

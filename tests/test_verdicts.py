@@ -53,6 +53,7 @@ MOVED = {
 
 
 @pytest.mark.parametrize("forward, above, first, second, wrong", MOVED.values(), ids=MOVED)
+@pytest.mark.one_in(3)
 def test_a_constant_is_forgiven_only_when_every_parameter_that_reads_it_is_right(
     forward, above, first, second, wrong
 ):

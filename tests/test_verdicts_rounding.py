@@ -146,6 +146,7 @@ SMALL = {
 
 
 @pytest.mark.parametrize("forward, above, right, wrong", SMALL.values(), ids=SMALL)
+@pytest.mark.one_in(3)
 def test_what_is_small_beside_its_neighbours_is_judged_too(forward, above, right, wrong):
     assert set(verdicts(f"{forward}{above}\n{right}\n").values()) == {"correct"}
     found = judged(f"{forward}{above}\n{wrong}\n")
@@ -156,6 +157,7 @@ def test_what_is_small_beside_its_neighbours_is_judged_too(forward, above, right
     assert set(verdicts(text).values()) == {"correct"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype, share", [(np.float64, 1e-9), (np.float32, 1e-5)])
 @pytest.mark.one_in(2)
 def test_arrays_are_judged_as_well_as_their_kind_of_number_allows(dtype, share):

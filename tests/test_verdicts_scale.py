@@ -123,7 +123,6 @@ MEANS = {
 
 @pytest.mark.parametrize("cost", MEANS.values(), ids=MEANS)
 @pytest.mark.parametrize("m", [2, 3, 7])
-@pytest.mark.one_in(4)
 def test_m_is_found_however_the_mean_is_written(cost, m):
     sheet = Sheet(f"m = {m}\n{COLUMNS}{cost}\ndZ = A - Y\n")
     report = tg.check_sheet(sheet, convention="lecture")
@@ -302,6 +301,7 @@ def test_in_a_graph_another_number_is_not_m(number):
         tg.compare(cost, {"dW": w.data}, convention="lecture")
 
 
+@pytest.mark.slow
 def test_in_a_graph_a_mean_is_known_and_nothing_is_assumed():
     _, y, w, z = net()
     cost = tg.mean(np.sum((z - y) ** 2, axis=0))

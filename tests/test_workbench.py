@@ -209,6 +209,7 @@ def test_a_task_that_is_none_is_refused(bench, body):
     assert asked(bench, "POST", "ask/check", body)[0] == 400
 
 
+@pytest.mark.slow
 def test_a_page_to_step_through_is_in_a_sandbox_and_a_bomb_is_not_unpacked(bench):
     def packed(text):
         pack = zlib.compressobj(9, zlib.DEFLATED, -15)
@@ -410,6 +411,7 @@ def test_the_second_tab_runs_code_and_takes_its_correction(bench, tab):
     assert own_only(tab, bench)
 
 
+@pytest.mark.slow
 @in_a_browser
 def test_on_a_narrow_page_nothing_is_wider_than_it(tab):
     tab.call(
