@@ -485,6 +485,8 @@ def test_operators_are_the_same_objects_while_somebody_debugs():
         (lambda v, M: v**"2", TypeError, r"power: v \(3,\) and '2'"),
         (lambda v, M: M @ b"x", TypeError, r"matmul: M \(2, 2\)"),
         (lambda v, M: v - 1j, TypeError, r"subtract: v \(3,\) and 1j"),
+        (lambda v, M: Value(1.0, requires_grad="no"), TypeError, "requires_grad is True or False"),
+        (lambda v, M: setattr(v, "requires_grad", None), TypeError, "requires_grad is True or"),
         (lambda v, M: setattr(v, "name", 5), TypeError, "a name is a string, not 5"),
         (lambda v, M: setattr(v, "name", b"v"), TypeError, "a name is a string"),
         (lambda v, M: tg.name_values(v=v) or copy.copy(v * 2), GradError, r"v\.data"),

@@ -121,3 +121,43 @@ def test_float32_parameters_stay_float32():
         assert w.dtype == np.float32
         assert all(a.dtype == np.float32 for name, a in memory.items() if name != "t")
     assert math.isfinite(float(w.data[0]))
+
+
+@pytest.mark.parametrize(
+    "parameters, gradients, error, said",
+    [
+        ({"W": tg.Value([1.0, 2.0])}, {"W": np.ones(3)}, tg.GradError, r"W has shape \(2,\).*3"),
+        ({"W": tg.Value([1.0, 2.0])}, {"W": np.ones(1)}, tg.GradError, r"its gradient \(1,\)"),
+        ({"W": tg.Value([1.0, 2.0])}, {"W": 3.0}, tg.GradError, r"its gradient \(\)"),
+        ({"W": tg.Value(1.0)}, {"W": np.ones(1)}, tg.GradError, r"its gradient \(1,\)"),
+        ({"W": tg.Value([1.0, 2.0])}, {"dW": np.ones(2)}, tg.GradError, "of dW.*there are W"),
+        ({"W": np.ones(2)}, {"W": np.ones(2)}, TypeError, "W is ndarray of shape"),
+        ({"W": np.ones(2)}, None, TypeError, "a parameter is a Value"),
+    ],
+)
+def test_a_step_refuses_what_would_move_nothing_or_the_wrong_numbers(
+    parameters, gradients, error, said
+):
+    before = {name: np.array(getattr(p, "data", p)) for name, p in parameters.items()}
+    with pytest.raises(error, match=said):
+        nn.Adam().step(parameters, None, gradients)
+    for name, p in parameters.items():
+        assert np.array_equal(getattr(p, "data", p), before[name])
+
+
+@pytest.mark.parametrize(
+    "call, said",
+    [
+        (lambda: nn.Adam(lr=-1), "Adam: lr must be a number from 0"),
+        (lambda: nn.Adam(eps=-1.0), "Adam: eps"),
+        (lambda: nn.StepDecay(-0.1, every=2), "StepDecay: lr"),
+        (lambda: nn.StepDecay(0.1, every=2, factor=-1.0), "StepDecay: factor"),
+        (lambda: nn.Cosine(0.1, steps=2, low=-1.0), "Cosine: low"),
+        (lambda: nn.Network(2, nn.Dense(1), l2=-1), "Network: l2 must be a number from 0"),
+        (lambda: nn.BatchNorm(eps=-1e-5), "BatchNorm: eps"),
+        (lambda: nn.Network(1, nn.Dense(1)).fit([[1.0]], [[1.0]], tolerance=-1.0), "tolerance"),
+    ],
+)
+def test_a_number_that_would_undo_its_purpose_is_refused(call, said):
+    with pytest.raises(tg.GradError, match=said):
+        call()

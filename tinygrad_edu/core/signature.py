@@ -45,6 +45,8 @@ class Within:
 Natural = Annotated[int, Within(0)]
 Count = Annotated[int, Within(1)]
 Share = Annotated[float, Within(0, 1)]
+#: A learning rate, a weight of a penalty: what would undo its purpose if it were negative.
+Amount = Annotated[float, Within(0)]
 #: How long one side of an array may be: far more than memory holds, far less than NumPy counts to.
 Size = Annotated[int, Within(1, 2**31)]
 

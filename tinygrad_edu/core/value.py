@@ -33,7 +33,15 @@ from tinygrad_edu.core.ops import (
     shaping,
 )
 from tinygrad_edu.core.plain import printable
-from tinygrad_edu.core.primitive import GradError, Primitive, Shape, held_as, misfit, plain
+from tinygrad_edu.core.primitive import (
+    GradError,
+    Primitive,
+    Shape,
+    held_as,
+    misfit,
+    plain,
+    yes_or_no,
+)
 from tinygrad_edu.core.protocol import NumPyProtocol
 from tinygrad_edu.core.readonly import ReadOnly, frozen
 
@@ -225,6 +233,8 @@ class Value(NumPyProtocol, Operators):
         if name is not None:
             self.name = name
         self._data = data if type(data) is float else numbers(data)
+        if type(requires_grad) is not bool:
+            requires_grad = yes_or_no("Value: requires_grad", requires_grad)
         self._needs = 1 if requires_grad else 0
         self._grad = self.op = None
         self._x = self._y = self._x_data = self._y_data = self._more = None
@@ -312,7 +322,7 @@ class Value(NumPyProtocol, Operators):
                 f"{_label(self)} was computed by {self.op}: whether it needs a gradient was "
                 "settled then, by its inputs. Set it of a leaf, or use v.detach()"
             )
-        self._needs = 1 if on else 0
+        self._needs = 1 if yes_or_no("Value: requires_grad", on) else 0
 
     @property
     def data(self) -> Any:

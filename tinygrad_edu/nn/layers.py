@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygrad_edu.core.ops import elementwise, reductions
 from tinygrad_edu.core.primitive import GradError
-from tinygrad_edu.core.signature import Share, Size, checked
+from tinygrad_edu.core.signature import Amount, Share, Size, checked
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.nn.initialise import Array, Initialiser, initialiser
 
@@ -230,7 +230,7 @@ class _Normalisation(Layer):
     """``N = γ (A − μ) / √(σ² + ε) + β``, γ and β trained; μ and σ² differ in what they are over."""
 
     @checked
-    def __init__(self, activation: str | None = None, eps: float = 1e-5) -> None:
+    def __init__(self, activation: str | None = None, eps: Amount = 1e-5) -> None:
         super().__init__(activation)
         self.eps = eps
 
@@ -274,7 +274,7 @@ class BatchNorm(_Normalisation):
 
     @checked
     def __init__(
-        self, activation: str | None = None, eps: float = 1e-5, momentum: float = 0.1
+        self, activation: str | None = None, eps: Amount = 1e-5, momentum: Amount = 0.1
     ) -> None:
         super().__init__(activation, eps)
         self.momentum = momentum

@@ -13,7 +13,7 @@ from tinygrad_edu.core.habits import no_attribute
 from tinygrad_edu.core.ops import elementwise, losses, reductions
 from tinygrad_edu.core.primitive import GradError, asarray, plain
 from tinygrad_edu.core.shown import table
-from tinygrad_edu.core.signature import Natural, Size, checked
+from tinygrad_edu.core.signature import Amount, Natural, Size, checked
 from tinygrad_edu.core.value import Value, no_grad, numbers
 from tinygrad_edu.nn.initialise import Array
 from tinygrad_edu.nn.layers import Dense, Layer, Recurrent, named
@@ -72,7 +72,7 @@ class Network:
         loss: str | Loss | None = None,
         seed: Natural = 0,
         rows: bool = False,
-        l2: float = 0.0,
+        l2: Amount = 0.0,
     ) -> None:
         if not layers:
             raise GradError("Network: at least one layer is needed, e.g. Dense(1, 'sigmoid')")

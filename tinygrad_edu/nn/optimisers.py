@@ -16,7 +16,15 @@ import numpy as np
 from tinygrad_edu.core.habits import no_argument, no_attribute
 from tinygrad_edu.core.ops import elementwise
 from tinygrad_edu.core.primitive import GradError
-from tinygrad_edu.core.signature import Count, Natural, Share, check_fields, checked
+from tinygrad_edu.core.signature import (
+    Amount,
+    Count,
+    Natural,
+    Share,
+    check_fields,
+    checked,
+    shown,
+)
 from tinygrad_edu.core.value import Value, numbers
 from tinygrad_edu.nn.initialise import Array
 
@@ -40,9 +48,9 @@ class StepDecay:
     [8.0, 8.0, 4.0, 2.0]
     """
 
-    lr: float
+    lr: Amount
     every: Count
-    factor: float = 0.1
+    factor: Amount = 0.1
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -61,9 +69,9 @@ class Cosine:
     [8.0, 4.0, 0.0, 0.0]
     """
 
-    lr: float
+    lr: Amount
     steps: Count
-    low: float = 0.0
+    low: Amount = 0.0
     warmup: Natural = 0
 
     def __post_init__(self) -> None:
@@ -80,7 +88,7 @@ class Cosine:
 class Optimiser:
     """What all have in common: a learning rate, a number or a `Schedule`, and `step`."""
 
-    lr: float | Schedule
+    lr: Amount | Schedule
     remembers: ClassVar[tuple[str, ...]] = ()  # what is kept per parameter, zero at the start
 
     def __new__(cls, *settings: Any, **named: Any) -> Self:
@@ -123,21 +131,34 @@ class Optimiser:
         `gradients`: those to use instead of each parameter's `.grad`. A parameter without one
         stays. All new numbers are computed before any is given to a parameter.
 
+        Raises GradError for a gradient that is not of its parameter's shape, or of no parameter.
+
         >>> w = tg.Value(5.0, "w")
         >>> (w * w).backward()
         >>> memory = nn.GradientDescent(0.25).step({"w": w})
         >>> w.data
         2.5
         """
+        for name in () if gradients is None else gradients.keys() - parameters.keys():
+            raise GradError(
+                f"step: there is a gradient of {name}, and no parameter is called that; there are "
+                f"{', '.join(parameters)}"
+            )
         memory = memory or {}
         t = memory.get("t", 0) + 1
         after: Memory = {**memory, "t": t}
         new: dict[str, Any] = {}
         for name, parameter in parameters.items():
+            if not isinstance(parameter, Value):
+                raise TypeError(f"step: a parameter is a Value; {name} is {shown(parameter)}")
             g = parameter.grad if gradients is None else gradients.get(name)
             if g is None:
                 continue
             p, g = np.asarray(parameter.data), _floats(g, f"the gradient of {name}")
+            if p.shape != g.shape:  # NumPy would broadcast some
+                raise GradError(
+                    f"step: {name} has shape {p.shape}, its gradient {g.shape}; they must be equal"
+                )
             keys = [f"{name}.{letter}" for letter in self.remembers]
             kept = [memory[key] if key in memory else np.zeros_like(p) for key in keys]
             new[name], *kept = self.update(t, self.rate(t), p, g, *kept)
@@ -189,7 +210,7 @@ class RMSProp(Optimiser):
     """
 
     rho: Share = 0.99
-    eps: float = 1e-8
+    eps: Amount = 1e-8
     remembers: ClassVar[tuple[str, ...]] = ("s",)
 
     def update(self, t: int, lr: float, p: Any, g: Any, *kept: Any) -> tuple[Any, ...]:
@@ -209,10 +230,10 @@ class Adam(Optimiser):
     0.9
     """
 
-    lr: float | Schedule = 0.001
+    lr: Amount | Schedule = 0.001
     beta1: Share = 0.9
     beta2: Share = 0.999
-    eps: float = 1e-8
+    eps: Amount = 1e-8
     remembers: ClassVar[tuple[str, ...]] = ("v", "s")
 
     def update(self, t: int, lr: float, p: Any, g: Any, *kept: Any) -> tuple[Any, ...]:
