@@ -16,8 +16,9 @@ from tinygrad_edu.core.protocol import QUESTIONS, REDUCTIONS, name_of
 #: NumPy 2.5 says so of a name that is older than `trunc`, which does the same.
 pytestmark = pytest.mark.filterwarnings("ignore:numpy.fix is deprecated:DeprecationWarning")
 
-#: Every one of NumPy's functions that has a meaning for Values.
+#: Every one of NumPy's functions that makes a Value of Values.
 KNOWN = {**protocol.UFUNCS, **protocol.FUNCTIONS, **protocol.others()}
+KNOWN = {f: meaning for f, meaning in KNOWN.items() if f not in protocol.QUESTIONS}
 UFUNCS = [f for f in KNOWN if isinstance(f, np.ufunc)]
 FUNCTIONS = [f for f in KNOWN if not isinstance(f, np.ufunc)]
 NUMPY = tuple(map(int, np.__version__.split(".")[:2]))
