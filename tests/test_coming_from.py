@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import runpy
 from pathlib import Path
@@ -16,7 +17,8 @@ from tinygrad_edu.core import habits
 EXAMPLES = Path(__file__).parent.parent / "examples"
 TABLES = (
     habits.OF_A_VALUE, habits.OF_NUMPY, habits.OF_THE_PACKAGE, habits.OF_NETWORKS,
-    habits.ARGUMENTS,
+    habits.OF_OPTIMISERS, habits.OF_HISTORY, habits.ARGUMENTS, *habits.ARGUMENTS_OF.values(),
+    habits.ACTIVATIONS, habits.LOSSES,
 )  # fmt: skip
 
 V = tg.Value([1.0, 2.0], "v")
@@ -102,13 +104,106 @@ def test_a_name_of_a_package_elsewhere_is_answered(name):
             getattr(room, name)
 
 
-@pytest.mark.parametrize("name", habits.OF_NETWORKS)
-def test_an_attribute_of_networks_elsewhere_is_answered(name):
-    asked = [x for x in (NET, nn.Adam(), HISTORY) if not hasattr(x, name)]
-    assert asked
-    for x in asked:
-        with pytest.raises(AttributeError, match=re.escape(habits.OF_NETWORKS[name])):
-            getattr(x, name)
+OWN_WORDS = [
+    *((NET, name, here) for name, here in habits.OF_NETWORKS.items()),
+    *((nn.Adam(), name, here) for name, here in habits.OF_OPTIMISERS.items()),
+    *((HISTORY, name, here) for name, here in habits.OF_HISTORY.items()),
+]
+
+
+@pytest.mark.parametrize("x, name, here", OWN_WORDS)
+def test_an_attribute_of_networks_elsewhere_is_answered_as_is_true_of_what_is_asked(x, name, here):
+    assert not hasattr(x, name)
+    with pytest.raises(AttributeError, match=re.escape(here)):
+        getattr(x, name)
+
+
+@pytest.mark.parametrize("name", ["log_softmax", "maximum", "cosh", "where", "outer"])
+def test_an_operation_that_is_no_method_is_named(name):
+    assert name not in dir(V)
+    with pytest.raises(AttributeError, match=f"here it is tg.{name}"):
+        getattr(V, name)
+
+
+@pytest.mark.parametrize(
+    "room, name, said",
+    [
+        (tg, "isnan", r"np\.isnan\(v\)"), (tg, "argmax", r"np\.argmax\(v\)"),
+        (tg, "percentile", r"np\.median\(v\)"), (tg, "Dense", r"nn\.Dense"),
+        (tg, "clip_norm", r"nn\.clip_norm"), (nn, "relu", r"tg\.relu"), (nn, "grad", r"tg\.grad"),
+    ],
+)  # fmt: skip
+def test_a_name_that_is_elsewhere_in_numpy_or_here_is_answered(room, name, said):
+    with pytest.raises(AttributeError, match=f"here it is {said}"):
+        getattr(room, name)
+
+
+def function_called(name):
+    """The function that the tables of keywords mean."""
+    return next(getattr(room, name) for room in (tg, nn) if hasattr(room, name))
+
+
+@pytest.mark.parametrize("functions", habits.ARGUMENTS_OF)
+def test_words_about_some_functions_are_about_keywords_they_do_not_have(functions):
+    for name in functions.split():
+        f = function_called(name)
+        has = f.parameters if isinstance(f, tg.Primitive) else inspect.signature(f).parameters
+        assert not set(has) & habits.ARGUMENTS_OF[functions].keys()
+        assert all(
+            here.removesuffix("=") in has
+            for here in habits.ARGUMENTS_OF[functions].values()
+            if re.fullmatch(r"\w+=", here)
+        )
+
+
+FALSE_ELSEWHERE = {
+    "p is no rate of Adam": (lambda: nn.Adam(p=1), "p=$"),
+    "units have no axis": (lambda: nn.Dense(3, dim=2), "'dim'$"),
+    "what norm calls p": (lambda: tg.norm(V, p=1), "here it is ord=$"),
+    "the one axis of flip": (lambda: tg.flip(V, dims=0), "here it is axis=$"),
+    "the two of a turn": (lambda: tg.rot90(V, dims=(0, 1)), "here it is axes=$"),
+    "conv2d has a bias": (lambda: tg.conv2d(V, V, bias=V), "here it is b=$"),
+    "Dense always has one": (lambda: nn.Dense(3, bias=True), "b is always there"),
+    "a network has no optimiser": (
+        lambda: nn.Network(2, nn.Dense(1), optimizer=nn.Adam()), r"optimiser= of net\.fit"),
+    "a network has no rate": (lambda: nn.Network(2, nn.Dense(1), lr=0.1), r"of net\.fit"),
+    "momentum of Momentum": (lambda: nn.Momentum(0.1, momentum=0.9), "here it is beta=$"),
+    "momentum of descent": (lambda: nn.GradientDescent(0.1, momentum=0.9), r"nn\.Momentum"),
+    "momentum of Adam": (lambda: nn.Adam(momentum=0.9), "momentum=$"),
+    "a slope": (lambda: tg.leaky_relu(V, negative_slope=0.1), "here it is slope=$"),
+    "a window": (lambda: tg.max_pool2d(V, kernel_size=2), "here it is size=$"),
+    "a mask over what comes": (lambda: tg.attention(V, V, V, is_causal=True), "is causal=$"),
+    "classes": (lambda: tg.one_hot([1], num_classes=3), "here it is classes=$"),
+    "shapes of a layer": (lambda: nn.LayerNorm(normalized_shape=3), "^LayerNorm: .*knows how many"),
+    "what comes beside": (lambda: tg.grad(abs, has_aux=True), "a list around the function"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", FALSE_ELSEWHERE)
+def test_a_keyword_is_answered_as_is_true_of_the_function_asked(what):
+    call, said = FALSE_ELSEWHERE[what]
+    with pytest.raises(TypeError, match=said):
+        call()
+
+
+@pytest.mark.parametrize(
+    "call, said",
+    [
+        (lambda: nn.Dense(1, "ReLU"), "did you mean 'relu'"),
+        (lambda: nn.Dense(1, "Swish"), r"tg\.silu"),
+        (lambda: nn.Network(2, nn.Dense(1), loss="MSE"), "here it is 'mean_squared_error'"),
+        (lambda: nn.Network(2, nn.Dense(1), loss="CrossEntropy"), "did you mean 'cross_entropy'"),
+    ],
+)
+def test_an_activation_and_a_loss_of_elsewhere_are_answered(call, said):
+    with pytest.raises(tg.GradError, match=said):
+        call()
+
+
+@pytest.mark.parametrize("method", ["outer", "accumulate", "reduceat"])
+def test_a_method_of_a_ufunc_without_a_rule_is_called_as_it_was_written(method):
+    with pytest.raises(TypeError, match=rf"np\.add\.{method} has no rule"):
+        getattr(np.add, method)(V, *([V] if method == "outer" else [[0]] * (method == "reduceat")))
 
 
 @pytest.mark.parametrize(

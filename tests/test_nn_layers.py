@@ -205,7 +205,7 @@ def test_mistakes_are_told_with_names_and_shapes():
         net(X.T)
     with pytest.raises(tg.GradError, match=r"output has shape \(2, 4\).*Y has \(1, 4\)"):
         net.cost(X, np.zeros((1, 4)))
-    with pytest.raises(tg.GradError, match="labels must be 0 … 1"):
+    with pytest.raises(tg.GradError, match="the classes Y must be 0 … 1"):
         net.cost(X, np.array([0, 1, 2, 0]))
     with pytest.raises(tg.GradError, match=r"no activation is called 'tahn'; there are .*tanh"):
         nn.Dense(3, "tahn")

@@ -25,7 +25,7 @@ and ``from tinygrad_edu import nn``.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_edu.core.habits import OF_THE_PACKAGE, hint
+from tinygrad_edu.core.habits import hint
 from tinygrad_edu.core.operators import maximum, power
 from tinygrad_edu.core.ops import (
     arithmetic as _arithmetic, arranging as _arranging, elementary as _elementary,
@@ -159,6 +159,21 @@ def _later() -> dict[str, Any]:
     return {name: vars(file)[name] for file in files for name in file.__all__}
 
 
+def _elsewhere() -> dict[str, str]:
+    """Names that are not here: those of `tg.nn`, what NumPy answers itself, what is called
+    otherwise."""
+    from tinygrad_edu import nn
+    from tinygrad_edu.core.habits import OF_NUMPY, OF_THE_PACKAGE
+    from tinygrad_edu.core.protocol import QUESTIONS
+
+    return {
+        **{name: f"nn.{name}" for name in nn.__all__},
+        **{f.__name__: f"np.{f.__name__}(v)" for f in QUESTIONS},
+        **OF_NUMPY,
+        **OF_THE_PACKAGE,
+    }
+
+
 def __getattr__(name: str) -> Any:
     if name == "__all__":
         return sorted([*_HERE, *_later()])
@@ -169,7 +184,7 @@ def __getattr__(name: str) -> Any:
     elif not name.startswith("_") and name in (later := _later()):
         value = later[name]
     else:
-        told = hint(name, __getattr__("__all__"), OF_THE_PACKAGE)
+        told = hint(name, __getattr__("__all__"), _elsewhere())
         raise AttributeError(f"module 'tinygrad_edu' has no attribute {name!r}{told}")
     globals()[name] = value
     return value

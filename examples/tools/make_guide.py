@@ -16,12 +16,22 @@ def names() -> str:
     package = {
         name: here for name, here in habits.OF_THE_PACKAGE.items() if name not in habits.OF_A_VALUE
     }
+    of_some = {
+        f"{name}= of {functions.replace(' ', ', ')}": here
+        for functions, words in habits.ARGUMENTS_OF.items()
+        for name, here in words.items()
+    }
     return "\n".join([
         *table("Of a Value `v`", "v.{}", habits.OF_A_VALUE),
         *table("Of NumPy, for a Value `v`", "np.{}", habits.OF_NUMPY),
         *table("Of the package, `tg`, and of `tg.nn`", "{}", package),
-        *table("Of a network, its optimiser and its history", "{}", habits.OF_NETWORKS),
+        *table("Of a network", "net.{}", habits.OF_NETWORKS),
+        *table("Of an optimiser", "optimiser.{}", habits.OF_OPTIMISERS),
+        *table("Of a history", "history.{}", habits.OF_HISTORY),
         *table("Keywords", "{}=", habits.ARGUMENTS),
+        *table("Keywords of some functions only", "{}", of_some),
+        *table("A layer's activation", "'{}'", habits.ACTIVATIONS),
+        *table("A network's loss", "'{}'", habits.LOSSES),
     ])  # fmt: skip
 
 

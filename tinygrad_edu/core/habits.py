@@ -6,6 +6,7 @@ Python's own "did you mean" is not shown by every shell, and knows no other libr
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import NoReturn, ParamSpec, TypeVar
 
@@ -42,6 +43,8 @@ OF_A_VALUE = {
     "neg": "-v", "square": "v ** 2", "norm": "tg.norm(v)", "ptp": "tg.ptp(v)",
     "erf": "tg.erf(v)", "inverse": "tg.inv(v)", "det": "tg.det(v)", "flip": "tg.flip(v, axis)",
     "roll": "tg.roll(v, n, axis)", "split": "tg.split(v, n)",
+    "maximum": "tg.maximum(v, w)", "gelu": "tg.gelu(v)", "silu": "tg.silu(v)",
+    "elu": "tg.elu(v)", "selu": "tg.selu(v)",
     "index_select": "tg.take(v, indices, axis)", "compress": "v[mask]",
 }  # fmt: skip
 
@@ -104,11 +107,13 @@ OF_THE_PACKAGE = {
     "Sigmoid": "nn.Dense(units, 'sigmoid')", "Tanh": "nn.Dense(units, 'tanh')",
     "Softmax": "nn.Dense(units, 'softmax')", "Embedding": "tg.embedding",
     "Conv2d": "tg.conv2d", "MaxPool2d": "tg.max_pool2d", "MultiheadAttention": "tg.attention",
-    "BatchNorm1d": "nn.BatchNorm", "RNN": "nn.Recurrent", "LSTM": "nn.Recurrent",
+    "BatchNorm1d": "nn.BatchNorm", "RNN": "nn.Recurrent",
+    "LSTM": "nn.Recurrent, a cell without gates", "GRU": "nn.Recurrent, a cell without gates",
+    "Flatten": "X.reshape(m, -1).T before the network", "utils": "nn.clip_norm(gradients, limit)",
     "init": "init= of nn.Dense: 'xavier', 'he', 'small', 'zeros'",
 }  # fmt: skip
 
-#: The same of a network, its optimiser and its history.
+#: The same of a network.
 OF_NETWORKS = {
     "zero_grad": "for p in net.parameters.values(): p.zero_grad()", "weights": "net.parameters",
     "trainable_variables": "net.parameters", "get_weights": "net.state()",
@@ -119,46 +124,112 @@ OF_NETWORKS = {
     "compile": "loss= of nn.Network and optimiser= of net.fit",
     "add": "nn.Network(n0, layer, layer, …)", "to": "not needed: numbers are NumPy's",
     "named_parameters": "net.parameters.items()", "children": "net.layers",
-    "modules": "net.layers", "param_groups": "step(net.parameters)",
+    "modules": "net.layers", "backward": "net.cost(X, Y).backward()",
+}  # fmt: skip
+
+#: Of an optimiser.
+OF_OPTIMISERS = {
+    "zero_grad": "for p in parameters.values(): p.zero_grad()",
+    "state_dict": "the memory that step returns, a dictionary",
+    "load_state_dict": "the memory that step is given", "param_groups": "step(net.parameters)",
     "minimize": "optimiser.step(net.parameters, memory)",
     "apply_gradients": "optimiser.step(net.parameters, memory, gradients)",
+    "apply": "optimiser.step(net.parameters, memory, gradients)",
+    "learning_rate": "optimiser.lr", "defaults": "print(optimiser)",
+}  # fmt: skip
+
+#: Of a history.
+OF_HISTORY = {
     "history": "the dictionary itself: history['cost']", "losses": "history['cost']",
     "loss": "history['cost']", "val_loss": "history['validation_cost']",
     "acc": "history['accuracy']", "val_accuracy": "history['validation_accuracy']",
+    "epoch": "range(len(history['cost']))",
 }  # fmt: skip
 
-#: The same of keywords.
+#: The same of keywords. What names other keywords is said only of a function that has these; of
+#: several answers, with "or" between, the first that fits.
 ARGUMENTS = {
-    "dim": "axis=", "dims": "axes=", "keepdim": "keepdims=",
-    "unbiased": "ddof=1, or ddof=0", "a_min": "min=", "a_max": "max=", "argnum": "argnums=",
+    "dim": "axis= or axes=", "dims": "axis= or axes=", "keepdim": "keepdims=",
+    "unbiased": "ddof=1, without it ddof=0", "a_min": "min=", "a_max": "max=",
+    "argnum": "argnums=", "label": "name=", "gradient": "seed= or seeds=",
+    "grad_tensors": "seeds=", "diagonal": "k= or offset=", "epsilon": "eps=",
     "inplace": "not needed: operations make new Values, p.data = … gives a leaf new numbers",
-    "reduction": "tg.mean(…) of the loss, which is one per example",
-    "label": "name=", "_children": "not needed: operations set it",
-    "_op": "not needed: operations set it", "dtype": "the data's: np.float32(…) stays so",
-    "gradient": "seed=",
-    "retain_graph": "not needed: a graph may be swept again",
-    "create_graph": "tg.grad, whose results are graphs where its arguments are Values",
-    "learning_rate": "lr=", "betas": "beta1= and beta2=", "momentum": "nn.Momentum(lr, beta)",
-    "weight_decay": "l2= of nn.Network", "lr": "optimiser=nn.Adam(0.001)",
+    "dtype": "the data's: np.float32(…) stays so", "device": "not needed: numbers are NumPy's",
+    "learning_rate": "lr= or optimiser=nn.Adam(0.001)", "lr": "optimiser=nn.Adam(0.001)",
+    "betas": "beta1= and beta2=", "weight_decay": "l2=",
     "optimizer": "optimiser=", "num_epochs": "epochs=", "n_epochs": "epochs=",
-    "verbose": "progress=", "loss": "loss= of nn.Network", "metrics": "history['accuracy']",
-    "shuffle": "not needed: each epoch has an order of its own, drawn from seed=",
-    "validation_data": "validation=(X, Y)", "validation_split": "validation=(X, Y)",
-    "units": "the first argument of nn.Dense", "p": "rate=", "kernel_initializer": "init=",
-    "use_bias": "not needed: b is always there", "bias": "not needed: b is always there",
-    "format": "the suffix in tg.render(cost, 'graph.svg')",
-    "filename": "the name in tg.render(cost, 'graph.svg')",
-    "input_dim": "the first argument of nn.Network",
-    "input_shape": "the first argument of nn.Network",
-    "in_features": "not needed: the network counts them", "out_features": "units=",
+    "verbose": "progress=", "validation_data": "validation=(X, Y)",
+    "validation_split": "validation=(X, Y)", "p": "rate= or ord=",
+    "kernel_initializer": "init=", "out_features": "units=", "hidden_size": "units=",
+    "bias": "b=", "weight": "w=", "kernel_size": "size=", "pool_size": "size=",
+    "negative_slope": "slope=", "is_causal": "causal=", "attn_mask": "mask=",
+    "num_classes": "classes=", "depth": "classes=", "noise_shape": "mask=",
+}  # fmt: skip
+
+_COUNTED = "not needed: the network knows how many units there are"
+_OF_A_NETWORK = "l2= of nn.Network"
+_OF_TRAINING = "optimiser= of net.fit: net.fit(X, Y, optimiser=nn.Adam(0.001))"
+_PICTURE = "the suffix in tg.render(cost, 'graph.svg')"
+#: The same where an answer is true of some functions only.
+ARGUMENTS_OF = {
+    "Value": {"_children": "not needed: operations set it", "_op": "not needed: operations set it"},
+    "backward": {
+        "retain_graph": "not needed: a graph may be swept again",
+        "create_graph": "tg.grad, whose results are graphs where its arguments are Values",
+    },
+    "grad value_and_grad jacobian hessian": {
+        "create_graph": "not needed: where arguments are Values, results are graphs",
+        "has_aux": "a list around the function, to which it appends what else it computes",
+    },
+    "mean_squared_error binary_cross_entropy cross_entropy kl_divergence huber hinge": {
+        "reduction": "tg.mean(…) of the loss, which is one per example",
+    },
+    "Dense Recurrent": {
+        "bias": "not needed: b is always there", "use_bias": "not needed: b is always there",
+        "in_features": _COUNTED, "input_dim": _COUNTED, "input_shape": _COUNTED,
+        "input_size": _COUNTED, "kernel_regularizer": _OF_A_NETWORK,
+    },
+    "BatchNorm LayerNorm": {"normalized_shape": _COUNTED, "num_features": _COUNTED},
+    "Network": {
+        "optimizer": _OF_TRAINING, "optimiser": _OF_TRAINING, "lr": _OF_TRAINING,
+        "learning_rate": _OF_TRAINING, "epochs": "epochs= of net.fit",
+        "batch_size": "batch_size= of net.fit", "metrics": "net.accuracy(X, Y)",
+        "input_dim": "the first argument", "input_shape": "the first argument",
+    },
+    "GradientDescent": {"momentum": "nn.Momentum(lr, beta)", "weight_decay": _OF_A_NETWORK},
+    "Momentum": {"momentum": "beta=", "weight_decay": _OF_A_NETWORK},
+    "RMSProp": {"alpha": "rho=", "weight_decay": _OF_A_NETWORK},
+    "Adam": {"weight_decay": _OF_A_NETWORK},
+    "fit": {
+        "loss": "loss= of nn.Network", "metrics": "history['accuracy']",
+        "weight_decay": _OF_A_NETWORK, "l2": _OF_A_NETWORK,
+        "shuffle": "not needed: each epoch has an order of its own, drawn from seed=",
+    },
+    "draw": {"format": _PICTURE, "filename": _PICTURE, "path": _PICTURE},
+    "render": {"format": _PICTURE, "filename": _PICTURE},
+}  # fmt: skip
+
+#: What a network's activations and losses are called elsewhere.
+ACTIVATIONS = {
+    "swish": "tg.silu, in a layer of your own", "silu": "tg.silu, in a layer of your own",
+    "gelu": "tg.gelu, in a layer of your own", "elu": "tg.elu, in a layer of your own",
+    "selu": "tg.selu, in a layer of your own", "logistic": "'sigmoid'", "none": "'linear'",
+    "identity": "'linear'", "leaky": "'leaky_relu'",
+}  # fmt: skip
+LOSSES = {
+    "mse": "'mean_squared_error'", "l2": "'mean_squared_error'", "squared": "'mean_squared_error'",
+    "bce": "'binary_cross_entropy'", "log_loss": "'binary_cross_entropy'",
+    "ce": "'cross_entropy'", "nll": "'cross_entropy'",
+    "categorical_crossentropy": "'cross_entropy'",
+    "sparse_categorical_crossentropy": "'cross_entropy'",
 }  # fmt: skip
 
 
 def hint(name: str, known: Iterable[str], words: Mapping[str, str]) -> str:
     """The end of an error about a name: what it is called here, or which name is near; or nothing.
 
-    >>> hint("keepdim", ["axis", "keepdims"], ARGUMENTS), hint("axes", ["axis"], ARGUMENTS)
-    ('; here it is keepdims=', "; did you mean 'axis'?")
+    >>> hint("clone", [], OF_A_VALUE), hint("Axes", ["axis"], {})
+    ('; here it is +v', "; did you mean 'axis'?")
     """
     if name in words:
         return f"; here it is {words[name]}"
@@ -166,8 +237,25 @@ def hint(name: str, known: Iterable[str], words: Mapping[str, str]) -> str:
         return ""
     import difflib  # where it is needed: it costs a millisecond
 
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    spelt = {key.lower(): key for key in known}
+    near = difflib.get_close_matches(name.lower(), spelt, n=1)
+    return f"; did you mean {spelt[near[0]]!r}?" if near else ""
+
+
+def hint_of_argument(function: str, name: str, known: Iterable[str]) -> str:
+    """The same about a keyword that a function does not take, with the keywords it has.
+
+    >>> hint_of_argument("sum", "dim", ["x", "axis"]), hint_of_argument("Dense", "dim", ["units"])
+    ('; here it is axis=', '')
+    """
+    known = list(known)
+    for functions, words in ARGUMENTS_OF.items():
+        if function in functions.split() and name in words:
+            return hint(name, (), words)
+    for answer in ARGUMENTS.get(name, "").split(" or "):
+        if answer and set(re.findall(r"(\w+)=", answer)) <= set(known):
+            return f"; here it is {answer}"
+    return hint(name, known, {})
 
 
 class Elsewhere:
@@ -176,23 +264,25 @@ class Elsewhere:
     (A class with a ``__getattr__`` would answer every name, and all its attributes be slow.)
     """
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, here: str) -> None:
+        self.name, self.here = name, here
 
     def __get__(self, x: object, cls: type) -> NoReturn:
-        told = hint(self.name, (), OF_A_VALUE)
-        raise AttributeError(f"{cls.__name__} has no attribute {self.name!r}{told}")
+        raise AttributeError(
+            f"{cls.__name__} has no attribute {self.name!r}; here it is {self.here}"
+        )
 
 
-def no_attribute(x: object, name: str) -> AttributeError:
+def no_attribute(x: object, name: str, words: Mapping[str, str]) -> AttributeError:
     """The error for what a network, an optimiser or a history has not."""
     kind, known = type(x).__name__, [key for key in dir(type(x)) if not key.startswith("_")]
-    return AttributeError(f"{kind} has no attribute {name!r}{hint(name, known, OF_NETWORKS)}")
+    return AttributeError(f"{kind} has no attribute {name!r}{hint(name, known, words)}")
 
 
 def no_argument(function: str, name: str, known: Iterable[str]) -> TypeError:
     """The error for a keyword that a function does not take."""
-    return TypeError(f"{function}() does not take {name}={hint(name, known, ARGUMENTS)}")
+    told = hint_of_argument(function, name, known)
+    return TypeError(f"{function}() does not take {name}={told}")
 
 
 def own_keywords(f: Callable[P, R]) -> Callable[P, R]:

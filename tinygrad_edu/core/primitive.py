@@ -255,7 +255,8 @@ class Primitive:
             )
         for key, value in options.items():
             if key not in self.parameters:
-                raise no_argument(self.name, key, self.parameters)
+                more = () if self.general is None else parameters(self.general)
+                raise no_argument(self.name, key, (*self.parameters, *more))
             if key in given:
                 raise TypeError(f"{self.name}() was given {key} twice")
             given[key] = value

@@ -225,7 +225,10 @@ QUESTIONS: frozenset[Any] = frozenset(
 
 
 def name_of(function: Any) -> str:
-    """How a user wrote it: ``np.tanh``, ``np.linalg.norm``."""
+    """How a user wrote it: ``np.tanh``, ``np.linalg.norm``, ``np.add.outer``."""
+    owner = getattr(function, "__self__", None)
+    if isinstance(owner, np.ufunc):
+        return f"np.{owner.__name__}.{function.__name__}"
     module = getattr(function, "__module__", None) or "numpy"
     return f"{module}.{function.__name__}".replace("numpy", "np", 1)
 

@@ -18,7 +18,7 @@ from typing import Annotated, Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from tinygrad_edu.core.habits import ARGUMENTS, hint
+from tinygrad_edu.core.habits import hint_of_argument
 from tinygrad_edu.core.primitive import GradError, Traced
 
 P = ParamSpec("P")
@@ -70,18 +70,20 @@ def checked(f: Callable[P, R]) -> Callable[P, R]:
     Traceback (most recent call last):
     tinygrad_edu.core.primitive.GradError: repeated: times must be a whole number from 1, not 0
     """
-    name = f.__qualname__.rpartition("<locals>.")[2].removesuffix(".__init__")
+    called = f.__qualname__.rpartition("<locals>.")[2]
+    makes = called.endswith(".__init__")
     signature = inspect.signature(f)
     roles = {p.kind: key for key, p in signature.parameters.items()}
     many, more = roles.get(inspect.Parameter.VAR_POSITIONAL), roles.get(_MORE)
 
     @functools.wraps(f)
     def call(*args: P.args, **options: P.kwargs) -> R:
+        name = type(args[0]).__name__ if makes else called  # a class says its name, not its base's
         try:
             given = signature.bind(*args, **options).arguments
         except TypeError as error:
             unknown = [key for key in options if key not in signature.parameters and not more]
-            told = hint(unknown[0], signature.parameters, ARGUMENTS) if unknown else ""
+            told = hint_of_argument(name, unknown[0], signature.parameters) if unknown else ""
             raise TypeError(f"{name}: {error}{told}") from None
         kinds = _kinds(f)
         for key, x in given.items():

@@ -618,7 +618,7 @@ class Value(NumPyProtocol, Operators):
         return power(other, self) if _operand(other, "power", self) else NotImplemented
 
     def __dir__(self) -> list[str]:
-        return sorted(set(super().__dir__()) - habits.OF_A_VALUE.keys())
+        return sorted(set(super().__dir__()) - _ABSENT.keys())
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError(
@@ -936,8 +936,20 @@ for _name, _symbol, _op, _operate in (
         _method.__name__ = _form
         setattr(Value, _form, _method)
     setattr(Value, f"__i{_name}__", _augmented(_both[0], _symbol))
-for _name in habits.OF_A_VALUE:
-    setattr(Value, _name, habits.Elsewhere(_name))
+#: What a Value has not: operations that are no methods, and what others call otherwise.
+_ABSENT = {
+    **{
+        name: f"tg.{name}"
+        for file in (
+            arithmetic, arranging, elementary, elementwise, linalg, orderings, reductions, shaping,
+        )
+        for name in file.__all__
+        if not hasattr(Value, name)
+    },
+    **habits.OF_A_VALUE,
+}  # fmt: skip
+for _name, _here in _ABSENT.items():
+    setattr(Value, _name, habits.Elsewhere(_name, _here))
 setattr(Value, "__ipow__", _augmented(Value.__pow__, "**"))  # noqa: B010
 
 

@@ -49,5 +49,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    told = hint(name, __all__, OF_THE_PACKAGE)
+    import tinygrad_edu as tg
+
+    told = hint(name, __all__, {**{other: f"tg.{other}" for other in tg.__all__}, **OF_THE_PACKAGE})
     raise AttributeError(f"module 'tinygrad_edu.nn' has no attribute {name!r}{told}")

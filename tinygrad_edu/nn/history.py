@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu.core.habits import no_attribute
+from tinygrad_edu.core.habits import OF_HISTORY, no_attribute
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.shown import table
 from tinygrad_edu.core.signature import checked
@@ -25,7 +25,7 @@ class History(dict[str, list[float]]):
     if not TYPE_CHECKING:  # to mypy, what is not declared is not there
 
         def __getattr__(self, name: str) -> Any:
-            raise no_attribute(self, name)
+            raise no_attribute(self, name, OF_HISTORY)
 
     def __missing__(self, key: str) -> Any:
         words = {"loss": "cost", "val_loss": "validation_cost", "acc": "accuracy"}

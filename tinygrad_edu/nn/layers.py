@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core import habits
 from tinygrad_edu.core.ops import elementwise, reductions
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.signature import Amount, Share, Size, checked
@@ -42,6 +43,7 @@ class Layer:
         if activation is not None and activation not in ACTIVATIONS:
             raise GradError(
                 f"no activation is called {activation!r}; there are {', '.join(ACTIVATIONS)}"
+                + habits.hint(activation.lower(), ACTIVATIONS, habits.ACTIVATIONS)
             )
         self.activation = activation
         self.parameters: dict[str, Value] = {}

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from tinygrad_edu.core import habits
 from tinygrad_edu.core.files import read_npz, write_npz
-from tinygrad_edu.core.habits import no_attribute
 from tinygrad_edu.core.ops import elementwise, losses, reductions
 from tinygrad_edu.core.primitive import GradError, asarray, plain
 from tinygrad_edu.core.shown import table
@@ -84,6 +84,7 @@ class Network:
             raise GradError(
                 f"no loss is called {self.loss!r}; there are {', '.join(LOSSES)}, or pass a "
                 "function (A, Y, axis) -> losses of shape (m,)"
+                + habits.hint(self.loss.lower(), LOSSES, habits.LOSSES)
             )
         if self.loss in FROM_LOGITS and USUAL.get(output) != self.loss:
             activation = next(key for key, name in USUAL.items() if name == self.loss)
@@ -114,7 +115,7 @@ class Network:
     if not TYPE_CHECKING:  # to mypy, what is not declared is not there
 
         def __getattr__(self, name: str) -> Any:
-            raise no_attribute(self, name)
+            raise habits.no_attribute(self, name, habits.OF_NETWORKS)
 
     @property
     def loss_name(self) -> str:
@@ -316,7 +317,8 @@ class Network:
         Y = asarray(Y)
         if Y.shape != shape and Y.ndim == 1:
             if self.loss == "cross_entropy":
-                Y = losses.one_hot(Y.astype(int), self.n_out, self.axis)
+                whole = Y.astype(int) if Y.dtype.kind in "fb" and np.all(Y == np.trunc(Y)) else Y
+                Y = losses.one_hot_of("the classes Y", whole, self.n_out, self.axis)
             elif self.n_out == 1:
                 Y = Y.reshape(shape) if Y.size == shape[1 - self.axis] else Y
         if Y.shape != shape:

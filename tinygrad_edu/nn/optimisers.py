@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 
-from tinygrad_edu.core.habits import no_argument, no_attribute
+from tinygrad_edu.core.habits import OF_OPTIMISERS, no_argument, no_attribute
 from tinygrad_edu.core.ops import elementwise
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.signature import (
@@ -106,7 +106,7 @@ class Optimiser:
     if not TYPE_CHECKING:  # to mypy, what is not declared is not there
 
         def __getattr__(self, name: str) -> Any:
-            raise no_attribute(self, name)
+            raise no_attribute(self, name, OF_OPTIMISERS)
 
     def __post_init__(self) -> None:
         check_fields(self)

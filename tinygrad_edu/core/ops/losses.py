@@ -355,21 +355,38 @@ def binary_cross_entropy(a: Any, y: Any, from_logits: bool = False, axis: int = 
     return loss(a, y, axis=axis) if len(y.shape) == 2 else loss(a, y)
 
 
+@own_keywords
 def one_hot(labels: Any, classes: int, axis: int = 0) -> Any:
     """Integer labels (m,) as an array of zeros and ones, (classes, m) for ``axis=0``.
 
-    Raises GradError for a label outside ``0 … classes − 1``.
+    Raises TypeError for labels that are no integers, GradError for one outside ``0 … classes − 1``.
 
     >>> tg.one_hot(np.array([0, 2]), 3).tolist()
     [[1.0, 0.0], [0.0, 0.0], [0.0, 1.0]]
     """
-    labels, classes = asarray(labels), operator.index(classes)
+    return one_hot_of("one_hot: labels", asarray(labels), operator.index(classes), axis)
+
+
+def one_hot_of(what: str, labels: Any, classes: int, axis: int) -> Any:
+    """`one_hot` of an array that errors call `what`."""
+    if labels.dtype.kind == "f" and np.all(labels == np.trunc(labels)):
+        raise TypeError(f"{what} are floats; classes are whole numbers: labels.astype(int)")
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"{what} must be whole numbers, not {labels.dtype}")
     if labels.size and not (0 <= labels.min() and labels.max() < classes):
         raise GradError(
-            f"cross_entropy: labels must be 0 … {classes - 1} for {classes} classes; "
+            f"{what} must be 0 … {classes - 1} for {classes} classes; "
             f"found {labels.min()} … {labels.max()}"
         )
     return np.moveaxis(np.eye(classes)[labels], -1, axis)
+
+
+def _other_axis(size: tuple[int, ...], axis: int, labels: Any) -> str:
+    """What to write where labels fit logits whose classes lie along the other axis."""
+    if len(size) != 2 or shape(labels) not in ((size[axis],), (size[axis], 1), (1, size[axis])):
+        return ""
+    here, there = ("columns", "rows") if axis == 0 else ("rows", "columns")
+    return f". With axis={axis} examples are {here}; where they are {there} write axis={1 - axis}"
 
 
 @own_keywords
@@ -393,15 +410,16 @@ def cross_entropy(z: Any, labels: Any, axis: int = 0) -> Any:
     if not isinstance(labels, Traced):
         labels = asarray(labels)
         rest = size[:axis] + size[axis + 1 :]
-        if labels.shape != size and labels.dtype.kind in "iu" and labels.size == int(np.prod(rest)):
+        if labels.shape != size and labels.size == int(np.prod(rest)):
             # Whole numbers take the float type of the logits: float32 stays float32.
-            labels = one_hot(labels.reshape(rest), size[axis], axis).astype(np.int8)
+            labels = one_hot_of("cross_entropy: labels", labels.reshape(rest), size[axis], axis)
+            labels = labels.astype(np.int8)
     if _made_by(z, softmax):
         _warn_of_probabilities("cross_entropy", "softmax")
     if shape(labels) != size:
         raise GradError(
             f"cross_entropy: logits of shape {size} need one-hot labels of the same shape or one "
-            f"integer per example; got shape {shape(labels)}"
+            f"integer per example; got shape {shape(labels)}" + _other_axis(size, axis, labels)
         )
     _check_targets(
         labels, "cross_entropy: one-hot labels", "Classes by number are whole numbers, shape (m,)"
