@@ -38,8 +38,9 @@ def test_no_sentence_about_a_real_derivation_is_false_on_other_numbers(name):
     "seed", [pytest.param(s, marks=() if s == 0 else pytest.mark.slow) for s in range(16)]
 )
 def test_no_sentence_about_a_mutant_is_false_on_other_numbers(seed):
+    """Of a few; ``python tests/said.py --mutants 500`` takes every one."""
     net = nets(seed)
-    some = itertools.islice(mutants(net, seed), 6 if seed == 0 else None)
+    some = itertools.islice(mutants(net, seed), seed % 3, 6 if seed == 0 else None, 3)
     said = [of_text(mutant.text, f"net {seed}") for mutant in some]
     assert [problem for _, problems in said for problem in problems] == []
     assert sum(counts["claims"] for counts, _ in said) >= len(said)
