@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import tinygrad_edu as tg
 from tinygrad_edu.calculus.checks import central_difference
 from tinygrad_edu.sheets.sheet import Sheet
 
@@ -228,6 +229,29 @@ def test_data_targets_and_gradients_from_above_get_no_line_unasked(text, lines_f
     assert set(derived.left_out) == givens - lines_for
     for name in derived.left_out:
         assert [rule.of for rule in Sheet(text).derive(name, "calculus")] == [name]
+
+
+@pytest.mark.parametrize(
+    ("f", "unknowns"),
+    [
+        (lambda x, y: (1 - x) ** 2 + 100 * (y - x**2) ** 2, {"x": -1.0, "y": 2.0}),
+        (lambda x, A: x @ A @ x, {"x": [1.0, 2.0], "A": np.eye(2)}),
+        (lambda x, y: x @ y, {"x": [1.0, 2.0], "y": [3.0, 5.0]}),
+        (lambda y: np.sum(y**2), {"y": [3.0, 5.0]}),
+        (lambda y: y, {"y": 3.0}),
+    ],
+)
+def test_a_name_makes_no_unknown_data_where_no_cost_averages_over_examples(f, unknowns):
+    derived = tg.derive(f(**{name: tg.Value(x, name) for name, x in unknowns.items()}))
+    assert {rule.of for rule in derived} == set(unknowns)
+    assert derived.left_out == ()
+
+
+def test_what_has_no_line_is_told_where_the_lines_are_printed():
+    X, W = tg.Value(np.ones((3, 5)), "X"), tg.Value(np.ones((2, 3)), "W")
+    derived = tg.derive(np.sum((W @ X - tg.Value(np.ones((2, 5)), "Y")) ** 2) / 5)
+    said = "# no lines for X, Y, which are data or targets: wrt asks for them"
+    assert str(derived).splitlines() == [*derived.text.splitlines(), said]
 
 
 def test_the_gradient_of_data_that_was_asked_for_has_the_scale_of_the_line_above():

@@ -422,7 +422,7 @@ def _derive(arguments: argparse.Namespace) -> int:
     wrt = [name.strip() for name in arguments.wrt.split(",")] if arguments.wrt else None
     rules = sheet.derive(wrt, arguments.convention, arguments.every, m=arguments.m)
     forms: dict[str, Callable[[Any], str]] = {
-        "text": str,
+        "text": lambda rules: rules.text,
         "latex": tg.Derivation.to_latex,
         "numpy": tg.Derivation.to_numpy,
         "mathml": tg.Derivation.to_mathml,

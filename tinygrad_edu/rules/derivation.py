@@ -16,6 +16,7 @@ from tinygrad_edu.rules.notation.mathml import inside, math, operator, row
 from tinygrad_edu.rules.referee import Referee
 from tinygrad_edu.rules.why import Explainer, Why
 from tinygrad_edu.rules.writing import Writer
+from tinygrad_edu.words import say
 
 
 @dataclass(frozen=True, repr=False)
@@ -70,7 +71,7 @@ class Rule:
 
 @dataclass(frozen=True, repr=False)
 class Derivation:
-    """The rules of a graph in backward order; ``print`` shows them as text.
+    """The rules of a graph in backward order; ``print`` shows them as `text`, and what has none.
 
     `definitions` are the names that were given to unnamed quantities the rules mention; `left_out`
     names the data, labels and targets that have a gradient but, as nobody asked for it, no rule;
@@ -100,8 +101,16 @@ class Derivation:
                 return rule
         raise KeyError(f"no rule for {name}; there are {', '.join(r.name for r in self.rules)}")
 
-    def __str__(self) -> str:
+    @property
+    def text(self) -> str:
+        """The definitions and the rules as text, a line each."""
         return printable("\n".join([*self.definitions, *(rule.text for rule in self.rules)]))
+
+    def __str__(self) -> str:
+        if not self.left_out:
+            return self.text
+        note = f"# {say('why.left_out', names=', '.join(self.left_out))}"
+        return f"{self.text}\n{note}" if self.text else note
 
     def to_latex(self) -> str:
         """The rules as an aligned LaTeX block, each with its shape."""

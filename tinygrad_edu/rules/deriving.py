@@ -148,20 +148,23 @@ class Deriving(LiftedGraph):
 
     def left_out(self) -> tuple[str, ...]:
         """Given quantities that have a gradient but, unasked, no line."""
-        leaves = [x for x in self.nodes if x.op is None and x in self.learning and x.size > 1]
+        leaves = [x for x in self.nodes if x.op is None and x in self.learning]
         if self.wanted is not None:
             return ()
-        return tuple(self.text_of[x] for x in leaves if x in self.text_of and not self._wants(x))
+        return tuple(self.text_of.get(x, self.name_of[x]) for x in leaves if not self._wants(x))
 
     def _is_target(self, leaf: Any) -> bool:
-        """Given data of a declared kind, what the lecture calls Y, what is only compared with."""
-        called_so = leaf in self.facts or self.name_of[leaf] in ("Y", "y")
-        return called_so or self.roles.is_target(leaf)
+        """Given data of a declared kind, what of each example the lecture calls Y, what is only
+        compared with."""
+        called_so = self._has_examples(leaf) and self.name_of[leaf] in ("Y", "y")
+        return leaf in self.facts or called_so or self.roles.is_target(leaf)
 
     def _is_parameter(self, leaf: Any) -> bool:
         """Neither a target nor data along the examples' axis."""
-        has_examples = self.examples is not None and self.examples.has(leaf)
-        return not (has_examples or self._is_target(leaf) or self.roles.is_data(leaf))
+        return not (self._has_examples(leaf) or self._is_target(leaf) or self.roles.is_data(leaf))
+
+    def _has_examples(self, node: Any) -> bool:
+        return self.examples is not None and self.examples.has(node)
 
     def _may_have_line(self, node: Any, poly: Poly) -> bool:
         if self.wanted is not None:
@@ -217,9 +220,8 @@ class Deriving(LiftedGraph):
         """A node's gradient is complete: a line if it is worth one, whose name flows on."""
         if node in self.above:
             return self._under_name(node, self.above[node], dz.shape)
-        if node not in self.name_of or (
-            node is self.cost and not (self.wanted and node in self.wanted)
-        ):
+        is_asked_for = node.op is None or (self.wanted is not None and node in self.wanted)
+        if node not in self.name_of or (node is self.cost and not is_asked_for):
             return dz
         scaled = self.is_scaled(node)
         self.write_means(scaled)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinygrad_edu.calculus.axes import Origins, data_among
+from tinygrad_edu.calculus.axes import Examples, Origins, data_among
 from tinygrad_edu.core.ops import arithmetic
 from tinygrad_edu.core.sweep import needing
 
@@ -25,13 +25,20 @@ _OF_WEIGHTED = frozenset({"sum", "mean", "add", "subtract", "negative", "divide"
 class Given:
     """Tells data from parameters: by kind and name, and targets by use.
 
+    Of Values that were made to have a gradient a name tells nothing but in a cost over examples: in
+    ``x @ A @ x`` x is as unknown as A.
+
     A target is only compared with: subtracted, and the difference squared, weighted and added up.
     What weights a computed quantity entry by entry on its way to the cost is the gradient from
     above.
     """
 
-    def __init__(self, nodes: list[Any], origins: Origins | None) -> None:
+    def __init__(
+        self, nodes: list[Any], origins: Origins | None, examples: Examples | None
+    ) -> None:
         leaves = [node for node in nodes if node.op is None and node.size > 1]
+        if origins is None and examples is None:
+            leaves = [node for node in leaves if not node.requires_grad]
         self.data = data_among(leaves, origins)
         self._worked_on: dict[Any, bool] = {}
         self.users: dict[Any, list[Any]] = {}

@@ -42,7 +42,7 @@ class NamedGraph:
         if examples is not None and examples.axis is None:
             raise GradError(f"derive: m={n}, but the cost sums over no axis of {n} entries")
         self.examples = examples
-        self.roles = Given(self.nodes, origins)
+        self.roles = Given(self.nodes, origins, examples)
         self.divisors = self.axes.divisors(examples, origins)
         self.example_axis = None if examples is None else examples.axis
         self.convention = convention if self.example_axis is not None else "calculus"
