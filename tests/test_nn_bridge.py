@@ -55,6 +55,19 @@ def test_the_rules_of_the_lectures_net_are_the_lectures():
     ]
 
 
+@pytest.mark.parametrize(
+    ("units", "last", "dZ1"),
+    [(1, "sigmoid", "A1 − Y"), (3, "softmax", "A1 − Y"), (1, None, "2 ∗ (Z1 − Y)")],
+)
+def test_the_rules_of_a_net_by_rows_have_the_lectures_scale(units, last, dZ1):
+    lines = str(nn.Network(2, nn.Dense(units, last), rows=True).derive())
+    assert lines.splitlines() == [
+        f"dZ1 = {dZ1}",
+        "dW1 = (1/m) Xᵀ dZ1",
+        "db1 = (1/m) np.sum(dZ1, axis=0, keepdims=True)",
+    ]
+
+
 def test_the_picture_is_that_of_the_cost_on_paper_and_leaves_no_gradient_behind():
     net = NETS["the lecture's"]()
     X, Y = net.example(m=3)

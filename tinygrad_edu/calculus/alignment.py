@@ -84,11 +84,19 @@ def _joined(node: Any) -> Pairs:
 
 
 def _scored(node: Any) -> Pairs:
+    """Of a loss of two inputs: entry by entry, or added up over one axis."""
     z, y = node.parents
-    n = len(z.shape)
-    kept = [i for i in range(n) if i != node.options.get("axis", 0) % n]
-    yield from (((z, i), (y, i)) for i in range(n))
-    yield from (((node, new), (z, old)) for new, old in enumerate(kept))
+    both = np.broadcast_shapes(z.shape, y.shape)
+    n, axis = len(both), node.options.get("axis", 0)
+    kept = [i for i in range(n) if len(node.shape) == n or i != axis % n]
+    for new, old in enumerate(kept):
+        for x in node.parents:
+            place = old - n + len(x.shape)
+            if place >= 0 and x.shape[place] == both[old]:
+                yield (node, new), (x, place)
+    for i in range(1, min(len(z.shape), len(y.shape)) + 1):
+        if z.shape[-i] == y.shape[-i]:
+            yield (z, len(z.shape) - i), (y, len(y.shape) - i)
 
 
 def _broadcast(node: Any) -> Pairs:
@@ -153,6 +161,6 @@ def _picks(part: Any) -> bool:
 
 _ALIGNED: dict[str, Callable[[Any], Pairs]] = {
     "matmul": _multiplied, "transpose": _transposed, "reshape": _reshaped, "getitem": _indexed,
-    "joined": _joined, "softmax_loss": _scored, "scatter": lambda node: iter(()),
-    "sum_to": lambda node: iter(()),
+    "joined": _joined, "softmax_loss": _scored, "bernoulli_loss": _scored, "logistic_loss": _scored,
+    "scatter": lambda node: iter(()), "sum_to": lambda node: iter(()),
 }  # fmt: skip
