@@ -54,8 +54,12 @@ def suspected(gradients: dict[Any, Any], ends: Iterable[Any], order: list[Any]) 
                 return True
         elif g is not None:
             arrays.append(g)
-    # The square of what has a nan in it is nan: there is no faster way to ask.
-    return bool(arrays) and not gentle(order) and not all(np.vdot(g, g) >= 0 for g in arrays)
+    if arrays and not gentle(order):
+        for g in arrays:
+            # The square of what has a nan in it is nan: there is no faster way to ask.
+            if not np.vdot(g, g) >= 0:
+                return True
+    return False
 
 
 class Certain(Operators):
