@@ -96,10 +96,38 @@ def test_a_shape_that_was_not_declared_is_told_when_it_is_met():
     tg.check_gradients(total_of, X)
 
 
+def cube(x):
+    return x**3
+
+
+def volume(x, y, z):
+    return x * y * z
+
+
+@pytest.mark.parametrize("given, said", [
+    (None, "the rule for y gave None, and no gradient: is a return missing"),
+    ("dz", "the rule for y gave 'dz'"), (abs, "the rule for y gave <built-in function abs>"),
+])  # fmt: skip
+def test_a_rule_that_gives_no_gradient_is_named(given, said):
+    @tg.primitive(lambda dz, z, x, y: dz * y, lambda dz, z, x, y: given)
+    def product(x, y):
+        return x * y
+
+    x = tg.Value(2.0, "x")
+    J = product(x, 3.0)
+    J.backward()
+    assert x.grad == 3.0  # the other rule is right
+    with pytest.raises(TypeError, match=f"product: {said}"):
+        product(x, tg.Value(3.0, "y")).backward()
+
+
 REFUSED = {
     "takes x, and 2 rules were given": lambda: tg.primitive(None, None)(lambda x: x),
     "and 0 rules": lambda: tg.primitive()(lambda x: x),
     "a rule is a function or None": lambda: tg.primitive("2 * dz"),
+    "a rule is given dz, z and the input, of cube .*brackets": lambda: tg.primitive(cube),
+    "given dz, z and the 2 inputs": lambda: tg.primitive(lambda dz, z, x: dz, None),
+    "a function, not 1.0. The rules stand in brackets": lambda: tg.primitive(volume)(1.0),
     "the forward is a function": lambda: tg.primitive(None)(np.exp),
     "no trait 'round'": lambda: tg.primitive(None, traits={"round"})(lambda x: x),
     "sheets know": lambda: tg.primitive(None, sheet=True)(lambda x: x),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.core.ops.table import PUBLIC, TABLE
-from tinygrad_edu.core.primitive import GradError, Primitive, Rule, yes_or_no
+from tinygrad_edu.core.primitive import GradError, Primitive, Rule, Traced, yes_or_no
 from tinygrad_edu.core.primitive import parameters as parameters_of
 
 __all__ = ["Primitive", "primitive"]
@@ -23,12 +25,14 @@ class OwnPrimitive(Primitive):
     """An operation whose declaration is looked at more closely: nobody has tested it yet."""
 
     def __init__(self, forward: Callable[..., Any], rules: Any, **declared: Any) -> None:
-        for what in ("symbol", "latex", "numpy"):
+        for what in ("called", "symbol", "latex", "numpy"):
             if not isinstance(declared.get(what), (str, type(None))):
                 raise TypeError(f"primitive: {what} is a text, not {declared[what]!r:.60}")
         for what in ("shape", "scalar", "definition", "spelling"):
             if declared.get(what) is not None and not callable(declared[what]):
                 raise TypeError(f"primitive: {what} is a function, not {declared[what]!r:.60}")
+        answering = functools.partial(_answered, forward.__name__)
+        rules = tuple(map(answering, parameters_of(forward), rules))
         super().__init__(forward, rules, **declared)
         self.compact = False  # `evaluate` sees every call
         if self.numpy is None and self.definition is None:
@@ -49,6 +53,37 @@ class OwnPrimitive(Primitive):
                 "shapes, if the result is not as large as these broadcast"
             )
         return z
+
+
+def _answered(name: str, x: str, rule: Rule | None) -> Rule | None:
+    """The rule of an input; what it gives is asked to be numbers."""
+    if rule is None:
+        return None
+
+    @functools.wraps(rule)
+    def answered(*args: Any, **options: Any) -> Any:
+        g = rule(*args, **options)
+        if isinstance(g, (Traced, int, float, list, tuple)) or hasattr(g, "dtype"):
+            return g
+        missing = ": is a return missing?" if g is None else ""
+        raise TypeError(f"{name}: the rule for {x} gave {g!r:.60}, and no gradient{missing}")
+
+    return answered
+
+
+def _check_takes(rule: Rule, count: int) -> None:
+    """Raise TypeError for a rule that cannot be given dz, z and so many inputs."""
+    try:
+        inspect.signature(rule).bind(*range(2 + count))
+    except TypeError as error:
+        inputs = "the input" if count == 1 else f"the {count} inputs"
+        name = getattr(rule, "__name__", "this one")
+        raise TypeError(
+            f"primitive: a rule is given dz, z and {inputs}, of {name} {error}. The rules stand in "
+            "brackets, @tg.primitive(rule), and the forward below them"
+        ) from None
+    except ValueError:
+        pass  # written in C: it does not say what it takes
 
 
 def primitive(
@@ -81,12 +116,17 @@ def primitive(
     for rule in rules:
         if rule is not None and not callable(rule):
             raise TypeError(f"primitive: a rule is a function or None, not {rule!r:.60}")
+        if rule is not None:
+            _check_takes(rule, len(rules))
 
     sheet = yes_or_no("primitive: sheet", sheet)
 
     def declare(forward: Callable[..., Any]) -> Primitive:
         if not hasattr(forward, "__code__"):
-            raise TypeError(f"primitive: the forward is a function, not {forward!r:.60}")
+            raise TypeError(
+                f"primitive: the forward is a function, not {forward!r:.60}. The rules stand in "
+                "brackets, @tg.primitive(rule), and the forward below them"
+            )
         name, inputs = forward.__name__, parameters_of(forward)
         if not 0 < len(rules) <= len(inputs):
             raise GradError(
