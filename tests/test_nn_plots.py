@@ -176,6 +176,23 @@ def test_a_boundary_of_something_else_is_refused(tmp_path, f, X, Y, says):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_boundary_of_a_network_of_rows_is_that_of_its_columns():
+    columns, rows = (
+        nn.Network(2, nn.Dense(3, "tanh"), nn.Dense(1, "sigmoid"), rows=rows)
+        for rows in (False, True)
+    )
+    for name, p in columns.parameters.items():
+        rows.parameters[name].data = p.data.T
+    X, y = moons()
+    expected = nn.decision_boundary(None, columns, X, y).svg
+    for labels in (y.ravel(), y.reshape(-1, 1)):
+        assert nn.decision_boundary(None, rows, X.T, labels).svg == expected
+    with pytest.raises(tg.GradError, match=r"as rows, \(m, 2\)"):
+        nn.decision_boundary(None, rows, X, y)
+    with pytest.raises(tg.GradError, match="one class per row of X"):
+        nn.decision_boundary(None, rows, X.T, y[:-1])
+
+
 def both(folder, suffix):
     """A plot of each kind."""
     X, y = moons()

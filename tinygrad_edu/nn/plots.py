@@ -22,6 +22,7 @@ from tinygrad_edu.core.primitive import GradError, asarray
 from tinygrad_edu.core.shown import fitted
 from tinygrad_edu.core.signature import checked
 from tinygrad_edu.core.value import Value, no_grad, numbers
+from tinygrad_edu.nn.network import Network
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -118,25 +119,32 @@ def decision_boundary(
 
     `f` takes points as columns, (2, m), and gives the probability ŷ of class 1 for each: numbers or
     a Value of shape (m,), (1, m), or (2, m), one row per class; a `Network`, for example. X (2, m)
-    are the examples, Y (m,) or (1, m) their classes, 0 or 1. The boundary is where ŷ = 1/2; a
-    function that is on one side of it everywhere has none. Where ŷ is nan the plane is white.
+    are the examples, Y (m,) or (1, m) their classes, 0 or 1. Of a network with ``rows=True`` all
+    that is transposed. The boundary is where ŷ = 1/2; a function that is on one side of it
+    everywhere has none. Where ŷ is nan the plane is white.
 
     Raises GradError for other shapes and labels, for what is no probability, and for another
     suffix; ImportError without matplotlib.
     """
-    X, y = np.asarray(numbers(X, what="decision_boundary: X"), dtype=float), asarray(Y)
+    rows = isinstance(f, Network) and f.rows
+    given, y = np.asarray(numbers(X, what="decision_boundary: X"), dtype=float), asarray(Y)
+    X, y = (given.T, y.T) if rows else (given, y)
     if X.ndim != 2 or len(X) != 2 or not X.size or not np.isfinite(X).all():
+        wanted = "rows, (m, 2)" if rows else "columns, (2, m)"
         raise GradError(
-            f"decision_boundary: X of shape {X.shape} must be finite points as columns, (2, m)"
+            f"decision_boundary: X of shape {given.shape} must be finite points as {wanted}"
         )
     if y.shape not in ((X.shape[1],), (1, X.shape[1])) or not np.isin(y, (0, 1)).all():
         raise GradError(
-            f"decision_boundary: Y of shape {y.shape} must be one class per column of X, 0 or 1"
+            f"decision_boundary: Y of shape {np.shape(Y)} must be one class per "
+            f"{'row' if rows else 'column'} of X, 0 or 1"
         )
     low, high = X.min(axis=1), X.max(axis=1)
     margin = np.where(high > low, 0.15 * (high - low), 1.0)
     x1, x2 = np.linspace(low - margin, high + margin, GRID, axis=1)
-    chance = _probabilities(f, np.array(np.meshgrid(x1, x2)).reshape(2, -1)).reshape(GRID, GRID)
+    plane = np.array(np.meshgrid(x1, x2)).reshape(2, -1)
+    chance = _probabilities((lambda points: f(points.T).T) if rows else f, plane)
+    chance = chance.reshape(GRID, GRID)
     with _plot(path, title, x_label, y_label) as (figure, axes, plot):
         from matplotlib.colors import LinearSegmentedColormap
 
