@@ -39,6 +39,8 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[IO[bytes]], objec
         path = Path(os.path.realpath(path))
         if path.is_symlink():  # in a circle
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {str(path.parent)!r} to write {path.name} in")
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         with draft.open("xb") as file:

@@ -139,7 +139,5 @@ def write(path: str | os.PathLike[str], content: bytes) -> Path:
     Raises FileNotFoundError where the folder does not exist.
     """
     path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"there is no folder {str(path.parent)!r} to write {path.name} in")
     write_whole(path, lambda file: file.write(content))
     return path

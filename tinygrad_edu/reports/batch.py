@@ -19,7 +19,7 @@ from tinygrad_edu.core.signature import checked
 from tinygrad_edu.reports.page import page
 from tinygrad_edu.reports.report import SheetReport, check_sheet
 from tinygrad_edu.sheets.syntax import SheetError
-from tinygrad_edu.words import Said, Words, say
+from tinygrad_edu.words import Words, say
 
 #: Of claims, in the page of a class.
 MOST_COLUMNS = 60
@@ -156,7 +156,7 @@ def missing(error: FileNotFoundError) -> str:
     """What is said of a file that is not there."""
     if error.errno != errno.ENOENT or error.filename2 is not None:
         return str(error)
-    return Said(str(error), "error.file_missing", file=repr(error.filename))
+    return say("error.file_missing", file=repr(error.filename))
 
 
 def _count(rows: Sequence[Row], verdict: str) -> int:
