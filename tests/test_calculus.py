@@ -49,7 +49,7 @@ def test_what_the_result_does_not_depend_on_has_gradient_zero():
 def test_a_result_that_lost_its_graph_or_is_no_number_is_refused():
     with pytest.raises(TypeError, match="not a Value"):
         tg.grad(lambda x: x.item() * 2)(3.0)
-    with pytest.raises(TypeError, match="NoneType"):
+    with pytest.raises(TypeError, match="is a return missing"):
         tg.grad(lambda x: None)(3.0)
     with pytest.raises(GradError, match=r"shape \(2,\).*tg\.jacobian"):
         tg.grad(lambda x: x * 2)(np.ones(2))

@@ -77,11 +77,7 @@ class _Call:
         finally:
             _under_way.leaves = outer
         if not isinstance(out, Value):
-            raise TypeError(
-                f"{name}: the function returned {type(out).__name__}, not a Value, so its "
-                "derivative was lost on the way. Inside it use operators, NumPy's or "
-                "tinygrad_edu's functions, not .data, .item() or math"
-            )
+            raise TypeError(f"{name}: {_no_value(out)}")
         self.out = out
         # The function may also use what an outer call differentiates by, from around it.
         given = [*args, *(x for arg in self.arguments for x, _ in flattened(arg))]
@@ -124,6 +120,22 @@ class _Call:
         return found if self.many else found[0]
 
 
+def _no_value(out: Any) -> str:
+    """Why a function's result cannot be differentiated."""
+    if out is None:
+        return "the function returned None: is a return missing?"
+    if isinstance(out, (list, tuple)) and any(isinstance(x, Value) for x in out):
+        return (
+            f"the function returned a {type(out).__name__} of {len(out)}; one Value is needed: "
+            "return tg.stack([…]) or tg.concatenate([…]) of them, or differentiate each alone"
+        )
+    return (
+        f"the function returned {type(out).__name__}, not a Value, so its derivative was lost on "
+        "the way. Inside it use operators, NumPy's or tinygrad_edu's functions, not .data, .item() "
+        "or math"
+    )
+
+
 def _own_leaf(x: Any, name: str | None) -> Value:
     with recorded():
         leaf = +x if isinstance(x, Value) else Value(x)
@@ -150,12 +162,18 @@ def value_and_grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
     (9.0, 6.0)
     """
 
+    return _value_and_grad("value_and_grad", f, argnums)
+
+
+def _value_and_grad(name: str, f: Function, argnums: int | tuple[int, ...]) -> Function:
+    """`value_and_grad`, for the function that errors are to call by its name."""
+
     @functools.wraps(f)
     def of(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        call = _Call("grad", f, argnums, args, kwargs)
+        call = _Call(name, f, argnums, args, kwargs)
         if call.out.shape != ():
             raise GradError(
-                f"grad: the function returned shape {call.out.shape}; a gradient belongs to a "
+                f"{name}: the function returned shape {call.out.shape}; a gradient belongs to a "
                 "single number. Reduce it (tg.sum, tg.mean), or use tg.jacobian or tg.vjp"
             )
         return call.result(), call.one_or_all(call.gradients(1.0))
@@ -174,7 +192,11 @@ def grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
     >>> tg.grad(tg.grad(lambda x: x**3))(2.0)
     12.0
     """
-    both = value_and_grad(f, argnums)
+    return _grad("grad", f, argnums)
+
+
+def _grad(name: str, f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
+    both = _value_and_grad(name, f, argnums)
 
     @functools.wraps(f)
     def of(*args: Any, **kwargs: Any) -> Any:
@@ -246,7 +268,7 @@ def hessian(f: Function, argnums: int = 0) -> Function:
     >>> tg.hessian(lambda x: x[0] * x[1] ** 2)(np.array([2.0, 3.0])).tolist()
     [[0.0, 6.0], [6.0, 4.0]]
     """
-    derivatives = jacobian(grad(f, argnums), argnums)
+    derivatives = jacobian(_grad("hessian", f, argnums), argnums)
 
     @functools.wraps(f)
     def of(*args: Any, **kwargs: Any) -> Any:
@@ -324,12 +346,12 @@ def hvp(f: Function, x: Any, direction: Any) -> Any:
 
     def slope(y: Any) -> Any:
         total: Any = 0.0
-        parts = [g for g, _ in flattened(grad(f)(y))]
+        parts = [g for g, _ in flattened(_grad("hvp", f)(y))]
         for g, part in zip(parts, along, strict=True):
             total = total + sum(g * part)
         return total
 
-    return grad(slope)(x)
+    return _grad("hvp", slope)(x)
 
 
 @checked
