@@ -499,6 +499,48 @@ def test_operators_are_the_same_objects_while_somebody_debugs():
         (lambda v, M: tg.std(v, unbiased=True), TypeError, "std.*ddof="),
         (lambda v, M: tg.relu(v, inplace=True), TypeError, "relu.*new Values"),
         (lambda v, M: tg.cross_entropy(M, M, reduction="sum"), TypeError, r"tg\.mean"),
+        (lambda v, M: tg.sum(None), TypeError, "^sum: real numbers are needed, not None"),
+        (lambda v, M: tg.sum("abc"), TypeError, "^sum: real numbers are needed, not 'abc'"),
+        (lambda v, M: tg.exp("a"), TypeError, "^exp: real numbers"),
+        (lambda v, M: tg.exp(1j), TypeError, "^exp: real numbers"),
+        (lambda v, M: tg.matmul([["a"]], M), TypeError, "^matmul: real numbers"),
+        (lambda v, M: tg.power("a", 2), TypeError, "^power: real numbers"),
+        (lambda v, M: tg.tile(None, 2), TypeError, "^tile: real numbers"),
+        (lambda v, M: tg.gelu("a"), TypeError, "^gelu: real numbers"),
+        (lambda v, M: tg.mean_squared_error("a", "b"), TypeError, "^mean_squared_error: real num"),
+        (lambda v, M: tg.exp([[1, 2], [3]]), TypeError, "^exp: cannot read list as numbers"),
+        (lambda v, M: tg.concatenate(v, v), TypeError, r"concatenate\(\[v, w\]\)"),
+        (lambda v, M: np.concatenate(v, v), TypeError, r"concatenate\(\[v, w\]\)"),
+        (lambda v, M: tg.solve(np.eye(2), v), GradError, r"^solve: matmul: .* v \(3,\)"),
+        (lambda v, M: tg.solve(np.eye(2), np.ones(3)), GradError, r"^solve: .*do not chain"),
+        (lambda v, M: tg.matmul(np.eye(2), np.ones(3)), GradError,
+         "^matmul: .*first of the second"),
+        (lambda v, M: tg.matmul(np.ones((2, 3, 4)), np.ones((5, 4, 2))), GradError,
+         "axes before the last two"),
+        (lambda v, M: tg.matmul(2.0, M.data), GradError, r"use \*"),
+        (lambda v, M: tg.embedding(M, [5]), GradError, r"^embedding: .*M \(2, 2\).*out of bounds"),
+        (lambda v, M: (v**2).backward(), GradError, "the result of power has"),
+        (lambda v, M: range(v), TypeError, "v is a Value, and a whole number is needed"),
+        (lambda v, M: tg.jacobian(lambda x: (x, x**2))(2.0), TypeError,
+         r"^jacobian: the function returned a tuple of 2; .*tg\.stack"),
+        (lambda v, M: tg.grad(lambda x: None)(2.0), TypeError, "^grad: .*is a return missing"),
+        (lambda v, M: tg.grad(lambda x: x.item())(2.0), TypeError, "^grad: .*lost on the way"),
+        (lambda v, M: tg.hessian(lambda x: x)(np.ones(2)), GradError, r"^hessian: .*shape \(2,\)"),
+        (lambda v, M: tg.hvp(lambda x: x, np.ones(2), np.ones(2)), GradError, "^hvp: .*shape"),
+        (lambda v, M: tg.value_and_grad(lambda x: x)(np.ones(2)), GradError, "^value_and_grad: "),
+        (lambda v, M: tg.compile(v.sum())(np.ones(3)), TypeError, r"by name: program\(v=…\)$"),
+        (lambda v, M: tg.compile(v.sum())({"v": np.ones(3)}), TypeError,
+         r"program\(v=…\); of a dictionary write program\(\*\*numbers\)"),
+        (lambda v, M: tg.render(v, "v.svg", format="svg"), TypeError, r"^render\(\) .*suffix"),
+        (lambda v, M: nn.LayerNorm(4), TypeError, "^LayerNorm: activation"),
+        (lambda v, M: nn.Network(2, nn.Dense(1)).fit(np.ones((9, 2)), np.ones(9)), GradError,
+         r"\(2, m\), one example per column.*\.T.*rows=True"),
+        (lambda v, M: nn.Network(2, nn.Dense(1), rows=True).fit(np.ones((2, 9)), np.ones(9)),
+         GradError, r"\(m, 2\), one example per row.*\.T.*rows=False"),
+        (lambda v, M: nn.Network(2, nn.Dense(1)).fit(np.ones((2, 9))), GradError, "Y is missing"),
+        (lambda v, M: nn.Network(2, nn.Dense(1)).fit("abc", [1.0]), TypeError, "^fit: X: real"),
+        (lambda v, M: nn.Network(2, nn.Dense(1)).save("nowhere/net.npz"), FileNotFoundError,
+         "no folder 'nowhere' to write net.npz in"),
         (lambda v, M: tg.cross_entropy(Value(np.ones((2, 3))), [0, 1]), GradError, "axis=1"),
         (lambda v, M: tg.cross_entropy(Value(np.ones((3, 2))), [0, 1, 2], axis=1), GradError,
          "cross_entropy: labels must be 0 … 1"),
@@ -511,7 +553,7 @@ def test_operators_are_the_same_objects_while_somebody_debugs():
         (lambda v, M: tg.one_hot([0, 5], 3), GradError, "^one_hot: labels must be 0 … 2"),
         (lambda v, M: tg.one_hot([0.5], 3), TypeError, "^one_hot: labels must be whole numbers"),
         (lambda v, M: tg.one_hot([True], 3), TypeError, "^one_hot: labels must be whole numbers"),
-        (lambda v, M: tg.one_hot(["a"], 3), TypeError, "^one_hot: labels must be whole numbers"),
+        (lambda v, M: tg.one_hot(["a"], 3), TypeError, "^one_hot: real numbers are needed"),
         (lambda v, M: nn.Network(2, nn.Dense(3, "softmax")).cost(M, [0.0, 1.5]), TypeError,
          "classes Y must be whole numbers"),
         (lambda v, M: tg.grad(lambda x: x, argnum=1), TypeError, "argnums="),
@@ -556,6 +598,24 @@ def test_an_error_says_operation_names_and_what_to_do(call, error, said):
 def test_habits_of_other_libraries_are_answered_by_networks_and_optimisers(call, error, said):
     with pytest.raises(error, match=said):
         call(nn.Network(2, nn.Dense(1, "sigmoid")))
+
+
+@pytest.mark.parametrize("number", [True, np.bool_(True), np.int8(1), np.uint8(1), np.int16(1)])
+def test_small_whole_numbers_are_not_computed_with_in_half_precision(number):
+    assert tg.exp(number) == np.exp(1.0)
+    assert tg.exp(np.array([number])).dtype == np.float64
+    assert tg.multiply(np.float32([2.0]), np.array([number])).dtype == np.float32
+
+
+@pytest.mark.parametrize("write", [
+    "w.data += step", "w.data -= step", "w.data *= step", "w.data /= step", "w.data **= step",
+])  # fmt: skip
+@pytest.mark.parametrize("numbers", [1.5, [1.5, 2.5]])
+def test_a_value_put_into_the_numbers_of_another_is_refused_in_words(write, numbers):
+    w, step = Value(numbers, "w"), Value(numbers, "step")
+    with pytest.raises(TypeError, match=r"^(the numbers of )?w.*(Value already|step\.data)"):
+        exec(write, {"w": w, "step": step})
+    assert np.array_equal(w.data, numbers)
 
 
 def test_the_answer_stands_in_the_message_itself():

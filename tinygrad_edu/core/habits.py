@@ -5,13 +5,9 @@ Python's own "did you mean" is not shown by every shell, and knows no other libr
 
 from __future__ import annotations
 
-import functools
 import re
-from collections.abc import Callable, Iterable, Mapping
-from typing import NoReturn, ParamSpec, TypeVar
-
-P = ParamSpec("P")
-R = TypeVar("R")
+from collections.abc import Iterable, Mapping
+from typing import NoReturn
 
 #: What PyTorch, JAX, Keras, micrograd or NumPy have where a Value stands, and what to write here.
 OF_A_VALUE = {
@@ -285,15 +281,9 @@ def no_argument(function: str, name: str, known: Iterable[str]) -> TypeError:
     return TypeError(f"{function}() does not take {name}={told}")
 
 
-def own_keywords(f: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a function to answer a keyword that it does not take."""
-    code = f.__code__
-    known = frozenset(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
-
-    @functools.wraps(f)
-    def call(*args: P.args, **options: P.kwargs) -> R:
-        if options and not known.issuperset(options):
-            raise no_argument(f.__name__, min(options.keys() - known), known)
-        return f(*args, **options)
-
-    return call
+def only_named(what: str, given: object, names: Iterable[str]) -> TypeError:
+    """The error for something given without its name to what takes arguments by name only."""
+    called = [f"{name}=…" for name in names]
+    some = ", ".join(called[:5]) + ", …" * (len(called) > 5)
+    told = f"; of a dictionary write {what}(**numbers)" if isinstance(given, Mapping) else ""
+    return TypeError(f"{what} takes its arguments by name: {what}({some}){told}")

@@ -70,12 +70,16 @@ def shape(x: Any) -> Shape:
     return found
 
 
-def asarray(x: Any) -> Any:
-    """`x` as an array. Raises TypeError for what NumPy cannot read as one."""
+def asarray(x: Any, what: str = "") -> Any:
+    """`x` as an array of real numbers. Raises TypeError for what is none; `what` is it called?"""
+    about = what and f"{what}: "
     try:
-        return np.asarray(x)
+        array = np.asarray(x)
     except ValueError as error:
-        raise TypeError(f"cannot read {type(x).__name__} as numbers: {error}") from None
+        raise TypeError(f"{about}cannot read {type(x).__name__} as numbers: {error}") from None
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{about}real numbers are needed, not {x!r:.60}")
+    return array
 
 
 #: Types of options that nobody can change between forward and backward, right for any option.
@@ -135,13 +139,13 @@ class Primitive:
     `with_slope` (where result and derivative share most of their work: the result of `forward` and
     what the first rule would compute again, or None; the sweep hands it to that rule as
     ``slope=``), `general` (the same with more arguments, made of other operations:
-    ``norm(x, ord=1)``), `traits` (see `TRAITS`), and the notation: `symbol` in pictures, `numpy`
-    and `latex` as templates over the inputs.
+    ``norm(x, ord=1)``), `called` (the name that users know, for errors), `traits` (see `TRAITS`),
+    and the notation: `symbol` in pictures, `numpy` and `latex` as templates over the inputs.
     """
 
     # Slots are found faster than a dictionary's entries, and a graph asks for these at every node.
     __slots__ = (
-        "__dict__", "add_into", "compact", "definition", "differentiable", "forward",
+        "__dict__", "add_into", "called", "compact", "definition", "differentiable", "forward",
         "general", "latex", "n_inputs", "name", "numpy", "options", "parameters", "rules", "scalar",
         "shape_rule", "spelling", "symbol", "traits", "variadic", "with_slope",
     )  # fmt: skip
@@ -158,6 +162,7 @@ class Primitive:
         add_into: Callable[..., None] | None = None,
         with_slope: Callable[..., tuple[Any, Any]] | None = None,
         general: Callable[..., Any] | None = None,
+        called: str | None = None,
         symbol: str | None = None,
         numpy: str | None = None,
         latex: str | None = None,
@@ -174,6 +179,7 @@ class Primitive:
         self.add_into = add_into
         self.with_slope = with_slope
         self.general = general
+        self.called = called or self.name
         self.symbol = symbol or self.name
         self.numpy = numpy
         self.latex = latex or rf"\operatorname{{{self.name}}}".replace("_", r"\_") + "({0})"
@@ -203,18 +209,19 @@ class Primitive:
                 return arg._apply(self, args, options)
             odd = odd or type(arg) is not ndarray or arg.dtype is not _FLOAT64
         if odd:
-            args = tuple([_held(x, self.name) for x in args])
+            args = _numbers(self.called, args)
         try:
             return self.evaluate(args, options)
         except (IndexError, OverflowError, ValueError) as error:
-            given = tuple(f"shape {shape(x)}" for x in args)
-            raise misfit(self, given, options, error) from None
+            shapes = [shape(x) for x in args]
+            given = tuple(f"shape {size}" for size in shapes)
+            raise misfit(self, given, shapes, options, error) from None
 
     def __repr__(self) -> str:
         return f"<operation {self.name}>"
 
     def __str__(self) -> str:
-        return self.name
+        return self.called
 
     def __reduce__(self) -> str:
         return self.name  # pickled by reference: an operation is a constant of its module
@@ -293,6 +300,20 @@ def held_as(dtype: np.dtype[Any], what: str) -> np.dtype[Any]:
     return np.dtype(np.float32) if dtype.itemsize < 4 else dtype.newbyteorder("=")
 
 
+def _numbers(what: str, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Plain inputs of other precisions as `held_as` says. Raises TypeError for what is no numbers.
+
+    Where none is a float, small integers and booleans become floats: NumPy would compute with half
+    precision.
+    """
+    dtypes = [asarray(x, what).dtype for x in args]
+    if all(dtype.kind != "f" for dtype in dtypes):
+        return tuple(
+            [asarray(x).astype(float) if d.itemsize < 4 else x for x, d in zip(args, dtypes)]
+        )
+    return tuple([_held(x, what) for x in args])
+
+
 def _held(x: Any, what: str) -> Any:
     """A plain input or option of another precision as `held_as` says."""
     dtype = getattr(x, "dtype", _FLOAT64)
@@ -300,7 +321,7 @@ def _held(x: Any, what: str) -> Any:
 
 
 def misfit(
-    op: Primitive | str, given: tuple[str, ...], options: dict[str, Any], error: Exception
+    op: Primitive, given: tuple[str, ...], shapes: list[Shape], options: Any, error: Exception
 ) -> GradError:
     """The error of an operation whose inputs, described in words, do not fit; or its own words."""
     if isinstance(error, GradError):
@@ -309,10 +330,25 @@ def misfit(
     if isinstance(error, np.linalg.LinAlgError):
         kind = GradLinAlgError
     inputs = " and ".join(given)
+    if op.name == "matmul":
+        return kind(f"{op}: {inputs}{_no_product(*shapes)}")
     if "broadcast" in str(error) and len(given) > 1 and not options:
         return kind(f"{op}: {inputs} do not fit: axes must be equal or of length 1")
     text = ", ".join(f"{key}={value!r}" for key, value in options.items())
     return kind(f"{op}: {inputs}{' with ' if text else ''}{text}: {error}")
+
+
+def _no_product(x: Shape, y: Shape) -> str:
+    """Why arrays of two shapes have no matrix product."""
+    if not x or not y:
+        return ": a single number has no matrix product; use *"
+    if x[-1] == y[-2:][0]:
+        return " do not fit: axes before the last two must be equal or of length 1"
+    second = "first" if len(y) == 1 else "second to last"
+    return (
+        f" do not chain: the last axis of the first must be as long as the {second} of the second. "
+        "Is a transpose (.T) missing?"
+    )
 
 
 def plain(z: Any) -> Any:
@@ -331,11 +367,8 @@ def operand(x: Any) -> Any:
     """
     if isinstance(x, Traced) or type(x) is float:
         return x
-    try:
-        array = asarray(x)
-        return plain(array if array.dtype.kind == "f" else array.astype(float))
-    except (ValueError, OverflowError) as error:
-        raise TypeError(f"numbers are needed, not {type(x).__name__}: {error}") from None
+    array = asarray(x)
+    return plain(array if array.dtype.kind == "f" else array.astype(float))
 
 
 def yes_or_no(what: str, x: Any) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.core.primitive import GradError
+from tinygrad_edu.core.primitive import GradError, Traced
 
 
 class ReadOnly(ndarray[Any, np.dtype[Any]]):
@@ -104,6 +104,12 @@ def _writes(name: str) -> Callable[..., Any]:
 
 def _makes_new(ufunc: Any) -> Callable[[ReadOnly, Any], Any]:
     def method(self: ReadOnly, other: Any) -> Any:
+        if isinstance(other, Traced):
+            label = getattr(self, "label", None) or "p"
+            raise TypeError(
+                f"the numbers of {label} are no graph: a Value cannot be put into them. Take its "
+                f"numbers, as in {label}.data -= step.data, or {label}.data = step.data"
+            )
         try:
             new = ufunc(self.whole, other)
         except AttributeError:  # a part of one

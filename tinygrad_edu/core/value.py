@@ -657,7 +657,12 @@ class Value(NumPyProtocol, Operators):
 
     __int__ = __float__
     __complex__ = __float__
-    __index__ = __float__
+
+    def __index__(self) -> int:
+        raise TypeError(
+            f"{_label(self)} is a Value, and a whole number is needed: for an axis, a length, a "
+            "place. Of the numbers of a Value it is int(v.item())"
+        )
 
     def __eq__(self, other: Any) -> Any:
         return _compare(np.equal, self, other)
@@ -975,17 +980,8 @@ def described(v: Value) -> str:
 
 def _misfit(op: Primitive, parents: Any, options: dict[str, Any], error: Exception) -> GradError:
     """The error of an operation whose inputs do not fit, with their names and shapes."""
-    given = " and ".join(described(v) for v in parents)
-    if op is linalg.matmul:
-        shapes = [v.shape for v in parents]
-        if () in shapes:
-            return GradError(f"matmul: {given}: a single number has no matrix product; use *")
-        return GradError(
-            f"matmul: {given} do not chain: the last axis of the first must be as long as the "
-            f"{'first' if len(shapes[1]) == 1 else 'second to last'} of the second. "
-            "Is a transpose (.T) missing?"
-        )
-    return misfit(op, tuple(map(described, parents)), options, error)
+    given, shapes = tuple(map(described, parents)), [v.shape for v in parents]
+    return misfit(op, given, shapes, options, error)
 
 
 def name_values(**values: Any) -> None:

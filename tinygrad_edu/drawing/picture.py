@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
@@ -10,6 +11,7 @@ from typing import Any
 
 import graphviz  # type: ignore[import-untyped]
 
+from tinygrad_edu.core.habits import no_argument
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.shown import fitted
 from tinygrad_edu.core.signature import checked
@@ -228,6 +230,9 @@ def render(
     format = path.suffix[1:].lower()
     if format not in ("svg", "png", "pdf", "dot", "html"):
         raise GradError(f"render: the suffix of {path.name!r} must be .svg .png .pdf .dot or .html")
+    known = inspect.signature(draw).parameters
+    if foreign := [key for key in options if key not in known]:
+        raise no_argument("render", foreign[0], [*known, "path", "title"])
     if format == "html":
         return renderer.write(path, step_through(cost, title, **options).html().encode())
     picture = draw(cost, **options)

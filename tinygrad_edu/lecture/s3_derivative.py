@@ -144,7 +144,7 @@ def _every_operation(report: Report) -> tuple[int, list[tuple[Any, ...]]]:
             count += 1
             error = difference(numerical, automatic)
             if error > TOLERANCE:
-                name = f"{op}, input {i}" if op.n_inputs != 1 else str(op)
+                name = f"{op.name}, input {i}" if op.n_inputs != 1 else op.name
                 report.fail(f"the rule of {name}")
                 wrong.append((name, f"{error:.1e}", verdict(False)))
     report.say(

@@ -23,15 +23,19 @@ class Examples:
     def __init__(
         self, net: Network, X: Any, Y: Any, batch_size: int | None = None, seed: int = 0
     ) -> None:
-        X, Y = asarray(X), asarray(Y)
+        if Y is None:
+            raise GradError("fit: Y is missing: fit(X, Y), or a function of the epoch alone")
+        X, Y = asarray(X, "fit: X"), asarray(Y, "fit: Y")
+        net.check_input(X.shape)
         self.net, self.seed = net, seed
         self._along = -2 if net.rows else -1
-        self.m = X.shape[self._along] if X.ndim > 1 else 0
+        self.m = X.shape[self._along]
         self._along_y = 0 if Y.ndim == 1 else self._along
         if self.m == 0 or Y.ndim == 0 or Y.shape[self._along_y] != self.m:
             raise GradError(
-                f"fit: X of shape {X.shape} holds {self.m} examples, Y of shape {Y.shape} does not "
-                "hold as many, or there are none"
+                f"fit: X of shape {X.shape} holds {self.m} examples, one per "
+                f"{'row' if net.rows else 'column'}; Y of shape {Y.shape} does not hold as many, "
+                "or there are none"
             )
         if batch_size is not None and batch_size < 1:
             raise GradError(f"fit: batch_size is a number of examples from 1, not {batch_size}")

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.habits import only_named
 from tinygrad_edu.core.operators import Operators
 from tinygrad_edu.core.ops.shaping import summed_axes
 from tinygrad_edu.core.primitive import GradError, Primitive, Shape
@@ -48,12 +49,8 @@ def export(cost: Value, engine: str = "jax") -> Program:
     learning = needed(order)
     leaves = _named_leaves(order, learning)
 
-    def program(**given: Any) -> tuple[Any, dict[str, Any]]:
-        unknown = set(given) - set(leaves)
-        if unknown:
-            raise TypeError(
-                f"the graph has no leaf {', '.join(sorted(unknown))}; it has {', '.join(leaves)}"
-            )
+    def program(*unnamed: Any, **given: Any) -> tuple[Any, dict[str, Any]]:
+        _check_names(unnamed, given, leaves)
         held: dict[Any, Any] = {}
         for node in order:
             if node.op is not None:
@@ -76,6 +73,14 @@ def export(cost: Value, engine: str = "jax") -> Program:
         }
 
     return program
+
+
+def _check_names(unnamed: tuple[Any, ...], given: dict[str, Any], leaves: dict[str, Value]) -> None:
+    """Raise TypeError for an argument that was given without a name, or that no leaf has."""
+    if unnamed:
+        raise only_named("program", unnamed[0], leaves)
+    if unknown := sorted(given.keys() - leaves.keys()):
+        raise TypeError(f"the graph has no leaf {', '.join(unknown)}; it has {', '.join(leaves)}")
 
 
 def _named_leaves(order: list[Value], learning: Container[Value]) -> dict[str, Value]:

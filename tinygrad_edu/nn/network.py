@@ -300,15 +300,20 @@ class Network:
         """X as a constant of the graph with that name, of the right size."""
         if not isinstance(X, Value):
             X = Value(X, "X", requires_grad=False)
+        self.check_input(X.shape)
+        return X
+
+    def check_input(self, shape: tuple[int, ...]) -> None:
+        """Raise GradError unless an X of this shape is examples for this network."""
         units = -1 if self.rows else -2
-        if X.ndim < 2 or X.shape[units] != self.n0:
+        if len(shape) < 2 or shape[units] != self.n0:
             wanted = f"(m, {self.n0})" if self.rows else f"({self.n0}, m)"
+            other = f"nn.Network(…, rows={not self.rows})"
             raise GradError(
                 f"the network takes X of shape {wanted}, one example per "
-                f"{'row' if self.rows else 'column'}; it was given {X.shape}"
-                + (". Is a transpose (.T) missing?" if self.n0 in X.shape else "")
+                f"{'row' if self.rows else 'column'}; it was given {shape}"
+                + (f". Is a transpose (.T) missing, or {other}?" if self.n0 in shape else "")
             )
-        return X
 
     def target(self, Y: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
         """Y as a constant of the graph with that name, in the shape and dtype of the output."""

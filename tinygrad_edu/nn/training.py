@@ -216,7 +216,7 @@ def _float_type(dtype: Any, net: Network, X: Any) -> np.dtype[Any]:
         if found not in (np.float64, np.float32):
             raise GradError(f"fit: dtype is float64 or float32, not {dtype!r}")
         return found
-    data = None if callable(X) else asarray(X)
+    data = None if callable(X) else asarray(X, "fit: X")
     own: np.dtype[Any] = net.dtype if data is None or data.dtype.kind != "f" else data.dtype
     return own
 

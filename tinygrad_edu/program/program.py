@@ -7,6 +7,7 @@ import html
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tinygrad_edu.core.habits import only_named
 from tinygrad_edu.core.primitive import plain
 from tinygrad_edu.program.arguments import Argument, Scalars
 from tinygrad_edu.program.careful import Careful
@@ -80,7 +81,10 @@ class Program:
         for a in self._arguments:
             a.forget()
 
-    def __call__(self, /, **given: Any) -> Any:
+    def __call__(self, /, *unnamed: Any, **given: Any) -> Any:
+        if unnamed:
+            names = [name for a in self._arguments for name in a.names]
+            raise only_named("program", unnamed[0], names)
         numbers = self._read(self._arguments, given)
         run = self._take()
         try:

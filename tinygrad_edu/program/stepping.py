@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from tinygrad_edu.core.habits import only_named
 from tinygrad_edu.core.ops import arithmetic as ar
 from tinygrad_edu.core.ops import elementwise as el
 from tinygrad_edu.core.ops import reductions
@@ -207,7 +208,9 @@ class Step(Program):
             self._held = State(self.layout).load(start, {})
         return self._held
 
-    def __call__(self, /, **given: Any) -> Any:
+    def __call__(self, /, *unnamed: Any, **given: Any) -> Any:
+        if unnamed:
+            raise only_named("step", unnamed[0], self.given)
         numbers = self._read(self._given, given)
         now = self._state
         new = self._spare

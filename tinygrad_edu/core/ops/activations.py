@@ -8,16 +8,16 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tinygrad_edu.core.habits import own_keywords
 from tinygrad_edu.core.ops.arithmetic import greater, where
 from tinygrad_edu.core.ops.elementary import erfc
 from tinygrad_edu.core.ops.elementwise import expm1, sigmoid
 from tinygrad_edu.core.primitive import GradError, operand
+from tinygrad_edu.core.signature import own_errors
 
 __all__ = ["elu", "gelu", "selu", "silu"]
 
 
-@own_keywords
+@own_errors
 def silu(x: Any) -> Any:
     """``x · σ(x)``, also called swish (Ramachandran, Zoph and Le, 2017).
 
@@ -28,7 +28,7 @@ def silu(x: Any) -> Any:
     return x * sigmoid(x)
 
 
-@own_keywords
+@own_errors
 def gelu(x: Any, approximate: str = "none") -> Any:
     """``x · Φ(x)`` with the distribution function of the normal distribution (Hendrycks, 2016).
 
@@ -48,7 +48,7 @@ def gelu(x: Any, approximate: str = "none") -> Any:
     return x * sigmoid((2.0 * math.sqrt(2.0 / math.pi)) * (x + 0.044715 * x * x * x))
 
 
-@own_keywords
+@own_errors
 def elu(x: Any, alpha: float = 1.0) -> Any:
     """x above zero, ``alpha · (eˣ − 1)`` elsewhere (Clevert, Unterthiner and Hochreiter, 2015).
 
@@ -63,7 +63,7 @@ def elu(x: Any, alpha: float = 1.0) -> Any:
     return where(above, x, alpha * expm1(where(above, 0.0, x)))
 
 
-@own_keywords
+@own_errors
 def selu(x: Any) -> Any:
     """`elu` scaled so that layers keep mean 0 and variance 1 (Klambauer and others, 2017).
 

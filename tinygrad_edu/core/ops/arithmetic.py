@@ -120,6 +120,7 @@ def _times_power(dz: Any, x: Any, n: float) -> Any:
     lambda dz, z, x, *, n: _times_power(dz, x, n),
     symbol="xⁿ", numpy="{0}**{n}", latex=r"{0}^{{{n}}}",
     traits={"elementwise"},
+    called="power",
 )  # fmt: skip
 def power_constant(x: Any, *, n: float) -> Any:
     """``x**n`` for a plain number n: ``dx = dz * n * x**(n-1)``.

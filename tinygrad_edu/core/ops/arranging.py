@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core.habits import own_keywords
 from tinygrad_edu.core.ops.arithmetic import where
 from tinygrad_edu.core.ops.orderings import along, whole_numbers
 from tinygrad_edu.core.ops.reductions import sum
@@ -24,6 +23,7 @@ from tinygrad_edu.core.ops.shaping import (
     swapaxes,
 )
 from tinygrad_edu.core.primitive import GradError, operand, primitive, shape
+from tinygrad_edu.core.signature import own_errors
 
 __all__ = [
     "append", "array_split", "atleast_1d", "atleast_2d", "atleast_3d", "block", "broadcast_arrays",
@@ -50,7 +50,7 @@ def _at_least(name: str, x: Any, ndim: int) -> Any:
 # --- cut --------------------------------------------------------------------------------------
 
 
-@own_keywords
+@own_errors
 def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     """Parts along an axis: so many, as equal as can be, or cut at the places listed.
 
@@ -71,7 +71,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     return [x[along(axis, slice(a, b))] for a, b in zip([0, *cuts], [*cuts, n], strict=True)]
 
 
-@own_keywords
+@own_errors
 def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     """Equal parts along an axis, or parts cut at the places listed.
 
@@ -90,7 +90,7 @@ def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     return array_split(ary, indices_or_sections, axis)
 
 
-@own_keywords
+@own_errors
 def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     """`split` of the rows.
 
@@ -100,7 +100,7 @@ def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     return split(_at_least("vsplit", ary, 2), indices_or_sections, 0)
 
 
-@own_keywords
+@own_errors
 def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     """`split` of the columns; of a vector's entries.
 
@@ -111,7 +111,7 @@ def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     return split(x, indices_or_sections, 1 if len(shape(x)) > 1 else 0)
 
 
-@own_keywords
+@own_errors
 def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     """`split` along the third axis.
 
@@ -121,7 +121,7 @@ def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     return split(_at_least("dsplit", ary, 3), indices_or_sections, 2)
 
 
-@own_keywords
+@own_errors
 def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
     """Without the entries at some places along `axis`; without one, of all numbers in a row.
 
@@ -139,7 +139,7 @@ def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
 # --- repeated ---------------------------------------------------------------------------------
 
 
-@own_keywords
+@own_errors
 def tile(A: Any, reps: Any) -> Any:
     """The whole array again and again, so often along each axis.
 
@@ -156,7 +156,7 @@ def tile(A: Any, reps: Any) -> Any:
     return reshape(again, shape=tuple(t * n for t, n in zip(times, old)))
 
 
-@own_keywords
+@own_errors
 def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     """Each entry again and again along `axis`; without one, of all numbers in a row.
 
@@ -181,7 +181,7 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
 _BEYOND = ("edge", "reflect", "symmetric", "wrap")
 
 
-@own_keywords
+@own_errors
 def pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0) -> Any:
     """More entries before and after along each axis: zeros, another number, or what `mode` says.
 
@@ -216,7 +216,7 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: Any
 # --- turned -----------------------------------------------------------------------------------
 
 
-@own_keywords
+@own_errors
 def flip(m: Any, axis: Any = None) -> Any:
     """Back to front along one axis, several, or all.
 
@@ -228,7 +228,7 @@ def flip(m: Any, axis: Any = None) -> Any:
     return x[tuple(slice(None, None, -1 if a in turned else 1) for a in range(len(shape(x))))]
 
 
-@own_keywords
+@own_errors
 def flipud(m: Any) -> Any:
     """The rows back to front.
 
@@ -238,7 +238,7 @@ def flipud(m: Any) -> Any:
     return flip(_at_least("flipud", m, 1), 0)
 
 
-@own_keywords
+@own_errors
 def fliplr(m: Any) -> Any:
     """The columns back to front.
 
@@ -248,7 +248,7 @@ def fliplr(m: Any) -> Any:
     return flip(_at_least("fliplr", m, 2), 1)
 
 
-@own_keywords
+@own_errors
 def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     """Everything moved on along an axis; what leaves at the end comes in at the front.
 
@@ -269,7 +269,7 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     return x
 
 
-@own_keywords
+@own_errors
 def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
     """A quarter turn from the first of two axes to the second, k times.
 
@@ -299,7 +299,7 @@ def _places(n: int, m: int, offset: int) -> tuple[Any, Any]:
     return np.arange(length) + max(-offset, 0), np.arange(length) + max(offset, 0)
 
 
-@own_keywords
+@own_errors
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """The entries whose two places are equal, or differ by `offset`; in the last axis.
 
@@ -314,7 +314,7 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     return moveaxis(picked, 0, -1) if len(shape(x)) > 2 else picked
 
 
-@own_keywords
+@own_errors
 def diag(v: Any, k: int = 0) -> Any:
     """A matrix with a vector on its diagonal; of a matrix its diagonal.
 
@@ -330,7 +330,7 @@ def diag(v: Any, k: int = 0) -> Any:
     return scatter(x, index=_places(n, n, k), shape=(n, n))
 
 
-@own_keywords
+@own_errors
 def diagflat(v: Any, k: int = 0) -> Any:
     """A matrix with all numbers of v on its diagonal.
 
@@ -340,7 +340,7 @@ def diagflat(v: Any, k: int = 0) -> Any:
     return diag(ravel(operand(v)), k)
 
 
-@own_keywords
+@own_errors
 def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """The sum of the diagonal.
 
@@ -398,6 +398,7 @@ def _with_axes(ndim: int, xs: tuple[Any, ...]) -> Any:
     return made[0] if len(made) == 1 else tuple(made)
 
 
+@own_errors
 def atleast_1d(*arys: Any) -> Any:
     """A single number as a vector of one; other shapes as they are.
 
@@ -407,6 +408,7 @@ def atleast_1d(*arys: Any) -> Any:
     return _with_axes(1, arys)
 
 
+@own_errors
 def atleast_2d(*arys: Any) -> Any:
     """A vector as a row; matrices as they are.
 
@@ -416,6 +418,7 @@ def atleast_2d(*arys: Any) -> Any:
     return _with_axes(2, arys)
 
 
+@own_errors
 def atleast_3d(*arys: Any) -> Any:
     """A vector as (1, n, 1), a matrix as (n, k, 1).
 
@@ -425,7 +428,7 @@ def atleast_3d(*arys: Any) -> Any:
     return _with_axes(3, arys)
 
 
-@own_keywords
+@own_errors
 def column_stack(tup: Any) -> Any:
     """Vectors as the columns of a matrix, matrices beside them.
 
@@ -436,7 +439,7 @@ def column_stack(tup: Any) -> Any:
     return concatenate(columns, axis=1)
 
 
-@own_keywords
+@own_errors
 def dstack(tup: Any) -> Any:
     """Behind one another, along the third axis.
 
@@ -446,7 +449,7 @@ def dstack(tup: Any) -> Any:
     return concatenate([atleast_3d(x) for x in tup], axis=2)
 
 
-@own_keywords
+@own_errors
 def append(arr: Any, values: Any, axis: Any = None) -> Any:
     """The second behind the first along `axis`; without one, all numbers in a row.
 
@@ -459,7 +462,7 @@ def append(arr: Any, values: Any, axis: Any = None) -> Any:
     return concatenate([x, y], axis=axis)
 
 
-@own_keywords
+@own_errors
 def block(arrays: Any) -> Any:
     """An array put together of blocks in nested lists: the innermost lists are rows.
 
@@ -488,6 +491,7 @@ def _joined(arrays: Any, depth: int, ndim: int) -> Any:
     return concatenate([_joined(x, depth - 1, ndim) for x in arrays], axis=ndim - depth)
 
 
+@own_errors
 def broadcast_arrays(*args: Any) -> tuple[Any, ...]:
     """All in the shape that they have together.
 

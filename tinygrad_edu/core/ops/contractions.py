@@ -20,12 +20,14 @@ from tinygrad_edu.core.ops.shaping import (
     transpose,
 )
 from tinygrad_edu.core.primitive import GradError, operand, shape
+from tinygrad_edu.core.signature import own_errors
 
 __all__ = ["convolve", "correlate", "einsum", "inner", "kron", "tensordot", "vdot"]
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"  # what einsum knows
 
 
+@own_errors
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     """Products summed over axes of a and of b: the last and first so many, or those listed.
 
@@ -55,6 +57,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     return reshape(matmul(rows, columns), shape=outside)
 
 
+@own_errors
 def inner(a: Any, b: Any) -> Any:
     """Products summed over the last axis of both.
 
@@ -67,6 +70,7 @@ def inner(a: Any, b: Any) -> Any:
     return tensordot(x, y, axes=([-1], [-1]))
 
 
+@own_errors
 def vdot(a: Any, b: Any) -> Any:
     """The sum of the products of all numbers, whatever the shapes.
 
@@ -76,6 +80,7 @@ def vdot(a: Any, b: Any) -> Any:
     return matmul(ravel(operand(a)), ravel(operand(b)))
 
 
+@own_errors
 def kron(a: Any, b: Any) -> Any:
     """The second array times each number of the first: blocks.
 
@@ -90,6 +95,7 @@ def kron(a: Any, b: Any) -> Any:
     return reshape(x * y, shape=tuple(n * m for n, m in zip(left, right)))
 
 
+@own_errors
 def convolve(a: Any, v: Any, mode: str = "full") -> Any:
     """Two vectors, one slid back to front along the other: each place is a product of a window.
 
@@ -108,6 +114,7 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Any:
     return _slid("convolve", x, flip(y), mode)
 
 
+@own_errors
 def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
     """Two vectors, the second slid along the first as it is.
 
@@ -134,6 +141,7 @@ def _slid(name: str, x: Any, y: Any, mode: str) -> Any:
     return matmul(windows, y)
 
 
+@own_errors
 def einsum(subscripts: str, *operands: Any) -> Any:
     """Products summed over named axes: ``einsum("ij,jk->ik", x, y)`` is ``x @ y``.
 

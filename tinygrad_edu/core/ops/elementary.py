@@ -25,6 +25,7 @@ from tinygrad_edu.core.ops.elementwise import (
     sqrt,
 )
 from tinygrad_edu.core.primitive import Primitive, operand, primitive
+from tinygrad_edu.core.signature import own_errors
 
 __all__ = [
     "arccos", "arccosh", "arcsin", "arcsinh", "arctan2", "arctanh", "around", "ceil", "erf",
@@ -35,6 +36,7 @@ __all__ = [
 _LOG2 = math.log(2.0)
 
 
+@own_errors
 def square(x: Any) -> Any:
     """``x²``, a product of two equal factors.
 
@@ -44,6 +46,7 @@ def square(x: Any) -> Any:
     return power_constant(operand(x), n=2)
 
 
+@own_errors
 def reciprocal(x: Any) -> Any:
     """``1 / x``.
 
@@ -210,6 +213,7 @@ def logaddexp(x: Any, y: Any) -> Any:
     return np.logaddexp(x, y)
 
 
+@own_errors
 def logaddexp2(x: Any, y: Any) -> Any:
     """``log₂(2ˣ + 2ʸ)``.
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core.habits import own_keywords
 from tinygrad_edu.core.ops.arranging import tril, triu
 from tinygrad_edu.core.ops.linalg import matmul
 from tinygrad_edu.core.ops.matrices import flipped, inv
@@ -29,6 +28,7 @@ from tinygrad_edu.core.primitive import (
     shape,
     yes_or_no,
 )
+from tinygrad_edu.core.signature import own_errors
 
 __all__ = ["cholesky", "eigh", "eigvalsh", "pinv", "qr", "svd", "svdvals"]
 
@@ -73,6 +73,7 @@ def _d_cholesky(dz: Any, z: Any, x: Any) -> Any:
     _d_cholesky,
     shape=lambda old: old, numpy="np.linalg.cholesky({0})", latex=r"\operatorname{{chol}}({0})",
     traits={"cancels"},
+    called="cholesky",
 )  # fmt: skip
 def cholesky_factor(x: Any) -> Any:
     """The lower triangular L of ``L Lᵀ``, the symmetric part of x: see `cholesky`.
@@ -83,7 +84,7 @@ def cholesky_factor(x: Any) -> Any:
     return np.linalg.cholesky(_symmetric_part(x))
 
 
-@own_keywords
+@own_errors
 def cholesky(a: Any, upper: bool = False) -> Any:
     """The lower triangular L, with a positive diagonal, of ``L Lᵀ = a``; its transpose if `upper`.
 
@@ -165,6 +166,7 @@ def _d_eigh(dz: Any, z: Any, x: Any, *, part: int) -> Any:
     _d_eigh,
     shape=lambda old, *, part: old if part else old[:-1], numpy="np.linalg.eigh({0})[{part}]",
     latex=r"\operatorname{{eigh}}({0})_{{{part}}}", traits={"cancels"},
+    called="eigh",
 )  # fmt: skip
 def eigh_part(x: Any, *, part: int) -> Any:
     """The eigenvalues (part 0) or eigenvectors (1) of the symmetric part of x: see `eigh`.
@@ -175,6 +177,7 @@ def eigh_part(x: Any, *, part: int) -> Any:
     return np.linalg.eigh(_symmetric_part(x))[part]
 
 
+@own_errors
 def eigh(a: Any) -> tuple[Any, Any]:
     """The eigenvalues w (…, n), rising, and the eigenvectors V, columns, of a symmetric matrix.
 
@@ -191,6 +194,7 @@ def eigh(a: Any) -> tuple[Any, Any]:
     return eigh_part(x, part=0), eigh_part(x, part=1)
 
 
+@own_errors
 def eigvalsh(a: Any) -> Any:
     """The eigenvalues of a symmetric matrix, in rising order: see `eigh`.
 
@@ -232,6 +236,7 @@ def _svd_shape(old: Shape, *, part: int) -> Shape:
     _d_svd,
     shape=_svd_shape, numpy="np.linalg.svd({0}, full_matrices=False)[{part}]",
     latex=r"\operatorname{{svd}}({0})_{{{part}}}", traits={"cancels"},
+    called="svd",
 )  # fmt: skip
 def svd_part(x: Any, *, part: int) -> Any:
     """The left vectors (part 0), singular values (1) or right vectors (2) of x: see `svd`.
@@ -249,7 +254,7 @@ def _matrix(name: str, a: Any) -> Any:
     return x
 
 
-@own_keywords
+@own_errors
 def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
     """Left vectors U, singular values s, falling, and right vectors Vt of ``a = U diag(s) Vt``.
 
@@ -273,6 +278,7 @@ def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
     return tuple(svd_part(x, part=i) for i in range(3))
 
 
+@own_errors
 def svdvals(x: Any) -> Any:
     """The singular values of a matrix, falling: see `svd`.
 
@@ -297,6 +303,7 @@ def _d_qr(dz: Any, z: Any, x: Any, *, part: int) -> Any:
     shape=lambda old, *, part: (*old[:-2], old[-1], old[-1]) if part else old,
     numpy="np.linalg.qr({0})[{part}]", latex=r"\operatorname{{qr}}({0})_{{{part}}}",
     traits={"cancels"},
+    called="qr",
 )  # fmt: skip
 def qr_part(x: Any, *, part: int) -> Any:
     """Q (part 0) or R (1) of a matrix with no more columns than rows: see `qr`.
@@ -307,7 +314,7 @@ def qr_part(x: Any, *, part: int) -> Any:
     return np.linalg.qr(x)[part]
 
 
-@own_keywords
+@own_errors
 def qr(a: Any, mode: str = "reduced") -> Any:
     """Orthonormal columns Q and an upper triangular R of ``a = Q R``; R alone with ``mode="r"``.
 

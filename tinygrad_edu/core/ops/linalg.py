@@ -11,6 +11,7 @@ from tinygrad_edu.core.ops.arithmetic import multiply
 from tinygrad_edu.core.ops.reductions import sum
 from tinygrad_edu.core.ops.shaping import expand_dims, ravel, swapaxes
 from tinygrad_edu.core.primitive import GradError, Shape, primitive, shape
+from tinygrad_edu.core.signature import own_errors
 
 __all__ = ["dot", "matmul", "outer"]
 
@@ -67,6 +68,7 @@ def matmul(x: Any, y: Any) -> Any:
     return np.matmul(x, y)
 
 
+@own_errors
 def dot(x: Any, y: Any) -> Any:
     """``np.dot``: a product of numbers, vectors and matrices; for higher ranks use `matmul`.
 
@@ -83,6 +85,7 @@ def dot(x: Any, y: Any) -> Any:
     return matmul(x, y)
 
 
+@own_errors
 def outer(x: Any, y: Any) -> Any:
     """All products ``x_i y_j`` of two vectors.
 

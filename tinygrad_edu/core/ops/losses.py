@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core.habits import own_keywords
 from tinygrad_edu.core.ops.arithmetic import less_equal, power_constant, subtract, where
 from tinygrad_edu.core.ops.elementwise import (
     absolute,
@@ -45,6 +44,7 @@ from tinygrad_edu.core.primitive import (
     shape,
     yes_or_no,
 )
+from tinygrad_edu.core.signature import own_errors
 
 __all__ = [
     "binary_cross_entropy", "cross_entropy", "hinge", "huber", "kl_divergence",
@@ -92,6 +92,7 @@ def _without(default: int | None = None) -> Any:
     ),
     spelling=lambda a, y, *, axis=None: _summed(-(xlogy(y, a) + xlogy(1.0 - y, 1.0 - a)), axis),
     traits={"axes"},
+    called="binary_cross_entropy",
 )  # fmt: skip
 def bernoulli_loss(a: Any, y: Any, axis: int | None = None) -> Any:
     """``−(y log a + (1−y) log(1−a))``, where ``0 · log 0 = 0`` (lecture, S4); summed over an axis.
@@ -179,6 +180,7 @@ def logistic_residual(z: Any, y: Any) -> Any:
     symbol="cross-entropy", latex=r"\mathcal{{L}}(\sigma({0}), {1})",
     definition=lambda z, y, *, axis=None: _summed(softplus(z) - y * z, axis),
     traits={"axes"},
+    called="binary_cross_entropy",
 )  # fmt: skip
 def logistic_loss(z: Any, y: Any, axis: int | None = None) -> Any:
     """`bernoulli_loss` of ``a = sigmoid(z)`` from z itself: ``log(1 + eᶻ) − y z``, exact at ±1000.
@@ -252,6 +254,7 @@ def _d_softmax(dz: Any, z: Any, axis: int) -> Any:
         y * (logsumexp(z, axis=axis, keepdims=True) - z), axis=axis
     ),
     traits={"axes"},
+    called="cross_entropy",
 )  # fmt: skip
 def softmax_loss(z: Any, y: Any, axis: int = 0) -> Any:
     """``−Σ y log softmax(z)`` along `axis`, from z itself; exact at ±1000.
@@ -321,7 +324,7 @@ def _same_shape(name: str, a: Any, y: Any) -> Any:
     return y
 
 
-@own_keywords
+@own_errors
 def binary_cross_entropy(a: Any, y: Any, from_logits: bool = False, axis: int = 0) -> Any:
     """The loss per example of a probability a against a target y: ``−(y log a + (1−y) log(1−a))``.
 
@@ -355,7 +358,7 @@ def binary_cross_entropy(a: Any, y: Any, from_logits: bool = False, axis: int = 
     return loss(a, y, axis=axis) if len(y.shape) == 2 else loss(a, y)
 
 
-@own_keywords
+@own_errors
 def one_hot(labels: Any, classes: int, axis: int = 0) -> Any:
     """Integer labels (m,) as an array of zeros and ones, (classes, m) for ``axis=0``.
 
@@ -389,7 +392,7 @@ def _other_axis(size: tuple[int, ...], axis: int, labels: Any) -> str:
     return f". With axis={axis} examples are {here}; where they are {there} write axis={1 - axis}"
 
 
-@own_keywords
+@own_errors
 def cross_entropy(z: Any, labels: Any, axis: int = 0) -> Any:
     """The loss per example of logits z against classes: ``−Σ y log softmax(z)`` along `axis`.
 
@@ -427,7 +430,7 @@ def cross_entropy(z: Any, labels: Any, axis: int = 0) -> Any:
     return softmax_loss(z, labels, axis=axis)
 
 
-@own_keywords
+@own_errors
 def mean_squared_error(a: Any, y: Any, axis: int = 0) -> Any:
     """The mean over units of ``(a − y)²``, per example.
 
@@ -443,7 +446,7 @@ def mean_squared_error(a: Any, y: Any, axis: int = 0) -> Any:
     return mean(squares, axis=axis) if len(shape(a)) == 2 else squares
 
 
-@own_keywords
+@own_errors
 def huber(a: Any, y: Any, delta: float = 1.0, axis: int = 0) -> Any:
     """The mean over units of ``½ (a − y)²``, beyond `delta` a straight line (P. Huber, 1964).
 
@@ -465,7 +468,7 @@ def huber(a: Any, y: Any, delta: float = 1.0, axis: int = 0) -> Any:
     return mean(loss, axis=axis) if len(shape(a)) == 2 else loss
 
 
-@own_keywords
+@own_errors
 def hinge(z: Any, y: Any, axis: int = 0) -> Any:
     """``max(0, 1 − y z)`` per example, for classes −1 and 1: what support vector machines minimise.
 
@@ -483,7 +486,7 @@ def hinge(z: Any, y: Any, axis: int = 0) -> Any:
     return sum(loss, axis=axis) if len(shape(z)) == 2 else loss
 
 
-@own_keywords
+@own_errors
 def kl_divergence(p: Any, q: Any, axis: int = 0) -> Any:
     """``Σ p log(p / q)`` along `axis`, where ``0 · log 0 = 0``: how far q is from p.
 

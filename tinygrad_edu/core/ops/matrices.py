@@ -16,6 +16,7 @@ from tinygrad_edu.core.ops.linalg import matmul
 from tinygrad_edu.core.ops.reductions import prod_of_others
 from tinygrad_edu.core.ops.shaping import expand_dims, scatter, swapaxes
 from tinygrad_edu.core.primitive import GradError, operand, primitive, shape
+from tinygrad_edu.core.signature import own_errors
 
 __all__ = ["det", "inv", "matrix_power", "multi_dot", "slogdet", "solve"]
 
@@ -108,6 +109,7 @@ def det(x: Any) -> Any:
     lambda dz, z, x: _wide(dz) * flipped(inv(x)),
     shape=lambda old: old[:-2], numpy="np.linalg.slogdet({0})[1]",
     latex=r"\log\left|\det {0}\right|", traits={"cancels"},
+    called="slogdet",
 )  # fmt: skip
 def log_abs_det(x: Any) -> Any:
     """The logarithm of the size of the determinant: ``dx = dz · x⁻ᵀ``.
@@ -122,6 +124,7 @@ def log_abs_det(x: Any) -> Any:
     None,
     shape=lambda old: old[:-2], numpy="np.linalg.slogdet({0})[0]",
     latex=r"\operatorname{{sign}}\det {0}", traits={"exact"},
+    called="slogdet",
 )  # fmt: skip
 def sign_of_det(x: Any) -> Any:
     """1, −1 or 0, as the determinant is; its derivative is zero everywhere.
@@ -132,6 +135,7 @@ def sign_of_det(x: Any) -> Any:
     return np.linalg.slogdet(x)[0]
 
 
+@own_errors
 def slogdet(a: Any) -> tuple[Any, Any]:
     """The sign of the determinant, and the logarithm of its size, which is never too large.
 
@@ -142,6 +146,7 @@ def slogdet(a: Any) -> tuple[Any, Any]:
     return sign_of_det(x), log_abs_det(x)
 
 
+@own_errors
 def solve(a: Any, b: Any) -> Any:
     """The x of ``a x = b``: ``a⁻¹ b``, for a vector b or a matrix.
 
@@ -151,6 +156,7 @@ def solve(a: Any, b: Any) -> Any:
     return matmul(inv(operand(a)), operand(b))
 
 
+@own_errors
 def matrix_power(a: Any, n: int) -> Any:
     """``a @ a @ …``, n factors; of the inverse where n is negative.
 
@@ -173,6 +179,7 @@ def matrix_power(a: Any, n: int) -> Any:
     return done
 
 
+@own_errors
 def multi_dot(arrays: Sequence[Any]) -> Any:
     """The product of several matrices, the longest axes summed over first.
 

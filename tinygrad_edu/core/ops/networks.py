@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core.habits import own_keywords
 from tinygrad_edu.core.ops import reductions
 from tinygrad_edu.core.ops.arithmetic import where
 from tinygrad_edu.core.ops.arranging import pad
@@ -22,6 +21,7 @@ from tinygrad_edu.core.ops.orderings import take
 from tinygrad_edu.core.ops.shaping import axis_number, reshape, swapaxes, transpose
 from tinygrad_edu.core.ops.windows import sliding_window_view
 from tinygrad_edu.core.primitive import GradError, Traced, operand, shape, yes_or_no
+from tinygrad_edu.core.signature import own_errors
 
 __all__ = [
     "attention", "avg_pool2d", "batch_norm", "conv1d", "conv2d", "dropout", "embedding",
@@ -68,7 +68,7 @@ def _convolved(name: str, x: Any, w: Any, b: Any, stride: Any, padding: Any, axe
     return transpose(reshape(z, shape=(filters, m, *places)), axes=(1, 0, *along))
 
 
-@own_keywords
+@own_errors
 def conv1d(x: Any, w: Any, b: Any = None, stride: Any = 1, padding: Any = 0) -> Any:
     """Filters slid along sequences: x (m, channels, n), w (filters, channels, k), b (filters,).
 
@@ -83,7 +83,7 @@ def conv1d(x: Any, w: Any, b: Any = None, stride: Any = 1, padding: Any = 0) -> 
     return _convolved("conv1d", x, w, b, stride, padding, 1)
 
 
-@own_keywords
+@own_errors
 def conv2d(x: Any, w: Any, b: Any = None, stride: Any = 1, padding: Any = 0) -> Any:
     """Filters slid over images: x (m, channels, H, W), w (filters, channels, h, k), b (filters,).
 
@@ -119,7 +119,7 @@ def _pooled(name: str, reduce: Any, x: Any, size: Any, stride: Any) -> Any:
     return reduce(views, axis=(-2, -1))
 
 
-@own_keywords
+@own_errors
 def max_pool2d(x: Any, size: Any = 2, stride: Any = None) -> Any:
     """The largest number of each window of images (…, H, W); it alone gets the gradient.
 
@@ -132,7 +132,7 @@ def max_pool2d(x: Any, size: Any = 2, stride: Any = None) -> Any:
     return _pooled("max_pool2d", reductions.max, x, size, stride)
 
 
-@own_keywords
+@own_errors
 def avg_pool2d(x: Any, size: Any = 2, stride: Any = None) -> Any:
     """The mean of each window of images (…, H, W); windows as of `max_pool2d`.
 
@@ -175,7 +175,7 @@ def _normalised(x: Any, axes: tuple[int, ...], eps: float) -> Any:
     return (x - mean) / sqrt(reductions.var(x, axis=axis, keepdims=True) + eps)
 
 
-@own_keywords
+@own_errors
 def layer_norm(
     x: Any, gamma: Any = None, beta: Any = None, axis: Any = None, eps: float = 1e-5
 ) -> Any:
@@ -193,7 +193,7 @@ def layer_norm(
     return _scaled(_normalised(x, axes, eps), gamma, beta, axes)
 
 
-@own_keywords
+@own_errors
 def batch_norm(
     x: Any, gamma: Any = None, beta: Any = None, axis: Any = None, eps: float = 1e-5
 ) -> Any:
@@ -213,7 +213,7 @@ def batch_norm(
     return _scaled(_normalised(x, axes, eps), gamma, beta, units)
 
 
-@own_keywords
+@own_errors
 def rms_norm(x: Any, gamma: Any = None, axis: Any = None, eps: float = 1e-5) -> Any:
     """``γ x / √(mean(x²) + ε)``, the mean that along `axis` (B. Zhang and R. Sennrich, 2019).
 
@@ -234,7 +234,7 @@ def rms_norm(x: Any, gamma: Any = None, axis: Any = None, eps: float = 1e-5) -> 
 # --- attention and the rest ----------------------------------------------------------------------
 
 
-@own_keywords
+@own_errors
 def attention(q: Any, k: Any, v: Any, mask: Any = None, causal: bool = False) -> Any:
     """``softmax(q kᵀ / √d) v``, each row of q asking all rows of k (A. Vaswani and others, 2017).
 
@@ -262,7 +262,7 @@ def attention(q: Any, k: Any, v: Any, mask: Any = None, causal: bool = False) ->
     return matmul(reductions.softmax(scores, axis=-1), v)
 
 
-@own_keywords
+@own_errors
 def embedding(table: Any, indices: Any) -> Any:
     """The rows of a table at whole-number places: words as vectors. Repeated ones add gradients up.
 
@@ -272,7 +272,7 @@ def embedding(table: Any, indices: Any) -> Any:
     return take(table, indices, axis=0)
 
 
-@own_keywords
+@own_errors
 def dropout(x: Any, rate: float = 0.5, mask: Any = None, rng: Any = None) -> Any:
     """Each number dropped with probability `rate`, the others divided by ``1 − rate``.
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core.habits import own_keywords
 from tinygrad_edu.core.ops.arithmetic import equal, where
 from tinygrad_edu.core.ops.elementary import is_nan
 from tinygrad_edu.core.ops.reductions import axes_of, max, mean, min, reduced_shape, spread, sum
@@ -25,6 +24,7 @@ from tinygrad_edu.core.ops.shaping import (
     transpose,
 )
 from tinygrad_edu.core.primitive import GradError, Shape, Traced, operand, primitive, shape
+from tinygrad_edu.core.signature import own_errors
 
 __all__ = [
     "amax", "amin", "average", "cumprod", "diff", "median", "nanmean", "nansum", "ptp", "sort",
@@ -69,6 +69,7 @@ def _picked_shape(x: Shape, index: Shape, *, axis: int) -> Shape:
     shape=_picked_shape, symbol="[ ]",
     numpy="np.take_along_axis({0}, np.int64({1}), axis={axis})",
     latex=r"\operatorname{{take}}({0}, {1})", traits={"axes", "exact"},
+    called="take_along_axis",
 )  # fmt: skip
 def picked_along(x: Any, index: Any, *, axis: int) -> Any:
     """Along `axis` the numbers at the places that `index` holds, row by row.
@@ -176,7 +177,7 @@ def median(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return np.median(x, axis=axis, keepdims=keepdims)
 
 
-@own_keywords
+@own_errors
 def ptp(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The largest number less the smallest ("peak to peak").
 
@@ -187,7 +188,7 @@ def ptp(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return max(a, axis=axis, keepdims=keepdims) - min(a, axis=axis, keepdims=keepdims)
 
 
-@own_keywords
+@own_errors
 def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
     """Each number less the one before it along `axis`, n times over.
 
@@ -205,7 +206,7 @@ def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
     return x
 
 
-@own_keywords
+@own_errors
 def cumprod(a: Any, axis: Any = None) -> Any:
     """Running products along `axis`; without one, of all numbers in a row.
 
@@ -226,7 +227,7 @@ def cumprod(a: Any, axis: Any = None) -> Any:
     return x if done > 1 else +x
 
 
-@own_keywords
+@own_errors
 def take(a: Any, indices: Any, axis: Any = None) -> Any:
     """The entries at whole-number places along `axis`; without one, of all numbers in a row.
 
@@ -251,7 +252,7 @@ def whole_numbers(name: str, indices: Any) -> Any:
     return given.astype(int)
 
 
-@own_keywords
+@own_errors
 def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
     """Along `axis` the entries at places of their own for each row, as `np.argsort` gives them.
 
@@ -273,7 +274,7 @@ def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
     return picked_along(x, np.where(at < 0, at + n, at), axis=axis)
 
 
-@own_keywords
+@own_errors
 def average(a: Any, axis: Any = None, weights: Any = None, keepdims: bool = False) -> Any:
     """The mean, each number counted by its weight: ``Σ w a / Σ w``.
 
@@ -299,7 +300,7 @@ def average(a: Any, axis: Any = None, weights: Any = None, keepdims: bool = Fals
     return total / sum(broadcast_to(w, shape=old), axis=axis, keepdims=keepdims)
 
 
-@own_keywords
+@own_errors
 def nansum(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The sum of those that are numbers; what is not gets no gradient.
 
@@ -310,7 +311,7 @@ def nansum(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return sum(where(is_nan(x), 0.0, x), axis=axis, keepdims=keepdims)
 
 
-@own_keywords
+@own_errors
 def nanmean(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The mean of those that are numbers; what is not gets no gradient.
 

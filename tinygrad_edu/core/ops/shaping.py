@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.core.habits import own_keywords
 from tinygrad_edu.core.primitive import Each, GradError, GradIndexError, Shape, primitive, shape
+from tinygrad_edu.core.signature import own_errors
 
 __all__ = [
     "broadcast_to", "concatenate", "expand_dims", "hstack", "moveaxis", "ravel", "reshape",
@@ -81,6 +81,7 @@ def axis_number(name: str, axis: Any, ndim: int) -> int:
     return number % ndim
 
 
+@own_errors
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     """``x`` with two of its axes exchanged.
 
@@ -94,6 +95,7 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     return transpose(x, axes=tuple(axes))
 
 
+@own_errors
 def moveaxis(x: Any, source: Any, destination: Any) -> Any:
     """``x`` with an axis, or several, moved to other places.
 
@@ -115,7 +117,7 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Any:
     return transpose(x, axes=tuple(axes))
 
 
-@own_keywords
+@own_errors
 def expand_dims(x: Any, axis: int) -> Any:
     """``x`` with an axis of length 1 put in at `axis`.
 
@@ -127,7 +129,7 @@ def expand_dims(x: Any, axis: int) -> Any:
     return reshape(x, shape=(*old[:at], 1, *old[at:]))
 
 
-@own_keywords
+@own_errors
 def squeeze(x: Any, axis: Any = None) -> Any:
     """``x`` without its axes of length 1, or without those named in `axis`.
 
@@ -274,6 +276,7 @@ def _concatenated(*shapes: Shape, axis: Any = 0) -> Shape:
 @primitive(
     Each(_parts), shape=_concatenated, symbol="concat", latex=r"\operatorname{{concat}}({0})",
     traits={"linear", "exact", "moves"},
+    called="concatenate",
 )  # fmt: skip
 def joined(*xs: Any, axis: Any = 0) -> Any:
     """The inputs one after another along an axis: see `concatenate`.
@@ -284,19 +287,19 @@ def joined(*xs: Any, axis: Any = 0) -> Any:
     return np.concatenate(xs, axis=axis)
 
 
-@own_keywords
+@own_errors
 def concatenate(xs: Any, axis: int | None = 0) -> Any:
     """A list of arrays or Values joined along an existing axis.
 
     >>> tg.concatenate([np.zeros((2, 3)), np.zeros((1, 3))]).shape
     (3, 3)
     """
-    axis = axis if axis is None else operator.index(axis)
     parts = _listed("concatenate", xs)
+    axis = axis if axis is None else operator.index(axis)
     return joined(*_fitting("concatenate", parts, parts, axis), axis=axis)
 
 
-@own_keywords
+@own_errors
 def stack(xs: Any, axis: int = 0) -> Any:
     """A list of arrays or Values of one shape joined along a new axis.
 
@@ -309,6 +312,7 @@ def stack(xs: Any, axis: int = 0) -> Any:
     return joined(*(expand_dims(x, axis) for x in parts), axis=axis)
 
 
+@own_errors
 def vstack(xs: Any) -> Any:
     """Rows under one another.
 
@@ -320,6 +324,7 @@ def vstack(xs: Any) -> Any:
     return joined(*_fitting("vstack", given, rows, 0), axis=0)
 
 
+@own_errors
 def hstack(xs: Any) -> Any:
     """Columns beside one another; vectors end to end.
 
@@ -334,7 +339,9 @@ def hstack(xs: Any) -> Any:
 
 def _listed(name: str, xs: Any) -> list[Any]:
     if not isinstance(xs, (list, tuple)):
-        raise TypeError(f"{name}() takes a list or tuple of arrays, not {type(xs).__name__}")
+        raise TypeError(
+            f"{name}() takes a list or tuple of arrays, not {type(xs).__name__}: {name}([v, w])"
+        )
     if not xs:
         raise GradError(f"{name}() needs at least one array")
     return list(xs)

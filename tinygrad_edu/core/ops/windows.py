@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core.habits import own_keywords
 from tinygrad_edu.core.ops.orderings import whole_numbers
 from tinygrad_edu.core.ops.shaping import axis_number
 from tinygrad_edu.core.primitive import GradError, Shape, operand, primitive, shape
+from tinygrad_edu.core.signature import own_errors
 
 __all__ = ["sliding_window_view"]
 
@@ -38,6 +38,7 @@ def _windows_shape(old: Shape, *, lengths: Shape, axes: Shape) -> Shape:
     shape=_windows_shape, symbol="windows",
     numpy="np.lib.stride_tricks.sliding_window_view({0}, {lengths}, {axes})",
     latex=r"\operatorname{{windows}}({0})", traits={"linear", "exact", "moves"},
+    called="sliding_window_view",
 )  # fmt: skip
 def windows(x: Any, *, lengths: Any, axes: Any) -> Any:
     """All stretches of some lengths along some axes, in axes of their own: `sliding_window_view`.
@@ -72,7 +73,7 @@ def windows_summed(x: Any, *, lengths: Any, axes: Any, shape: Any) -> Any:
     return z
 
 
-@own_keywords
+@own_errors
 def sliding_window_view(x: Any, window_shape: Any, axis: Any = None) -> Any:
     """All windows of a length along `axis`, or of several along several: NumPy's function.
 
