@@ -102,6 +102,31 @@ def test_a_penalty_adds_its_share_to_the_weights(rng):
     assert found["dZ1"] == "W2.T @ dZ2 * (1 - A1**2)"
 
 
+@pytest.mark.parametrize("m", [7, 64])
+@pytest.mark.parametrize(
+    ("penalty", "share"),
+    [
+        (lambda w, lam, m: lam / (2 * m) * np.sum(w**2), "lam ∗ w"),
+        (lambda w, lam, m: 0.1 / (2 * m) * np.sum(w**2), "0.1 ∗ w"),
+        (lambda w, lam, m: 0.1 * np.sum(w**2) / (2 * m), "0.1 ∗ w"),
+        (lambda w, lam, m: 0.3 * np.sum(w**2) / 2 / m, "0.3 ∗ w"),
+    ],
+)
+def test_a_penalty_is_divided_by_m_however_that_is_written(rng, m, penalty, share):
+    X, y = rng.normal(size=(3, m)), rng.normal(size=m)
+    w, lam = tg.Value(rng.normal(size=3), "w"), tg.Value(0.1, "lam", requires_grad=False)
+    cost = np.sum((w @ tg.Value(X, "X", requires_grad=False) - y) ** 2) / (2 * m)
+    line = tg.derive(cost + penalty(w, lam, m))["w"]
+    assert line.text.endswith(f" + {share})")
+    assert line.text.startswith("dw = (1/m) (X ")
+
+
+def test_a_third_is_no_share_of_six_examples(rng):
+    w = tg.Value(rng.normal(size=4), "w")
+    cost = np.mean((w @ rng.normal(size=(4, 6)) - rng.normal(size=6)) ** 2)
+    assert tg.derive(cost + np.sum(w**2) * (1 / 3))["w"].text.endswith(" + (2/3) w")
+
+
 def test_squared_error_behind_a_sigmoid_keeps_the_slope(rng):
     X, Y, W = given(rng, (3, 5), "X"), given(rng, (2, 5), "Y"), parameter(rng, (2, 3), "W")
     Z = W @ X

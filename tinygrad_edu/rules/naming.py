@@ -16,6 +16,7 @@ from tinygrad_edu.rules.expression import Algebra
 from tinygrad_edu.rules.given import Given
 from tinygrad_edu.rules.indices import OF_LABELS, WholeNumber, described, parts_of
 from tinygrad_edu.rules.lengths import Lengths
+from tinygrad_edu.rules.penalties import made_of
 
 #: What the source of a derivation uses itself: no quantity is called so in it.
 USED_IN_SOURCE = {"np", "scatter", "prod_of_others", "slice", "gradients"}
@@ -45,6 +46,9 @@ class NamedGraph:
         self.roles = Given(self.nodes, origins, examples)
         self.divisors = self.axes.divisors(examples, origins)
         self.example_axis = None if examples is None else examples.axis
+        if self.example_axis is not None and origins is None:
+            for number, (factor, power) in made_of(self.m, cost, self.learning).items():
+                self.divisors.setdefault(number, (self.example_axis, factor, power))
         self.convention = convention if self.example_axis is not None else "calculus"
         self.algebra = Algebra()
         self.node_of: dict[str, Any] = {}
