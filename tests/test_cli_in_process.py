@@ -55,7 +55,7 @@ def test_a_page_shows_the_graph_of_every_sheet_that_can_be_read(sheets, tmp_path
     (["--as", "mathml"], '<math xmlns="http://www.w3.org/1998/Math/MathML" display="block">'),
     (["--why"], "dZ = 1 − A²\ndZ is m · ∂J/∂Z, of shape (2, m) = (2, 5)\nchain rule: "),
     (["--why", "--as", "mathml"], '<section class="why">'),
-    (["--every"], "dA = broadcast(1, A.shape)\n"),
+    (["--every"], "dA = np.ones(A.shape)\n"),
 ])  # fmt: skip
 def test_rules_are_printed_and_their_scale_is_said_beside_them(sheets, capsys, options, says):
     assert cli.main(["derive", sheets[0], *options]) == 0

@@ -99,6 +99,14 @@ def test_a_gradient_that_is_one_number_throughout_has_the_shape_of_its_quantity(
     assert derived(text)["b"] == "np.full(b.shape, 1 / m)"
     assert derived(text.replace("(k,)", "(1,)"))["b"] == "np.full(b.shape, 1 / m)"
     assert derived(text.replace("np.sum(b) / m", "np.sum(b)"))["b"] == "np.ones(b.shape)"
+    assert derived(text.replace("np.sum(b) / m", "0 * np.sum(b)"))["b"] == "np.zeros(b.shape)"
+
+
+def test_a_line_in_another_shape_is_told_by_functions_of_numpys_in_every_notation():
+    line = tg.derive(np.mean(tg.Value(np.ones(5), "x"))).rules[0]
+    assert line.text == "dx = np.full(x.shape, 1 / x.shape[0])"
+    assert r"\operatorname{np.full}" in line.latex
+    assert "np.full" in line.mathml
 
 
 def test_what_is_put_at_an_index_is_repeated_without_ones():

@@ -54,7 +54,7 @@ class Writer:
         if line.added:
             text, python = ("; ".join(self._steps(line, n)) for n in (self.text, self.numpy))
             return text, python
-        text = self._fitted(line, self.text(line.tree), "reshape", "broadcast")
+        text = self._fitted(line, self.text(line.tree))
         return f"{line.name} = {text}", self._statement(line, self.numpy)
 
     def typeset(self, line: Line) -> str:
@@ -70,9 +70,7 @@ class Writer:
         right = notation(line.tree)
         if not line.suffix:
             return right
-        shape = f"{self.work.name_of[line.node]}.shape" if line.node.shape else "()"
-        function = "reshape" if line.suffix == "reshape" else "broadcast_to"
-        return notation.applied(function, [right], {"shape": notation.python(shape)})
+        return notation.applied(*self._shaping(line, right, notation.python(self._shape(line))), {})
 
     def _steps(self, line: Line, notation: NumPy) -> list[str]:
         """The statements of a line that adds up at indices; what repeats is added up so, the rest
@@ -97,19 +95,24 @@ class Writer:
     def _statement(self, line: Line, notation: NumPy) -> str:
         if line.added:
             return "\n".join(self._steps(line, notation))
-        right = notation.counted(line.tree)
-        return f"{line.name} = {self._fitted(line, right, 'np.reshape', 'np.broadcast_to')}"
+        return f"{line.name} = {self._fitted(line, notation.counted(line.tree))}"
 
-    def _fitted(self, line: Line, right: str, reshape: str, broadcast: str) -> str:
+    def _fitted(self, line: Line, right: str) -> str:
         """In the shape of the quantity, where the formula alone has another."""
         if not line.suffix:
             return right
-        name = self.work.name_of[line.node]
-        if line.tree.shape == () and line.node.shape and reshape.startswith("np."):
-            plain = {"0": f"np.zeros({name}.shape)", "1": f"np.ones({name}.shape)"}
-            return plain.get(right, f"np.full({name}.shape, {right})")
-        shape = f"{name}.shape" if line.node.shape else "()"
-        return f"{reshape if line.suffix == 'reshape' else broadcast}({right}, {shape})"
+        function, arguments = self._shaping(line, right, self._shape(line))
+        return f"{function}({', '.join(arguments)})"
+
+    def _shape(self, line: Line) -> str:
+        return f"{self.work.name_of[line.node]}.shape" if line.node.shape else "()"
+
+    def _shaping(self, line: Line, right: str, shape: str) -> tuple[str, list[str]]:
+        """The function of NumPy's that brings a line into a shape, and what it is given."""
+        if not line.tree.shape and line.node.shape:
+            plain = {"0": "np.zeros", "1": "np.ones"}.get(self.numpy(line.tree))
+            return ("np.full", [shape, right]) if plain is None else (plain, [shape])
+        return "np.reshape" if line.suffix == "reshape" else "np.broadcast_to", [right, shape]
 
     def definitions(self) -> list[str]:
         """What the names mean that were given to unnamed quantities the lines mention."""
