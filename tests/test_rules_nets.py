@@ -127,6 +127,33 @@ def test_a_third_is_no_share_of_six_examples(rng):
     assert tg.derive(cost + np.sum(w**2) * (1 / 3))["w"].text.endswith(" + (2/3) w")
 
 
+def discriminator(rng, real, made):
+    X = tg.Value(rng.normal(size=(2, real)), "X", requires_grad=False)
+    N = tg.Value(rng.normal(size=(2, made)), "N", requires_grad=False)
+    W, b = tg.Value(rng.normal(size=(1, 2)), "W"), tg.Value(np.zeros((1, 1)), "b")
+    Z, V = W @ X + b, W @ N + b
+    R, F = tg.sigmoid(Z), tg.sigmoid(V)
+    tg.name_values(Z=Z, V=V, R=R, F=F)
+    return tg.derive(-np.mean(np.log(R)) - np.mean(np.log(1 - F)))
+
+
+def test_as_many_real_as_made_examples_are_m_and_as_many_are(rng):
+    lines = [rule.text for rule in discriminator(rng, 5, 5)]
+    assert lines[:2] == ["dZ = R − 1", "dW = (1/m) (F Nᵀ + dZ Xᵀ)"]
+    assert "dV = (1/N.shape[1]) F" in [rule.text for rule in discriminator(rng, 5, 7)]
+
+
+def test_the_length_of_data_that_a_cost_is_divided_by_is_m_though_its_input_is_looked_for(rng):
+    m = 5
+    mu, v = tg.Value(rng.normal(size=(3, m)), "mu"), tg.Value(rng.normal(size=(3, m)), "v")
+    eps = tg.Value(rng.normal(size=(3, m)), "eps", requires_grad=False)
+    x = tg.Value(rng.normal(size=(4, m)), "x", requires_grad=False)
+    W = tg.Value(rng.normal(size=(4, 3)), "W")
+    error = np.sum((W @ (mu + np.exp(v / 2) * eps) - x) ** 2)
+    derived = tg.derive((error + np.sum(np.exp(v) + mu**2 - v)) / (2 * m), "mu")
+    assert derived["mu"].text == "dmu = (1/m) (Wᵀ t1 + mu)"
+
+
 def test_squared_error_behind_a_sigmoid_keeps_the_slope(rng):
     X, Y, W = given(rng, (3, 5), "X"), given(rng, (2, 5), "Y"), parameter(rng, (2, 3), "W")
     Z = W @ X

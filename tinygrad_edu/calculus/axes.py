@@ -76,9 +76,10 @@ class Origins:
 class Examples:
     """m, the examples' axis, and the nodes that have it.
 
-    `carriers` and `axis` are None where m alone is known. `parameters`: the given quantities that
-    are no data, so that their gradients have one scale. `told`: m was given by who asked.
-    `assumed`: why a mere number was taken for m; empty where it is known.
+    `carriers` and `axis` are None where m alone is known; `axes` are all that examples lie along.
+    `parameters`: the given quantities that are no data, so that their gradients have one scale.
+    `told`: m was given by who asked. `assumed`: why a mere number was taken for m, or two lengths
+    for one; empty where it is known.
     """
 
     m: int
@@ -87,6 +88,7 @@ class Examples:
     parameters: frozenset[Value] = frozenset()
     told: bool = False
     assumed: str = ""
+    axes: frozenset[Axis] = frozenset()
 
     def has(self, node: Value) -> bool:
         """Does `node` carry the examples?"""
@@ -389,10 +391,11 @@ def find_examples(
     axis, assumed = search.found() if m is None else (search.of_length(int(m)), "")
     if axis is None:
         return None if m is None else Examples(int(m), parameters=search.parameters, told=True)
-    carriers = frozenset(node for a in search.paired(axis) for node, _ in search.axes.members[a])
+    axes = search.paired(axis)
+    carriers = frozenset(node for a in axes for node, _ in search.axes.members[a])
     states = {node for node in search.parameters & carriers if STATE.fullmatch(node.name or "")}
     n, told = search.axes.length(axis), m is not None
-    return Examples(n, axis, carriers, search.parameters - states, told, assumed)
+    return Examples(n, axis, carriers, search.parameters - states, told, assumed, frozenset(axes))
 
 
 def data_among(leaves: list[Value], origins: Origins | None) -> frozenset[Value]:
@@ -414,6 +417,9 @@ class _Search:
         self.parameters = frozenset(node for node in leaves if node not in self.data)
         self.moving = [node for node in order if node.op is None and node in self.axes.learning]
         self.terms = list(self.axes.terms(cost, origins))
+        self.alike: frozenset[Axis] = (
+            frozenset()
+        )  # that all are the examples', if there are several
 
     def found(self) -> tuple[Axis | None, str]:
         """The one axis there is evidence for, and what was assumed."""
@@ -427,6 +433,10 @@ class _Search:
             known = {axis for axis in known if self._only_data(axis)} or known
         if len(known) == 1:
             return known.pop(), ""
+        if self._are_alike(known):
+            self.alike = frozenset(known)
+            named = [leaf.name for axis in sorted(known) for leaf in self.axes.leaves(axis)]
+            return min(known), f"the length that {' and '.join(filter(None, named))} share"
         if known or self.origins is not None:
             return None, ""
         assumed = {axis: d for term in self.terms for axis, d in self._assumed(term)}
@@ -437,9 +447,22 @@ class _Search:
         shared = f", the length that {' and '.join(named)} share" if len(named) > 1 else ""
         return axis, f"taken from the number {d:.6g} the cost is divided by{shared}"
 
+    def _are_alike(self, known: set[Axis]) -> bool:
+        """Is each of some axes averaged over for itself and as long as the others, as are those of
+        real and made examples?"""
+        return (
+            self.origins is None
+            and len({self.axes.length(axis) for axis in known}) == 1
+            and all(self._only_data(axis) for axis in known)
+            and not any(len(known & term.summed) > 1 for term in self.terms)
+        )
+
     def paired(self, axis: Axis) -> set[Axis]:
-        """The axis and those that only data have and that were declared by the same name: where
-        examples are compared with examples, both sides have an axis of their own."""
+        """The axis and those that only data have and that are as long, or were declared by the
+        same name: where examples are compared with examples, both sides have an axis of their own.
+        """
+        if axis in self.alike:
+            return set(self.alike)
         called = {} if self.origins is None else self.origins.called
         found = {a: text for at, text in called.items() for a in self.axes.of_length(_one(*at))}
         same = {a for a, text in found.items() if text == found.get(axis) and self._only_data(a)}

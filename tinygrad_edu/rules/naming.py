@@ -16,7 +16,7 @@ from tinygrad_edu.rules.expression import Algebra
 from tinygrad_edu.rules.given import Given
 from tinygrad_edu.rules.indices import OF_LABELS, WholeNumber, described, parts_of
 from tinygrad_edu.rules.lengths import Lengths
-from tinygrad_edu.rules.penalties import made_of
+from tinygrad_edu.rules.scales import made_of, scaling
 
 #: What the source of a derivation uses itself: no quantity is called so in it.
 USED_IN_SOURCE = {"np", "scatter", "prod_of_others", "slice", "gradients"}
@@ -184,6 +184,20 @@ class NamedGraph:
                 text = getattr(m, "name", None) or "m"
                 taken = text in self.origins.sizes  # by the length of another axis
                 lengths.call(examples, self.identifiers.fresh(text) if taken else self._free(text))
+            assert self.examples is not None
+            for axis in self.examples.axes:
+                lengths.symbols.setdefault(axis, lengths.symbols[examples])
+        elif origins is None:
+            self._name_length_of_data()
+
+    def _name_length_of_data(self) -> None:
+        """Call m the one length of data that the cost is divided by, though that is no mean over
+        examples alone: of a layer whose input is looked for, say."""
+        scales = {number for number, _ in scaling(self.cost, self.learning)}
+        axes = {axis for number, (axis, _, _) in self.divisors.items() if number in scales}
+        axes = {a for a in axes if any(x not in self.learning for x in self.axes.leaves(a))}
+        if len(axes) == 1 and not axes & self.lengths.symbols.keys():
+            self.lengths.call(axes.pop(), self._free("m"))
 
     def shape(self, node: Any) -> Shape:
         """The shape of a node, its lengths by what they are called."""

@@ -1,4 +1,4 @@
-"""Numbers that were made of m before a Value was met: the 14 of a penalty ``lam / 14 * Σ W²``.
+"""The numbers that the terms of a cost are scaled by, and which of them were made of m.
 
 Of a sum over examples the axis tells what it is divided by. A penalty sums over none, so how its
 numbers are written has to do: a divisor that is m or 2 m, a factor with far fewer digits times m.
@@ -19,7 +19,7 @@ FEWER = 3
 def made_of(m: int, cost: Any, learning: Collection[Any]) -> dict[Any, tuple[Fraction, int]]:
     """The unnamed numbers that scale terms of a cost and were made of m: ``factor * m**power``."""
     found = {}
-    for number, below in _scaling(cost, learning):
+    for number, below in scaling(cost, learning):
         c = float(number._data)
         if below and c in (m, 2 * m) and c != 2:  # more often the 2 of a square than a length
             found[number] = Fraction(int(c), m), 1
@@ -34,7 +34,7 @@ def _is_share(c: float, m: int) -> bool:
     return float(share) == c and share.denominator not in (m, 2 * m)
 
 
-def _scaling(cost: Any, learning: Collection[Any]) -> Iterator[tuple[Any, bool]]:
+def scaling(cost: Any, learning: Collection[Any]) -> Iterator[tuple[Any, bool]]:
     """The unnamed numbers a cost's terms are scaled by; whether they are divided by them."""
     stack, seen = [(cost, False)], set()
     while stack:
