@@ -57,6 +57,16 @@ def coins(rng: np.random.Generator, n: int) -> Any:
     return (rng.permutation(n) % 2).astype(float)
 
 
+def between(rng: np.random.Generator, n: int) -> Any:
+    """Numbers about half-way between two whole ones: what is divided by ±2 is far from a jump."""
+    return rng.integers(-4, 4, n) + 0.5 + apart(-0.3, 0.3)(rng, n)
+
+
+def twos(rng: np.random.Generator, n: int) -> Any:
+    """2, a little more or less, of either sign."""
+    return signed(1.98, 2.02)(rng, n)
+
+
 real, positive, unit, moderate = apart(-2, 2), apart(0.3, 3), apart(0.15, 0.85), apart(-1.2, 1.2)
 
 
@@ -643,6 +653,10 @@ ROWS: dict[str, Row] = {
     "heaviside": elementwise(
         lambda x, y: np.where(np.real(x) == 0, y, np.real(x) > 0), real, real, without=(0,)
     ),
+    "floor_divide": elementwise(
+        lambda x, y: np.floor(np.real(x) / np.real(y)), between, twos, without=(0, 1)
+    ),
+    "remainder": elementwise(lambda x, y: x - y * np.floor(np.real(x) / np.real(y)), between, twos),
     "floor": elementwise(lambda x: np.floor(np.real(x)), without=(0,)),
     "ceil": elementwise(lambda x: np.ceil(np.real(x)), without=(0,)),
     "trunc": elementwise(lambda x: np.trunc(np.real(x)), without=(0,)),

@@ -40,7 +40,7 @@ def numbers_for(function):
 
 
 #: Their slope is zero everywhere, by each input or by the first.
-STEPS = {np.sign, np.floor, np.ceil, np.trunc, np.rint}
+STEPS = {np.sign, np.floor, np.ceil, np.trunc, np.rint, np.floor_divide}
 
 
 @pytest.mark.parametrize("function", UFUNCS, ids=lambda f: f.__name__)

@@ -232,12 +232,14 @@ def test_text_shows_name_shape_and_numbers():
 def test_operators_work_both_ways_round():
     x = Value(3.0)
     results = [2 - x, 2 / x, 2**x, x**2, x**-1, x**0.5, x - 2, x / 2, -x, +x, abs(x), 2 + x, 2 * x]
-    expected = [-1, 2 / 3, 8, 9, 1 / 3, 3**0.5, 1, 1.5, -3, 3, 3, 5, 6]
+    results += [x // 2, 7 // x, x % 2, 7 % x, -x % 2]
+    expected = [-1, 2 / 3, 8, 9, 1 / 3, 3**0.5, 1, 1.5, -3, 3, 3, 5, 6, 1, 2, 1, 1, 1]
     assert np.allclose([r.item() for r in results], expected)
     slopes = [-1, -2 / 9, 8 * math.log(2), 6, -1 / 9, 0.5 / 3**0.5, 1, 0.5, -1, 1, 1, 1, 2]
-    for z, slope in zip(results, slopes):
+    slopes += [0, 0, 1, -2, -1]
+    for z, slope in zip(results, slopes, strict=True):
         x.zero_grad()
-        z.backward()
+        (z + 0.0 * x).backward()  # steps have no gradient of their own
         assert x.grad == pytest.approx(slope, rel=1e-14)
 
 

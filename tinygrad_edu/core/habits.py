@@ -47,7 +47,6 @@ OF_A_VALUE = {
 #: Of NumPy's functions that have no rule on a Value.
 OF_NUMPY = {
     **{name: OF_A_VALUE[name] for name in ("conjugate", "real", "imag", "astype")}, "copy": "+v",
-    "remainder": "v - n * np.floor(v / n)", "floor_divide": "np.floor(v / n)",
     "cbrt": "np.sign(v) * np.abs(v)**(1/3)", "nan_to_num": "np.where(np.isnan(v), 0, v)",
     "select": "np.where(mask, v, w)", "piecewise": "np.where(mask, v, w)",
     "copyto": "np.where(mask, new, v)", "fill_diagonal": "np.where(np.eye(n), new, v)",

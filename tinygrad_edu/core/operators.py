@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core.ops import arithmetic, elementwise, linalg, shaping
+from tinygrad_edu.core.ops import arithmetic, elementary, elementwise, linalg, shaping
 from tinygrad_edu.core.primitive import GradError, Traced
 
 
@@ -73,6 +73,18 @@ class Operators(Traced):
 
     def __rtruediv__(self, other: Any) -> Any:
         return arithmetic.divide(other, self)
+
+    def __floordiv__(self, other: Any) -> Any:
+        return elementary.floor_divide(self, other)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return elementary.floor_divide(other, self)
+
+    def __mod__(self, other: Any) -> Any:
+        return elementary.remainder(self, other)
+
+    def __rmod__(self, other: Any) -> Any:
+        return elementary.remainder(other, self)
 
     def __pow__(self, other: Any) -> Any:
         return power(self, other)

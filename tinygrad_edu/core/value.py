@@ -955,7 +955,8 @@ _ABSENT = {
 }  # fmt: skip
 for _name, _here in _ABSENT.items():
     setattr(Value, _name, habits.Elsewhere(_name, _here))
-setattr(Value, "__ipow__", _augmented(Value.__pow__, "**"))  # noqa: B010
+for _name, _symbol in (("pow", "**"), ("mod", "%"), ("floordiv", "//")):
+    setattr(Value, f"__i{_name}__", _augmented(getattr(Value, f"__{_name}__"), _symbol))
 
 
 def _compare(test: Any, v: Value, other: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -29,8 +30,9 @@ from tinygrad_edu.core.signature import own_errors
 
 __all__ = [
     "arccos", "arccosh", "arcsin", "arcsinh", "arctan2", "arctanh", "around", "ceil", "erf",
-    "erfc", "exp2", "fix", "floor", "fmax", "fmin", "heaviside", "hypot", "logaddexp",
-    "logaddexp2", "reciprocal", "rint", "round", "sinc", "square", "trunc",
+    "erfc", "exp2", "fix", "floor", "floor_divide", "fmax", "fmin", "heaviside", "hypot",
+    "logaddexp", "logaddexp2", "reciprocal", "remainder", "rint", "round", "sinc", "square",
+    "trunc",
 ]  # fmt: skip
 
 _LOG2 = math.log(2.0)
@@ -403,6 +405,39 @@ rint = _step("rint", r"\operatorname{{round}}({0})", "The whole number next to x
 
 
 fix = trunc
+
+
+@primitive(
+    None, None,
+    scalar=operator.floordiv, symbol="//", numpy="np.floor_divide({0}, {1})",
+    latex=r"\left\lfloor \frac{{{0}}}{{{1}}} \right\rfloor",
+    traits={"elementwise", "kinked"},
+)  # fmt: skip
+def floor_divide(x: Any, y: Any) -> Any:
+    """``x // y``, how often y goes into x: a whole number, whose derivatives are zero everywhere.
+
+    >>> tg.floor_divide(7.0, 2.0), tg.floor_divide(-7.0, 2.0)
+    (3.0, -4.0)
+    """
+    return np.floor_divide(x, y)
+
+
+@primitive(
+    lambda dz, z, x, y: dz,
+    lambda dz, z, x, y: -dz * floor_divide(x, y),
+    scalar=operator.mod, symbol="%", numpy="np.remainder({0}, {1})",
+    latex=r"\left({0} \bmod {1}\right)",
+    traits={"elementwise", "kinked", "cancels"},
+)  # fmt: skip
+def remainder(x: Any, y: Any) -> Any:
+    """``x % y``, what is left of x when y is taken out of it as often as it goes: with y's sign.
+
+    As ``x − y · (x // y)`` between its jumps: ``dx = dz``, ``dy = −dz · (x // y)``.
+
+    >>> tg.remainder(7.5, 2.0), tg.remainder(-0.5, 2.0)
+    (1.5, 1.5)
+    """
+    return np.remainder(x, y)
 
 
 @primitive(
