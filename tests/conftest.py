@@ -3,6 +3,7 @@
 import collections
 import os
 import signal
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -13,6 +14,12 @@ settings.register_profile(
 )
 settings.register_profile("search", deadline=None, suppress_health_check=list(HealthCheck))
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+# Tests start the program many times. Where Python is told to keep nothing of what it compiles, each
+# start would compile the whole package: kept with what pytest itself keeps, that is done once.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+    kept = Path(__file__).parents[1] / ".pytest_cache" / "compiled"
+    os.environ.setdefault("PYTHONPYCACHEPREFIX", str(kept))
 
 # Some tests send themselves Ctrl-C, which a process started in the background would not notice.
 signal.signal(signal.SIGINT, signal.default_int_handler)
