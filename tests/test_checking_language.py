@@ -157,7 +157,7 @@ def test_numbers_of_a_fraction_stay_numbers_in_a_derived_rule():
 
 
 def test_numbers_that_are_none_or_too_many_are_refused(tmp_path):
-    with pytest.raises(SheetError, match="data for x are not real numbers"):
+    with pytest.raises(SheetError, match="data for x: real numbers are needed"):
         Sheet("x: (2,)\nJ = np.sum(x)\n", "s", {"x": np.array(["a", "b"])})
     (tmp_path / "s.sheet").write_text("x: (2,)\nJ = np.sum(x)\n")
     np.savez_compressed(tmp_path / "s.npz", x=np.zeros(8_000_001))

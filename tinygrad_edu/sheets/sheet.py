@@ -143,13 +143,9 @@ class Sheet(Lines):
             if name not in numbers:
                 continue
             try:
-                array = asarray(numbers[name])
+                array = asarray(numbers[name], f"the data for {name}")
             except TypeError as error:
-                raise SheetError(f"{name}: {error}", given.line, 1, self.name) from None
-            if array.dtype.kind not in "fiub":
-                raise SheetError(
-                    f"the data for {name} are not real numbers", given.line, 1, self.name
-                )
+                raise SheetError(str(error), given.line, 1, self.name) from None
             if array.dtype.itemsize > 8:
                 raise SheetError(
                     f"the data for {name} are {array.dtype}: save x.astype(float)",
