@@ -19,8 +19,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 PATH = next(filter(None, map(shutil.which, NAMES)), None)
+
+
+def in_a_browser(test: Any) -> Any:
+    """The mark of a test that looks at a page as people do."""
+    missing = pytest.mark.skipif(PATH is None, reason="needs Chromium (apt install chromium)")
+    return pytest.mark.slow(missing(test))
 
 
 class Browser:

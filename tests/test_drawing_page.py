@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import PATH, Browser, browser
+from browser import Browser, browser, in_a_browser
 
 import tinygrad_edu as tg
 
-in_a_browser = pytest.mark.skipif(PATH is None, reason="needs Chromium (apt install chromium)")
 HOSTILE = [
     "</script><script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "<!--", "]]>", "\\",
     "'", "{{SCRIPT}}", "\u2028", "\u202eabc", "&lt;b&gt;", "<math><mi>x</mi></math>", "\0",
@@ -284,7 +283,6 @@ def count(page: Browser) -> str:
     return str(page.ask("document.querySelector('#count').textContent"))
 
 
-@pytest.mark.slow
 @in_a_browser
 def test_every_step_is_reached_by_click_and_by_key(page: Browser, tmp_path: Path) -> None:
     J = a_net()
@@ -560,7 +558,6 @@ def test_light_and_dark(page: Browser, tmp_path: Path) -> None:
 
 
 @in_a_browser
-@pytest.mark.slow
 def test_every_box_and_control_has_a_name_and_is_reached_with_tab(
     page: Browser, tmp_path: Path
 ) -> None:
@@ -584,7 +581,6 @@ def test_every_box_and_control_has_a_name_and_is_reached_with_tab(
 
 
 @in_a_browser
-@pytest.mark.slow
 def test_folded_boxes_open_their_values_one_after_another(page: Browser, tmp_path: Path) -> None:
     h = tg.Value(1.0, "h0")
     for _ in range(150):

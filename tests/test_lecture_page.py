@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
-from browser import PATH, browser
+from browser import browser, in_a_browser
 from rich.console import Console
 
 import tinygrad_edu as tg
@@ -20,7 +20,6 @@ from tinygrad_edu.lecture.template import fill
 from tinygrad_edu.lecture.tex import math
 from tinygrad_edu.words.bidi import isolated
 
-in_a_browser = pytest.mark.skipif(PATH is None, reason="needs Chromium (apt install chromium)")
 EXAMPLE = Path(__file__).parent.parent / "examples" / "batch_norm"
 
 
@@ -277,7 +276,6 @@ def check_measures(found: dict, sections: int) -> None:
 
 
 @in_a_browser
-@pytest.mark.slow
 @pytest.mark.parametrize("language", ["english", "persian"])
 def test_at_every_width_in_light_and_dark_it_is_read_without_effort(request, tmp_path, language):
     page = request.getfixturevalue(language)
@@ -293,7 +291,6 @@ def test_at_every_width_in_light_and_dark_it_is_read_without_effort(request, tmp
 
 
 @in_a_browser
-@pytest.mark.slow
 def test_a_page_from_right_to_left_keeps_formulas_and_code_from_left_to_right(persian, tmp_path):
     with opened(persian, tmp_path) as tab:
         assert tab.ask("document.documentElement.dir + document.documentElement.lang") == "rtlfa"
@@ -325,7 +322,6 @@ def said(tab, selector: str) -> str:
 
 
 @in_a_browser
-@pytest.mark.slow
 def test_the_sliders_and_buttons_move_what_they_say(english, tmp_path):
     with opened(english, tmp_path) as tab:
         best = 0
@@ -376,7 +372,6 @@ def test_the_sliders_and_buttons_move_what_they_say(english, tmp_path):
 
 
 @in_a_browser
-@pytest.mark.slow
 def test_the_colour_of_a_factor_is_that_of_its_place_in_the_picture(english, tmp_path):
     with opened(english, tmp_path) as tab:
         colour = "getComputedStyle(document.querySelector({}))[{}]"
@@ -386,7 +381,6 @@ def test_the_colour_of_a_factor_is_that_of_its_place_in_the_picture(english, tmp
 
 
 @in_a_browser
-@pytest.mark.slow
 @pytest.mark.parametrize("language", words.LANGUAGES)
 def test_the_page_of_ones_own_lesson_is_read_without_effort(tmp_path, language):
     lesson.show(EXAMPLE, tmp_path, silent(), language)

@@ -62,6 +62,7 @@ def test_a_training_that_ends_elsewhere_is_not_timed():
         fits.checked(found, found, "float32")
 
 
+@pytest.mark.slow
 def test_growth_is_the_slope_of_time_over_size(tmp_path):
     assert growth.exponent([10, 20, 40], [3.0, 6.0, 12.0]) == pytest.approx(1)
     assert growth.exponent([10, 20, 40], [3.0, 12.0, 48.0]) == pytest.approx(2)

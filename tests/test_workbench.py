@@ -17,7 +17,7 @@ from base64 import urlsafe_b64encode
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from browser import PATH, browser
+from browser import browser, in_a_browser
 
 from tinygrad_edu import cli
 from tinygrad_edu.workbench import code
@@ -26,7 +26,6 @@ from tinygrad_edu.workbench.code import EXAMPLE
 from tinygrad_edu.workbench.files import gallery, write
 from tinygrad_edu.workbench.server import MOST_BYTES, Bench
 
-in_a_browser = pytest.mark.skipif(PATH is None, reason="needs Chromium (apt install chromium)")
 MISTAKEN = gallery()["a mistake to find"]
 RIGHT = MISTAKEN.replace("1 - Z1**2", "1 - A1**2")
 
@@ -335,7 +334,6 @@ def test_the_mistake_is_marked_the_correction_taken_and_all_is_right(bench, tab)
 
 
 @in_a_browser
-@pytest.mark.slow
 def test_a_slider_moves_the_gradients_and_the_picture(bench, tab):
     until(tab, "document.querySelectorAll('#numbers .slider').length > 0")
     tab.ask("for (const d of document.querySelectorAll('details')) d.open = true")
@@ -353,7 +351,6 @@ def test_a_slider_moves_the_gradients_and_the_picture(bench, tab):
 
 
 @in_a_browser
-@pytest.mark.slow
 def test_a_shared_address_restores_the_derivation_and_steps_are_linked(bench, tab):
     type_in(tab, "# ∂ und ümlaut\n" + RIGHT)
     until(tab, f"{VERDICT}.startsWith('All right.')")
@@ -370,7 +367,6 @@ def test_a_shared_address_restores_the_derivation_and_steps_are_linked(bench, ta
 
 
 @in_a_browser
-@pytest.mark.slow
 def test_a_hundred_quick_edits_lose_none(tab):
     type_in(tab, RIGHT)
     for i in range(100):
@@ -385,7 +381,6 @@ def test_a_hundred_quick_edits_lose_none(tab):
 
 
 @in_a_browser
-@pytest.mark.slow
 def test_a_hostile_text_neither_marks_up_the_page_nor_hangs_it(bench, tab):
     hostile = "<img src=x onerror=alert(1)>: (2,)\n</textarea><script>alert(1)</script>\n"
     for text in (hostile, RIGHT.replace("dZ1", "dZ1" + hostile), "x" * 1_000_000, "(" * 20_000):
@@ -399,7 +394,6 @@ def test_a_hostile_text_neither_marks_up_the_page_nor_hangs_it(bench, tab):
 
 
 @in_a_browser
-@pytest.mark.slow
 def test_the_second_tab_runs_code_and_takes_its_correction(bench, tab):
     tab.click("#to-code")
     tab.click("#run")
@@ -411,7 +405,6 @@ def test_the_second_tab_runs_code_and_takes_its_correction(bench, tab):
     assert own_only(tab, bench)
 
 
-@pytest.mark.slow
 @in_a_browser
 def test_on_a_narrow_page_nothing_is_wider_than_it(tab):
     tab.call(
@@ -481,7 +474,6 @@ def static_tab(static, window):
 
 
 @in_a_browser
-@pytest.mark.slow
 def test_the_static_page_asks_its_worker_and_nobody_else(static, static_tab):
     said = static_tab.ask("document.querySelector('.note.wrong').innerText")
     assert f"{static}pyodide/ numpy zip true" in said
@@ -493,7 +485,6 @@ def test_the_static_page_asks_its_worker_and_nobody_else(static, static_tab):
 
 
 @in_a_browser
-@pytest.mark.slow
 def test_a_worker_that_runs_on_is_ended_and_another_started(static_tab):
     type_in(static_tab, "slow")
     until(static_tab, f"{VERDICT}.startsWith('this took more than 20 s')")
@@ -537,7 +528,6 @@ PYODIDE = os.environ.get("PYODIDE")
 
 
 @in_a_browser
-@pytest.mark.slow
 @pytest.mark.skipif(
     not PYODIDE, reason="PYODIDE names no folder of a release of Pyodide with NumPy"
 )
