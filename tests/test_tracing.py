@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import runpy
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import PATH, browser
 from code_mutants import EXPECTED, loaded, outcome, right_text, text_of
 
 import tinygrad_edu as tg
@@ -88,6 +90,22 @@ def test_a_line_says_where_it_is_what_is_wrong_and_how_it_would_be_right():
     assert {g["name"]: g["verdict"] for g in report.gradients} == {"W": "wrong", "b": "wrong"}
     assert "correct: dZ = (A - Y) * (1 - A**2)" in str(report)
     assert "<ins>A</ins>" in report.to_html()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(PATH is None, reason="needs Chromium (apt install chromium)")
+def test_the_page_is_as_narrow_as_a_telephone_and_dark_where_that_is_asked_for(tmp_path):
+    report, file = tg.check_code(mistaken, NUMBERS), tmp_path / "page.html"
+    seen = set()
+    with browser(tmp_path / "browser") as tab:
+        for language, dark in itertools.product(("en", "fa"), (False, True)):
+            file.write_text(report.to_html(language), encoding="utf-8")
+            tab.open(file, dark=dark)
+            narrow = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+            tab.call("Emulation.setDeviceMetricsOverride", **narrow)
+            assert tab.ask("document.documentElement.scrollWidth") <= 390
+            seen.add(tab.ask("getComputedStyle(document.body).backgroundColor"))
+    assert seen == {"rgb(255, 255, 255)", "rgb(13, 17, 23)"}
 
 
 def average(numbers):

@@ -193,13 +193,14 @@ class CodeReport:
         """
         words = Words(language)
         title, said = self.titled(words), [words.says(text) for text in self.remarks]
-        body = table.html_table(title, self.rows, said, words)
+        body = f'<div class="wide">{table.html_table(title, self.rows, said, words)}</div>'
         body += "".join(self._part(line, words) for line in self.culprits)
         direction, style = "", _STYLE
         if words.direction == "rtl":
             direction, style = ' dir="rtl"', _STYLE + _RIGHT_TO_LEFT
         return (
             f'<!doctype html><html lang="{language}"{direction}><head><meta charset="utf-8">'
+            '<meta name="viewport" content="width=device-width,initial-scale=1">'
             f"<title>{html.escape(title)}</title><style>{style}</style></head>"
             f"<body>{body}</body></html>"
         )
@@ -227,17 +228,23 @@ class CodeReport:
 
 
 _STYLE = """
+:root{color-scheme:light dark}
 body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem}
-body{color:#1f2328}
+body{color:light-dark(#1f2328,#e6edf3);background:light-dark(#fff,#0d1117);overflow-wrap:anywhere}
 td,th{padding:0 .6rem;text-align:left}
+div.wide{overflow-x:auto}
+div.wide th,div.wide td{white-space:nowrap}
+div.wide caption{text-align:start}
+@media (prefers-color-scheme:dark){div.wide tr[style]{filter:brightness(1.6)}}
 table.source{border-collapse:collapse;width:100%;margin-top:1.5rem}
 table.source{font:13px/1.6 ui-monospace,monospace}
 table.source td{white-space:pre-wrap;vertical-align:top}
-td.n{color:#8c959f;text-align:right;user-select:none;width:2rem}
-tr.wrong td.code{background:#ffebe9}
-tr.right td{background:#dafbe1}
-ins{background:#abf2bc;text-decoration:none}
+td.n{color:light-dark(#6e7781,#8b949e);text-align:right;user-select:none;width:2rem}
+tr.wrong td.code{background:light-dark(#ffebe9,#3c1618)}
+tr.right td{background:light-dark(#dafbe1,#12361f)}
+ins{background:light-dark(#abf2bc,#1f5c2e);text-decoration:none}
 code{font:13px ui-monospace,monospace}
+@media (max-width:40rem){table.source td{padding:0 .25rem}}
 """
 #: The words; the code goes on from left to right.
 _RIGHT_TO_LEFT = """
