@@ -118,6 +118,12 @@ def test_initial_weights_have_the_variance_of_their_formula(init, variance):
     assert W.var() == pytest.approx(variance, rel=0.03)
 
 
+def test_a_normalisation_shows_the_settings_that_are_not_the_usual_ones():
+    assert repr(nn.BatchNorm("relu", momentum=0.9)) == "BatchNorm(relu, momentum=0.9)"
+    assert repr(nn.LayerNorm(eps=0.001)) == "LayerNorm(eps=0.001)"
+    assert repr(nn.BatchNorm()) == "BatchNorm()"
+
+
 def test_relu_layers_start_with_he_and_others_with_xavier():
     assert "he" in repr(nn.Dense(3, "relu"))
     assert "xavier" in repr(nn.Dense(3, "tanh"))

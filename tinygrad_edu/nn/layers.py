@@ -228,13 +228,20 @@ class Dropout(Layer):
         return ((rng.random(shape) >= self.rate) / (1 - self.rate)).astype(dtype, copy=False)
 
 
+#: What normalisation adds to a variance, and how far a batch moves the running ones.
+EPS, MOMENTUM = 1e-5, 0.1
+
+
 class _Normalisation(Layer):
     """``N = γ (A − μ) / √(σ² + ε) + β``, γ and β trained; μ and σ² differ in what they are over."""
 
     @checked
-    def __init__(self, activation: str | None = None, eps: Amount = 1e-5) -> None:
+    def __init__(self, activation: str | None = None, eps: Amount = EPS) -> None:
         super().__init__(activation)
         self.eps = eps
+
+    def settings(self) -> tuple[Any, ...]:
+        return self.activation, None if self.eps == EPS else f"eps={self.eps:g}"
 
     def make(self, n_in: int, rng: np.random.Generator) -> int:
         self.parameter("gamma", self.column(np.ones(n_in)))
@@ -276,10 +283,14 @@ class BatchNorm(_Normalisation):
 
     @checked
     def __init__(
-        self, activation: str | None = None, eps: Amount = 1e-5, momentum: Amount = 0.1
+        self, activation: str | None = None, eps: Amount = EPS, momentum: Amount = MOMENTUM
     ) -> None:
         super().__init__(activation, eps)
         self.momentum = momentum
+
+    def settings(self) -> tuple[Any, ...]:
+        usual = self.momentum == MOMENTUM
+        return *super().settings(), None if usual else f"momentum={self.momentum:g}"
 
     def make(self, n_in: int, rng: np.random.Generator) -> int:
         self.buffers[f"mean{self.number}"] = self.column(np.zeros(n_in))

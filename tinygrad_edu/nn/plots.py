@@ -53,7 +53,8 @@ class Plot:
         self.title, self.svg = title, ""
 
     def __repr__(self) -> str:
-        return f"<Plot {self.title!r}; with a path as the first argument it is written to a file>"
+        title = f" {self.title!r}" if self.title else ""
+        return f"<Plot{title}; with a path as the first argument it is written to a file>"
 
     def _repr_html_(self) -> str:
         return fitted(self.svg)
