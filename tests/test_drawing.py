@@ -494,6 +494,17 @@ def test_the_scale_of_the_gradients_is_said_and_is_that_of_the_numbers() -> None
     assert "Gradients are the derivatives of J, as .grad has them." in calculus
 
 
+def test_the_caption_calls_a_result_without_a_name_as_its_box_does() -> None:
+    x = tg.Value(0.5, "x")
+    z = tg.tanh(3 * x) ** 2
+    z.backward()
+    shown = texts(tg.draw(z).pipe("svg"))
+    [caption] = [text for text in shown if "derivatives of" in text]
+    called = re.search(r"derivatives of (\w+),", caption)[1]
+    assert called != "J"
+    assert any(text.startswith(called) for text in shown)
+
+
 def test_no_letter_is_smaller_than_12_px_at_the_size_of_the_picture() -> None:
     J, _ = a_net()
     J.backward()

@@ -382,10 +382,12 @@ class Drawing(Content):
     def _cost(self) -> str:
         """What the gradients are the derivatives of; of several results, their sum."""
         if len(self.results) == 1:
-            cost = self.names.get(next(iter(self.results)), "")
-            return visible(cost, 12) if cost.isidentifier() else "J"
+            name = self.names.get(next(iter(self.results)), "")
+            if name.isidentifier():
+                return visible(name, 12)
         swept = [z for z in self.results if z._grad is not None] or list(self.results)
-        return " + ".join(visible(self.heading(z), 12) for z in swept)
+        called = [visible(self.heading(z), 12) for z in swept]
+        return " + ".join(called) if all(called) else self.words["draw.the_result"]
 
     def scale(self, cost: str) -> str:
         """Which derivatives the numbers are."""
