@@ -372,9 +372,20 @@ def test_a_page_of_a_class_begins_with_a_summary_and_folds_the_rest(batch):
     page = batch.to_html()
     assert page.count("<details") == 3
     assert page.index("dW2") < page.index("<details")
-    assert "1 × <b>dZ1</b>: derivative_at_wrong_point" in page
+    said = "right formula, wrong argument (<code>derivative_at_wrong_point</code>)"
+    assert f"1 × <b>dZ1</b>: {said}" in page
+    assert "نقطه" in batch.to_html(language="fa").split("<details")[0]
     assert "<eve>" not in page
     assert "<script>alert" not in page
+
+
+def test_the_summary_of_a_class_counts_the_claims_of_the_key_only(tmp_path):
+    (tmp_path / "key.sheet").write_text(KEY)
+    more = KEY.replace("dW1 =", "dA1 = W2.T @ dZ2\ndW1 =")
+    graded = tg.grade(tmp_path / "key.sheet", {"ada": KEY, "kim": more})
+    assert "dA1" in [row.name for row in graded.reports[1].rows]
+    ada, kim = (re.findall(r"\d+", line) for line in str(graded).splitlines()[-3:-1])
+    assert ada == kim
 
 
 # --- templates and exercises ----------------------------------------------------------------------

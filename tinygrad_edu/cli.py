@@ -494,8 +494,7 @@ def _mistakes(arguments: argparse.Namespace) -> int:
         print(f"\n{words.says(Said(family, f'family.{family}'))}")
         for mistake in MISTAKES:
             if mistake.family == family:
-                meaning = words.says(Said(mistake.meaning, f"mistake.{mistake.name}"))
-                print(f"  {mistake.name}: {meaning}")
+                print(f"  {mistake.name}: {words.says(mistake.said)}")
                 if mistake.example:
                     print(f"      {mistake.example}")
     return 0

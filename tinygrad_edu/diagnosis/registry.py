@@ -24,7 +24,7 @@ from tinygrad_edu.diagnosis.mistakes import (
     state,
     words,
 )
-from tinygrad_edu.words import together
+from tinygrad_edu.words import Said, together
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,11 @@ class Mistake:
     family: str
     meaning: str
     example: str
+
+    @property
+    def said(self) -> Said:
+        """The meaning, as a sentence that can be translated."""
+        return Said(self.meaning, f"mistake.{self.name}")
 
 
 def _table() -> tuple[Mistake, ...]:

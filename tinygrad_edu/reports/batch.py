@@ -16,6 +16,7 @@ from tinygrad_edu.checking.conventions import CONVENTIONS
 from tinygrad_edu.checking.table import STYLES, Row
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.signature import checked
+from tinygrad_edu.diagnosis.registry import MISTAKES
 from tinygrad_edu.reports.page import page
 from tinygrad_edu.reports.report import SheetReport, check_sheet
 from tinygrad_edu.sheets.syntax import SheetError
@@ -90,8 +91,9 @@ class Batch:
         summary.add_column(words["summary.mistakes"])
         for report in self.reports:
             rows, points = report.rows, report.points
-            counts = ["" if report.error else str(sum(r.ok for r in rows))]
-            counts += ["" if report.error else str(_count(rows, v)) for v in verdicts]
+            asked = [row for row in rows if row.points] if marked else rows
+            counts = ["" if report.error else str(sum(row.ok for row in asked))]
+            counts += ["" if report.error else str(_count(asked, v)) for v in verdicts]
             if marked:
                 counts.append("" if points is None else "{:g}/{:g}".format(*points))
             said = [f"{r.name}: {r.diagnosis.mistake}" for r in rows if r.diagnosis]
@@ -209,8 +211,10 @@ def _often(reports: Sequence[SheetReport], words: Words) -> str:
     made = Counter((row.claim, row.diagnosis.mistake) for row in rows if row.diagnosis)
     if not made:
         return ""
+    meaning = {mistake.name: words.says(mistake.said) for mistake in MISTAKES}
     items = "".join(
-        f"<li>{count} × <b>{html.escape(claim)}</b>: {html.escape(mistake)}</li>"
+        f"<li>{count} × <b>{html.escape(claim)}</b>: {html.escape(meaning[mistake])} "
+        f"(<code>{html.escape(mistake)}</code>)</li>"
         for (claim, mistake), count in made.most_common(10)
     )
     return f"<h2>{words['summary.often']}</h2><ol>{items}</ol>"
