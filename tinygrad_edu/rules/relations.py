@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from tinygrad_edu.core.ops import reductions
+from tinygrad_edu.core.ops import elementwise, reductions
 from tinygrad_edu.rules.expression import Algebra
 from tinygrad_edu.rules.indices import ONE_HOT
 from tinygrad_edu.rules.poly import Atom, Monomial, Number, Poly, ratio, rational, strip
+from tinygrad_edu.words import say
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,20 @@ def solutions(
             name,
             reason,
         )
+
+
+def identities(algebra: Algebra, atom: Atom) -> Iterator[Relation]:
+    """What holds of an operation whatever it is of: ``x^(y−1) = x^y / x``, ``x sign(x) = |x|``."""
+    p, reason = algebra.of(atom), say("why.always")
+    if atom.op is elementwise.power:
+        base, exponent = atom.args
+        less = exponent.terms.get((), 0)
+        if less and less == int(less) and less < 0:
+            args = (base, exponent - algebra.number(less))
+            yield Relation(atom, 1, algebra.rebuild(atom, args) * base ** int(less), p, reason)
+    elif atom.op is elementwise.sign and (x := atom.args[0].atom) is not None:
+        size = algebra.call(elementwise.absolute, atom.args, atom.options, atom.shape)
+        yield Relation(atom, 1, size, p, reason, ((x, 1),))
 
 
 def _masked(name: Poly, definition: Poly, reason: str) -> Relation | None:

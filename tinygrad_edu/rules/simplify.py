@@ -19,7 +19,7 @@ from tinygrad_edu.rules.expression import Algebra
 from tinygrad_edu.rules.formula import Formula
 from tinygrad_edu.rules.layout import Layout
 from tinygrad_edu.rules.poly import Atom, Number, Poly, ratio
-from tinygrad_edu.rules.relations import Relation, pick_of, solutions, without
+from tinygrad_edu.rules.relations import Relation, identities, pick_of, solutions, without
 from tinygrad_edu.rules.ring import MOST_TERMS, Spent
 from tinygrad_edu.words import say
 
@@ -228,6 +228,7 @@ class Simplifier:
                 yield from self._virtual_sigmoid(atom)
             if atom.op is elementwise.sigmoid:
                 yield from self._products_with(atom)
+            yield from identities(self.algebra, atom)
 
     def _about_a_sum(self, atom: Atom) -> Iterator[Relation]:
         yield from self._picked(atom)
@@ -283,12 +284,17 @@ class Simplifier:
         found = self._sigmoids.get((atom, self.algebra.careful))
         if found is None:
             algebra, t = self.algebra, self.algebra.of(atom)
-            found = []
+            found, names = [], {}
             for sign in (1, -1):
                 u = atom.args[0].scaled(sign)
-                name = algebra.call(elementwise.sigmoid, (u,), {}, atom.shape)
+                name = names[sign] = algebra.call(elementwise.sigmoid, (u,), {}, atom.shape)
                 definition = t**sign / (algebra.one + t**sign)
                 found += solutions(algebra, name, definition, "virtual", only=atom)
+            if algebra.careful:  # 1 − σ(x) loses digits that σ(−x) has
+                up, down = names[1], names[-1]
+                found.append(Relation(algebra.base(algebra.one + t), -1, down, down, "virtual"))
+                assert down.atom is not None
+                found.append(Relation(down.atom, 1, up, up, "virtual", ((atom, 1),)))
             self._sigmoids[atom, algebra.careful] = found
         return found
 
