@@ -313,6 +313,29 @@ class Ring(ABC):
                 p = self.expanded(numerator, down)
         return p
 
+    def merged(self, p: Poly) -> Poly:
+        """What is over powers of one compound denominator put over the highest of them, where that
+        leaves no more terms."""
+        bases = {a for mono in p.terms for a, e in mono if a.is_base and e < 0}
+        for base in sorted(bases, key=lambda a: a.id):
+            powers = {mono: e for mono in p.terms for a, e in mono if a is base and e < 0}
+            lowest = min(powers.values(), default=0)
+            steps = {m: int(e - lowest) for m, e in powers.items() if e - lowest == int(e - lowest)}
+            if sum(len(base.args[0].terms) ** n for n in steps.values()) > MOST_TERMS:
+                continue
+            mine = []
+            for mono, n in steps.items():
+                rest = tuple(f for f in mono if f[0] is not base)
+                term = self.poly({rest: p.terms[mono]})
+                for _ in range(n):
+                    term = self.expanded(term, base.args[0])
+                mine.append(term)
+            numerator = self.total(mine)
+            if any(steps.values()) and len(numerator.terms) <= len(steps):
+                others = self.poly({m: c for m, c in p.terms.items() if m not in steps})
+                p = self.add(self.expanded(numerator, self.of(base, lowest)), others)
+        return p
+
     def over(self, p: Poly, atom: Atom, n: int) -> Poly:
         """``p * base**n``, multiplied out."""
         parts: list[Poly] = []

@@ -122,8 +122,7 @@ class Simplifier:
             seen = {best}
             while True:
                 better = None
-                for relation, inside in self._trials(best):
-                    q = self.normal(self.substitute(best, relation, inside))
+                for q, relation in self._trials(best):
                     if q in seen:
                         continue
                     seen.add(q)
@@ -135,7 +134,7 @@ class Simplifier:
                 if better is None:
                     return best, used
                 cost, best = better[:2]
-                used.append(better[2])
+                used += [better[2]] if better[2] is not None else []
         except Spent:
             return p, used[:0]
         finally:
@@ -152,16 +151,19 @@ class Simplifier:
         finally:
             self.algebra.work = float("inf")
 
-    def _trials(self, p: Poly) -> Iterator[tuple[Relation, bool]]:
-        """Each relation, applied everywhere; and outside of calls only, where that differs."""
+    def _trials(self, p: Poly) -> Iterator[tuple[Poly, Relation | None]]:
+        """Other forms: fractions put together; by each relation, applied everywhere, and outside
+        of calls only, where that differs."""
+        if not self.algebra.careful and (q := self.algebra.merged(p)) is not p:
+            yield self.normal(q), None
         for relation in self._relations(p):
-            yield relation, True
+            yield self.normal(self.substitute(p, relation)), relation
             if relation.reason == "virtual" and any(
                 relation.atom in a.deep
                 for a in p.atoms()
                 if a.op is not None and a is not relation.atom
             ):
-                yield relation, False
+                yield self.normal(self.substitute(p, relation, inside=False)), relation
 
     def normal(self, p: Poly) -> Poly:
         """Multiplied out where short, compound denominators cancelled; inside its atoms too."""
