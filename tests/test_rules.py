@@ -239,3 +239,27 @@ def test_the_largest_is_looked_for_among_the_numbers_it_was_found_in(extreme):
     d = tg.derive(J, wrt="x")
     assert d.definitions == ["t1 = abs(σ(x))"]
     assert_source_equals_gradients(d, J)
+
+
+@pytest.mark.parametrize(
+    ("f", "line"),
+    [
+        (lambda x, y: 1 / (1 + np.exp(-x)), "σ(x) ∗ σ(−x)"),
+        (lambda x, y: np.exp(-((x - 1) ** 2) / 0.5), "4 ∗ exp(−2 ∗ (x − 1)²) ∗ (1 − x)"),
+        (lambda x, y: (x - y) / (x + y), "2 ∗ y / (x + y)²"),
+        (lambda x, y: (x**2 + 1) / (x - 3), "(x ∗ (x − 6) − 1) / (x − 3)²"),
+        (lambda x, y: x / np.sqrt(1 + x**2), "1 / (1 + x²)^(3/2)"),
+        (lambda x, y: (2 * x + 1) ** 3, "6 ∗ (1 + 2 ∗ x)²"),
+        (lambda x, y: (x - 3 * y) ** 4 / 4, "(x − 3 ∗ y)³"),
+        (lambda x, y: x**x, "x^x ∗ (1 + log(x))"),
+        (lambda x, y: np.log(abs(x * y)), "1 / x"),
+    ],
+)
+def test_a_function_of_one_number_has_the_line_one_would_write(f, line):
+    x, y = tg.Value(0.7, "x"), tg.Value(0.4, "y")
+    assert tg.derive(f(x, y))["x"].text == f"dx = {line}"
+
+
+def test_the_gradient_of_the_log_of_a_volume_is_the_inverse_transposed(rng):
+    A = tg.Value(rng.normal(size=(3, 3)), "A")
+    assert tg.derive(np.log(abs(np.linalg.det(A))))["A"].text == "dA = inv(A)ᵀ"

@@ -27,7 +27,7 @@ from tinygrad_edu.rules.poly import (
 )
 from tinygrad_edu.rules.sizes import hashable
 from tinygrad_edu.rules.terms import Terms
-from tinygrad_edu.rules.trees import Tree, add, bracketed, call, shaped, where
+from tinygrad_edu.rules.trees import Tree, add, bracketed, call, power, shaped, where
 
 #: Above this many terms only the flat form and common factors are tried.
 MANY_TERMS = 12
@@ -99,6 +99,7 @@ class Layout(Terms):
                 forms.append(self._with_factor(p, down, 1))
         if len(p.terms) <= MANY_TERMS and self.algebra.work > 0:
             forms += self._linear(p)
+            forms += self._by_sums(p)
             if (factored := self._zero_at_one(p)) is not None:
                 return [*forms, factored]
             forms += self._split_by_mask(p)
@@ -154,6 +155,19 @@ class Layout(Terms):
             return []
         forms = [self._linear_in(p, atom) for atom in sorted(p.atoms(), key=lambda a: a.id)]
         return [form for form in forms if form is not None]
+
+    def _by_sums(self, p: Poly) -> list[Tree]:
+        """``sⁿ Q`` for the sums s of the forward lines that divide it."""
+        forms = []
+        for s in self.algebra.sums_of(p):
+            rest, n = p, 0
+            while len(s.terms) < len(p.terms) and (q := self.algebra.divide(rest, s)) is not None:
+                if len(q.terms) >= len(rest.terms):
+                    break
+                rest, n = q, n + 1
+            if n:
+                forms.append(self._times([power(self.factor(s), n)], [], rest))
+        return forms
 
     def _zero_at_one(self, p: Poly) -> Tree | None:
         """``(1 − x²) Q``, ``(1 − x) Q`` or ``(1 + x) Q`` for the first atom x that allows it: the

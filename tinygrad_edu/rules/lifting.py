@@ -98,6 +98,8 @@ class LiftedGraph(NamedGraph):
             inputs = tuple(self.formula[p] for p in node.parents)
             formula = node.op(*inputs, **self.options(node))
             shape = self.shape(node)
+            if node.op in (arithmetic.add, arithmetic.subtract):
+                self.algebra.keep(formula.poly)
             unnamed = [p for p in node.parents if p not in self.name_of]
             self._written[node] = 1 + sum(self._written[p] for p in unnamed)
             self._nested[node] = 1 + max((self._nested[p] for p in unnamed), default=0)

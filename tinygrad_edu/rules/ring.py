@@ -37,6 +37,8 @@ from tinygrad_edu.rules.sizes import Size, float_text, hashable
 
 #: A product of sums with more terms than this is not multiplied out.
 MOST_TERMS = 48
+#: A sum of the forward lines with more terms than this is no factor to look for.
+MOST_SUMMANDS = 4
 
 
 class Spent(Exception):
@@ -57,6 +59,7 @@ class Ring(ABC):
         self._atoms: dict[Any, Atom] = {}
         self._polys: dict[frozenset[tuple[Monomial, Number]], Poly] = {}
         self._powers: dict[tuple[Poly, Number, bool], Poly] = {}
+        self._written: dict[Atom, list[Poly]] = {}  # under the newest atom of each
         self.zero = self.poly({})
         self.one = self.poly({(): 1})
 
@@ -220,7 +223,9 @@ class Ring(ABC):
             if len(p.terms) == 1:
                 return self.power(p, n)
         content, rest = self.content(p, only_positive=not whole)
-        if content is not self.one:
+        sign = self.as_written(rest) if whole and n < 0 else 1
+        content, rest = content.scaled(sign), rest.scaled(sign)
+        if rest is not p:
             return self.power(content, n) * self.power(rest, n)
         if whole and n > 0 and len(p.terms) ** n <= MOST_TERMS:
             result = p
@@ -289,6 +294,26 @@ class Ring(ABC):
             down = tuple((a, e) for a, e in inverse if not a.mask)
             terms[times(tuple(rest.items()), down)] = ratio(k, c)
         return content, self.poly(terms)
+
+    # --- sums as they were written -------------------------------------------------------------
+
+    def keep(self, p: Poly) -> None:
+        """Remember a sum of the forward lines: it may be a factor, and is shown with its signs."""
+        if 1 < len(p.terms) <= MOST_SUMMANDS and p not in (known := self._known_like(p)):
+            known.append(p)
+
+    def _known_like(self, p: Poly) -> list[Poly]:
+        return self._written.setdefault(max(p.atoms(), key=lambda a: a.id), [])
+
+    def sums_of(self, p: Poly) -> list[Poly]:
+        """The sums of the forward lines that are made of atoms of p."""
+        atoms = p.atoms()
+        return [s for atom in atoms for s in self._written.get(atom, ()) if s.atoms() <= atoms]
+
+    def as_written(self, p: Poly) -> int:
+        """−1 where a sum was written with all its signs turned, else 1."""
+        known = self._known_like(p)
+        return -1 if p not in known and p.scaled(-1) in known else 1
 
     # --- fractions -----------------------------------------------------------------------------
 
