@@ -252,7 +252,7 @@ def test_the_largest_is_looked_for_among_the_numbers_it_was_found_in(extreme):
         (lambda x, y: (2 * x + 1) ** 3, "6 ∗ (1 + 2 ∗ x)²"),
         (lambda x, y: (x - 3 * y) ** 4 / 4, "(x − 3 ∗ y)³"),
         (lambda x, y: x**x, "x^x ∗ (1 + log(x))"),
-        (lambda x, y: np.log(abs(x * y)), "1 / x"),
+        (lambda x, y: np.log(abs(x * y)) + abs(y), "1 / x"),
     ],
 )
 def test_a_function_of_one_number_has_the_line_one_would_write(f, line):

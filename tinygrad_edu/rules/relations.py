@@ -80,7 +80,7 @@ def solutions(
 
 
 def identities(algebra: Algebra, atom: Atom) -> Iterator[Relation]:
-    """What holds of an operation whatever it is of: ``x^(y−1) = x^y / x``, ``x sign(x) = |x|``."""
+    """What holds of an operation whatever it is of: ``x^(y−1) = x^y/x``, ``sign(x)/|x| = 1/x``."""
     p, reason = algebra.of(atom), say("why.always")
     if atom.op is elementwise.power:
         base, exponent = atom.args
@@ -88,9 +88,13 @@ def identities(algebra: Algebra, atom: Atom) -> Iterator[Relation]:
         if less and less == int(less) and less < 0:
             args = (base, exponent - algebra.number(less))
             yield Relation(atom, 1, algebra.rebuild(atom, args) * base ** int(less), p, reason)
-    elif atom.op is elementwise.sign and (x := atom.args[0].atom) is not None:
+    elif atom.op is elementwise.sign:
+        [x] = atom.args
         size = algebra.call(elementwise.absolute, atom.args, atom.options, atom.shape)
-        yield Relation(atom, 1, size, p, reason, ((x, 1),))
+        assert size.atom is not None
+        yield Relation(atom, 1, x**-1, p, reason, ((size.atom, -1),))
+        if x.atom is not None:
+            yield Relation(atom, 1, size, p, reason, ((x.atom, 1),))
 
 
 def _masked(name: Poly, definition: Poly, reason: str) -> Relation | None:

@@ -391,10 +391,11 @@ class Simplifier:
         found = self._denominators.get(p)
         if found is None:
             own = {
-                atom
+                zero
                 for mono in p.terms
                 for atom, e in mono
                 if e < 0 and not (atom.positive or atom.constant or self._never_zero(atom))
+                for zero in _zero_with(atom)
             }
             inside = [self.denominators(arg) for atom in p.atoms() for arg in atom.args]
             found = frozenset(own).union(*inside)
@@ -445,3 +446,10 @@ class Simplifier:
             return memo[p]
 
         return go(p)
+
+
+def _zero_with(atom: Atom) -> set[Atom]:
+    """What is zero where an atom is: the factors of what an absolute value is of."""
+    if atom.op is elementwise.absolute and len(atom.args[0].terms) == 1:
+        return atom.args[0].atoms()
+    return {atom}
