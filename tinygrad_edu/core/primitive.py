@@ -23,6 +23,7 @@ from tinygrad_edu.core.plain import printable
 
 Rule = Callable[..., Any]
 _FLOAT64 = np.dtype(float64)
+_FLOAT32 = np.dtype(np.float32)
 Shape = tuple[int, ...]
 
 
@@ -207,7 +208,10 @@ class Primitive:
                 continue
             if isinstance(arg, Traced):
                 return arg._apply(self, args, options)
-            odd = odd or type(arg) is not ndarray or arg.dtype is not _FLOAT64
+            if type(arg) is not ndarray or (
+                arg.dtype is not _FLOAT64 and arg.dtype is not _FLOAT32
+            ):
+                odd = True
         if odd:
             args = _numbers(self.called, args)
         try:
@@ -306,12 +310,13 @@ def _numbers(what: str, args: tuple[Any, ...]) -> tuple[Any, ...]:
     Where none is a float, small integers and booleans become floats: NumPy would compute with half
     precision.
     """
-    dtypes = [asarray(x, what).dtype for x in args]
-    if all(dtype.kind != "f" for dtype in dtypes):
-        return tuple(
-            [asarray(x).astype(float) if d.itemsize < 4 else x for x, d in zip(args, dtypes)]
-        )
-    return tuple([_held(x, what) for x in args])
+    arrays = [
+        x if type(x) is ndarray and x.dtype.kind in "fiub" else asarray(x, what) for x in args
+    ]
+    if "f" in [array.dtype.kind for array in arrays]:
+        return tuple([_held(x, what) for x in args])
+    small = [array.dtype.itemsize < 4 for array in arrays]
+    return tuple([a.astype(float) if s else x for x, a, s in zip(args, arrays, small)])
 
 
 def _held(x: Any, what: str) -> Any:
