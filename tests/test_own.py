@@ -125,7 +125,9 @@ REFUSED = {
     "takes x, and 2 rules were given": lambda: tg.primitive(None, None)(lambda x: x),
     "and 0 rules": lambda: tg.primitive()(lambda x: x),
     "a rule is a function or None": lambda: tg.primitive("2 * dz"),
-    "a rule is given dz, z and the input, of cube .*brackets": lambda: tg.primitive(cube),
+    "a rule is given dz, z and the input, which cube does not take.*brackets": lambda: tg.primitive(
+        cube
+    ),
     "given dz, z and the 2 inputs": lambda: tg.primitive(lambda dz, z, x: dz, None),
     "a function, not 1.0. The rules stand in brackets": lambda: tg.primitive(volume)(1.0),
     "the forward is a function": lambda: tg.primitive(None)(np.exp),

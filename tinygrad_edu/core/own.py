@@ -79,8 +79,8 @@ def _check_takes(rule: Rule, count: int) -> None:
         inputs = "the input" if count == 1 else f"the {count} inputs"
         name = getattr(rule, "__name__", "this one")
         raise TypeError(
-            f"primitive: a rule is given dz, z and {inputs}, of {name} {error}. The rules stand in "
-            "brackets, @tg.primitive(rule), and the forward below them"
+            f"primitive: a rule is given dz, z and {inputs}, which {name} does not take: {error}. "
+            "The rules stand in brackets, @tg.primitive(rule), and the forward below them"
         ) from None
     except ValueError:
         pass  # written in C: it does not say what it takes

@@ -28,16 +28,17 @@ _MORE = inspect.Parameter.VAR_KEYWORD
 
 @dataclasses.dataclass(frozen=True)
 class Within:
-    """Numbers from `low` to below `below`; nan is not among them."""
+    """Numbers from `low`, or `above` it only, to below `below`; nan is not among them."""
 
     low: float
     below: float = float("inf")
+    above: bool = False
 
     def __contains__(self, x: Any) -> bool:
-        return bool(self.low <= x < self.below)
+        return bool(self.low <= x < self.below) and not (self.above and x == self.low)
 
     def __str__(self) -> str:
-        return f"from {self.low:g}" + (
+        return f"{'above' if self.above else 'from'} {self.low:g}" + (
             f" to below {self.below:g}" if np.isfinite(self.below) else ""
         )
 
@@ -47,6 +48,7 @@ Count = Annotated[int, Within(1)]
 Share = Annotated[float, Within(0, 1)]
 #: A learning rate, a weight of a penalty: what would undo its purpose if it were negative.
 Amount = Annotated[float, Within(0)]
+Positive = Annotated[float, Within(0, above=True)]
 #: How long one side of an array may be: far more than memory holds, far less than NumPy counts to.
 Size = Annotated[int, Within(1, 2**31)]
 
@@ -90,7 +92,7 @@ def checked(f: Callable[P, R]) -> Callable[P, R]:
             kind = kinds.get(key, Any)
             if key == many:
                 for part in x:
-                    check(f"{name}: {key}", kind, part)
+                    _check_one_of_several(f"{name}: {key}", kind, part)
             elif key == more:
                 for own, part in x.items():
                     check(f"{name}: {own}", kind, part)
@@ -118,10 +120,11 @@ def own_errors(f: Callable[P, R]) -> Callable[P, R]:
             raise no_argument(name, min(options.keys() - known), known)
         try:
             return f(*args, **options)
-        except (GradError, TypeError) as error:
-            if str(error).startswith(name):
+        except (ValueError, TypeError) as error:
+            kind = type(error) if isinstance(error, (GradError, TypeError)) else GradError
+            if str(error).startswith(name) and kind is type(error):
                 raise
-            raise type(error)(f"{name}: {error}") from None
+            raise kind(f"{name}: {error}") from None
 
     return call
 
@@ -137,6 +140,13 @@ def check_fields(made: Any) -> None:
 @functools.cache
 def _kinds(f: Hashable) -> dict[str, Any]:
     return typing.get_type_hints(f, include_extras=True)
+
+
+def _check_one_of_several(what: str, kind: Any, x: Any) -> None:
+    """`check` of what is given one after another; of a list of such it is said that they are."""
+    if isinstance(x, (list, tuple)) and x and not _fits(kind, x) and all(_fits(kind, p) for p in x):
+        raise TypeError(f"{what} are given one after another, without the brackets of {shown(x)}")
+    check(what, kind, x)
 
 
 def check(what: str, kind: Any, x: Any) -> None:

@@ -985,7 +985,7 @@ def _misfit(op: Primitive, parents: Any, options: dict[str, Any], error: Excepti
     return misfit(op, given, shapes, options, error)
 
 
-def name_values(**values: Any) -> None:
+def name_values(*unnamed: Any, **values: Any) -> None:
     """Name nodes after variables: ``tg.name_values(W1=W1)`` or ``tg.name_values(**locals())``.
 
     What is not a Value is passed over, so that ``**locals()`` may be given whole.
@@ -995,6 +995,8 @@ def name_values(**values: Any) -> None:
     >>> W1.name
     'W1'
     """
+    if unnamed:
+        raise habits.only_named("name_values", unnamed[0], ["W1"])
     for name, value in values.items():
         if isinstance(value, Value):
             value.name = name

@@ -20,6 +20,7 @@ from tinygrad_edu.core.signature import (
     Amount,
     Count,
     Natural,
+    Positive,
     Share,
     check_fields,
     checked,
@@ -258,12 +259,16 @@ def norm_of(gradients: Mapping[str, Any]) -> float:
     >>> nn.norm_of({"W1": np.array([[3.0]]), "b1": 4.0})
     5.0
     """
-    arrays = (_floats(g, f"norm_of: {name}") for name, g in gradients.items())
+    return _length("norm_of", gradients)
+
+
+def _length(what: str, gradients: Mapping[str, Any]) -> float:
+    arrays = (_floats(g, f"{what}: {name}") for name, g in gradients.items())
     return math.sqrt(sum(float(np.vdot(g, g)) for g in arrays))
 
 
 @checked
-def clip_norm(gradients: Mapping[str, Any], limit: float) -> dict[str, Array]:
+def clip_norm(gradients: Mapping[str, Any], limit: Positive) -> dict[str, Array]:
     """The gradients, shortened together so that their `norm_of` is at most `limit`.
 
     The direction stays (R. Pascanu et al., ICML 2013).
@@ -271,8 +276,6 @@ def clip_norm(gradients: Mapping[str, Any], limit: float) -> dict[str, Array]:
     >>> nn.clip_norm({"w": np.array([3.0, 4.0])}, 1.0)["w"].tolist()
     [0.6000000000000001, 0.8]
     """
-    if not limit > 0:
-        raise GradError(f"clip_norm: the limit must be positive, not {limit}")
-    length = norm_of(gradients)
+    length = _length("clip_norm", gradients)
     scale = min(1.0, limit / length) if length else 1.0
     return {name: g * scale for name, g in gradients.items()}

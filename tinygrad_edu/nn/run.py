@@ -17,7 +17,7 @@ import numpy as np
 
 from tinygrad_edu.core.files import read_npz, write_npz
 from tinygrad_edu.core.primitive import GradError, plain
-from tinygrad_edu.core.signature import Natural, checked
+from tinygrad_edu.core.signature import Natural, Positive, checked
 from tinygrad_edu.core.value import Value, no_grad
 from tinygrad_edu.nn.examples import Examples
 from tinygrad_edu.nn.history import History
@@ -56,7 +56,7 @@ class Run:
         net: Network,
         optimiser: Optimiser,
         seed: Natural = 0,
-        clip: float | None = None,
+        clip: Positive | None = None,
         validation: tuple[Any, Any] | None = None,
     ) -> None:
         self.net, self.optimiser, self.seed, self.clip = net, optimiser, seed, clip

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.primitive import GradError, asarray
-from tinygrad_edu.core.signature import Amount, Count, Natural, check, checked
+from tinygrad_edu.core.signature import Amount, Count, Natural, Positive, check, checked
 from tinygrad_edu.nn.examples import Examples
 from tinygrad_edu.nn.history import History
 from tinygrad_edu.nn.network import Network
@@ -56,7 +56,7 @@ def fit(
     validation: tuple[Any, Any] | None = None,
     patience: Natural | None = None,
     tolerance: Amount | None = None,
-    clip: float | None = None,
+    clip: Positive | None = None,
     dtype: Any = None,
     callbacks: Sequence[Callback] = (),
     checkpoint: str | os.PathLike[str] | None = None,
