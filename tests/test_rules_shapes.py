@@ -217,3 +217,23 @@ def test_an_index_of_nothing_is_everything():
     scope: dict[str, object] = {}
     exec(tg.derive(cost, wrt="x").to_numpy(), scope)
     assert scope["gradients"](x=x.data, w=w.data)[1]["dx"].tolist() == [3.0, 5.0]
+
+
+@pytest.mark.parametrize(
+    ("cost", "lines"),
+    [
+        ("np.trace(A @ B)", {"A": "B.T", "B": "A.T"}),
+        ("np.trace(A.T @ A)", {"A": "2 * A"}),
+        ("np.sum(np.tanh(np.diag(v) @ A))", {"v": "np.diag(dt1 @ A.T)"}),
+        ("np.sum(np.log(np.diag(M)))", {"M": "np.diag(1 / np.diag(M))"}),
+        ("np.trace(M)", {"M": "np.eye(n)"}),
+    ],
+)
+def test_a_diagonal_is_taken_and_put_back_without_indices(cost, lines):
+    given = {"A": "(n, k)", "B": "(k, n)", "M": "(n, n) = positive", "v": "(n,)"}
+    used = "".join(f"{name}: {shape}\n" for name, shape in given.items() if name in cost)
+    for n in (2, 4):
+        found = Sheet(f"n = {n}\nk = 3\n{used}J = {cost}").derive(None, "calculus")
+        assert {name: found[name].numpy for name in lines} == {
+            name: f"d{name} = {line}" for name, line in lines.items()
+        }

@@ -15,6 +15,7 @@ from tinygrad_edu.core.primitive import Primitive, Shape
 from tinygrad_edu.rules.formula import Formula
 from tinygrad_edu.rules.indices import (
     ONE_HOT,
+    is_diagonal,
     is_whole,
     parts_of,
     picked,
@@ -23,7 +24,7 @@ from tinygrad_edu.rules.indices import (
 )
 from tinygrad_edu.rules.poly import Atom, Poly, broadcast, rational
 from tinygrad_edu.rules.sizes import Size, lengths
-from tinygrad_edu.rules.tensors import Tensors
+from tinygrad_edu.rules.tensors import DIAG, EYE, Tensors
 
 #: Known by what they are rather than by their definition; the rest is expanded by it.
 KEPT_WHOLE = {"tanh"}
@@ -71,15 +72,6 @@ class Algebra(Tensors):
             given = {key: value for key, value in options.items() if key != "shapes"}
             return Formula._apply(op, formulas, given).poly
         return self.call(op, args, options, atom.shape)
-
-
-def _eye(n: Any) -> Any:
-    return np.eye(n)
-
-
-#: The identity matrix.
-EYE = Primitive(_eye, (), shape=lambda *, n: (n, n), numpy="np.eye({n})", latex="I")
-EYE.name = "eye"
 
 
 def _clip(x: Any, low: Any, high: Any) -> Any:
@@ -178,12 +170,22 @@ def _indexing(op: Primitive) -> Callable[..., Formula]:
         bare = without_new_axes(index, len(large))
         if bare is not None:
             return _with_new_axes(algebra, op, x, options, bare)
+        if is_diagonal(index, large):
+            return _on_diagonal(algebra, op, x, large)
         label = picked(index, large)
         if label is not None:
             return _picking(algebra, op, x, large, *label)
         return _opaque(algebra, op, xs, options)
 
     return handle
+
+
+def _on_diagonal(algebra: Algebra, op: Primitive, x: Formula, large: Shape) -> Formula:
+    """The diagonal of a matrix, or numbers put there: of one number a multiple of the identity."""
+    if op is shaping.scatter and not x.poly.shape:
+        eye = algebra.call(EYE, (), {"n": large[0]}, large)
+        return Formula(algebra, x.poly * eye, large)
+    return _opaque(algebra, DIAG, [x], {})
 
 
 def _with_new_axes(

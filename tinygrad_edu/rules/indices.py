@@ -103,6 +103,16 @@ def picked(index: Any, shape: Shape) -> tuple[int, Any] | None:
     return fits[0], parts[fits[0]]
 
 
+def is_diagonal(index: Any, shape: Shape) -> bool:
+    """Does an index take the diagonal of a square matrix: ``A[i, i]`` for i from 0 to its end?"""
+    parts = parts_of(index)
+    if len(shape) != 2 or len(parts) != 2 or not all(isinstance(p, np.ndarray) for p in parts):
+        return False
+    row, column = parts
+    same = getattr(row, "text", "") == getattr(column, "text", "") and shape[0] == shape[1]
+    return same and all(np.array_equal(part, np.arange(shape[0])) for part in parts)
+
+
 def _picks_along(axis: int, parts: tuple[Any, ...], shape: Shape) -> bool:
     """Do all other parts number the places of their own axes?"""
     rest = tuple(int(n) for i, n in enumerate(shape) if i != axis)

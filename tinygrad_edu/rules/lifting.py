@@ -11,13 +11,13 @@ from tinygrad_edu.calculus.axes import Origins
 from tinygrad_edu.core.ops import arithmetic, elementwise, linalg, reductions, shaping
 from tinygrad_edu.core.primitive import Shape
 from tinygrad_edu.core.sweep import needing
-from tinygrad_edu.rules.expression import EYE
 from tinygrad_edu.rules.formula import Formula
-from tinygrad_edu.rules.indices import ONE_HOT, is_new_or_whole, parts_of, picked
+from tinygrad_edu.rules.indices import ONE_HOT, is_diagonal, is_new_or_whole, parts_of, picked
 from tinygrad_edu.rules.layout import Layout
 from tinygrad_edu.rules.naming import NamedGraph, same_numbers
 from tinygrad_edu.rules.poly import Atom, Poly, rational
 from tinygrad_edu.rules.simplify import Simplifier
+from tinygrad_edu.rules.tensors import EYE
 from tinygrad_edu.words import say
 
 #: A formula of more atoms than this is not written out inside another: it gets a name. So does a
@@ -237,6 +237,7 @@ class LiftedGraph(NamedGraph):
             user.op is shaping.getitem
             and not all(map(is_new_or_whole, parts_of(user.options["index"])))
             and picked(self.options(user)["index"], node.shape) is None
+            and not is_diagonal(self.options(user)["index"], node.shape)
             for user in self.roles.users.get(node, ())
         )
 

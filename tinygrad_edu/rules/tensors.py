@@ -36,6 +36,31 @@ ONES = Primitive(
 ONES.name = "ones"
 
 
+def _eye(n: Any) -> Any:
+    return np.eye(n)
+
+
+#: The identity matrix.
+EYE = Primitive(_eye, (), shape=lambda *, n: (n, n), numpy="np.eye({n})", latex="I")
+EYE.name = "eye"
+
+
+def _diag(x: Any) -> Any:
+    return np.diag(x)
+
+
+#: The diagonal of a matrix; the matrix with a vector there.
+DIAG = Primitive(
+    _diag, (None,), shape=lambda x: x[:1] if len(x) == 2 else (*x, *x), traits={"linear", "exact"},
+    numpy="np.diag({0})", latex=r"\operatorname{{diag}}\left({0}\right)",
+)  # fmt: skip
+DIAG.name = "diag"
+
+
+def _is_eye(p: Poly) -> bool:
+    return p.atom is not None and p.atom.op is EYE
+
+
 def _as_many(x: Iterable[int], y: Iterable[int]) -> bool:
     """Do two shapes have room for as many numbers?"""
     return math.prod(map(int, x)) == math.prod(map(int, y))
@@ -178,6 +203,8 @@ class Tensors(Ring):
         (c, p), (d, q) = self.scalars(x), self.scalars(y)
         if not p.terms or not q.terms:
             return self.zero
+        if _is_eye(p) or _is_eye(q):
+            return c * d * (q if _is_eye(p) else p)
         if p.value is not None and len(x.shape) == 2:  # a matrix of equal numbers adds the rows up
             return c * d * p * self.sum(q, y.shape, [-min(2, len(y.shape))])
         if q.value is not None and len(y.shape) == 2 and len(x.shape) == 2:
@@ -231,7 +258,7 @@ class Tensors(Ring):
             a, b = (Formula(self, p, s) for p, s in zip(atom.args, atom.options["shapes"]))
             if order == flipped and len(a.shape) == len(b.shape) == n:
                 return c * self.matmul(self._flipped(b), self._flipped(a))
-        if p.value is not None:
+        if p.value is not None or (atom is not None and atom.op in (EYE, DIAG)):
             return c * p
         axes = None if order == tuple(range(n))[::-1] else order
         shape = shaping.transpose.shape_rule(x.shape, axes=axes)
