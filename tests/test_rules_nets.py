@@ -317,6 +317,16 @@ def test_unnamed_quantities_get_names_where_they_are_needed_twice(rng):
     assert d["dt3"].text == "dt3 = 2 ∗ t4² ∗ (1 − t4)"
 
 
+def test_the_names_that_are_shown_are_numbered_from_one(rng):
+    W, w = tg.Value(rng.normal(size=(2, 3)), "W"), tg.Value(rng.normal(size=(1, 2)), "w")
+    G = np.tanh(W @ rng.normal(size=(3, 5)))
+    G.name = "G"
+    derived = tg.derive(-np.mean(np.log(tg.sigmoid(w @ G))))
+    assert derived.definitions == ["t1 = w G"]
+    assert derived["dw"].text == "dw = (1/m) dt1 Gᵀ"
+    assert "∂t2" in derived["dW"].why
+
+
 def test_plain_arrays_are_named_by_names(rng):
     X, Y = rng.standard_normal((3, 5)), rng.integers(0, 2, (2, 5))
     W = tg.Value(rng.standard_normal((2, 3)))

@@ -196,9 +196,12 @@ def derive(
         )
     if not cost.requires_grad:
         raise GradError("derive: the cost was computed from nothing that needs a gradient")
-    work = Deriving(cost, convention, m, names or {}, facts or {}, origins)
-    lines = work.in_order(Referee(work, work.lines(wrt, every)).chosen())
+    given = (cost, convention, m, names or {}, facts or {}, origins)
+    work, lines = _derived(Deriving(*given), wrt, every)
     writer = Writer(work, lines)
+    if wrt is None and (numbered := writer.numbered()).items() - work.name_of.items():
+        work, lines = _derived(Deriving(*given, numbered), wrt, every)
+        writer = Writer(work, lines)
     explainer = Explainer(work, lines)
     rules = []
     for line in lines:
@@ -211,3 +214,8 @@ def derive(
         rules, work.convention, work.name_of[cost], writer.definitions(), work.left_out(),
         work.m if work.convention == "lecture" else None, writer,
     )  # fmt: skip
+
+
+def _derived(work: Deriving, wrt: Any, every: bool) -> tuple[Deriving, list[Line]]:
+    """The lines of a derivation in order, each in the form that is shown."""
+    return work, work.in_order(Referee(work, work.lines(wrt, every)).chosen())

@@ -60,8 +60,9 @@ class Deriving(LiftedGraph):
         names: Mapping[str, Any],
         facts: Mapping[Any, tuple[str, int | None]],
         origins: Origins | None = None,
+        numbered: Mapping[Any, str] | None = None,
     ) -> None:
-        super().__init__(cost, convention, m, names, facts, origins)
+        super().__init__(cost, convention, m, names, facts, origins, numbered)
         self.averaged = {
             axis
             for node in self.nodes if node.op in (reductions.mean, reductions.var, reductions.std)

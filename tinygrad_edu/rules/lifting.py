@@ -41,6 +41,7 @@ class LiftedGraph(NamedGraph):
         names: Mapping[str, Any],
         facts: Mapping[Any, tuple[str, int | None]],
         origins: Origins | None = None,
+        numbered: Mapping[Any, str] | None = None,
     ) -> None:
         super().__init__(cost, convention, m, names, facts, origins)
         self.gradients: dict[Atom, Any] = {}
@@ -52,6 +53,7 @@ class LiftedGraph(NamedGraph):
         self.formula: dict[Any, Formula] = {}
         self.given: dict[Atom, Any] = {}
         self.auto_named: dict[Any, None] = {}
+        self._numbered = {} if numbered is None else numbered  # what these are to be called
         #: Names for the entries that are the largest, with the node and the formula of each.
         self.shares: dict[Atom, tuple[Any, Poly]] = {}
         self._lengths: dict[Poly, int] = {}
@@ -104,7 +106,9 @@ class LiftedGraph(NamedGraph):
             self._written[node] = 1 + sum(self._written[p] for p in unnamed)
             self._nested[node] = 1 + max((self._nested[p] for p in unnamed), default=0)
             if node not in self.name_of and self._deserves_a_name(node, formula.poly, nonlinear):
-                self._name(node, self.identifiers.fresh("t"))
+                text = self._numbered.get(node)
+                text = self.identifiers.fresh("t") if text is None else self.identifiers.of(text)
+                self._name(node, text)
                 self.auto_named[node] = None
             if node in self.name_of and node is not self.cost:
                 atom = self.algebra.name(self.name_of[node], shape)

@@ -114,8 +114,8 @@ class Writer:
             return ("np.full", [shape, right]) if plain is None else (plain, [shape])
         return "np.reshape" if line.suffix == "reshape" else "np.broadcast_to", [right, shape]
 
-    def definitions(self) -> list[str]:
-        """What the names mean that were given to unnamed quantities the lines mention."""
+    def shown(self) -> set[Any]:
+        """The unnamed quantities whose names the lines mention."""
         names = self.work.name_of
         used = {atom.name for line in self.lines for atom in line.poly.deep if atom.is_name}
         used |= {names[line.node] for line in self.lines}
@@ -126,6 +126,18 @@ class Writer:
                 if node in self.work.auto_named and node not in shown:
                     shown.add(node)
                     pending.append(node)
+        return shown
+
+    def numbered(self) -> dict[Any, str]:
+        """The names of all unnamed quantities, those that are shown before those that are not."""
+        shown, nodes = self.shown(), list(self.work.auto_named)
+        texts = [self.work.name_of[node] for node in nodes]
+        return dict(zip(sorted(nodes, key=lambda node: node not in shown), texts))
+
+    def definitions(self) -> list[str]:
+        """What the names mean that were given to unnamed quantities the lines mention."""
+        names, shown = self.work.name_of, self.shown()
+        used = {atom.name for line in self.lines for atom in line.poly.deep if atom.is_name}
         shares = [
             f"{atom.name} = {self.text(self.work.layout.arrange(share))}"
             for atom, (_, share) in self.work.shares.items()
