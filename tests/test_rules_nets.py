@@ -320,8 +320,9 @@ def test_unnamed_quantities_get_names_where_they_are_needed_twice(rng):
 def test_the_names_that_are_shown_are_numbered_from_one(rng):
     W, w = tg.Value(rng.normal(size=(2, 3)), "W"), tg.Value(rng.normal(size=(1, 2)), "w")
     G = np.tanh(W @ rng.normal(size=(3, 5)))
-    G.name = "G"
-    derived = tg.derive(-np.mean(np.log(tg.sigmoid(w @ G))))
+    D = tg.sigmoid(w @ G)
+    tg.name_values(G=G, D=D)
+    derived = tg.derive(-np.mean(np.log(D)))
     assert derived.definitions == ["t1 = w G"]
     assert derived["dw"].text == "dw = (1/m) dt1 Gᵀ"
     assert "∂t2" in derived["dW"].why

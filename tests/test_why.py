@@ -171,6 +171,21 @@ def test_the_sum_the_mean_and_the_side_of_a_matrix():
     )
 
 
+def test_shapes_are_told_once_and_sums_keep_the_axes_of_what_they_are_the_gradient_of():
+    one_unit = tg.derive(lecture_net(np.random.default_rng(5), n2=1))
+    told = one_unit["db2"].why
+    says(told, "so db2 = (1/m) np.sum(dZ2, axis=1, keepdims=True)", "1/m: dZ2 is m · ∂J/∂Z2")
+    assert "np.sum(dZ2)" not in told
+    hidden = "m = 7\nX: (3, m)\nV: (2, 3)\nW: (4, 2)\nJ = np.sum(np.tanh(W @ np.tanh(V @ X))) / m"
+    assert why(hidden, "dV").count("shapes: ") == 2
+
+
+def test_a_cost_that_is_called_in_the_graph_is_told_by_the_name_it_is_called_by():
+    Z = tg.Value(np.ones((5, 3)), "Z")
+    told = tg.derive(tg.mean(tg.cross_entropy(Z, np.arange(5) % 3, axis=1)))["Z"].why
+    assert "np.mean(cross_entropy(Z, " in told
+
+
 def test_a_bias_is_used_by_every_example():
     says(
         why(ROWS, "db2"),

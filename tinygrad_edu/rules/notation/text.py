@@ -12,7 +12,10 @@ from tinygrad_edu.rules.trees import Tree
 
 SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 #: What is shorter on paper than in NumPy.
-_SHORT = {"absolute": "abs", "maximum": "max", "minimum": "min", "relu": "ReLU", "sigmoid": "σ"}
+_SHORT = {
+    "absolute": "abs", "maximum": "max", "minimum": "min", "relu": "ReLU", "sigmoid": "σ",
+    "softmax_loss": "cross_entropy", "logistic_loss": "binary_cross_entropy",
+}  # fmt: skip
 #: What is written with the options NumPy takes.
 _AS_IN_NUMPY = {
     "getitem", "scatter", "joined", "reshape", "clip", "ones", "eye", "one_hot", "outer",

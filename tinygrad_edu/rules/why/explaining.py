@@ -16,7 +16,7 @@ from tinygrad_edu.rules.notation import Text
 from tinygrad_edu.rules.poly import Poly
 from tinygrad_edu.rules.relations import Relation
 from tinygrad_edu.rules.sizes import Size
-from tinygrad_edu.rules.trees import Tree
+from tinygrad_edu.rules.trees import Tree, keeping
 from tinygrad_edu.rules.why import laws, products
 from tinygrad_edu.rules.why.algebra import Algebraist
 from tinygrad_edu.rules.why.data import (
@@ -148,7 +148,7 @@ class Explainer:
                 factors.append(self._factor(reader, q, sent, soft))
                 total = total + sent.total
         simple, _ = work.simplifier.simplify(total)
-        tree, name = work.arranged(simple), self.roads.names[q]
+        tree, name = self._shaped(work.arranged(simple), q), self.roads.names[q]
         if not self.numbers.same(name, tree):
             return None
         self.polys[name] = simple
@@ -170,7 +170,7 @@ class Explainer:
             derivative=derivative,
             law=self._law(above, below, derivative),
             entrywise=tuple(above.shape) == tuple(below.shape),
-            sent=tree,
+            sent=self._shaped(tree, below),
             in_full=self._in_full(above, simple, tree),
             roads=() if is_softmax else tuple(self._uses(sent)),
             because=tuple(self._because(used, above, below)),
@@ -178,6 +178,11 @@ class Explainer:
             repeated=next(iter(self._sums(below)), None) if len(sent.uses) == 1 else None,
             softmax=self._softmax(below, soft) if soft is not None and is_softmax else None,
         )
+
+    def _shaped(self, tree: Tree, node: Any) -> Tree:
+        """A tree with the axes kept that its quantity has."""
+        kept = keeping(tree)
+        return kept if tuple(kept.shape) == tuple(node.shape) else tree
 
     def _in_full(self, above: Any, sent: Poly, tree: Tree) -> Tree | None:
         """What is sent in terms of lines, where `above` has none itself."""

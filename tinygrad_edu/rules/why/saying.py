@@ -117,8 +117,8 @@ class _Teller:
             yield from self._arrival(arrival, number, example)
             example = example and not any(f.product for f in arrival.factors)
         yield from self._algebra()
-        told = {f.product.written for a in why.arrivals for f in a.factors if f.product}
-        yield from (self._shapes(*product) for product in why.products if _new(product[0], told))
+        told = [f.product for a in why.arrivals for f in a.factors if f.product]
+        yield from (self._shapes(*product) for product in why.products if _new(product, told))
         said = {f.repeated for a in why.arrivals for f in a.factors}
         yield from (self._repeated(repeated) for repeated in why.sums if repeated not in said)
         if why.mean:
@@ -271,10 +271,12 @@ def _times(scale: str) -> str:
     return f"{scale} · " if scale else ""
 
 
-def _new(tree: Tree, told: set[Tree]) -> bool:
-    """Has a product not been told by its indices?"""
-    text = Text()
-    return all(text(tree) != text(other) for other in told)
+def _new(product: tuple[Tree, Extent, Extent, Extent], told: list[Product]) -> bool:
+    """Has neither a product nor one of the same shapes been told by its indices?"""
+    text, (tree, *extents) = Text(), product
+    return all(
+        text(tree) != text(other.written) and tuple(extents) != other.extents for other in told
+    )
 
 
 def _extent(extent: Extent) -> tuple[Piece, ...]:
