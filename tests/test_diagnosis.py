@@ -113,6 +113,21 @@ def test_where_no_mistake_is_found_known_facts_are_told():
     assert row.diagnosis.correction == "dW2 = dZ2 @ A1.T / m"
 
 
+def test_a_cost_that_begins_as_a_number_is_diagnosed_like_any_other():
+    text = "x: (4,)\ny: (4,)\nJ = 0.0\nJ = J + np.sum(np.tanh(x) * y)\ndx = y + np.cos(x)\n"
+    said, problems = of_text(text, "begun")
+    assert (said["lines"], problems) == (1, [])
+
+
+def test_a_detector_that_fails_takes_its_own_line_and_no_verdict(monkeypatch):
+    def failing(case):
+        raise AttributeError
+
+    monkeypatch.setattr("tinygrad_edu.diagnosis.registry.DETECTORS", (failing,))
+    (row,) = tg.check_sheet(Sheet(NET + "dZ2 = Y - A2\n")).rows
+    assert (row.verdict, row.diagnosis.mistake) == ("wrong", "other")
+
+
 def test_what_is_no_claim_cannot_be_read_as_one():
     assert claims_in("The moon is made of cheese.", str, ADVICE) is None
     assert claims_in("", str, ADVICE) == []

@@ -66,7 +66,9 @@ def diagnose(judged: Judged) -> dict[str, Diagnosis]:
         for judgement in wrong:
             try:
                 diagnosis = _diagnosed(context, roles, derived, judgement)
-            except (ValueError, TypeError, LookupError, ArithmeticError):
+            except TooMuch:
+                raise
+            except Exception:
                 # A formula so odd that naming what is wrong with it fails is still wrong.
                 diagnosis = Diagnosis("other", NOTHING_FOUND, None)
             found[judgement.claim.name] = diagnosis

@@ -121,7 +121,9 @@ class Case:
 
     def keys(self, name: str) -> list[Key]:
         """The quantities of the forward lines that go by a name, the last first."""
-        return [k for k in self.context.forward_keys[::-1] if k[0] == name]
+        values = self.context.graph.values  # a cost begun as J = 0 is at first no quantity
+        keys = self.context.forward_keys[::-1]
+        return [k for k in keys if k[0] == name and isinstance(values[k], Value)]
 
     def gradient(self, key: Key) -> Numbers:
         """∂J/∂Q of any quantity."""
