@@ -76,27 +76,6 @@ def test_what_has_no_name_is_the_last_thing_to_speak_of(context):
     )
 
 
-def test_an_assignment_is_no_part_of_a_formula(context):
-    put = context.formulas.make(
-        "setitem", read(context, "A1"), read(context, "Z1 > 0"), read(context, "0")
-    )
-    inside = context.formulas.make("*", put, read(context, "m"))
-    words = Words(
-        context, [], visible_keys(context, context.sheet.backward[-1]), read(context, "A1"), []
-    )
-    assert unnatural(inside, read(context, "A1"), words) == unnatural(
-        put, read(context, "A1"), words
-    )
-    index = context.formulas.make(
-        "setitem", read(context, "A1"), read(context, "0"), read(context, "0")
-    )
-    inside = context.formulas.make("*", index, read(context, "m"))
-    assert (
-        unnatural(inside, read(context, "A1"), words)
-        > unnatural(put, read(context, "A1"), words) + 10
-    )
-
-
 def test_a_root_of_a_product_is_split_only_where_its_factors_are_positive():
     u, v = tg.Value([-1.0, -2.0, -0.5], "u"), tg.Value([-3.0, -0.7, -2.5], "v")
     cost = tg.sum(tg.sqrt(u * v))

@@ -167,3 +167,73 @@ def test_functions_of_scipy_and_linalg_are_known_without_their_module():
     text += "dx = expit(x) * (1 - expit(x))\n"
     assert said(text) == [("dx", "correct")]
     assert np.isfinite(Sheet(text).cost.data)
+
+
+CONVOLUTION = """
+x: (6,)
+k: (3,)
+y = np.zeros(4)
+for i in range(4):
+    for j in range(3):
+        y[i] = y[i] + x[i + j] * k[j]
+J = 0.5 * np.sum(np.maximum(y, 0)**2)
+dy = np.maximum(y, 0)
+dx = np.zeros(6)
+for i in range(4):
+    for j in range(3):
+        dx[i + j] += dy[i] * k[j]
+"""
+WORDS = """
+C = 4
+W: (7, 3)
+y: (3,)
+h = (W[0] + W[3] + W[4] + W[1]) / C
+J = np.sum((h - y)**2) / 2
+dh = h - y
+dW = np.zeros((7, 3))
+for w in [0, 3, 4, 1]:
+    dW[w] += dh / C
+"""
+ROWS = """
+n = 4
+X: (n, 3)
+y: (n,)
+w: (3,)
+J = 0
+for i in range(n):
+    J = J + (X[i] @ w - y[i])**2 / n
+dw = np.zeros(3)
+for i in range(n):
+    e = X[i] @ w - y[i]
+    dw += 2 * e * X[i] / n
+"""
+
+
+@pytest.mark.parametrize("text, right, wrong, mistake", [
+    (CONVOLUTION, "dx[i + j] += dy[i] * k[j]", "dx[i + j] += dy[i] * k[2 - j]", "other"),
+    (CONVOLUTION, "dx[i + j] += dy[i] * k[j]", "dx[i + j] -= dy[i] * k[j]", "sign"),
+    (CONVOLUTION, "dx[i + j] += dy[i] * k[j]", "dx[i + j] = dy[i] * k[j]", "lost_accumulation"),
+    (WORDS, "dW[w] += dh / C", "dW[w] += dh", "constant_factor"),
+    (WORDS, "dW[w] += dh / C", "dW[w] += -dh / C", "sign"),
+    (ROWS, "dw += 2 * e * X[i] / n", "dw += 3 * e * X[i] / n", "constant_factor"),
+    (ROWS, "dw += 2 * e * X[i] / n", "dw += 2 * y[i] * X[i] / n", "other"),
+    (RECURRENT, "dWx += dz @ X[t].T", "dWx += dz @ X[t - 1].T", "other"),
+    (RECURRENT, "dWh += dz @ H[t].T", "dWh += dz @ H[t + 1].T", "other"),
+])  # fmt: skip
+@pytest.mark.one_in(3)
+def test_a_line_of_a_loop_is_corrected_in_the_loops_own_names(text, right, wrong, mistake):
+    row = next(r for r in tg.check_text(text.replace(right, wrong)).rows if r.verdict == "wrong")
+    assert (row.formula, row.diagnosis.correction) == (wrong, right)
+    assert row.diagnosis.mistake == mistake
+
+
+def test_of_a_line_that_writes_into_an_array_what_is_written_is_corrected():
+    text = "E: (5, 3)\nw: (3,)\nJ = np.sum(w * E[1]**2)\ndE = np.zeros((5, 3))\n"
+    (row,) = tg.check_text(f"{text}dE[1] = w * E[1]\n").rows
+    assert row.diagnosis.correction == "dE[1] = w * E[1] * 2"
+
+
+def test_a_line_wrong_in_every_turn_by_another_line_of_the_loop_is_left_as_it_is():
+    wrong = ROWS.replace("e = X[i] @ w - y[i]", "e = X[i] @ w * y[i]")
+    (row,) = tg.check_text(wrong).rows
+    assert (row.verdict, row.diagnosis.correction) == ("wrong", None)

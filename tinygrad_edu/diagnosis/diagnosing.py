@@ -12,18 +12,21 @@ from tinygrad_edu.checking.table import Diagnosis
 from tinygrad_edu.checking.verdict import Judged, Judgement
 from tinygrad_edu.diagnosis import statements as say
 from tinygrad_edu.diagnosis.activations import context_of
+from tinygrad_edu.diagnosis.claims import Claim
 from tinygrad_edu.diagnosis.context import Context
 from tinygrad_edu.diagnosis.derived import DerivedRules
+from tinygrad_edu.diagnosis.differences import chain
 from tinygrad_edu.diagnosis.evidence import Case
 from tinygrad_edu.diagnosis.matrices import of_matrix
 from tinygrad_edu.diagnosis.mistakes.state import accumulated
+from tinygrad_edu.diagnosis.places import Place, places_of
 from tinygrad_edu.diagnosis.registry import named
 from tinygrad_edu.diagnosis.roles import Roles
 from tinygrad_edu.diagnosis.search import Correction, CorrectionSearch
 from tinygrad_edu.diagnosis.words import LONGEST_SEARCHED, Words, visible_keys
 from tinygrad_edu.sheets.account import DIAGNOSING, LARGEST_SEARCHED, Account, TooMuch
 from tinygrad_edu.sheets.lines import Jacobian, Key, Statement
-from tinygrad_edu.sheets.syntax import Expr, assigns, names_in, nodes, show
+from tinygrad_edu.sheets.syntax import Expr, assigns, names_in, nodes, parts, show
 
 #: What is said of a wrong line when nothing more may be sought.
 NOT_SOUGHT = words.say("diagnosis.not_sought")
@@ -82,7 +85,8 @@ def _diagnosed(
     statement = judgement.claim.last
     assert judgement.truth is not None
     context.use_names_above(statement)
-    rules = derived.of(judgement)
+    # A learner has no `scatter`.
+    rules = [e for e in derived.of(judgement) if all(x.function != "scatter" for x in parts(e))]
     nothing = context.judged.of_nothing(judgement.claim, judgement.truth)
     if nothing is not None:  # many a formula gives 0; none of them is nearer than another
         rule = f"{statement.name} = {show(rules[0])}" if rules else None
@@ -91,53 +95,58 @@ def _diagnosed(
     case = Case(context, roles, judgement, statement.expr, None, statement, rules)
     if say.only_overwrites(case):  # += is the correction
         return Diagnosis(*named(case), accumulated(case))
-    found, line = _correct(context, judgement, statement, rules)
-    edit = found.edit if found is not None and line.length <= LONGEST_SEARCHED else None
+    places = list(places_of(context, statement))
+    for adding in filter(None, (place.adding() for place in places if statement.turn)):
+        if case.right(adding.whole(adding.line)):
+            return Diagnosis("lost_accumulation", say.overwritten().says, adding.text(adding.line))
+    found, place = _correct(context, judgement, places, rules)
+    line, edit = place.line, None if found is None else found.edit
+    if place.whole(line) is not line or line.length > LONGEST_SEARCHED:
+        line, edit = statement.expr, None  # what is written in part is compared as a whole
     case = Case(context, roles, judgement, line, edit, statement, rules)
     mistake, explanation = named(case)
+    if mistake == "other" and found is not None and line is not place.line:
+        explanation = _changed(place.line, found.edit.expr).says
     if mistake == "updated_weights":
         return Diagnosis(mistake, explanation, one_line(statement))
-    told = rules and not any(e.function == "scatter" for _, e in nodes(rules[0]))
-    if told and (found is None or found.edit.expr is not rules[0]):
+    if rules and (found is None or found.edit.expr is not rules[0]):
         rule = words.say("diagnosis.rule", line=f"{statement.name} = {show(rules[0])}")
         explanation = words.together("note.space", explanation, rule)
-    text = None if found is None else f"{statement.name} = {found.text}"
-    if found is not None and assigns(found.edit.expr):
-        text = found.text
-    return Diagnosis(mistake, explanation, text)
+    return Diagnosis(mistake, explanation, None if found is None else found.text)
+
+
+def _changed(line: Expr, fixed: Expr) -> Claim:
+    """What gave way to what in a line that its correction makes right."""
+    steps = chain(line, fixed)
+    x, y = next((step for step in steps if step[0].op == "index"), steps[-1])
+    return say.with_for(y, x)
 
 
 def _correct(
-    context: Context, judgement: Judgement, statement: Statement, rules: list[Expr]
-) -> tuple[Correction | None, Expr]:
+    context: Context, judgement: Judgement, places: list[Place], rules: list[Expr]
+) -> tuple[Correction | None, Place]:
     """The smallest correction of a line; where none is near, of the line with its steps put in."""
     assert judgement.truth is not None
-    truth = judgement.truth
-    visible = visible_keys(context, statement)
-    own = _own_words(context, statement, visible)
-    best: tuple[float, Correction, Expr] | None = None
-    for line in _versions(context, statement):
-        words = Words(context, rules, visible, line, own)
-        search = CorrectionSearch(
-            context, statement, line, lambda i: context.truth(*truth, i), words, rules
-        )
+    truth, statement = judgement.truth, judgement.claim.last
+    if statement.turn:
+        rules = []  # of all turns together
+    own = _own_words(context, statement, visible_keys(context, statement))
+    best: tuple[float, Correction, Place] | None = None
+    for place in places:
+        visible = place.visible(visible_keys(context, statement))
+        words = Words(context, rules, visible, place.line, own)
+        search = CorrectionSearch(context, place, lambda i: context.truth(*truth, i), words, rules)
         chosen = search.run()
         if chosen is None:
             continue
         cost = search.best[0]
         if best is None or cost < best[0]:
-            best = (cost, chosen, line)
+            best = (cost, chosen, place)
         if best[0] <= 6 or chosen.edit.kind != "rule":
             break
     if best is None:
-        return None, statement.expr
+        return None, Place(statement, statement.expr)
     return best[1], best[2]
-
-
-def _versions(context: Context, statement: Statement) -> list[Expr]:
-    """The line as it stands, and with earlier steps of the same claim and scratch lines put in."""
-    inlined = context.inlined(statement.expr, statement)
-    return [statement.expr] if inlined is statement.expr else [statement.expr, inlined]
 
 
 def _own_words(context: Context, statement: Statement, visible: set[Key]) -> list[Expr]:
@@ -154,7 +163,9 @@ def _own_words(context: Context, statement: Statement, visible: set[Key]) -> lis
 
 
 def one_line(statement: Statement) -> str:
-    """A statement as ``NAME = expression``, also where it was written otherwise."""
+    """A statement as ``NAME = expression``, where it is no assignment to a part, nor in a loop."""
+    if statement.looped:
+        return statement.looped
     if statement.plain:
         text = statement.text
         if ":" in text.split("=", 1)[0]:

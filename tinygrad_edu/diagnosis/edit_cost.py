@@ -15,7 +15,7 @@ from tinygrad_edu.diagnosis.context import Context
 from tinygrad_edu.diagnosis.edits import Edit
 from tinygrad_edu.diagnosis.parts import factors_of, flat, terms_of, unsigned
 from tinygrad_edu.diagnosis.words import Words
-from tinygrad_edu.sheets.syntax import Expr, assigns, nodes
+from tinygrad_edu.sheets.syntax import Expr, nodes
 
 _TOKEN = re.compile(r"\d+\.?\d*(?:e[-+]?\d+)?|\.\d+|\w+|\*\*|//|[<>=!]=|\S")
 
@@ -67,7 +67,6 @@ def unnatural(e: Expr, line: Expr, words: Words) -> float:
     parts = [sub for _, sub in nodes(e)]
     new = [sub for sub in parts if sub not in known]
     cost = sum(_cancelling(context, sub, known) for sub in parts if sub.op in ("*", "/"))
-    cost += 20.0 * sum(assigns(sub) for sub in parts if sub is not e)
     cost += sum(rule(context, sub) for sub in new for rule in _RULES)
     # What the learner wrote himself may stay, changed inside.
     ones = sum(map(_of_one, new)) - sum(_of_one(sub) for sub in own if sub not in words.known)

@@ -288,24 +288,35 @@ class Edits:
                 yield Edit(scalar, "number", (e,), (scalar,))
 
     def _indices(self, e: Expr) -> Iterator[Edit]:
-        """Indices and slices that are off by one."""
-        for i, part in enumerate(e.args) if e.op == "index" else ():
-            for by in (1, -1):
-                new = [self._moved(part, by)]
-                if part.op == "slice":
-                    start, stop, step = part.args
-                    new = [
-                        self.make("slice", self._moved(start, a), self._moved(stop, b), step)
-                        for a, b in ((by, by), (by, 0), (0, by))
-                    ]
-                for other in new:
-                    if i and other is not part:
-                        changed = self.make("index", *e.args[:i], other, *e.args[i + 1 :])
-                        yield Edit(changed, "index", (e,), (changed,))
+        """Indices and slices that are off by one, or another number."""
+        for i, part in enumerate(e.args[1:], 1) if e.op == "index" else ():
+            new = [self._moved(part, by) for by in (1, -1)]
+            if part.op == "slice":
+                start, stop, step = part.args
+                new = [
+                    self.make("slice", self._moved(start, a), self._moved(stop, b), step)
+                    for by in (1, -1)
+                    for a, b in ((by, by), (by, 0), (0, by))
+                ]
+            elif is_scalar(self.context.value(part)) and part.op != "number":
+                new += [edit.expr for edit in self._deletions(part)]
+                new += [word for word in self.words.scalars if word.op == "name"]
+            for other in new:
+                if other is not part:
+                    changed = self.make("index", *e.args[:i], other, *e.args[i + 1 :])
+                    yield Edit(changed, "index", (e,), (changed,))
 
     def _moved(self, bound: Expr, by: int) -> Expr:
-        whole = bound.op == "number" and type(bound.extra) is int
-        return self.number(bound.extra + by) if by and whole else bound
+        """A bound, one more or one less."""
+        if not by or (bound.op == "number" and type(bound.extra) is not int):
+            return bound
+        if bound.op == "number":
+            return self.number(bound.extra + by)
+        one, back = self.number(1), "-" if by > 0 else "+"
+        if bound.op == back and bound.args[1] is one:
+            return bound.args[0]
+        whole = is_scalar(self.context.value(bound))
+        return self.make("+" if by > 0 else "-", bound, one) if whole else bound
 
     def _orders(self, e: Expr) -> Iterator[Edit]:
         """The members of a list in another order."""

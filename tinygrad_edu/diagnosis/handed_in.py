@@ -27,6 +27,7 @@ from tinygrad_edu.diagnosis.activations import context_of
 from tinygrad_edu.diagnosis.derived import DerivedRules
 from tinygrad_edu.diagnosis.edits import Edit
 from tinygrad_edu.diagnosis.evidence import Case
+from tinygrad_edu.diagnosis.places import Place
 from tinygrad_edu.diagnosis.registry import named
 from tinygrad_edu.diagnosis.roles import Roles
 from tinygrad_edu.diagnosis.search import CorrectionSearch
@@ -94,9 +95,8 @@ class StandIns:
         """The nearest change of `rule`, for the gradient `name`, that gives these numbers."""
         statement = self.statement(name)
         words = Words(self.context, [rule], visible_keys(self.context, statement), rule, [])
-        search = CorrectionSearch(
-            self.context, statement, rule, lambda i: numbers, words, [], [self.at]
-        )
+        place = Place(statement, rule)
+        search = CorrectionSearch(self.context, place, lambda i: numbers, words, [], [self.at])
         found = search.run(pairs)
         return None if found is None or found.edit.expr is rule else found.edit
 

@@ -20,10 +20,10 @@ from tinygrad_edu.diagnosis.context import Context
 from tinygrad_edu.diagnosis.edit_cost import cost_of, distance, tokens
 from tinygrad_edu.diagnosis.edits import Edit, Edits, Path, Places
 from tinygrad_edu.diagnosis.parts import factors_of, kind_of_product, product
+from tinygrad_edu.diagnosis.places import Place
 from tinygrad_edu.diagnosis.simplifying import simplified
 from tinygrad_edu.diagnosis.words import LONGEST_SEARCHED, Words, unique
-from tinygrad_edu.sheets.lines import Statement
-from tinygrad_edu.sheets.syntax import Expr, nodes, part_at, show
+from tinygrad_edu.sheets.syntax import Expr, nodes, part_at
 
 #: Formulas tried per line: single edits, and pairs where no single edit does it.
 MOST_SINGLE = 12_000
@@ -41,7 +41,7 @@ Stage = tuple[float, Iterator[Edit]]
 
 @dataclass(frozen=True)
 class Correction:
-    """The edit chosen for a line, its text, and its distance from the learner's in tokens."""
+    """The edit chosen, the line's text with it, and its distance from the learner's in tokens."""
 
     edit: Edit
     text: str
@@ -54,19 +54,17 @@ class CorrectionSearch:
     def __init__(
         self,
         context: Context,
-        statement: Statement,
-        line: Expr,
+        place: Place,
         target: Callable[[int], Any],
         words: Words,
         rules: list[Expr],
         known_at: list[int] | None = None,
     ) -> None:
-        self.context, self.line, self.words, self.rules = context, line, words, rules
+        self.context, self.place, self.words, self.rules = context, place, words, rules
+        self.line = place.line
         self.formulas = context.formulas
         self.edits = Edits(context, words)
-        self.spelling = statement.reader.spelling
-        own = line is statement.expr and statement.plain
-        self.was = tokens(statement.text.split("=", 1)[1] if own else show(line, self.spelling))
+        self.was = tokens(place.was)
         #: The samples on which the wanted numbers are known, and these numbers.
         self.known_at = list(range(len(context.samples))) if known_at is None else known_at
         self.targets = [np.asarray(target(i), float) for i in self.known_at]
@@ -89,6 +87,7 @@ class CorrectionSearch:
         return known
 
     def _right(self, e: Expr) -> bool:
+        e = self.place.whole(e)
         value = self.context.value(e, self.known_at[0])
         if value is None or np.shape(value) != self.shape:
             return False
@@ -102,6 +101,10 @@ class CorrectionSearch:
             equal(self.context.value(e, i), t)
             for i, t in zip(self.known_at, self.targets, strict=True)
         )
+
+    def _value(self, e: Expr) -> Any:
+        """The numbers that a formula gives in its place."""
+        return self.context.value(self.place.whole(e), self.known_at[0])
 
     def run(self, pairs: bool = True) -> Correction | None:
         """The nearest correction: single edits, in stages, else pairs, else the derived rule."""
@@ -118,6 +121,7 @@ class CorrectionSearch:
 
     def _search(self, stages: Iterable[Stage], budget: int) -> None:
         """Try the edits of one stage after the other, as many as there are in the budget."""
+        budget //= self.place.often
         for enough, edits in stages:
             for edit in edits:
                 if edit.expr in self.tried:
@@ -168,7 +172,7 @@ class CorrectionSearch:
             edit.expr = simple
         account = self.context.account
         account.spend(_WRITTEN * edit.expr.length + _TOKENS * edit.expr.length * len(self.was))
-        text = show(edit.expr, self.spelling)
+        text = self.place.text(edit.expr)
         d = distance(self.was, tokens(text))
         cost = cost_of(edit, d, self.line, self.words)
         if cost < self.best[0]:
@@ -182,16 +186,15 @@ class CorrectionSearch:
 
     def _scalings(self, root: Expr, places: Places) -> Iterator[Edit]:
         """One part times a constant, which is found by seeing what doubling the part does."""
-        at = self.known_at[0]
-        before = self.context.value(root, at)
+        before = self._value(root)
         if before is None or np.shape(before) != self.shape:
             return
         two, target = self.formulas.number(2), self.targets[0]
         for path, e in places:
-            if e.op == "number" or not path:
+            if e.op == "number" or e is self.place.whole(root):
                 continue
             rebuilt = self.formulas.rebuilder(root, path)
-            after = self.context.value(rebuilt(self.formulas.make("*", e, two)), at)
+            after = self._value(rebuilt(self.formulas.make("*", e, two)))
             if after is None or np.shape(after) != self.shape:
                 continue
             change = np.ravel(np.asarray(after, float) - before)
@@ -220,7 +223,7 @@ class CorrectionSearch:
         singles = itertools.chain(self._small(self.line), self.edits.replaced(self.line, places))
         make, target = self.formulas.make, self.targets[0]
         for first in itertools.islice(_distinct(singles), MOST_SINGLE // 2):
-            e, value = first.expr, self.context.value(first.expr, self.known_at[0])
+            e, value = first.expr, self._value(first.expr)
             if value is None or np.shape(value) != self.shape:
                 continue
             with np.errstate(all="ignore"):
@@ -267,7 +270,7 @@ class CorrectionSearch:
     def _two_small(self) -> Iterator[Edit]:
         """Two small edits, where the first brings the numbers near the true ones."""
         firsts = itertools.islice(_distinct(self._small(self.line)), 600)
-        values = [(first, self.context.value(first.expr, self.known_at[0])) for first in firsts]
+        values = [(first, self._value(first.expr)) for first in firsts]
         values.sort(key=lambda item: -_likeness(item[1], self.targets[0]))
         for first, _ in values[:40]:
             for second in self._small(first.expr):

@@ -21,9 +21,11 @@ class Statement:
     version: int
     expr: Expr
     line: int
-    text: str  # on one line, as the learner wrote it
+    text: str  # on one line, as the learner wrote it; of a loop, as it is in this turn
     reader: Reader = field(repr=False)
     plain: bool = True  # written NAME = expression, not += or NAME[…] = …
+    looped: str = ""  # of a loop's line, as the learner wrote it
+    turn: tuple[tuple[str, str], ...] = ()  # what the loop's names stand for in this turn
 
     @property
     def key(self) -> Key:

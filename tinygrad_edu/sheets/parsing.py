@@ -71,6 +71,8 @@ class _Parser:
         self.source, self.nodes = read(source.replace("\ufeff", ""))
         #: The lines as Python counts them, as UTF-8, which is what it counts columns in.
         self.rows = [line.encode("utf-8", "surrogatepass") for line in _NEWLINE.split(self.source)]
+        self.turn: dict[str, str] = {}  # what the names of the loops around stand for
+        self.looped: dict[int, str] = {}  # the lines of the loop as they were written
 
     def parse(self) -> Lines:
         """All statements read."""
@@ -159,15 +161,18 @@ class _Parser:
         start, end = node.body[0].lineno - 1, node.end_lineno or node.lineno
         rows = self.rows[start:end]
         bound = lambda part: self._numbers(part, "a bound of the loop")  # noqa: E731
+        if not self.turn:
+            self.looped = self._written_in(node)
         for item in loops.items(node.iter, bound, self.account):
             texts = dict(loops.standing_for(node.target, item))
             new = loops.replaced(rows, node, texts, self.account)
             text = b"\n".join(new).decode("utf-8", "surrogatepass")
             (block,) = ast.parse(f"if 1:\n{text}").body
             ast.increment_lineno(block, start - 1)
-            self.rows[start:end] = new
+            self.rows[start:end], around = new, self.turn
+            self.turn = {**around, **texts}
             self._lines(cast(ast.If, block).body)
-            self.rows[start:end] = rows
+            self.rows[start:end], self.turn = rows, around
 
     def _only_numpy(self, node: ast.Import | ast.ImportFrom) -> None:
         names = (
@@ -390,7 +395,9 @@ class _Parser:
                 self.in_backward = True
         made = self.statements.setdefault(name, [])
         version = self.latest[name] + 1 if name in self.latest else 0
-        statement = Statement(name, version, expr, node.lineno, reader.text, reader, plain)
+        looped = self.looped.get(node.lineno, "") if self.turn else ""
+        turn, text = tuple(self.turn.items()), reader.text
+        statement = Statement(name, version, expr, node.lineno, text, reader, plain, looped, turn)
         made.append(statement)
         if self.in_backward:
             lines.backward.append(statement)
@@ -401,6 +408,14 @@ class _Parser:
             self.latest[name] = version
         elif name not in self.latest:
             self.latest[name] = version
+
+    def _written_in(self, loop: ast.For) -> dict[int, str]:
+        """What the learner wrote in the lines of a loop, where a line has one statement."""
+        found: dict[int, list[str]] = {}
+        for node in _all(cast(list[ast.stmt | Unreadable], [loop])):
+            if isinstance(node, ast.stmt) and not isinstance(node, ast.For):
+                found.setdefault(node.lineno, []).append(_one_line(self._text(node)))
+        return {line: texts[0] for line, texts in found.items() if len(texts) == 1}
 
     def _version(self, name: str) -> int:
         """Which assignment a name means here; -1 for a name not assigned yet."""

@@ -1,0 +1,201 @@
+"""Where a formula stands: what a line, an array or a loop is with another formula in its place.
+
+A line that writes into an array, or stands in a loop, is edited in what it writes, in the loop's
+own names; every turn is computed anew. So a correction is a line of Python that is right where the
+learner's stands.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import copy
+from collections.abc import Iterator
+
+from tinygrad_edu.diagnosis.context import Context
+from tinygrad_edu.sheets.lines import Key, Statement
+from tinygrad_edu.sheets.syntax import (
+    BINARY,
+    DEEPEST,
+    Expr,
+    Reader,
+    SheetError,
+    assigns,
+    names_in,
+    show,
+)
+
+#: Loops of more turns are not searched: each trial computes all of them.
+MOST_TURNS = 30
+
+
+class Place:
+    """The place of a line ``NAME = formula``; `line` is the formula that stands there."""
+
+    #: How often the line is computed.
+    often = 1
+
+    def __init__(self, statement: Statement, line: Expr) -> None:
+        self.statement, self.line = statement, line
+        self.spelling = statement.reader.spelling
+        own = line is statement.expr and statement.plain
+        #: The line as it is, of which corrections shall be near.
+        self.was = (
+            f"{statement.name} ={statement.text.split('=', 1)[1]}" if own else self.text(line)
+        )
+
+    def whole(self, e: Expr) -> Expr:
+        """What the name stands for, in the end, with a formula in this place."""
+        return e
+
+    def adding(self) -> Place | None:
+        """The place in a line that adds up, of one that overwrites a part of an array."""
+        return None
+
+    def visible(self, keys: set[Key]) -> set[Key]:
+        """The names that may stand in this place, of those that may stand above it."""
+        return keys
+
+    def text(self, e: Expr) -> str:
+        """The line with a formula in this place."""
+        return f"{self.statement.name} = {show(e, self.spelling)}"
+
+
+def places_of(context: Context, statement: Statement) -> Iterator[Place]:
+    """A line as it stands, and with earlier steps of the same claim and scratch lines put in;
+    nothing where a change of it cannot be said or computed."""
+    if statement.turn or assigns(statement.expr):
+        with contextlib.suppress(SheetError, SyntaxError):
+            yield _Written(context, statement)
+        return
+    yield Place(statement, statement.expr)
+    inlined = context.inlined(statement.expr, statement)
+    if inlined is not statement.expr:
+        yield Place(statement, inlined)
+
+
+class _Written(Place):
+    """What a line writes into an array, or in every turn of a loop.
+
+    Raises SheetError for a line that writes more than one thing, and for loops that are too long.
+    """
+
+    def __init__(self, context: Context, statement: Statement) -> None:
+        self.context, self.statement = context, statement
+        self.make, self.names = context.formulas.make, context.formulas.name
+        self.was = statement.looped or statement.text
+        backward = context.sheet.backward
+        here = (statement.line, statement.name, statement.looped)
+        turns = [s for s in backward if s is statement or (s.line, s.name, s.looped) == here]
+        if (statement.turn and not statement.looped) or len(turns) > MOST_TURNS:
+            raise SheetError(self.was)
+        #: The turns of the line by what they assign to, each with the state of every name above it.
+        self.turns = {s.key: _latest(context, s) for s in turns}
+        first = backward.index(turns[0])
+        self.last, self.often = self.turns[statement.key], len(turns)
+        self.known: dict[tuple[Key, Key], Expr] = {}
+        self.steps = [
+            (s, {self.names(*key) for key in names_in(s.expr)})
+            for s in backward[first : backward.index(statement) + 1]
+        ]
+        #: The loop's names, as no other names are, and what they stand for in each turn.
+        self.loops = {name: self.names(name, -2 - statement.line) for name, _ in statement.turn}
+        self.reader = Reader(context.formulas, self.was, self._version, statement.line)
+        self.target, self.op, self.line = self._read(ast.parse(self.was).body[0])
+        self.spelling = self.reader.spelling
+        items = {own.extra: self._item(statement, name) for name, own in self.loops.items()}
+        for at in context.at:
+            at.known = {**at.known, **{key: at.get(item) for key, item in items.items()}}
+        if self.whole(self.line).depth > DEEPEST:
+            raise SheetError(self.was)
+
+    def _version(self, name: str) -> int:
+        if name in self.loops:
+            return int(self.loops[name].extra[1])
+        return self.last.get(name, -1)
+
+    def _in_turn(self, turn: Statement, key: Key) -> Expr:
+        """What a name of the line is in a turn."""
+        if (turn.key, key) not in self.known:
+            name, version = key
+            e = self.names(*key)
+            if e in self.loops.values():
+                e = self._item(turn, name)
+            elif self.last.get(name) == version:
+                e = self.names(name, self.turns[turn.key].get(name, -1))
+            self.known[turn.key, key] = e
+        return self.known[turn.key, key]
+
+    def _item(self, turn: Statement, name: str) -> Expr:
+        """What a name of the loop stands for in a turn."""
+        text = dict(turn.turn)[name]
+        reader = Reader(self.context.formulas, text, lambda n: self.turns[turn.key].get(n, -1))
+        return reader.read(ast.parse(text, mode="eval").body)
+
+    def _read(self, node: ast.stmt) -> tuple[Expr, str, Expr]:
+        """What is written to, how, and what is written."""
+        read = self.reader.read
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):  # np.add.at
+            old, index, new = node.value.args
+            parts = index.elts if isinstance(index, ast.Tuple) else [index]
+            return self.make("index", read(old), *map(read, parts)), "at", read(new)
+        if isinstance(node, ast.AugAssign):
+            return read(node.target), BINARY[type(node.op)], read(node.value)
+        if not isinstance(node, ast.Assign) or len(node.targets) > 1:
+            raise SheetError(self.was)
+        if not isinstance(node.targets[0], (ast.Name, ast.Subscript)):
+            raise SheetError(self.was)
+        return read(node.targets[0]), "", read(node.value)
+
+    def _full(self, e: Expr) -> Expr:
+        """The line as a formula for its name."""
+        make, target = self.make, self.target
+        if self.op == "at":
+            return make("addat", *target.args, e)
+        new = make(self.op, target, e) if self.op else e
+        return new if target.op == "name" else make("setitem", *target.args, new)
+
+    def adding(self) -> Place | None:
+        if self.op or self.target.op == "name":
+            return None
+        other = copy.copy(self)
+        other.op = "+"
+        return other
+
+    def whole(self, e: Expr) -> Expr:
+        full, put = self._full(e), self.context.formulas.substituted
+        names = names_in(full)
+        changed: dict[Expr, Expr] = {}
+        for step, read in self.steps:
+            new = step.expr
+            if step.key in self.turns:
+                new = put(full, {self.names(*key): self._in_turn(step, key) for key in names})
+            elif step.key in self.context.judged.final or not changed.keys() & read:
+                continue
+            changed[self.names(*step.key)] = put(new, changed)
+        return changed[self.names(*self.statement.key)]
+
+    def visible(self, keys: set[Key]) -> set[Key]:
+        own = {e.extra for e in self.loops.values()}
+        return {key for key in keys if key[0] not in self.loops} | own | names_in(self.line)
+
+    def text(self, e: Expr) -> str:
+        op = self.op
+        if op == "at":
+            old, *index = (show(part, self.spelling) for part in self.target.args)
+            where = f"({', '.join(index)})" if len(index) > 1 else index[0]
+            return f"np.add.at({old}, {where}, {show(e, self.spelling)})"
+        if op in ("+", "-") and e.op == "neg":
+            op, e = "-" if op == "+" else "+", e.args[0]
+        return f"{show(self.target, self.spelling)} {op}= {show(e, self.spelling)}"
+
+
+def _latest(context: Context, statement: Statement) -> dict[str, int]:
+    """The state of each name above a line."""
+    latest = dict.fromkeys(context.sheet.givens, 0)
+    latest |= {s.name: s.version for s in context.sheet.forward}
+    for s in context.sheet.backward:
+        if s is statement:
+            break
+        latest[s.name] = s.version
+    return latest
