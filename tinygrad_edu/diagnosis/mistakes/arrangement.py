@@ -38,7 +38,7 @@ def edited(case: Case) -> Iterator[Finding]:
     if any(kind.startswith("brackets") for kind in kinds) and not turned:
         yield Finding(
             "operator_precedence",
-            changed(case) or (say.differs_in(case.fixed, case.line),),
+            changed(case) or (say.bracketed(),),
             advice=advice.BRACKETS,
         )
     if not edit.removed or not edit.added:

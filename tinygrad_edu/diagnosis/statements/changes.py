@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from tinygrad_edu.core.value import Value
@@ -13,7 +15,7 @@ from tinygrad_edu.diagnosis.parts import Factors, kind_of_product, summands, uns
 from tinygrad_edu.diagnosis.statements.things import activations, has, is_mask, symbol_of
 from tinygrad_edu.diagnosis.statements.whole import plus, times
 from tinygrad_edu.sheets.lines import Key
-from tinygrad_edu.sheets.syntax import Expr, names_in, nodes
+from tinygrad_edu.sheets.syntax import Expr, names_in, nodes, show
 
 
 @claim("With {y} for {x} the line is right.")
@@ -194,6 +196,16 @@ def other_order(case: Case, x: Expr) -> bool:
 @claim("The right line is made of the same parts, otherwise arranged.")
 def rearranged(case: Case) -> bool:
     return bool(case.right_parts) and not case.differences.pairs
+
+
+@claim("With the brackets elsewhere the line is right.")
+def bracketed(case: Case) -> bool:
+    line = _unbracketed(case.line)
+    return any(_unbracketed(fixed) == line for fixed in filter(case.right, case.corrections))
+
+
+def _unbracketed(e: Expr) -> str:
+    return re.sub(r"[() ]", "", show(e))
 
 
 def axes(case: Case, e: Expr) -> tuple[int, ...]:
