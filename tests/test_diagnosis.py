@@ -119,6 +119,25 @@ def test_a_cost_that_begins_as_a_number_is_diagnosed_like_any_other():
     assert (said["lines"], problems) == (1, [])
 
 
+@pytest.mark.parametrize("cost, line, said", [
+    ("np.sum((x - y)**2) / 2", "x + y**2", "y**2 stands where -y belongs."),
+    ("np.sum(x * y - x * np.tanh(y))", "y + np.exp(y)",
+     "np.exp(y) stands where -np.tanh(y) belongs."),
+    ("np.sum(x * y - x * np.tanh(y))", "np.exp(y) - np.tanh(y)",
+     "np.exp(y) stands where y belongs."),
+])  # fmt: skip
+def test_what_stands_in_the_place_of_something_is_told_with_its_sign(cost, line, said):
+    (row,) = tg.check_text(f"x: (4,)\ny: (4,)\nJ = {cost}\ndx = {line}\n").rows
+    assert row.diagnosis.explanation.startswith(said)
+
+
+def test_brackets_that_close_elsewhere_are_not_called_a_missing_factor():
+    line = "dZ2 = A2 - Y\ndZ1 = W2.T @ dZ2 * 1 - A1**2\n"
+    found = tg.check_sheet(Sheet(NET + line)).rows[-1].diagnosis
+    assert found.mistake == "operator_precedence"
+    assert found.explanation.startswith("With the brackets elsewhere the line is right.")
+
+
 def test_a_detector_that_fails_takes_its_own_line_and_no_verdict(monkeypatch):
     def failing(case):
         raise AttributeError

@@ -369,6 +369,10 @@ class Case:
         """A formula with the learner's scratch lines put in."""
         return self.context.inlined(e, self.statement)
 
+    def signed(self, p: Pair, e: Expr) -> Expr:
+        """What a part of a correction's product is where the sign of the line's is another."""
+        return self.make("neg", e) if p.coefficient < 0 else e
+
     def product(self, factors: Iterable[tuple[Expr, int]]) -> Expr:
         """Factors and divisors as one formula."""
         return product(self.context, list(factors))

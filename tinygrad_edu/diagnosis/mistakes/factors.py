@@ -62,13 +62,13 @@ def _factor(case: Case, p: Pair) -> Iterator[Finding]:
         return
     numbers = all(is_scalar(case.context.value(f)) for f, _ in (*p.lost, *p.extra))
     if len(p.lost) == len(p.extra) == 1 and numbers and not (lost and extra):
-        yield Finding("other", (say.stands_for(p.extra[0][0], p.lost[0][0]),))
+        yield Finding("other", (exchange(case, p, p.extra, p.lost),))
     elif not extra:
         yield from missing(case, lost, p)
     elif not lost:
         yield from _too_many(case, extra)
     else:
-        yield from _exchanged(case, lost, extra)
+        yield from _exchanged(case, p, lost, extra)
 
 
 def missing(case: Case, arrays: Factors, p: Pair) -> Iterator[Finding]:
@@ -199,24 +199,29 @@ def _too_many(case: Case, extra: Factors) -> Iterator[Finding]:
     yield Finding("other", gone)
 
 
-def exchange(case: Case, extra: Factors, lost: Factors) -> Claim:
+def exchange(case: Case, p: Pair, extra: Factors, lost: Factors) -> Claim:
     """Factors stand where others belong, said so that it can be read."""
-    whole = say.stands_for(case.product(extra), case.product(lost))
+    whole = say.stands_for(case.product(extra), case.signed(p, case.product(lost)))
     mine, right = [f for f, _ in extra], [f for f, _ in lost]
     kinds = {
         (2, 1): say.both_for_one, (1, 2): say.one_for_both, (2, 2): say.both_stand_for,
     }  # fmt: skip
     kind = kinds.get((len(mine), len(right)))
-    if kind is None or whole.holds(case) or any(q < 0 for _, q in (*extra, *lost)):
+    if (
+        kind is None
+        or p.coefficient < 0
+        or whole.holds(case)
+        or any(q < 0 for _, q in (*extra, *lost))
+    ):
         return whole
     return kind(*mine, *right)
 
 
-def _exchanged(case: Case, lost: Factors, extra: Factors) -> Iterator[Finding]:
+def _exchanged(case: Case, p: Pair, lost: Factors, extra: Factors) -> Iterator[Finding]:
     """Factors where others belong."""
     roles = case.roles
-    x, y = case.product(extra), case.product(lost)
-    put = (exchange(case, extra, lost),)
+    x, y = case.product(extra), case.signed(p, case.product(lost))
+    put = (exchange(case, p, extra, lost),)
     ratio = roles.ratio(x, y)
     if ratio is not None:
         name = "sign" if near(ratio, -1) else "constant_factor"
@@ -229,29 +234,31 @@ def _exchanged(case: Case, lost: Factors, extra: Factors) -> Iterator[Finding]:
     if any(power < 0 for _, power in (*lost, *extra)):
         yield Finding("other", put)
     up = any(roles.is_gradient_name(f) or roles.is_gradient_like(f) for f, _ in lost)
-    yield from _other_words(case, lost, extra, up)
-    yield from _other_slopes(case, lost, extra)
+    yield from _other_words(case, lost, extra, up, put)
+    yield from _other_slopes(case, lost, extra, put)
     if up:
         yield Finding("missing_upstream_factor", put)
     yield Finding("other", put)
 
 
-def _other_words(case: Case, lost: Factors, extra: Factors, up: bool) -> Iterator[Finding]:
+def _other_words(
+    case: Case, lost: Factors, extra: Factors, up: bool, put: tuple[Claim, ...]
+) -> Iterator[Finding]:
     """Names, or gradients, where others belong."""
-    put = exchange(case, extra, lost)
     words = len(extra) == len(lost) and all(is_word(f) for f, _ in (*extra, *lost))
     other = any(case.roles.is_gradient_like(f) for f, _ in extra)
     if words and len(lost) == 2:
         (f, _), (g, _), (h, _), (i, _) = *extra, *lost
         yield Finding("wrong_layer_variable", (say.both_stand_for(f, g, h, i),))
     if words or (len(lost) == len(extra) == 1 and up and other):
-        yield Finding("wrong_layer_variable", (put,))
+        yield Finding("wrong_layer_variable", put)
 
 
-def _other_slopes(case: Case, lost: Factors, extra: Factors) -> Iterator[Finding]:
+def _other_slopes(
+    case: Case, lost: Factors, extra: Factors, put: tuple[Claim, ...]
+) -> Iterator[Finding]:
     """Something else where the derivative of an activation belongs, among other factors."""
     roles, x, y = case.roles, case.product(extra), case.product(lost)
-    put = (exchange(case, extra, lost),)
     inside = roles.contains_derivative(y)
     if inside is not None:
         yield from instead_of(case, inside, x, y, (x, y))

@@ -41,10 +41,8 @@ def replaced(case: Case) -> Iterator[Finding]:
     if x.op != "name" or y.op != "name":
         return
     roles = case.roles
-    put: Claim = say.stands_for(a, b)
+    put: Claim = say.stands_for(a, case.signed(case.pairs[0], b))
     also: tuple[Claim, ...] = (say.matmul_more(), say.matmul_less())
-    if any(p.coefficient < 0 for p in case.pairs):
-        also = (say.sign_too(), *also)
     for mask in roles.masks:
         yield Finding("dropout_mask_missing", (put, say.unmasked(x, y, mask[0])))
     was, now = roles.role_of_name(x.extra), roles.role_of_name(y.extra)

@@ -28,8 +28,7 @@ def without(case: Case, x: Expr) -> bool:
     """A factor, a term or several factors of a product left out."""
     if case.equal(case.total([case.line, case.make("neg", x)]), case.truths):
         return True
-    gone = case.differences.factors(x)[1]
-    return any(map(case.right, case.exchanged(x, case.number(1)))) or _is_right_pair(case, [], gone)
+    return _gave_way(case, x, case.number(1))
 
 
 @claim("The factor {y} is missing.")
@@ -54,47 +53,32 @@ def _sayable(case: Case, e: Expr) -> bool:
 
 
 def _lacks(case: Case, y: Expr) -> bool:
-    if case.right(case.make("*", case.line, y)):
-        return True
-    constant, factors = case.differences.factors(y)
-    return _is_right_pair(case, factors, [], constant)
+    return case.right(case.make("*", case.line, y)) or _gave_way(case, case.number(1), y)
 
 
 @claim("The factor {x} is too many.")
 def too_many(case: Case, x: Expr) -> bool:
-    if not _sayable(case, x):
-        return False
-    constant, factors = case.differences.factors(x)
-    return _is_right_pair(case, [], factors, 1 / constant if constant else 1.0) or any(
-        map(case.right, case.exchanged(x, case.number(1)))
-    )
+    return _sayable(case, x) and _gave_way(case, x, case.number(1))
 
 
 @claim("{x} stands where {y} belongs.")
 def stands_for(case: Case, x: Expr, y: Expr) -> bool:
-    return _sayable(case, x) and _sayable(case, y) and _stands_for(case, x, y)
+    return _sayable(case, x) and _sayable(case, y) and _gave_way(case, x, y)
 
 
 @claim("{x} and {other} stand where {y} belongs.")
 def both_for_one(case: Case, x: Expr, other: Expr, y: Expr) -> bool:
-    return _stands_for(case, case.make("*", x, other), y)
+    return _gave_way(case, case.make("*", x, other), y)
 
 
 @claim("{x} stands where {y} and {another} belong.")
 def one_for_both(case: Case, x: Expr, y: Expr, another: Expr) -> bool:
-    return _stands_for(case, x, case.make("*", y, another))
-
-
-def _stands_for(case: Case, x: Expr, y: Expr) -> bool:
-    if any(map(case.right, case.exchanged(x, y))):
-        return True
-    (_, extra), (_, lost) = case.differences.factors(x), case.differences.factors(y)
-    return _is_right_pair(case, lost, extra)
+    return _gave_way(case, x, case.make("*", y, another))
 
 
 @claim("{x} and {other} stand where {y} and {another} belong.")
 def both_stand_for(case: Case, x: Expr, other: Expr, y: Expr, another: Expr) -> bool:
-    return _stands_for(case, case.make("*", x, other), case.make("*", y, another))
+    return _gave_way(case, case.make("*", x, other), case.make("*", y, another))
 
 
 @claim("The right line has more matrix products @.")
@@ -157,12 +141,6 @@ def sign_inside(case: Case, x: Expr, y: Expr) -> bool:
     )  # fmt: skip
 
 
-@claim("Its sign is wrong as well.")
-def sign_too(case: Case) -> bool:
-    ratio = case.ratio(case.lines, case.truths) if case.fits else None
-    return (ratio is not None and ratio < 0) or any(p.coefficient < 0 for p in case.pairs)
-
-
 @claim("The right line sums over axis {axis}.")
 def right_sums_over(case: Case, axis: int) -> bool:
     return any(e.function in REDUCTIONS and axis in axes(case, e) for e in case.right_parts)
@@ -220,16 +198,18 @@ def _pairs(case: Case) -> list[Pair]:
     return case.pairs if case.right_parts else []
 
 
-def _is_right_pair(case: Case, lost: Factors, extra: Factors, constant: float = 1.0) -> bool:
-    """Does the right correction have just these factors more, and the line just those?"""
+def _gave_way(case: Case, x: Expr, y: Expr) -> bool:
+    """Has the line one factor where the right one has another, constants and signs counted?"""
+    if any(map(case.right, case.exchanged(x, y))):
+        return True
     split = case.differences.split
-    for p in _pairs(case):
-        if p.kind != "factors":
-            continue
-        if split(p.lost, lost)[:2] == ([], []) and split(p.extra, extra)[:2] == ([], []):
-            if abs(abs(p.coefficient * constant) - 1) < 1e-6:
-                return True
-    return False
+    (c, extra), (d, lost) = case.differences.factors(x), case.differences.factors(y)
+    return any(
+        p.kind == "factors"
+        and split(p.lost, lost)[:2] == split(p.extra, extra)[:2] == ([], [])
+        and abs(p.coefficient * d - c) < 1e-6 * abs(c)
+        for p in _pairs(case)
+    )
 
 
 def _same_terms(case: Case, terms: Factors, t: Expr) -> bool:
