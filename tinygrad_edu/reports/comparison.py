@@ -272,11 +272,13 @@ def _judge(
             for node in nodes
             for factor in scales(node, examples, convention)
         ]
-        given = from_truth = _evaluated(name, formula, as_given)
+        raised: list[str] = []
+        given = from_truth = _evaluated(name, formula, as_given, raised)
         (node, factor, truth), error = _closest(given, truths, kinks, rounding)
         error_from_truth = error
         if not _right(error) and reads_others(formula):
-            from_truth = _evaluated(name, formula, as_true)
+            raised.clear()  # of what is right above it, it may be computed
+            from_truth = _evaluated(name, formula, as_true, raised)
             other, error_from_truth = _closest(from_truth, truths, kinks, rounding)
             node, factor, truth = other if _right(error_from_truth) else (node, factor, truth)
         full = None if error is None else _error(given, (node, factor, truth), rounding)
@@ -300,6 +302,8 @@ def _judge(
         scale = of_data(claims[name], factor, scales(node, examples, convention))
         if verdict == "correct" and scale is not None:
             note = joined(scale, note)
+        for reason in raised:
+            note = joined(note, reason)
         entries[name] = Entry(node, factor, given, from_truth, truth)
         rows.append(
             Row(
@@ -401,8 +405,9 @@ def _terms(truth: Truth, rounding: Rounding) -> Any:
     return abs(factor) * rounding.of_gradient(node, gradient / factor)
 
 
-def _evaluated(name: str, formula: Any, known: dict[str, Any]) -> Any:
-    """The numbers of one entry; None where its function raises what NumPy raises for misfits."""
+def _evaluated(name: str, formula: Any, known: dict[str, Any], raised: list[str]) -> Any:
+    """The numbers of one entry; None where its function raises what NumPy raises for misfits, which
+    is told in `raised`."""
     if isinstance(formula, Value):
         formula = formula._data
     if isinstance(formula, str):
@@ -423,9 +428,10 @@ def _evaluated(name: str, formula: Any, known: dict[str, Any]) -> Any:
     try:
         with np.errstate(all="ignore"):
             result = formula(**arguments)
-    except (ValueError, IndexError, ArithmeticError):
+    except (ValueError, IndexError, ArithmeticError) as error:
+        raised.append(say("note.raised", error=f"{type(error).__name__}: {error}"))
         return None
-    return _evaluated(name, result._data if isinstance(result, Value) else result, known)
+    return _evaluated(name, result._data if isinstance(result, Value) else result, known, raised)
 
 
 def _computed(name: str, text: str, known: dict[str, Any]) -> Any:
