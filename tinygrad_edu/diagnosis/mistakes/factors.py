@@ -80,7 +80,11 @@ def missing(case: Case, arrays: Factors, p: Pair) -> Iterator[Finding]:
     if len(bare) == 1 and bare[0].op == "name" and roles.is_gain(bare[0].extra):
         yield Finding("batchnorm_missing_term", (*gone, say.is_gain(bare[0].extra[0])))
     yield from _derivatives(case, whole, bare, arrays)
-    upstream = [f for f in bare if roles.is_gradient_name(f) or roles.is_gradient_like(f)]
+    upstream = [
+        f
+        for f, (_, power) in zip(bare, arrays, strict=True)
+        if power > 0 and (roles.is_gradient_name(f) or roles.is_gradient_like(f))
+    ]
     kinds = [roles.role(f) for f in bare]
     names = [f.extra[0] for f in bare if f.op == "name"]
     if not upstream and any(r is not None and r.kind == "mask" for r in kinds):
@@ -90,7 +94,7 @@ def missing(case: Case, arrays: Factors, p: Pair) -> Iterator[Finding]:
             yield Finding("missing_weight_factor", gone, (say.is_weight(f.extra[0]),))
     if upstream:
         yield Finding("missing_upstream_factor", gone, tuple(_what_follows(case, upstream[0])))
-    yield from _by_place(case, whole, arrays, gone)
+    yield from _by_place(case, p, whole, arrays, gone)
 
 
 def _gone(case: Case, p: Pair) -> tuple[Claim, ...]:
@@ -125,7 +129,7 @@ def _derivatives(case: Case, whole: Expr, bare: list[Expr], arrays: Factors) -> 
 
 def _what_follows(case: Case, f: Expr) -> Iterator[Claim]:
     for key in case.context.forward_keys:
-        if key != case.of and case.roles.computed(key):
+        if key != case.of and case.roles.made_from(key, case.of):
             claim = say.is_gradient(f, key[0])
             if claim.holds(case):
                 yield claim
@@ -133,7 +137,7 @@ def _what_follows(case: Case, f: Expr) -> Iterator[Claim]:
 
 
 def _by_place(
-    case: Case, whole: Expr, arrays: Factors, gone: tuple[Claim, ...]
+    case: Case, p: Pair, whole: Expr, arrays: Factors, gone: tuple[Claim, ...]
 ) -> Iterator[Finding]:
     """What is left out by where it stands: a slope, a mask, a weight, what follows, an input."""
     roles, of = case.roles, case.of
@@ -149,9 +153,11 @@ def _by_place(
         for f in names:
             if f.extra in roles.parameters:
                 yield Finding("missing_weight_factor", gone, (say.is_weight(f.extra[0]),))
-    if any(roles.made_from(f.extra, of) for f in names):
+    reached = any(roles.is_gradient_name(f) or roles.is_gradient_like(f) for f, _ in p.kept)
+    if not reached and any(roles.made_from(f.extra, of) for f in names if (f, -1) not in p.kept):
         yield Finding("missing_upstream_factor", gone)
-    yield Finding("missing_input_factor", gone)
+    input_left_out = any(q > 0 for _, q in arrays)
+    yield Finding("missing_input_factor" if input_left_out else "other", gone)
 
 
 def _beside(case: Case, f: Expr) -> bool:
@@ -234,23 +240,23 @@ def _exchanged(case: Case, p: Pair, lost: Factors, extra: Factors) -> Iterator[F
     if any(power < 0 for _, power in (*lost, *extra)):
         yield Finding("other", put)
     up = any(roles.is_gradient_name(f) or roles.is_gradient_like(f) for f, _ in lost)
-    yield from _other_words(case, lost, extra, up, put)
+    further = up and any(roles.is_gradient_like(f) for f, _ in extra)
+    yield from _other_words(case, lost, extra, further, put)
     yield from _other_slopes(case, lost, extra, put)
-    if up:
+    if further:  # what lies between the two is left out
         yield Finding("missing_upstream_factor", put)
     yield Finding("other", put)
 
 
 def _other_words(
-    case: Case, lost: Factors, extra: Factors, up: bool, put: tuple[Claim, ...]
+    case: Case, lost: Factors, extra: Factors, further: bool, put: tuple[Claim, ...]
 ) -> Iterator[Finding]:
     """Names, or gradients, where others belong."""
     words = len(extra) == len(lost) and all(is_word(f) for f, _ in (*extra, *lost))
-    other = any(case.roles.is_gradient_like(f) for f, _ in extra)
     if words and len(lost) == 2:
         (f, _), (g, _), (h, _), (i, _) = *extra, *lost
         yield Finding("wrong_layer_variable", (say.both_stand_for(f, g, h, i),))
-    if words or (len(lost) == len(extra) == 1 and up and other):
+    if words or (len(lost) == len(extra) == 1 and further):
         yield Finding("wrong_layer_variable", put)
 
 
