@@ -255,6 +255,21 @@ def test_formulas_may_be_given_as_text():
     assert list(found.values()) == ["correct", "correct", "correct", "wrong", "follows"]
 
 
+def test_of_a_function_that_raises_the_reason_is_told():
+    (row,) = tg.compare(two_layers()["J"], {"dZ2": lambda A2: A2 @ np.ones((3, 3))}).rows
+    assert row.verdict == "wrong"
+    assert row.note.startswith("its function raises ValueError: matmul")
+
+
+def test_another_exponent_is_no_constant_factor():
+    x = tg.Value(np.arange(1.0, 5.0), "x")
+    J = np.sum(x**3)
+    tg.name_values(J=J)
+    (row,) = tg.compare(J, {"dx": lambda x: 3 * x}).rows
+    assert row.diagnosis.mistake == "other"
+    assert "The numbers are those of dx = 3 * x." in row.diagnosis.explanation
+
+
 @pytest.mark.parametrize("text, words", [
     ("A2 -", "formula"), ("nobody - Y", "nobody"), ("__import__('os')", "import"),
     ("(lambda: 1)()", "called"), ("A2.__class__", "__class__"),

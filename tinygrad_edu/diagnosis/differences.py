@@ -33,8 +33,8 @@ class Term:
 class Pair:
     """A place where line (`a`) and correction (`b`) differ.
 
-    `kind` is "factors" (of one product), "terms" (of one sum), "option" (an axis or an index) or
-    "whole" (nothing is kept).
+    `kind` is "factors" (of one product), "terms" (of one sum), "option" (an axis, an index or an
+    exponent) or "whole" (nothing is kept).
     """
 
     kind: str
@@ -374,7 +374,9 @@ def _built_alike(e: Expr, f: Expr, but: tuple[str, ...] = ()) -> bool:
 
 
 def _options(e: Expr) -> range:
-    """Which arguments of a formula are options or indices."""
+    """Which arguments of a formula are options, indices or exponents."""
+    if e.op == "**":
+        return range(1, 2)
     if e.op in ("call", "method"):
         return range(len(e.positional), len(e.args))
     if e.op == "index":

@@ -17,8 +17,11 @@ _MOST_PAIRS = 3
 
 
 def facts(case: Case) -> list[Claim]:
-    """What holds of a line, most telling first."""
-    return [claim for claim in _candidates(case) if claim.holds(case)][:_MOST_PAIRS]
+    """What holds of a line, most telling first; the last two where nothing else does."""
+    known = [claim for claim in _candidates(case) if claim.holds(case)][:_MOST_PAIRS]
+    return known or [
+        claim for claim in (say.only_numbers(), say.no_constant()) if claim.holds(case)
+    ]
 
 
 def _candidates(case: Case) -> Iterator[Claim]:
@@ -39,5 +42,3 @@ def _candidates(case: Case) -> Iterator[Claim]:
     for rule in case.rules[:1]:
         mine = [t for _, t in nodes(case.line)]
         yield from (say.term_right(t) for t in summands(case.context, rule)[:6] if t in mine)
-    yield say.only_numbers()
-    yield say.no_constant()

@@ -1,7 +1,7 @@
 """A correction as a person would leave it: what an edit has made cancel is struck out.
 
-Only what is new is touched: ``x * 2 / 2``, ``b / b``, ``1 * x``, ``--x``, ``x + -y``, and
-``0.3 * x * 2``.
+Only what is new is touched: ``x * 2 / 2``, ``b / b``, ``1 * x``, ``--x``, ``x + -y``,
+``0.3 * x * 2``, ``(x**2)**3`` and ``x**1``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def simplified(context: Context, e: Expr, line: Expr) -> Expr:
         if x not in done:
             args = tuple(walk(a) for a in x.args)
             new = x if args == x.args else context.formulas.make(x.op, *args, extra=x.extra)
-            done[x] = _product(context, _signed(context, new), own)
+            done[x] = _product(context, _power(context, _signed(context, new)), own)
         return done[x]
 
     return walk(e)
@@ -46,6 +46,21 @@ def _signed(context: Context, x: Expr) -> Expr:
     return make(
         "-" if x.op == "+" else "+", x.args[0], product(context, [(first.args[0], 1), *rest])
     )
+
+
+def _power(context: Context, x: Expr) -> Expr:
+    """``(x**p)**q`` as one power, and ``x**1`` as x."""
+    if x.op != "**":
+        return x
+    base, exponent = x.args[0], context.constant(x.args[1])
+    if base.op == "**" and exponent is not None:
+        inner = context.constant(base.args[1])
+        if inner is None:
+            return x
+        base, exponent = base.args[0], inner * exponent
+        number = int(exponent) if exponent.is_integer() else exponent
+        x = context.formulas.make("**", base, context.formulas.number(number))
+    return base if exponent == 1 else x
 
 
 def _product(context: Context, x: Expr, own: set[Expr]) -> Expr:
