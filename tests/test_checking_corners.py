@@ -260,7 +260,7 @@ def last(text):
      " / np.sqrt(v + 1e-5)"),
     (NORMALISED + "dN = dY * g\n",
      "dv = np.sum(dN * (X - mu), axis=1, keepdims=True) * -0.5 * (v + 1e-5)**-0.5",
-     "constant_factor",
+     "other",
      "dv = np.sum(dN * (X - mu), axis=1, keepdims=True) * -0.5 * (v + 1e-5)**-1.5"),
     (NORMALISED + "dg = np.sum(dY * N, axis=1, keepdims=True)\n",
      "dX = 1 / np.sqrt(v + 1e-5) / m * (m * dY - np.sum(dY, axis=1, keepdims=True) - N * dg)",
@@ -340,7 +340,7 @@ def test_a_mistake_is_named_and_its_correction_is_right(forward, wrong, mistake,
      "share of dW2 is 0.1 * np.sign(W2), not 0.1 * np.abs(W2)"),
     (RESIDUAL, "dZ = dR * (1 - A**2) + 2 * dR", "The right line has dR where this one has 2 * dR"),
     (CELLS, "dx[0, 9] = 1", "This line cannot be computed; the gradient has shape (2, 4)"),
-    (PIECES, "dx[1:4] += w", "No constant makes this line right."),
+    (PIECES, "dx[1:4] += w", "With dx[0:3] for dx[1:4] the line is right."),
     (NUMBERS, "dz = -da * a * (1 - a)", "Every number of this line has the wrong sign"),
 ])  # fmt: skip
 def test_an_explanation_says_what_is_wrong_in_the_learners_own_names(forward, wrong, says):

@@ -16,6 +16,7 @@ from tinygrad_edu.diagnosis.claims import Claim
 from tinygrad_edu.diagnosis.context import Context
 from tinygrad_edu.diagnosis.derived import DerivedRules
 from tinygrad_edu.diagnosis.differences import chain
+from tinygrad_edu.diagnosis.edits import Edit
 from tinygrad_edu.diagnosis.evidence import Case
 from tinygrad_edu.diagnosis.matrices import of_matrix
 from tinygrad_edu.diagnosis.mistakes.state import accumulated
@@ -106,7 +107,7 @@ def _diagnosed(
     case = Case(context, roles, judgement, line, edit, statement, rules)
     mistake, explanation = named(case)
     if mistake == "other" and found is not None and line is not place.line:
-        explanation = _changed(place.line, found.edit.expr).says
+        explanation = _changed(place.line, found.edit).says
     if mistake == "updated_weights":
         return Diagnosis(mistake, explanation, one_line(statement))
     if rules and (found is None or found.edit.expr is not rules[0]):
@@ -115,10 +116,11 @@ def _diagnosed(
     return Diagnosis(mistake, explanation, None if found is None else found.text)
 
 
-def _changed(line: Expr, fixed: Expr) -> Claim:
+def _changed(line: Expr, edit: Edit) -> Claim:
     """What gave way to what in a line that its correction makes right."""
-    steps = chain(line, fixed)
-    x, y = next((step for step in steps if step[0].op == "index"), steps[-1])
+    if edit.kind.startswith("index") and edit.first is None:
+        return say.with_for(edit.added[0], edit.removed[0])
+    x, y = chain(line, edit.expr)[-1]
     return say.with_for(y, x)
 
 

@@ -96,7 +96,7 @@ class Edits:
             for edits in (
                 self._deletions(e), self._operators(e), self._functions(e), self._brackets(e),
                 self._reductions(e), self._insert_reductions(e, path), self._numbers(e),
-                self._indices(e), self._orders(e), self._wraps(e),
+                self.indices(e), self._orders(e), self._wraps(e),
             ):  # fmt: skip
                 yield from self._at(root, path, edits)
         for path, e in places:
@@ -113,7 +113,7 @@ class Edits:
                 continue
             for edit in itertools.chain(
                 self._renamings(e), self._deletions(e), self._operators(e), self._functions(e),
-                self._brackets(e), self._indices(e), self._wraps(e), self._transposed_words(e),
+                self._brackets(e), self.indices(e), self._wraps(e), self._transposed_words(e),
             ):  # fmt: skip
                 new = self.formulas.substituted(root, {e: edit.expr})
                 if new is not root:
@@ -287,7 +287,7 @@ class Edits:
             for scalar in self.words.scalars:
                 yield Edit(scalar, "number", (e,), (scalar,))
 
-    def _indices(self, e: Expr) -> Iterator[Edit]:
+    def indices(self, e: Expr) -> Iterator[Edit]:
         """Indices and slices that are off by one, or another number."""
         for i, part in enumerate(e.args[1:], 1) if e.op == "index" else ():
             new = [self._moved(part, by) for by in (1, -1)]

@@ -13,6 +13,7 @@ import copy
 from collections.abc import Iterator
 
 from tinygrad_edu.diagnosis.context import Context
+from tinygrad_edu.diagnosis.edits import Edit, Edits
 from tinygrad_edu.sheets.lines import Key, Statement
 from tinygrad_edu.sheets.syntax import (
     BINARY,
@@ -51,6 +52,10 @@ class Place:
     def adding(self) -> Place | None:
         """The place in a line that adds up, of one that overwrites a part of an array."""
         return None
+
+    def moved(self, edits: Edits) -> Iterator[tuple[Edit, Place]]:
+        """The place with other indices on the left side, where that has one."""
+        return iter(())
 
     def visible(self, keys: set[Key]) -> set[Key]:
         """The names that may stand in this place, of those that may stand above it."""
@@ -161,6 +166,12 @@ class _Written(Place):
         other = copy.copy(self)
         other.op = "+"
         return other
+
+    def moved(self, edits: Edits) -> Iterator[tuple[Edit, Place]]:
+        for edit in edits.indices(self.target):
+            other = copy.copy(self)
+            other.target = edit.expr
+            yield edit, other
 
     def whole(self, e: Expr) -> Expr:
         full, put = self._full(e), self.context.formulas.substituted

@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from tinygrad_edu.diagnosis.parts import factors_of, kind_of_product, product
 from tinygrad_edu.diagnosis.places import Place
 from tinygrad_edu.diagnosis.simplifying import simplified
 from tinygrad_edu.diagnosis.words import LONGEST_SEARCHED, Words, unique
-from tinygrad_edu.sheets.syntax import Expr, nodes, part_at
+from tinygrad_edu.sheets.syntax import Expr, names_in, nodes, part_at, parts
 
 #: Formulas tried per line: single edits, and pairs where no single edit does it.
 MOST_SINGLE = 12_000
@@ -83,11 +84,10 @@ class CorrectionSearch:
         known = self.tried.get(e)
         if known is None:
             self.context.account.spend(_TRIED)
-            known = self.tried[e] = self._right(e)
+            known = self.tried[e] = self._right(self.place.whole(e))
         return known
 
     def _right(self, e: Expr) -> bool:
-        e = self.place.whole(e)
         value = self.context.value(e, self.known_at[0])
         if value is None or np.shape(value) != self.shape:
             return False
@@ -141,6 +141,10 @@ class CorrectionSearch:
         for e in unique(self.rules):
             if self.right(e):
                 self._hit(Edit(e, "rule", (self.line,), (e,)))
+        for edit, other in self.place.moved(self.edits) if self.best[1] is None else ():
+            if self._right(other.whole(self.line)):
+                d = distance(self.was, tokens(text := other.text(self.line)))
+                return Correction(edit, text, d)
         return self.best[1]
 
     def _stages(self) -> Iterator[Stage]:
@@ -166,6 +170,23 @@ class CorrectionSearch:
                     second.first = first
                     yield second
 
+    @cached_property
+    def _of_rule(self) -> dict[Expr, Expr]:
+        """What the derived rule says for a number by its names: m, where m is 2."""
+        found, rule = {}, parts(*self.rules[:1])
+        for e in sorted(rule, key=lambda e: -e.length):
+            value = self.context.constant(e) if names_in(e) else None
+            if value is not None:
+                found[self.formulas.number(int(value) if value.is_integer() else value)] = e
+        return {number: e for number, e in found.items() if number not in rule}
+
+    def _named(self, e: Expr) -> Expr:
+        """A formula with the rule's words for the numbers that are new in it."""
+        own = parts(self.line)
+        new = {part: self._of_rule[part] for part in parts(e) if part in self._of_rule}
+        named = {part: word for part, word in new.items() if part not in own}
+        return self.formulas.substituted(e, named)
+
     def _hit(self, edit: Edit) -> None:
         simple = simplified(self.context, edit.expr, self.line)
         if simple is not edit.expr and self.right(simple):
@@ -176,7 +197,8 @@ class CorrectionSearch:
         d = distance(self.was, tokens(text))
         cost = cost_of(edit, d, self.line, self.words)
         if cost < self.best[0]:
-            self.best = (cost, Correction(edit, text, d))
+            edit.expr = self._named(edit.expr)
+            self.best = (cost, Correction(edit, self.place.text(edit.expr), d))
 
     def _small(self, root: Expr) -> Iterator[Edit]:
         """Edits that bring in no new word."""
