@@ -155,11 +155,11 @@ class Activations:
         """
         make, number, call = self.formulas.make, self.formulas.number, self.formulas.call
         self.context.account.spend(_FITTED + 500 * sum(np.size(v) for v in values))
-        candidates: list[Expr] = []
+        # The rule first: on a kink it has the side that corrections have.
+        candidates = [*filter(None, (self._rule(e, p, result), self._rule(e, p, None)))]
         if masking:
             zero = number(0)
             candidates += [make(">", p, zero), make(">", result, zero), make(">=", p, zero)]
-        candidates += filter(None, (self._rule(e, p, result), self._rule(e, p, None)))
         candidates.append(make("-", number(1), make("**", call("tanh", p), number(2))))
         candidates += [call(prime, p) for prime in self.context.primes]
         own = names_in(p) | names_in(result)
