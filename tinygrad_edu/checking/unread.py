@@ -25,7 +25,9 @@ def with_unread(sheet: Sheet, rows: Sequence[Row]) -> list[Row]:
     for row in rows:
         line = unread.pop(row.line or 0, None)
         lost = _read_by(claims[row.name], steps, missing) if missing else None
-        if line is not None:
+        if line is not None and line.text.endswith("="):  # a template's line, not yet filled in
+            row = replace(row, verdict="missing", formula=line.text, note=line.error.message)
+        elif line is not None:
             row = replace(row, error=line.error.message, formula=line.text, note=None)
         elif lost is not None and row.verdict == "wrong":
             note = say("note.reads_unread", name=lost.name, line=lost.line)

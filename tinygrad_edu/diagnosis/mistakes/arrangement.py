@@ -93,7 +93,8 @@ def reductions(case: Case) -> Iterator[Finding]:
 
 
 def _reduction(case: Case, a: Expr, b: Expr) -> Iterator[Finding]:
-    put = (say.with_for(b, a),) if say.with_for(b, a).holds(case) else (say.rearranged(),)
+    changed = say.with_for(b, a)
+    put = (changed,) if changed.holds(case) else (say.rearranged(),)
     mine, right = say.axes(case, a), say.axes(case, b)
     if mine == right and (a.function, b.function) == ("sum", "mean"):
         yield Finding("one_over_m_missing", put)
@@ -107,6 +108,8 @@ def _reduction(case: Case, a: Expr, b: Expr) -> Iterator[Finding]:
         )
     if mine != right:
         over = [say.sums_over(k) for k in mine[:1]] + [say.right_sums_over(k) for k in right[:1]]
+        if put != (changed,):
+            yield Finding("wrong_sum_axis", tuple(over))
         yield Finding("wrong_sum_axis", put, tuple(over))
     kept = [
         e.options.get("keepdims") is not None and e.options["keepdims"].extra is True
@@ -176,6 +179,5 @@ def signs(case: Case) -> Iterator[Finding]:
         x, y = chain(case.line, case.fixed)[-1]
         for claim in (say.wrong_sign(x, y), say.sign_inside(x, y)):
             yield Finding("sign", (claim,))
-        p = case.pairs[0]
         claims = [say.differs_in(p.b, p.a) for p in case.pairs]
-        yield Finding("sign", (*claims, say.is_times(p.a, case.number(-1), p.b)))
+        yield Finding("sign", tuple(claims))

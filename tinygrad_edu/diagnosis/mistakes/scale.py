@@ -123,11 +123,9 @@ def constants_in(case: Case, p: Pair) -> Finding | None:
         if not is_scalar(value) or not value:
             return None
         number *= float(value) ** power
-    changed = say.differs_in(p.b, p.a)
-    claims: tuple[Claim, ...]
+    claims: tuple[Claim, ...] = (say.differs_in(p.b, p.a),)
     if near(number, -1):
-        return Finding("sign", (changed, say.is_times(p.a, case.number(-1), p.b)))
-    claims = (changed, say.is_times(p.a, case.constant(number), p.b))
+        return Finding("sign", claims)
     factors = [f for f, _ in (*p.extra, *p.lost)]
     for m in case.sizes:
         named = any(f.op == "name" and near(abs(float(case.context.value(f))), m) for f in factors)
