@@ -233,7 +233,16 @@ def test_of_a_line_that_writes_into_an_array_what_is_written_is_corrected():
     assert row.diagnosis.correction == "dE[1] = w * E[1] * 2"
 
 
-def test_a_line_wrong_in_every_turn_by_another_line_of_the_loop_is_left_as_it_is():
-    wrong = ROWS.replace("e = X[i] @ w - y[i]", "e = X[i] @ w * y[i]")
-    (row,) = tg.check_text(wrong).rows
-    assert (row.verdict, row.diagnosis.correction) == ("wrong", None)
+@pytest.mark.parametrize("text, right, wrong", [
+    (ROWS, "e = X[i] @ w - y[i]", "e = X[i] @ w + y[i]"),
+    (RECURRENT, "dz = dh * (1 - H[t + 1]**2)", "dz = dh * (1 - H[t]**2)"),
+    (RECURRENT, "dh = Wh.T @ dz", "dh = Wh @ dz"),
+])  # fmt: skip
+@pytest.mark.one_in(3)
+def test_of_a_line_of_a_loop_that_another_one_makes_wrong_that_one_is_told(text, right, wrong):
+    rows = [row for row in tg.check_text(text.replace(right, wrong)).rows if row.diagnosis]
+    line = text.split("\n").index(f"    {right}") + 1
+    for row in rows:
+        assert f"With line {line} as {right} the line is right." in row.diagnosis.explanation
+        assert row.diagnosis.correction is None
+    assert rows

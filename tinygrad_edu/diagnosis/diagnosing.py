@@ -20,7 +20,7 @@ from tinygrad_edu.diagnosis.edits import Edit
 from tinygrad_edu.diagnosis.evidence import Case
 from tinygrad_edu.diagnosis.matrices import of_matrix
 from tinygrad_edu.diagnosis.mistakes.state import accumulated
-from tinygrad_edu.diagnosis.places import Place, places_of
+from tinygrad_edu.diagnosis.places import Place, places_above, places_of
 from tinygrad_edu.diagnosis.registry import named
 from tinygrad_edu.diagnosis.roles import Roles
 from tinygrad_edu.diagnosis.search import Correction, CorrectionSearch
@@ -88,32 +88,45 @@ def _diagnosed(
     context.use_names_above(statement)
     # A learner has no `scatter`.
     rules = [e for e in derived.of(judgement) if all(x.function != "scatter" for x in parts(e))]
-    nothing = context.judged.of_nothing(judgement.claim, judgement.truth)
-    if nothing is not None:  # many a formula gives 0; none of them is nearer than another
-        rule = f"{statement.name} = {show(rules[0])}" if rules else None
-        capital = f"{nothing[0].upper()}{nothing[1:]}."
-        return Diagnosis("other", words.Said(capital, "diagnosis.sentence", said=nothing), rule)
     case = Case(context, roles, judgement, statement.expr, None, statement, rules)
-    if say.only_overwrites(case):  # += is the correction
-        return Diagnosis(*named(case), accumulated(case))
     places = list(places_of(context, statement))
-    for adding in filter(None, (place.adding() for place in places if statement.turn)):
-        if case.right(adding.whole(adding.line)):
-            return Diagnosis("lost_accumulation", say.overwritten().says, adding.text(adding.line))
-    found, place = _correct(context, judgement, places, rules)
+    known = _at_once(case, places)
+    if known is not None:
+        return known
+    above = _above(context, judgement) if statement.turn else ""
+    found, place = _correct(context, judgement, [] if above else places, rules)
+    if found is None and not statement.turn:
+        above = _above(context, judgement)
     line, edit = place.line, None if found is None else found.edit
     if place.whole(line) is not line or line.length > LONGEST_SEARCHED:
         line, edit = statement.expr, None  # what is written in part is compared as a whole
-    case = Case(context, roles, judgement, line, edit, statement, rules)
-    mistake, explanation = named(case)
-    if mistake == "other" and found is not None and line is not place.line:
-        explanation = _changed(place.line, found.edit).says
+    mistake, explanation = named(Case(context, roles, judgement, line, edit, statement, rules))
     if mistake == "updated_weights":
         return Diagnosis(mistake, explanation, one_line(statement))
+    if mistake == "other" and above:
+        explanation = above
+    elif mistake == "other" and found is not None and line is not place.line:
+        explanation = _changed(place.line, found.edit).says
     if rules and (found is None or found.edit.expr is not rules[0]):
         rule = words.say("diagnosis.rule", line=f"{statement.name} = {show(rules[0])}")
         explanation = words.together("note.space", explanation, rule)
     return Diagnosis(mistake, explanation, None if found is None else found.text)
+
+
+def _at_once(case: Case, places: list[Place]) -> Diagnosis | None:
+    """Of a gradient that is 0, and a share that is overwritten, no correction is sought."""
+    statement, judgement, rules = case.statement, case.judgement, case.rules
+    nothing = case.context.judged.of_nothing(judgement.claim, (case.of, case.factor))
+    if nothing is not None:  # many a formula gives 0; none of them is nearer than another
+        rule = f"{statement.name} = {show(rules[0])}" if rules else None
+        capital = f"{nothing[0].upper()}{nothing[1:]}."
+        return Diagnosis("other", words.Said(capital, "diagnosis.sentence", said=nothing), rule)
+    if say.only_overwrites(case):  # += is the correction
+        return Diagnosis(*named(case), accumulated(case))
+    for adding in (place.adding() for place in places if statement.turn):
+        if adding is not None and case.right(adding.whole(adding.line)):
+            return Diagnosis("lost_accumulation", say.overwritten().says, adding.text(adding.line))
+    return None
 
 
 def _changed(line: Expr, edit: Edit) -> Claim:
@@ -122,6 +135,23 @@ def _changed(line: Expr, edit: Edit) -> Claim:
         return say.with_for(edit.added[0], edit.removed[0])
     x, y = chain(line, edit.expr)[-1]
     return say.with_for(y, x)
+
+
+def _above(context: Context, judgement: Judgement) -> str:
+    """The scratch line of which a small change makes a line right, where none of its own does."""
+    assert judgement.truth is not None
+    truth, statement = judgement.truth, judgement.claim.last
+    for place in places_above(context, statement):
+        visible = place.visible(visible_keys(context, place.statement))
+        own = Words(context, [], visible, place.line, [])
+        search = CorrectionSearch(context, place, lambda i: context.truth(*truth, i), own, [])
+        found = search.run_near()
+        if found is not None and place.statement is statement:
+            break
+        if found is not None:
+            line = place.statement.line
+            return words.say("diagnosis.above", line=line, formula=found.text)
+    return ""
 
 
 def _correct(
@@ -138,7 +168,7 @@ def _correct(
         visible = place.visible(visible_keys(context, statement))
         words = Words(context, rules, visible, place.line, own)
         search = CorrectionSearch(context, place, lambda i: context.truth(*truth, i), words, rules)
-        chosen = search.run()
+        chosen = search.run(pairs=not statement.turn)
         if chosen is None:
             continue
         cost = search.best[0]
@@ -146,9 +176,13 @@ def _correct(
             best = (cost, chosen, place)
         if best[0] <= 6 or chosen.edit.kind != "rule":
             break
-    if best is None:
-        return None, Place(statement, statement.expr)
-    return best[1], best[2]
+    if best is not None:
+        return best[1], best[2]
+    whole = Place(statement, statement.expr)
+    if not rules or not assigns(statement.expr):
+        return None, whole
+    edit = Edit(rules[0], "rule", (statement.expr,), (rules[0],))  # below all that was written
+    return Correction(edit, whole.text(rules[0]), 0), whole
 
 
 def _own_words(context: Context, statement: Statement, visible: set[Key]) -> list[Expr]:

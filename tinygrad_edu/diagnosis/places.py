@@ -71,7 +71,7 @@ def places_of(context: Context, statement: Statement) -> Iterator[Place]:
     nothing where a change of it cannot be said or computed."""
     if statement.turn or assigns(statement.expr):
         with contextlib.suppress(SheetError, SyntaxError):
-            yield _Written(context, statement)
+            yield _Written(context, statement, statement)
         return
     yield Place(statement, statement.expr)
     inlined = context.inlined(statement.expr, statement)
@@ -79,14 +79,27 @@ def places_of(context: Context, statement: Statement) -> Iterator[Place]:
         yield Place(statement, inlined)
 
 
+def places_above(context: Context, statement: Statement) -> Iterator[Place]:
+    """A line of a loop, and the scratch lines that a line is computed from, the nearest first."""
+    final, seen = context.judged.final.keys() - {statement.key}, set()
+    wanted, end = {statement.key}, context.sheet.backward.index(statement)
+    for s in context.sheet.backward[end::-1]:
+        if s.key in wanted and s.key not in final:
+            wanted |= names_in(s.expr)
+            if (s.line, s.name) not in seen and (s.turn or s is not statement):
+                seen.add((s.line, s.name))
+                with contextlib.suppress(SheetError, SyntaxError):
+                    yield _Written(context, s, statement)
+
+
 class _Written(Place):
-    """What a line writes into an array, or in every turn of a loop.
+    """What a line writes into an array, or in every turn of a loop; or a line above `judged`.
 
     Raises SheetError for a line that writes more than one thing, and for loops that are too long.
     """
 
-    def __init__(self, context: Context, statement: Statement) -> None:
-        self.context, self.statement = context, statement
+    def __init__(self, context: Context, statement: Statement, judged: Statement) -> None:
+        self.context, self.statement, self.judged = context, statement, judged
         self.make, self.names = context.formulas.make, context.formulas.name
         self.was = statement.looped or statement.text
         backward = context.sheet.backward
@@ -101,8 +114,10 @@ class _Written(Place):
         self.known: dict[tuple[Key, Key], Expr] = {}
         self.steps = [
             (s, {self.names(*key) for key in names_in(s.expr)})
-            for s in backward[first : backward.index(statement) + 1]
+            for s in backward[first : backward.index(judged) + 1]
         ]
+        #: The gradients that are claimed, which are true wherever they are read.
+        self.final = context.judged.final.keys() - {judged.key}
         #: The loop's names, as no other names are, and what they stand for in each turn.
         self.loops = {name: self.names(name, -2 - statement.line) for name, _ in statement.turn}
         self.reader = Reader(context.formulas, self.was, self._version, statement.line)
@@ -181,10 +196,10 @@ class _Written(Place):
             new = step.expr
             if step.key in self.turns:
                 new = put(full, {self.names(*key): self._in_turn(step, key) for key in names})
-            elif step.key in self.context.judged.final or not changed.keys() & read:
+            elif step.key in self.final or not changed.keys() & read:
                 continue
             changed[self.names(*step.key)] = put(new, changed)
-        return changed[self.names(*self.statement.key)]
+        return changed[self.names(*self.judged.key)]
 
     def visible(self, keys: set[Key]) -> set[Key]:
         own = {e.extra for e in self.loops.values()}

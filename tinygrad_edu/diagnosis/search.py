@@ -119,6 +119,12 @@ class CorrectionSearch:
             self._search(self._pairs(), MOST_PAIRS)
         return self._by_rule()
 
+    def run_near(self) -> Correction | None:
+        """The nearest correction that brings in no new word."""
+        small = self._small(self.line), self.edits.everywhere(self.line)
+        self._search([(3.0, itertools.chain(*small))], MOST_SINGLE // 4)
+        return self.best[1]
+
     def _search(self, stages: Iterable[Stage], budget: int) -> None:
         """Try the edits of one stage after the other, as many as there are in the budget."""
         budget //= self.place.often
