@@ -316,12 +316,12 @@ def make_wrong(monkeypatch, op, i, how):
     monkeypatch.setattr(op, "rules", tuple(rules))
 
 
-@pytest.mark.parametrize("op, i", RULES, ids=[f"{op}-{i}" for op, i in RULES])
+@pytest.mark.parametrize("op, i", RULES, ids=[f"{op.name}-{i}" for op, i in RULES])
 @pytest.mark.one_in(20)
 def test_any_rule_made_wrong_is_named(monkeypatch, op, i):
     make_wrong(monkeypatch, op, i, lambda d: 1.001 * d)
     failures, text = shown("S3")
-    name = f"{op}, input {i + 1}" if op.n_inputs != 1 else str(op)
+    name = f"{op.name}, input {i + 1}" if op.n_inputs != 1 else op.name
     assert any(f"the rule of {name}" in row for row in failures)
     assert re.search(rf"^{re.escape(name)} ", text, re.M)
 
