@@ -44,6 +44,7 @@ from tinygrad_edu.sheets.lines import Jacobian
 from tinygrad_edu.sheets.sheet import Sheet, load_sheet, sheet_of_text
 from tinygrad_edu.sheets.syntax import show
 from tinygrad_edu.words import Words, say
+from tinygrad_edu.words.bidi import apart
 
 #: How many entries of a claim the central difference is computed for, if the sheet is not huge.
 CHECKED_ENTRIES = 8
@@ -111,12 +112,13 @@ class SheetReport:
         from rich.console import Group
         from rich.text import Text
 
-        title = self.titled(words)
+        placed = apart if words.direction == "rtl" else str
+        title = placed(self.titled(words))
         if self.error is not None:
-            return Text(f"{title}\n{words.says(self.error)}", "red")
+            return Text(f"{title}\n{placed(words.says(self.error))}", "red")
         said = [*table.remarks(self.rows, words), *map(words.says, self.remarks)]
         correct = words["row.correct"].partition("{")[0]
-        texts = (Text(text, "green" if text.startswith(correct) else "") for text in said)
+        texts = (Text(placed(text), "green" if text.startswith(correct) else "") for text in said)
         return Group(table.rich_table(title, self.rows, words), *texts)
 
     def __repr__(self) -> str:

@@ -103,9 +103,11 @@ def _open(text: str) -> int:
 
 
 def apart(text: str) -> str:
-    """A Persian text for a terminal: what goes from left to right in it is in isolates."""
-    runs = ((ltr, "".join(run)) for ltr, run in directions([text]))
-    return "".join(f"\u2066{run}\u2069" if ltr else run for ltr, run in runs)
+    """A Persian text for a terminal: what goes from left to right in a line is in isolates."""
+    return "\n".join(
+        "".join(f"\u2066{''.join(run)}\u2069" if ltr else "".join(run) for ltr, run in runs)
+        for runs in (directions([line]) for line in text.split("\n"))
+    )
 
 
 def marked_up(text: str, direction: str) -> str:
