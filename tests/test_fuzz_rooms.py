@@ -307,7 +307,7 @@ CALLS: dict[str, list[Callable[[], Call]]] = {
     "History": [lambda: (nn.History(CURVES).plot, ["a.svg"], {"title": "costs"})],
     "Optimiser": [
         lambda: (nn.Adam(0.1).step, [{"w": Value(1.0)}, {"t": 1}, {"w": 1.0}], {}),
-        lambda: (lambda g: nn.Adam(0.1).step({"w": Value([1.0])}, None, {"w": g}), [2.0], {}),
+        lambda: (lambda g: nn.Adam(0.1).step({"w": Value([1.0])}, None, {"w": g}), [[2.0]], {}),
     ],
     "GradientDescent": [lambda: (optimised(nn.GradientDescent), [0.1], {})],
     "Momentum": [lambda: (optimised(nn.Momentum), [0.1], {"beta": 0.9})],
