@@ -214,6 +214,24 @@ def test_attention(rng):
     }
 
 
+@pytest.mark.parametrize("scaled", [lambda S, d: S / np.sqrt(d), lambda S, d: S * d**-0.5])
+def test_the_root_of_a_length_is_that_of_the_length_it_is_of(rng, scaled):
+    Q, K = tg.Value(rng.normal(size=(4, 6)), "Q"), tg.Value(rng.normal(size=(5, 6)), "K")
+    S = scaled(Q @ K.T, 6)
+    S.name = "S"
+    assert tg.derive(np.sum(np.tanh(S)))["dQ"].text == "dQ = dS K / sqrt(Q.shape[1])"
+
+
+def test_one_less_than_the_examples_is_written_so(rng):
+    W, G = tg.Value(rng.normal(size=(3, 2)), "W"), rng.normal(size=(7, 2))
+    Z = tg.Value(rng.normal(size=(7, 3)), "X", requires_grad=False) @ W
+    v = np.var(Z, axis=0, ddof=1)
+    N = (Z - np.mean(Z, axis=0)) / np.sqrt(v)
+    tg.name_values(Z=Z, v=v, N=N)
+    line = tg.derive(np.sum(N * G) / 7)["dZ"].text
+    assert "− (1/(m − 1)) N ∗ np.sum(" in line
+
+
 def test_a_recurrent_net_adds_up_over_time(rng):
     Wx, Wh, b = (
         parameter(rng, (4, 3), "Wx"),

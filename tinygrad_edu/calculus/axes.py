@@ -199,13 +199,13 @@ class Axes:
 
     def divisors(
         self, examples: Examples | None = None, origins: Origins | None = None
-    ) -> dict[Any, tuple[Axis, Fraction, int]]:
-        """Constants that stand for the length n of an axis: ``factor * n**±1``.
+    ) -> dict[Any, tuple[Axis, Fraction, Fraction | int]]:
+        """Constants that stand for the length n of an axis: ``factor * n**±1``, or its root.
 
         By where they come from; where that is not known, a divisor of something summed is the
         length of an axis summed over if it is as long, the examples' first. So it is of m, if told.
         """
-        found: dict[Any, tuple[Axis, Fraction, int]] = {}
+        found: dict[Any, tuple[Axis, Fraction, Fraction | int]] = {}
         for node in self.nodes:
             for constant, summed in self._division(node):
                 if constant in found or not constant._data:
@@ -240,7 +240,7 @@ class Axes:
 
     def _by_value(
         self, constant: Any, summed: frozenset[Axis], examples: Examples | None
-    ) -> tuple[Axis, Fraction, int] | None:
+    ) -> tuple[Axis, Fraction, Fraction | int] | None:
         c = float(constant._data)
         if abs(c) in (0.5, 0.25):  # more often the half of a square
             return None
@@ -252,6 +252,17 @@ class Axes:
             axis = self._likeliest(fits, examples)
             if axis is not None:
                 return axis, Fraction(times) ** power * (1 if c > 0 else -1), power
+        return self._by_root(c, summed, examples)
+
+    def _by_root(
+        self, c: float, summed: frozenset[Axis], examples: Examples | None
+    ) -> tuple[Axis, Fraction, Fraction] | None:
+        """The length that a number is the root of, or one over it: that of no other is as near."""
+        for power in (2, -2) if not c.is_integer() else ():
+            fits = {a for a in summed if math.isclose(abs(c) ** power, self.length(a))}
+            axis = self._likeliest(fits, examples)
+            if axis is not None:
+                return axis, Fraction(1 if c > 0 else -1), Fraction(1, power)
         return None
 
     def _likeliest(self, fits: set[Axis], examples: Examples | None) -> Axis | None:

@@ -311,8 +311,10 @@ class Ring(ABC):
         return [s for atom in atoms for s in self._written.get(atom, ()) if s.atoms() <= atoms]
 
     def as_written(self, p: Poly) -> int:
-        """−1 where a sum was written with all its signs turned, else 1."""
+        """−1 where a sum was written with all its signs turned, or is one of lengths: m − 1."""
         known = self._known_like(p)
+        if p not in known and all(atom.constant for atom in p.atoms()):
+            return 1 if p.terms[max(p.terms, key=len)] > 0 else -1
         return -1 if p not in known and p.scaled(-1) in known else 1
 
     # --- fractions -----------------------------------------------------------------------------
