@@ -134,6 +134,19 @@ def test_the_gradient_of_a_table_of_whole_numbers_holds_fractions():
     np.testing.assert_allclose(found["dE"], E.grad)
 
 
+def test_a_long_array_without_a_name_is_told_beside_the_lines_and_none_is_in_them():
+    E, places = tg.Value(np.ones((10, 4)), "E"), np.arange(40) * 3 % 10
+    looked_up = tg.derive(np.sum(E[places] ** 2))
+    assert looked_up.text.startswith("# i1: an array of shape (40,)\n")
+    assert "array([" not in looked_up["dE"].text + looked_up["dE"].latex
+    assert "np.array([0, 3, 6, 9, 2, " in looked_up["dE"].numpy
+    Z = tg.Value(np.ones((40, 2)), "Z")
+    of_classes = tg.derive(np.mean(tg.cross_entropy(Z, np.arange(40) % 2, axis=1)))
+    assert of_classes.text.startswith("# c1: an array of shape (40, 2), one-hot along axis 1\n")
+    w = tg.Value(np.ones(2), "w")
+    assert "# c1 = np.array([3.0, 5.0])" in tg.derive(np.sum(np.exp(w) * np.array([3.0, 5.0]))).text
+
+
 def test_labels_are_inputs_of_the_function_by_their_names():
     source = (
         Sheet(SIZES + LABELS + "J = -np.sum(np.log(P[np.arange(m), y])) / m").derive().to_numpy()

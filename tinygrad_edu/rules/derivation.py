@@ -103,14 +103,15 @@ class Derivation:
 
     @property
     def text(self) -> str:
-        """The definitions and the rules as text, a line each."""
-        return printable("\n".join([*self.definitions, *(rule.text for rule in self.rules)]))
+        """The definitions and the rules as text, a line each; of unnamed arrays what they are."""
+        arrays = [f"# {told}" for told in self._writer.unnamed()]
+        lines = [*arrays, *self.definitions, *(rule.text for rule in self.rules)]
+        return printable("\n".join(lines))
 
     def __str__(self) -> str:
-        if not self.left_out:
-            return self.text
-        note = f"# {say('why.left_out', names=', '.join(self.left_out))}"
-        return f"{self.text}\n{note}" if self.text else note
+        left = ", ".join(self.left_out)
+        note = f"# {say('why.left_out', names=left)}" if left else ""
+        return "\n".join(filter(None, [self.text, note]))
 
     def to_latex(self) -> str:
         """The rules as an aligned LaTeX block, each with its shape."""

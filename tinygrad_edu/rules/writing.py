@@ -14,6 +14,7 @@ from tinygrad_edu.rules.forms import forward, forward_trees
 from tinygrad_edu.rules.indices import picks_once
 from tinygrad_edu.rules.layers import layer_of, layers
 from tinygrad_edu.rules.notation import (
+    LONGEST_ARRAY,
     LaTeX,
     MathML,
     Names,
@@ -26,6 +27,7 @@ from tinygrad_edu.rules.notation.precedence import PRODUCT, SUM
 from tinygrad_edu.rules.notation.typeset import Typeset
 from tinygrad_edu.rules.sizes import float_text
 from tinygrad_edu.rules.trees import Tree
+from tinygrad_edu.words import say
 
 #: An unnamed array of at most so many numbers is written into the function.
 SMALL = 64
@@ -148,6 +150,22 @@ class Writer:
             for node in self.work.auto_named
             if node in shown
         ] + shares
+
+    def unnamed(self) -> list[str]:
+        """What the names stand for that were given to arrays without one, as far as they are shown:
+        the numbers where these are few, else the shape and what is known of them."""
+        texts = [*self.definitions(), *(self.line(line)[0] for line in self.lines)]
+        arrays = {
+            text: (node._data, self.work.facts.get(node, ("", None)))
+            for text, node in self.work.arrays.items() if node not in self.work.learning
+        }  # fmt: skip
+        arrays |= {text: (x, ("", None)) for text, x in self.work.unnamed_indices.items()}
+        return [
+            f"{text} = {array_text(x)}" if x.size <= LONGEST_ARRAY
+            else f"{text}: {say('why.array', shape=x.shape)}{_known(*fact)}"
+            for text, (x, fact) in arrays.items()
+            if any(_mentions(line, text) for line in texts)
+        ]  # fmt: skip
 
     def named_inputs(self, node: Any) -> list[Any]:
         found, stack = [], list(node.parents)
@@ -277,6 +295,10 @@ class Writer:
         ]
         text = f" {', '.join(dict.fromkeys(other))}." if other else ""
         return text.replace("\\", r"\\").replace('"', r"\"")
+
+
+def _known(kind: str, axis: int | None) -> str:
+    return say("why.one_hot", axis=axis) if kind == "onehot" else ""
 
 
 def _made_in(body: list[str], name: str) -> bool:

@@ -1,6 +1,6 @@
 """A laid-out formula in its notations: terminal text, LaTeX and MathML, NumPy; and its number."""
 
-from tinygrad_edu.rules.notation.base import array_text
+from tinygrad_edu.rules.notation.base import LONGEST_ARRAY, array_text
 from tinygrad_edu.rules.notation.evaluating import evaluate
 from tinygrad_edu.rules.notation.latex import LaTeX, latex_name
 from tinygrad_edu.rules.notation.mathml import MathML, math
@@ -9,6 +9,6 @@ from tinygrad_edu.rules.notation.python import NumPy, OneLine
 from tinygrad_edu.rules.notation.text import Text
 
 __all__ = [
-    "LaTeX", "MathML", "Names", "NumPy", "OneLine", "Text", "array_text", "evaluate", "latex_name",
-    "math",
+    "LONGEST_ARRAY", "LaTeX", "MathML", "Names", "NumPy", "OneLine", "Text", "array_text",
+    "evaluate", "latex_name", "math",
 ]  # fmt: skip

@@ -18,6 +18,9 @@ from tinygrad_edu.rules.poly import Number
 from tinygrad_edu.rules.sizes import Named, Size, float_text
 from tinygrad_edu.rules.trees import Tree, Written, given_tree
 
+#: An array of more numbers is not written out in a line for people.
+LONGEST_ARRAY = 8
+
 
 def decimal(c: Number) -> str:
     """A number as Python reads it back exactly."""
@@ -158,7 +161,11 @@ class Notation:
             return x.text
         if x.size_of is not None:
             return f"np.arange({self.value(x.size_of)})"
-        return x.text if x.named or self.sizes else array_text(x)
+        return x.text if x.named or self.sizes or self.is_named(x) else array_text(x)
+
+    def is_named(self, x: np.ndarray[Any, Any]) -> bool:
+        """Is an unnamed array too long to be read in a line, and told by a name beside it?"""
+        return x.size > LONGEST_ARRAY
 
     def _array(self, x: np.ndarray[Any, Any]) -> str:
         if isinstance(x, WholeNumbers) and x.text:

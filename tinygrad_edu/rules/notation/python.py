@@ -7,6 +7,8 @@ import re
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+
 from tinygrad_edu.core.primitive import Primitive, Shape
 from tinygrad_edu.rules.notation.base import (
     Notation,
@@ -25,6 +27,10 @@ class NumPy(Notation):
     column = PYTHON
     booleans = True
     helpers = True  # may functions be called that NumPy has not? See `writing.HELPERS`
+
+    def is_named(self, x: np.ndarray[Any, Any]) -> bool:
+        """In Python a line has to run alone."""
+        return False
 
     def counted(self, tree: Tree, least: int = SUM) -> str:
         """To NumPy ``True + True`` is True: what is compared becomes numbers by a factor."""

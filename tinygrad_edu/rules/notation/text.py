@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
+
+import numpy as np
 
 from tinygrad_edu.core.ops import elementwise
-from tinygrad_edu.rules.notation.base import in_front, on_paper, quotient
+from tinygrad_edu.rules.notation.base import Notation, in_front, on_paper, quotient
 from tinygrad_edu.rules.notation.precedence import POWER, TEXT, WHOLE
 from tinygrad_edu.rules.notation.python import NumPy
 from tinygrad_edu.rules.trees import Tree
@@ -30,6 +33,10 @@ class Text(NumPy):
     booleans = False
     minus = "−"
     times = " ∗ "
+
+    def is_named(self, x: np.ndarray[Any, Any]) -> bool:
+        """A line is read, and does not run."""
+        return Notation.is_named(self, x)
 
     def number(self, tree: Tree) -> str | tuple[str, int]:
         """A number, as a quotient where its decimals would not end soon."""
