@@ -45,7 +45,7 @@ class Constants:
         whole = [self._of(n) for n in (1, 2, 3, 4, 0.5)]
         one, two = whole[:2]
         negative, over, times = self._negative, self._over, self._times
-        named = [c for c in self._named() if c[0] not in (0.0, 1.0)]
+        named = [c for c in self.named() if c[0] not in (0.0, 1.0)]
         sums = [c for c in self._computed(parts) if c[1].op in ("+", "-")]
         for c in whole:
             yield from (c, negative(c))
@@ -67,7 +67,7 @@ class Constants:
             yield from (over(one, times(c, d)), over(two, times(c, d)))
         yield from (over(one, self._of(n)) for n in self.lengths)
 
-    def _named(self) -> Iterator[Constant]:
+    def named(self) -> Iterator[Constant]:
         """The single numbers that have a name and are no part of a graph."""
         for statement in self.sheet.forward:
             value = self.sample.plain.get(statement.key)
@@ -118,7 +118,7 @@ class Constants:
     def _of_sizes(self, value: float) -> Expr | None:
         """A fraction with a named size in it: 2 / 15 as ``2 / (3 * m)`` where m = 5."""
         found: list[tuple[int, Expr]] = []
-        for size, name in self._named():
+        for size, name in self.named():
             if size not in self.lengths:
                 continue
             rest = Fraction(abs(value) * size).limit_denominator(1000)

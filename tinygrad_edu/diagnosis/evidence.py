@@ -397,6 +397,11 @@ class Case:
         e = found if found is not None else self.number(float(f"{size:.6g}"))
         return e if value > 0 else self.make("neg", e)
 
+    def count(self, m: float) -> Expr:
+        """A number of examples by its name, where it has one."""
+        named = (e for value, e in self.context.constants.named() if near(value, m))
+        return next(named, None) or self.constant(m)
+
     def is_constant(self, e: Expr, value: float | None) -> bool:
         """Is a formula this one number, up to what is printed of it?"""
         if value is None:

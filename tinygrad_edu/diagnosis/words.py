@@ -71,7 +71,8 @@ class Words:
         self.known = {*parts(*self.factors), *context.written}
 
     def _masks(self, visible: set[Key]) -> list[Expr]:
-        """Where a forward line chooses: what is compared, its contrary, what a maximum passes."""
+        """Where a forward line chooses: what is compared, its contrary, what a maximum passes, and
+        the sign of what it takes the size of."""
         make, zero = self.context.formulas.make, self.context.formulas.number(0)
         contrary = {">": "<=", ">=": "<", "<": ">=", "<=": ">"}
         found = []
@@ -79,6 +80,8 @@ class Words:
             for _, e in nodes(statement.expr):
                 if e.op in contrary and names_in(e) <= visible:
                     found += [e, make(contrary[e.op], *e.args)]
+                if e.function in ("abs", "absolute") and names_in(e) <= visible:
+                    found.append(self.context.formulas.call("sign", e.args[0]))
             made = statement.expr
             if made.function in ("maximum", "relu") and statement.key in visible:
                 if any(a is zero for a in made.args) or made.function == "relu":

@@ -156,7 +156,7 @@ def _by_place(
     reached = any(roles.is_gradient_name(f) or roles.is_gradient_like(f) for f, _ in p.kept)
     if not reached and any(roles.made_from(f.extra, of) for f in names if (f, -1) not in p.kept):
         yield Finding("missing_upstream_factor", gone)
-    input_left_out = any(q > 0 for _, q in arrays)
+    input_left_out = any(q > 0 and (is_word(f) or _beside(case, f)) for f, q in arrays)
     yield Finding("missing_input_factor" if input_left_out else "other", gone)
 
 

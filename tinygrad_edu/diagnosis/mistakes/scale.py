@@ -55,7 +55,7 @@ def _averages(case: Case, size: float, times: Claim) -> Iterator[Finding]:
     if averaging and any(near(size * m, 1) for m in case.sizes):
         yield Finding("mean_instead_of_sum", (times, say.summed()), advice=advice.MEAN)
     for m in case.sizes:
-        mean = say.averages(case.constant(m))
+        mean = say.averages(case.count(m))
         for power in (1, 2):
             if near(size * m**power, 1) and _divides(case, m):
                 yield Finding("one_over_m_twice", (times,), (mean,))
@@ -131,7 +131,7 @@ def constants_in(case: Case, p: Pair) -> Finding | None:
         named = any(f.op == "name" and near(abs(float(case.context.value(f))), m) for f in factors)
         if not named and not case.averaged(m):
             continue
-        mean = (say.averages(case.constant(m)),)
+        mean = (say.averages(case.count(m)),)
         if near(abs(number), m):
             return Finding("one_over_m_missing", claims, mean)
         if near(abs(number) * m, 1):
