@@ -716,7 +716,7 @@ def test_a_repr_is_one_short_line():
     assert repr(report.judged.sheet) == "<Sheet net: 6 given, cost J, claims dZ2, dW2>"
     z = tg.Value(2.0, "z")
     assert repr(tg.compare(z * z, {"dz": 4.0})) == "<Comparison in calculus' scale: 1 correct>"
-    assert repr(tg.check_sheets(["nowhere"])) == "<Batch of 1 sheet; no claims; 1 cannot be read>"
+    assert repr(tg.check_sheets(["nowhere"])) == "<Batch of 1 sheet; no claims; 1 not judged>"
 
 
 @pytest.mark.parametrize("upper, lower, wrong, other, said", [

@@ -176,7 +176,7 @@ def test_check_exits_with_0_1_or_2(sheets):
     assert run("check", right, wrong).returncode == 1
     done = run("check", broken, right)
     assert done.returncode == 2
-    assert "broken.sheet: cannot be read" in done.stdout.replace("\n", "")
+    assert "broken.sheet: not judged" in done.stdout.replace("\n", "")
     assert done.stdout.count("correct") == 3  # the others are still judged
 
 

@@ -109,7 +109,7 @@ class Batch:
         said = [
             sheets,
             table.counted(self._rows),
-            *([f"{unread} cannot be read"] if unread else []),
+            *([f"{unread} not judged"] if unread else []),
         ]
         return f"<Batch of {'; '.join(said)}>"
 
