@@ -217,6 +217,8 @@ for i in range(n):
     (WORDS, "dW[w] += dh / C", "dW[w] += -dh / C", "sign"),
     (ROWS, "dw += 2 * e * X[i] / n", "dw += 3 * e * X[i] / n", "constant_factor"),
     (ROWS, "dw += 2 * e * X[i] / n", "dw += 2 * y[i] * X[i] / n", "other"),
+    (ROWS.replace("[i]", "[pi]").replace("for i", "for pi"), "dw += 2 * e * X[pi] / n",
+     "dw += 2 * e * X[pi]", "one_over_m_missing"),
     (RECURRENT, "dWx += dz @ X[t].T", "dWx += dz @ X[t - 1].T", "other"),
     (RECURRENT, "dWh += dz @ H[t].T", "dWh += dz @ H[t + 1].T", "other"),
 ])  # fmt: skip

@@ -200,13 +200,9 @@ def _own_words(context: Context, statement: Statement, visible: set[Key]) -> lis
 
 def one_line(statement: Statement) -> str:
     """A statement as ``NAME = expression``, where it is no assignment to a part, nor in a loop."""
-    if statement.looped:
-        return statement.looped
-    if statement.plain:
-        text = statement.text
-        if ":" in text.split("=", 1)[0]:
-            return f"{statement.name} = {text.split('=', 1)[1].strip()}"
+    text = statement.looped or statement.text
+    if statement.plain and ":" in text.split("=", 1)[0]:
+        return f"{statement.name} = {text.split('=', 1)[1].strip()}"
+    if statement.plain or statement.looped or assigns(statement.expr):
         return text
-    if assigns(statement.expr):
-        return statement.text
     return f"{statement.name} = {show(statement.expr, statement.reader.spelling)}"

@@ -28,6 +28,10 @@ from tinygrad_edu.sheets.syntax import (
 
 #: Loops of more turns are not searched: each trial computes all of them.
 MOST_TURNS = 30
+#: No name has so many states: those from here on are the names of loops.
+_APART = 1_000_000
+#: What a line of a loop costs to be put together for one turn.
+_TURN = 15_000
 
 
 class Place:
@@ -119,7 +123,7 @@ class _Written(Place):
         #: The gradients that are claimed, which are true wherever they are read.
         self.final = context.judged.final.keys() - {judged.key}
         #: The loop's names, as no other names are, and what they stand for in each turn.
-        self.loops = {name: self.names(name, -2 - statement.line) for name, _ in statement.turn}
+        self.loops = {name: self.names(name, _APART + statement.line) for name, _ in statement.turn}
         self.reader = Reader(context.formulas, self.was, self._version, statement.line)
         self.target, self.op, self.line = self._read(ast.parse(self.was).body[0])
         self.spelling = self.reader.spelling
@@ -191,6 +195,7 @@ class _Written(Place):
     def whole(self, e: Expr) -> Expr:
         full, put = self._full(e), self.context.formulas.substituted
         names = names_in(full)
+        self.context.account.spend(_TURN * len(self.steps))
         changed: dict[Expr, Expr] = {}
         for step, read in self.steps:
             new = step.expr
