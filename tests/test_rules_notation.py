@@ -26,6 +26,13 @@ def rng():
         ("X", "X"),
         ("gamma", r"\gamma"),
         ("lambd", r"\lambda"),
+        ("lam", r"\lambda"),
+        ("v_lambda", r"\lambda"),
+        ("lambda_", r"\lambda"),
+        ("σ", r"\sigma"),
+        ("c_prev", r"c_{\mathrm{prev}}"),
+        ("h_t", "h_{t}"),
+        ("α_t", r"\alpha_{t}"),
         ("xhat", r"\hat{x}"),
         ("keep_prob", r"\mathrm{keep\_prob}"),
         ("d", "d"),
@@ -33,6 +40,13 @@ def rng():
 )
 def test_names_follow_the_lecture(name, latex):
     assert latex_name(name) == latex
+
+
+def test_two_quantities_are_not_written_with_one_letter():
+    a, b = tg.Value(2.0, "lam"), tg.Value(3.0, "lambda")
+    assert tg.derive(a * b)["dlam"].latex == r"d\mathrm{lam} = \lambda"
+    x, h = tg.Value(2.0, "α"), tg.Value(3.0, "h_t")
+    assert tg.derive(x * h)["dα"].latex == r"d\alpha = h_{t}"
 
 
 def test_latex_of_the_six_lines(rng):

@@ -26,7 +26,8 @@ class LaTeX(Typeset):
         layer = f"[{parts.layer}]" if parts.layer else ""
         text = ("d" if parts.gradient else "") + _letters(parts)
         if parts.below:
-            text += f"_{{{parts.below}}}"
+            upright = len(parts.below) > 1 and parts.below.isalpha()
+            text += rf"_{{\mathrm{{{parts.below}}}}}" if upright else f"_{{{parts.below}}}"
         return text + (f"^{{{layer}{above}}}" if layer or above else "")
 
     def plain_number(self, text: str) -> str:

@@ -55,6 +55,7 @@ class MathML(Typeset):
         if parts is None:
             return f"<mtext>{html.escape(name)}</mtext>"
         text, below = _letters(parts), f"<mn>{parts.below}</mn>"
+        below = identifier(parts.below) if parts.below.isalpha() else below
         layer = operator("[") + f"<mn>{parts.layer}</mn>" + operator("]") if parts.layer else ""
         if layer or above:
             raised = row(layer, above)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Collection
 from typing import NamedTuple
@@ -14,8 +15,15 @@ GREEK = {
 }  # fmt: skip
 
 
+#: What else Greek letters are called: by themselves, and as Python lets one write lambda.
+_ALSO = {letter: name for name, letter in GREEK.items()} | {
+    "ε": "epsilon", "lambd": "lambda", "lam": "lambda",
+}  # fmt: skip
+
+
 class Name(NamedTuple):
-    """The parts of a name: ``dw11_2`` is a gradient of w with 11 below and the layer 2 above."""
+    """The parts of a name: ``dw11_2`` is a gradient of w with 11 below and the layer 2 above,
+    ``c_prev`` is c with a word below."""
 
     gradient: bool
     letters: str
@@ -50,14 +58,25 @@ class Names:
             return None
         gradient = self._is_gradient(name)
         of = name[1:] if gradient else name
+        for plain in (of.removeprefix("v_"), of.removesuffix("_")):  # see `Identifiers`
+            of = plain if keyword.iskeyword(plain) else of
+        letters, _, word = of.partition("_")
+        with_word = Name(gradient, self._symbol(letters), False, word, "")
+        if word.isalpha() and with_word.kind != "word":
+            return with_word
         match = re.fullmatch(r"([^\W\d_]+?)(\d*)(?:_(\d+))?", of)
         letters, digits, layer = match.groups() if match else (of, "", None)
         word = letters.removesuffix("hat") or letters
-        hat, letters = word != letters, word
-        letters = "lambda" if letters == "lambd" else letters
+        hat, letters = word != letters, self._symbol(word)
         if layer is None and self._is_layered(of):
             digits, layer = "", digits
         return Name(gradient, letters, hat, digits, layer or "")
+
+    def _symbol(self, letters: str) -> str:
+        """The name of a Greek letter, unless another quantity is called by that letter too."""
+        greek = _ALSO.get(letters, letters)
+        same = {greek, f"v_{greek}", f"{greek}_", *(k for k, v in _ALSO.items() if v == greek)}
+        return letters if (same - {letters}) & set(self.quantities or ()) else greek
 
     def _is_gradient(self, name: str) -> bool:
         if self.quantities is not None:
