@@ -24,7 +24,7 @@ from tinygrad_edu.diagnosis import statements  # noqa: F401
 from tinygrad_edu.diagnosis.activations import context_of
 from tinygrad_edu.diagnosis.advice import ADVICE
 from tinygrad_edu.diagnosis.claims import claims_in
-from tinygrad_edu.diagnosis.diagnosing import NOT_SOUGHT, NOTHING_FOUND, RULE
+from tinygrad_edu.diagnosis.diagnosing import NOT_SOUGHT, NOTHING_FOUND, RULE, UNFINISHED
 from tinygrad_edu.diagnosis.edits import Edit
 from tinygrad_edu.diagnosis.evidence import Case
 from tinygrad_edu.diagnosis.roles import Roles
@@ -101,7 +101,7 @@ def cases(sheet: Sheet, row: Any, convention: str) -> Iterator[tuple[Case, Any]]
 def false_or_unread(sheet: Sheet, row: Any, convention: str) -> tuple[int, list[str]]:
     """How many claims are made of a wrong row, and the sentences that are false or no claims."""
     said = row.diagnosis.explanation
-    if said == NOT_SOUGHT or " of nothing" in said:
+    if said in (NOT_SOUGHT, UNFINISHED) or " of nothing" in said:
         return 0, []
     said = said.split(f" {RULE} ")[0]
     problems: list[str] = []

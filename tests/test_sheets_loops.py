@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tinygrad_edu.diagnosis import diagnosing
 from tinygrad_edu.sheets.sheet import Sheet
 from tinygrad_edu.sheets.syntax import SheetError
 
@@ -169,6 +170,25 @@ def test_functions_of_scipy_and_linalg_are_known_without_their_module():
     assert np.isfinite(Sheet(text).cost.data)
 
 
+GROUPS = """
+W: (3, 2)
+J = 0.0
+for k in range(3):
+    J += 0.7 * np.sqrt(np.sum(W[k]**2))
+dW = np.zeros((3, 2))
+for k in range(3):
+    dW[k] += 0.7 * W[k] / np.sqrt(np.sum(W[k]**2))
+"""
+WAVE = """
+t: (6,)
+w: ()
+J = 0.0
+for i in range(6):
+    J += np.sin(w * t[i])
+dw = 0.0
+for i in range(6):
+    dw += np.cos(w * t[i]) * t[i]
+"""
 CONVOLUTION = """
 x: (6,)
 k: (3,)
@@ -219,6 +239,8 @@ for i in range(n):
     (ROWS, "dw += 2 * e * X[i] / n", "dw += 2 * y[i] * X[i] / n", "other"),
     (ROWS.replace("[i]", "[pi]").replace("for i", "for pi"), "dw += 2 * e * X[pi] / n",
      "dw += 2 * e * X[pi]", "one_over_m_missing"),
+    (GROUPS, "dW[k] += 0.7 * W[k] / np.sqrt(np.sum(W[k]**2))", "dW[k] += 0.7 * W[k]", "other"),
+    (WAVE, "dw += np.cos(w * t[i]) * t[i]", "dw += np.cos(w * t[i])", "other"),
     (RECURRENT, "dWx += dz @ X[t].T", "dWx += dz @ X[t - 1].T", "other"),
     (RECURRENT, "dWh += dz @ H[t].T", "dWh += dz @ H[t + 1].T", "other"),
 ])  # fmt: skip
@@ -248,3 +270,10 @@ def test_of_a_line_of_a_loop_that_another_one_makes_wrong_that_one_is_told(text,
         assert f"With line {line} as {right} the line is right." in row.diagnosis.explanation
         assert row.diagnosis.correction is None
     assert rows
+
+
+def test_what_takes_too_much_to_find_is_not_put_down_to_the_lines_above(monkeypatch):
+    monkeypatch.setattr(diagnosing, "DIAGNOSING", 1_000_000)
+    text = ROWS.replace("dw += 2 * e * X[i] / n", "dw += e**3 * X[i]")
+    row = next(r for r in tg.check_text(text).rows if r.diagnosis)
+    assert row.diagnosis.explanation == diagnosing.UNFINISHED

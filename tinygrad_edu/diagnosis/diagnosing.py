@@ -31,7 +31,10 @@ from tinygrad_edu.sheets.syntax import Expr, assigns, names_in, nodes, parts, sh
 
 #: What is said of a wrong line when nothing more may be sought.
 NOT_SOUGHT = words.say("diagnosis.not_sought")
+UNFINISHED = words.say("diagnosis.unfinished")
 NOTHING_FOUND = words.say("diagnosis.not_found")
+#: A longer rule of a loop's line, with all turns one after another, tells nobody anything.
+_LONGEST_OF_TURNS = 25
 #: What comes before the derived rule.
 RULE = "The rule:"
 
@@ -58,7 +61,7 @@ def diagnose(judged: Judged) -> dict[str, Diagnosis]:
     if not wrong:
         return matrices
     wrong.sort(key=lambda judgement: judgement.claim.last.line)
-    found: dict[str, Diagnosis] = {}
+    found = {wrong[0].claim.name: Diagnosis("other", UNFINISHED, None)}
     with (
         np.errstate(all="ignore"),
         warnings.catch_warnings(),
@@ -68,6 +71,7 @@ def diagnose(judged: Judged) -> dict[str, Diagnosis]:
         context = context_of(judged, Account(DIAGNOSING, LARGEST_SEARCHED))
         roles, derived = Roles(context), DerivedRules(context)
         for judgement in wrong:
+            found[judgement.claim.name] = Diagnosis("other", UNFINISHED, None)
             try:
                 diagnosis = _diagnosed(context, roles, derived, judgement)
             except TooMuch:
@@ -107,6 +111,8 @@ def _diagnosed(
         explanation = above
     elif mistake == "other" and found is not None and line is not place.line:
         explanation = _changed(place.line, found.edit).says
+    if statement.turn:
+        rules = [rule for rule in rules if rule.length <= _LONGEST_OF_TURNS]
     if rules and (found is None or found.edit.expr is not rules[0]):
         rule = words.say("diagnosis.rule", line=f"{statement.name} = {show(rules[0])}")
         explanation = words.together("note.space", explanation, rule)
@@ -166,7 +172,8 @@ def _correct(
     best: tuple[float, Correction, Place] | None = None
     for place in places:
         visible = place.visible(visible_keys(context, statement))
-        words = Words(context, rules, visible, place.line, own)
+        pieces = [e for e in place.pieces() if names_in(e) <= visible]
+        words = Words(context, rules, visible, place.line, own + pieces)
         search = CorrectionSearch(context, place, lambda i: context.truth(*truth, i), words, rules)
         chosen = search.run(pairs=not statement.turn)
         if chosen is None:

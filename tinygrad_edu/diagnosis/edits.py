@@ -415,7 +415,7 @@ class Edits:
     def _factors(self, e: Expr) -> Iterator[Edit]:
         for word in self.words.factors:
             yield self._times(e, word)
-            if word.op == "name" and is_scalar(self.context.value(word)):
+            if is_scalar(self.context.value(word)):
                 yield self._divided(e, word)
 
     def _matrices(self, e: Expr) -> Iterator[Edit]:

@@ -23,6 +23,7 @@ from tinygrad_edu.sheets.syntax import (
     SheetError,
     assigns,
     names_in,
+    nodes,
     show,
 )
 
@@ -64,6 +65,10 @@ class Place:
     def visible(self, keys: set[Key]) -> set[Key]:
         """The names that may stand in this place, of those that may stand above it."""
         return keys
+
+    def pieces(self) -> list[Expr]:
+        """Parts of the lines of other loops, in this loop's own names."""
+        return []
 
     def text(self, e: Expr) -> str:
         """The line with a formula in this place."""
@@ -209,6 +214,20 @@ class _Written(Place):
     def visible(self, keys: set[Key]) -> set[Key]:
         own = {e.extra for e in self.loops.values()}
         return {key for key in keys if key[0] not in self.loops} | own | names_in(self.line)
+
+    def pieces(self) -> list[Expr]:
+        sheet, found = self.context.sheet, []
+        texts = {
+            s.looped for s in (*sheet.forward, *sheet.backward)
+            if s.looped and {name for name, _ in s.turn} <= self.loops.keys()
+        }  # fmt: skip
+        for text in sorted(texts - {self.was}):
+            [line] = ast.parse(text).body
+            reader = Reader(self.context.formulas, text, self._version)
+            if isinstance(line, (ast.Assign, ast.AugAssign)):
+                with contextlib.suppress(SheetError):
+                    found += [e for _, e in nodes(reader.read(line.value))]
+        return [e for e in found if e.op not in ("name", "number") and e.length <= 40]
 
     def text(self, e: Expr) -> str:
         op = self.op

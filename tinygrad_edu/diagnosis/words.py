@@ -64,8 +64,9 @@ class Words:
         self.strong = [e for e in unique([*self.forms, *pieces]) if e.op != "name"]
         pieces += own
         for _, e in nodes(line) if line.length <= LONGEST_SEARCHED else ():
-            if isinstance(context.value(e), np.ndarray) and e is not line:
-                pieces.append(e)
+            value = context.value(e)
+            if isinstance(value, np.ndarray) or (e.op == "index" and is_scalar(value)):
+                pieces += [e] if e is not line else []
         self.factors = unique([*self.forms, *pieces, *self.arrays])
         #: Formulas the sheet itself contains, or that its rules are made of.
         self.known = {*parts(*self.factors), *context.written}
