@@ -107,6 +107,16 @@ def test_a_step_has_the_rate_it_is_given_or_that_is_named_or_shared(rate, given,
     assert report.ok == (given is None)
 
 
+def test_the_cost_of_a_loop_may_come_together_with_the_gradients(tmp_path):
+    file = tmp_path / "pair.py"
+    file.write_text(
+        "def f(w):\n    return w**3, (2 * w**2, w)\nw = 1.5\n"
+        "for i in range(3):\n    loss, (dw, _) = f(w)\n    w = w - 0.1 * dw\n    print(loss)\n"
+    )
+    (line,) = check_file(file).lines
+    assert line["diagnosis"]["correction"] == "return w**3, (3 * w**2, w)"
+
+
 def test_forward_cost_and_backward_are_called_by_the_names_of_their_arguments(tmp_path, capsys):
     file, page = tmp_path / "net.py", tmp_path / "net.html"
     file.write_text(PARTS)

@@ -37,6 +37,15 @@ def base(target: Any) -> str | None:
     return target.id if isinstance(target, ast.Name) else None
 
 
+def _given(target: Any) -> Iterator[str]:
+    """The names that an assignment to a target gives a value: one, or those of a tuple."""
+    if isinstance(target, (ast.Tuple, ast.List)):
+        for part in target.elts:
+            yield from _given(part)
+    elif isinstance(target, ast.Name):
+        yield target.id
+
+
 def updated(body: list[ast.stmt]) -> set[str | None]:
     """Names that get a new value from their own old one."""
     found = set()
@@ -155,12 +164,12 @@ class Script:
 
     def cost(self) -> str:
         """The name of the cost; raises GradError where there is none."""
-        targets = [
-            target for node in _statements(self.body)
-            if isinstance(node, (ast.Assign, ast.AugAssign))
+        given = [
+            name for node in _statements(self.body) if isinstance(node, (ast.Assign, ast.AugAssign))
             for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+            for name in _given(target)
         ]  # fmt: skip
-        names = [t.id for t in targets if isinstance(t, ast.Name) and COST.fullmatch(t.id)]
+        names = [name for name in given if COST.fullmatch(name)]
         named = [n for n in names if re.search("loss|cost", n, re.I)] or names
         if not named:
             raise GradError(
