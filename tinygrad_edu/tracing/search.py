@@ -253,9 +253,18 @@ class Search:
                 off = abs(slope - np.sum(gradients[name] * direction))
                 if not off <= 1e-5 * abs(slope) or abs(slope) < 1e-6:
                     return False
-                return self.runner.right_elsewhere()
+                if not self.runner.right_elsewhere():
+                    return False
+            return self._does_as_much(place, edit)
         except Exception:
             return False
+
+    def _does_as_much(self, place: Place, edit: Edit) -> bool:
+        """Is every statement of the backward pass still executed? What does nothing is right."""
+        changed = Study(
+            self._source(Correction(place, (edit,), 0)), self.parameters, self.study.values
+        )
+        return _executed(self.study) <= _executed(changed)
 
     def _jobs(self, places: list[Place]) -> Iterator[list[Job]]:
         """First what has been sieved, near and far; then the rest, in bands of cost.
@@ -373,16 +382,23 @@ class Search:
         ))  # fmt: skip
 
     def _natural(self, correction: Correction) -> int:
-        file = correction.place.scope.unit.file
-        texts = {**self.source.texts, file: correction.text}
         try:
-            changed = Source(self.source.run, texts, self.source.shapes)
-            study = Study(changed, self.parameters, self.study.values)
+            study = Study(self._source(correction), self.parameters, self.study.values)
             study.judge()
             correction.study = study
             return natural(study)
         except Exception:
             return 0
+
+    def _source(self, correction: Correction) -> Source:
+        file = correction.place.scope.unit.file
+        texts = {**self.source.texts, file: correction.text}
+        return Source(self.source.run, texts, self.source.shapes)
+
+
+def _executed(study: Study) -> set[int]:
+    """The numbers of the statements that computed something."""
+    return {k for node in study.record.nodes for k, _ in node.places}
 
 
 def _in_order(jobs: list[Job]) -> list[Job]:
