@@ -199,15 +199,85 @@ def test_of_a_line_in_a_loop_it_is_told_at_which_steps_it_is_wrong(right, wrong,
 
 
 @pytest.mark.parametrize("right, wrong, correction", [
-    ("        dU += dz @ before.T\n", "", "dU += dz @ before.T"),
+    ("        dU += dz @ before.T\n", "", "dh = U.T @ dz\ndU += dz @ before.T"),
     ("(H[t] - ys[t] + dh)", "(H[t] - ys[t])", "dz = (H[t] - ys[t] + dh) * (1 - H[t]**2)"),
     ("dV += dz @ xs[t].T", "dV += dz", "dV += dz @ xs[t].T"),
-    ("        dV += dz @ xs[t].T\n", "", "dV += dz @ xs[t].T"),
+    ("        dV += dz @ xs[t].T\n", "", "dh = U.T @ dz\ndV += dz @ xs[t].T"),
 ])  # fmt: skip
 @pytest.mark.one_in(8)
 def test_what_is_missing_in_a_recurrence_is_found(right, wrong, correction, tmp_path):
     (line,) = piece_report(RECURRENT.replace(right, wrong), tmp_path).lines
     assert line["diagnosis"]["correction"] == correction
+
+
+SOFTMAX = """
+import numpy as np
+rng = np.random.default_rng(3)
+X, y, N = rng.normal(size=(5, 4)), np.array([0, 1, 2, 2, 1]), 5
+
+def numbers():
+    return {"W": rng.normal(size=(4, 3)), "b": rng.normal(size=3)}
+
+def run(numbers):
+    scores = np.exp(X @ numbers["W"] + numbers["b"])
+    probs = scores / scores.sum(axis=1, keepdims=True)
+    dscores = probs.copy()
+    dscores[np.arange(N), y] -= 1
+    dscores /= N
+    loss = -np.sum(np.log(probs[np.arange(N), y])) / N
+    return loss, {"dW": X.T @ dscores, "db": dscores.sum(axis=0)}
+"""
+
+
+def test_a_division_that_is_missing_of_an_array_whose_entries_were_written_is_told(tmp_path):
+    assert piece_report(SOFTMAX, tmp_path).ok
+    (line,) = piece_report(SOFTMAX.replace("    dscores /= N\n", ""), tmp_path).lines
+    assert line["diagnosis"] == {
+        "mistake": "one_over_m_missing",
+        "explanation": "The division by N is missing. After line 13 a statement is missing.",
+        "correction": "dscores[np.arange(N), y] -= 1\ndscores /= N",
+    }
+
+
+HINGE = """
+import numpy as np
+rng = np.random.default_rng(6)
+X, y = rng.normal(size=(5, 4)), np.array([0, 1, 2, 2, 1])
+
+def numbers():
+    return {"W": rng.normal(size=(4, 3)) * 0.1}
+
+def run(numbers):
+    W = numbers["W"]
+    dW, loss = np.zeros(W.shape), 0.0
+    for i in range(len(X)):
+        scores = X[i].dot(W)
+        for j in range(3):
+            if j == y[i]:
+                continue
+            margin = scores[j] - scores[y[i]] + 1
+            if margin > 0:
+                loss += margin
+                dW[:, j] += X[i]
+                dW[:, y[i]] -= X[i]
+    loss += 0.1 * np.sum(W * W)
+    dW += 0.2 * W
+    return loss, {"dW": dW}
+"""
+
+
+def test_a_column_that_is_never_added_to_is_found(tmp_path):
+    assert piece_report(HINGE, tmp_path).ok
+    text = HINGE.replace("                dW[:, y[i]] -= X[i]\n", "")
+    (line,) = piece_report(text, tmp_path).lines
+    assert line["source"] == "dW[:, j] += X[i]"
+    assert line["diagnosis"]["correction"] == "dW[:, j] += X[i]\ndW[:, y[i]] -= X[i]"
+
+
+@pytest.mark.slow
+def test_a_forward_pass_that_would_leave_the_backward_pass_nothing_to_do_is_not_told(tmp_path):
+    text = HINGE.replace("= X[i]\n", "= np.cos(X[i])**3\n")
+    assert "forward" not in str(piece_report(text, tmp_path))
 
 
 def summed(numbers):

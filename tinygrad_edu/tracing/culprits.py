@@ -24,13 +24,15 @@ _ALTERNATIVES = 3
 
 
 def corrected_text(correction: Correction) -> str:
-    """The learner's own line, changed; of a statement moved or added the lines it becomes."""
+    """The learner's own line, changed; of a statement moved the lines it becomes, of one that is
+    added the line before it too."""
     statement, edit = correction.place.statement, correction.edits[0]
     old = correction.place.scope.unit.text.split("\n")
     new = correction.text.split("\n")
     if edit.kind == "insert":
-        anchor = edit.node[edit.new[0] - 1]
-        return str(new[anchor.end_lineno].strip())
+        before = edit.node[edit.new[0] - 1]
+        first = before.end_lineno if hasattr(before, "body") else before.lineno
+        return textwrap.dedent("\n".join(new[first - 1 : before.end_lineno + 1]))
     if edit.kind == "move":
         lines = [i for i, (a, b) in enumerate(zip(old, new)) if a != b]
         return "\n".join(textwrap.dedent("\n".join(new[lines[0] : lines[-1] + 1])).splitlines())

@@ -67,6 +67,7 @@ class Missing:
         # What is written into an array is, as a whole, another array.
         self.held = [self.target.value] if isinstance(self.target, ast.Subscript) else []
         self.held += [] if self.target is None else [self.target]
+        self._wholes = [ast.unparse(x) for x in self.held]
         texts = [f"{table}[{self._text!r}]" for table in _tables(scope.function(statement))]
         words = scope.words(statement, _ATOMS)
         counters = ", ".join(_counters(scope.function(statement), statement))
@@ -114,7 +115,7 @@ class Missing:
                 made.append(Edit(3.0 + extra, "factor", part, self._product(found, every, clock)))
         for point, watch in zip(points, later) if not too_many else ():
             made += self._after(point, watch) if watch.turns else ()
-        return list({_shown(edit): edit for edit in reversed(made)}.values())[::-1]
+        return list({_key(edit): edit for edit in reversed(made)}.values())[::-1]
 
     def _points(self) -> Iterator[Point]:
         """Before the target is read; after the statement; at the ends of blocks until then."""
@@ -138,12 +139,14 @@ class Missing:
         """Is the target read there, or otherwise changed than by additions?"""
         if isinstance(statement, _END):
             return True
-        for n in ast.walk(statement):
+        every = list(ast.walk(statement))
+        parts = [n.value for n in every if isinstance(n, ast.Subscript)]  # an entry, of a table too
+        for n in every:
             if isinstance(n, ast.AugAssign) and not isinstance(n.op, (ast.Add, ast.Sub)):
                 if ast.unparse(n.target) == self._text:
                     return True
             read = isinstance(n, ast.expr) and isinstance(getattr(n, "ctx", None), ast.Load)
-            if read and ast.unparse(n) == self._text:
+            if read and ast.unparse(n) in self._wholes and n not in parts:
                 return True
         return False
 
@@ -196,7 +199,7 @@ class Missing:
         for i, divided in watch.scalings():
             yield added(3.0, None, ast.Div if divided else ast.Mult, self.atoms[i])
         for i, j, k, scale in watch.entries():
-            index: Any = self.atoms[i]
+            index: Any = self.atoms[i] if i >= 0 else ast.Slice()
             if j >= 0:
                 index = ast.Tuple([index, self.atoms[j]], ast.Load())
             operator = ast.Add if scale > 0 else ast.Sub
@@ -218,8 +221,12 @@ class Missing:
         return made
 
 
-def _shown(edit: Edit) -> str:
-    return ast.unparse(edit.new[1] if edit.kind == "insert" else edit.new)
+def _key(edit: Edit) -> tuple[Any, ...]:
+    """What makes an edit another one: its text, and where a statement goes."""
+    if edit.kind != "insert":
+        return (ast.unparse(edit.new),)
+    before, new = edit.new
+    return ast.unparse(new), id(edit.node), before
 
 
 def _tables(function: Any) -> list[str]:

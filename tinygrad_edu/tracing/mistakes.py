@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tinygrad_edu.tracing.edits import Edit, called, sides, targets_of
-from tinygrad_edu.words import say
+from tinygrad_edu.words import say, together
 
 #: What a number of examples is called.
 _COUNTS = re.compile(
@@ -138,15 +138,18 @@ def _operated(old: str, new: str, edit: Edit) -> Named:
 
 
 def _multiplied(old: str, new: str, edit: Edit) -> Named:
-    factor = _lost(edit, edit.new, edit.node)
-    text = ast.unparse(factor)
     divides = isinstance(getattr(edit.new, "op", None), ast.Div)
+    return _scaled(_lost(edit, edit.new, edit.node), divides, mask=edit.kind == "mask")
+
+
+def _scaled(factor: Any, divides: bool, mask: bool = False) -> Named:
+    text = ast.unparse(factor)
     said = say("code.division_missing" if divides else "code.factor_missing", text=text)
     if divides and _count(text):
         return "one_over_m_missing", said
     if _number(factor):
         return "constant_factor", said
-    if edit.kind == "mask" or _SLOPE.search(text):
+    if mask or _SLOPE.search(text):
         return "missing_activation_derivative", said
     if re.search(r"[Ww]\w*\d*(\.T)?$", text):
         return "missing_weight_factor", said
@@ -173,8 +176,14 @@ def _moved(edit: Edit, statement: Any) -> Named:
 
 
 def _inserted(edit: Edit, statement: Any) -> Named:
-    target = ast.unparse(edit.new[1].target)
-    return "missing_fan_out_term", say("code.never_arrives", target=target)
+    before, new = edit.new
+    after = say("code.statement_missing", line=edit.node[before - 1].end_lineno)
+    if isinstance(new.op, (ast.Mult, ast.Div)):
+        mistake, said = _scaled(new.value, isinstance(new.op, ast.Div))
+    else:
+        mistake = "missing_fan_out_term"
+        said = say("code.never_arrives", target=ast.unparse(new.target))
+    return mistake, together("note.space", said, after)
 
 
 def _squared(old: str, new: str, edit: Edit) -> Named:

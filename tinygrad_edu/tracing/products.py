@@ -254,7 +254,7 @@ class After(Watch):
                 at = numbers[index]
             except IndexError:
                 continue
-            of, values = groups.get(at.shape, ([], [])) if key[1] < 0 and at.ndim < 2 else ([], [])
+            of, values = groups.get(at.shape, ([], [])) if -1 in key and at.ndim < 2 else ([], [])
             for k, value in ((-1, np.ones(at.shape)), *zip(of, values)):
                 brought = sums[:, np.ravel(at)] @ np.ravel(value)
                 _count(self._entries, (*key, k), brought)
@@ -276,7 +276,7 @@ class After(Watch):
         ][:_MOST]  # fmt: skip
 
     def entries(self) -> list[tuple[int, int, int, float]]:
-        """At which index what is missing; -1 for no second index, and for a one."""
+        """At which index what is missing; -1 for all rows, no second index, and for a one."""
         found = [
             (*key, scale) for key, (seen, brought) in self._entries.items()
             if seen == self.turns and abs(scale := self.clock.scale(brought)) == 1
@@ -285,9 +285,10 @@ class After(Watch):
 
 
 def _indices(places: Sequence[tuple[int, Any]]) -> Iterator[tuple[tuple[int, int], Any]]:
-    """What may be an index: an integer, integers, two rows of them."""
+    """What may be an index: an integer, integers, two rows of them; of columns one or several."""
     for i, x in places:
         yield (i, -1), x
+        yield (-1, i), (slice(None), x)
         for j, y in places:
             if x.ndim == 1 and x.shape == y.shape:
                 yield (i, j), (x, y)
