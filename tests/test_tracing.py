@@ -280,6 +280,68 @@ def test_a_forward_pass_that_would_leave_the_backward_pass_nothing_to_do_is_not_
     assert "forward" not in str(piece_report(text, tmp_path))
 
 
+RESIDUAL = """
+import numpy as np
+rng = np.random.default_rng(3)
+x, y = rng.normal(size=(5, 4)), rng.normal(size=(5, 4))
+
+def numbers():
+    return {"v": rng.normal(size=(4, 4)), "w": rng.normal(size=(4, 4))}
+
+def relu_backward(dout, z):
+    dx = dout.copy()
+    dx[z <= 0] = 0
+    return dx
+
+def run(numbers):
+    v, w = numbers["v"], numbers["w"]
+    h = x @ v
+    z = h @ w
+    out = h + np.maximum(z, 0)
+    dout = out - y
+    dz = relu_backward(dout, z)
+    dh = dout + dz @ w.T
+    return np.sum((out - y)**2) / 2, {"dv": x.T @ dh, "dw": h.T @ dz}
+"""
+
+
+@pytest.mark.parametrize("text, at, correction", [
+    (RESIDUAL.replace("dout.copy()", "dout"), "Line 11 writes into dout", "dx = dout.copy()"),
+    (
+        RESIDUAL.replace("    dx = dout.copy()\n", "").replace("dx", "dout"),
+        "Line 10 writes into dout", "dz = relu_backward(dout.copy(), z)",
+    ),
+    (
+        RESIDUAL.replace("    dx = dout.copy()\n    dx[z <= 0] = 0", "    dout *= z > 0")
+        .replace("dx", "dout"), "Line 10 writes into dout", "dout = dout * (z > 0)",
+    ),
+])  # fmt: skip
+@pytest.mark.one_in(3)
+def test_of_what_is_written_into_and_used_elsewhere_a_copy_is_missing(
+    text, at, correction, tmp_path
+):
+    assert piece_report(RESIDUAL, tmp_path).ok
+    (line,) = piece_report(text, tmp_path).lines
+    assert line["diagnosis"]["correction"] == correction
+    assert line["diagnosis"]["explanation"].startswith(at)
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_what_starts_afresh_at_every_turn_belongs_before_the_loop(begun, tmp_path):
+    start = "dU, dV, dh = np.zeros_like(U), np.zeros_like(V), 0\n"
+    left = start if begun else start.replace("dU, ", "").replace("np.zeros_like(U), ", "")
+    again = "        dU = np.zeros_like(U)\n"
+    text = RECURRENT.replace(start, left).replace("        dz =", f"{again}        dz =")
+    (line,) = piece_report(text, tmp_path).lines
+    assert line["source"] == again.strip()
+    said, correction = "Without this statement all gradients are right.", None
+    if not begun:
+        said = "It starts afresh at every turn: this belongs before the loop in line 18."
+        correction = "dU = np.zeros_like(U)\nfor t in reversed(range(3)):"
+    assert line["diagnosis"]["explanation"].endswith(said)
+    assert line["diagnosis"]["correction"] == correction
+
+
 def summed(numbers):
     Z = X.T @ numbers["W"].T + numbers["b"]
     dZ = (np.tanh(Z) - Y.T) * (1 - np.tanh(Z) ** 2)

@@ -25,7 +25,7 @@ _ALTERNATIVES = 3
 
 def corrected_text(correction: Correction) -> str:
     """The learner's own line, changed; of a statement moved the lines it becomes, of one that is
-    added the line before it too."""
+    added the line before it too, of one that belongs before a loop the loop's first line."""
     statement, edit = correction.place.statement, correction.edits[0]
     old = correction.place.scope.unit.text.split("\n")
     new = correction.text.split("\n")
@@ -33,6 +33,12 @@ def corrected_text(correction: Correction) -> str:
         before = edit.node[edit.new[0] - 1]
         first = before.end_lineno if hasattr(before, "body") else before.lineno
         return textwrap.dedent("\n".join(new[first - 1 : before.end_lineno + 1]))
+    if edit.kind == "delete":
+        return ""
+    if edit.kind == "hoist":
+        first = edit.new[1].lineno
+        last = first + statement.end_lineno - statement.lineno + 1
+        return textwrap.dedent("\n".join(new[first - 1 : last]))
     if edit.kind == "move":
         lines = [i for i, (a, b) in enumerate(zip(old, new)) if a != b]
         return "\n".join(textwrap.dedent("\n".join(new[lines[0] : lines[-1] + 1])).splitlines())
@@ -89,7 +95,7 @@ def _blamed(
     of = target_text(statement)
     several = alone and len(study.wrong) > 1
     told = [say("code.wrong_first" if several else "code.wrong", of=of)]
-    if correction.edits[0].kind == "insert" or not targets_of(statement):
+    if correction.edits[0].kind in ("insert", "copy") or not targets_of(statement):
         told = []
     if correction.forward:
         mistake = "forward_softmax_axis" if correction.edits[0].kind == "keyword" else "other"

@@ -19,12 +19,16 @@ _FIXED = (ast.Return, ast.FunctionDef, ast.Global, Tick)
 
 
 class Edit(NamedTuple):
-    """`node` becomes `new`; in a block (a list) a statement is moved or added."""
+    """`node` becomes `new`; in a block (a list) a statement is moved or added.
+
+    `because`: another line, for the sake of which it is changed.
+    """
 
     cost: float
     kind: str
     node: Any
     new: Any
+    because: int = 0
 
 
 def call(name: str, *args: Any, **options: Any) -> ast.Call:
@@ -278,7 +282,7 @@ class Edits:
                 other = ast.Sub() if isinstance(s.op, ast.Add) else ast.Add()
                 yield Edit(1, "sign", s, ast.AugAssign(s.target, other, s.value))
         single = isinstance(s, ast.Assign) and len(s.targets) == 1
-        if single and not isinstance(s.targets[0], ast.Tuple):
+        if single and not isinstance(s.targets[0], ast.Tuple) and not _empty(s.value):
             yield Edit(1, "assign", s, ast.AugAssign(s.targets[0], ast.Add(), s.value))
         entry = single and isinstance(s.targets[0], ast.Subscript)
         if isinstance(s, (ast.AugAssign, ast.Expr)) or entry:
@@ -299,10 +303,38 @@ class Edits:
         if not block or isinstance(s, (ast.For, ast.If, ast.FunctionDef, ast.Return)):
             return
         i = block.index(s)
+        yield from self._of_loop(block, i)
         for j in range(max(0, i - 6), min(len(block), i + 7)):
             if j != i and not isinstance(block[j], _FIXED):
                 far = abs(i - j)  # of two places that do, the nearer one
                 yield Edit(2 if far == 1 else 3 + far / 100, "move", block, (i, j))
+
+    def _of_loop(self, block: list[Any], i: int) -> Iterator[Edit]:
+        """What is the same at every turn of a loop, and starts afresh there: before it, or not."""
+        s, loop = self.statement, self.scope.up.get(self.statement)
+        if not isinstance(s, ast.Assign) or not isinstance(loop, (ast.For, ast.While)):
+            return
+        read = {n.id for n in ast.walk(s.value) if isinstance(n, ast.Name)}
+        made = {n.id for n in ast.walk(loop) if isinstance(n, ast.Name) and _stores(n)}
+        if read & made:
+            return
+        begun = [n for n in ast.walk(self.scope.function(s)) if isinstance(n, ast.Assign)
+                 and n.lineno < loop.lineno and set(map(ast.unparse, targets_of(s)))
+                 <= set(map(ast.unparse, targets_of(n)))]  # fmt: skip
+        if begun:
+            yield Edit(1.5, "delete", s, ast.Pass())
+        else:
+            yield Edit(1.5, "hoist", block, (i, loop))
+
+
+def _stores(name: ast.Name) -> bool:
+    return isinstance(name.ctx, ast.Store)
+
+
+def _empty(value: Any) -> bool:
+    """Is it nothing yet: ``0``, ``np.zeros(…)``?"""
+    zero = isinstance(value, ast.Constant) and value.value == 0
+    return zero or called(value) in ("zeros", "zeros_like")
 
 
 def targets_of(statement: Any) -> list[Any]:

@@ -26,7 +26,7 @@ def named(edit: Edit, statement: Any) -> Named:
         return "other", ""
     if edit.kind in ("sign", "drop", "term") and _in_index(edit.node, statement):
         return _indexed(ast.unparse(edit.node), ast.unparse(edit.new), edit)
-    if edit.kind in ("move", "insert", "assign", "delete", "target"):
+    if edit.kind in ("move", "hoist", "insert", "assign", "delete", "target"):
         return tell(edit, statement)
     return tell(ast.unparse(edit.node), ast.unparse(edit.new), edit)
 
@@ -175,6 +175,10 @@ def _moved(edit: Edit, statement: Any) -> Named:
     return "updated_weights", say(f"code.belongs_{where}", line=other.lineno)
 
 
+def _hoisted(edit: Edit, statement: Any) -> Named:
+    return "lost_accumulation", say("code.starts_afresh", line=edit.new[1].lineno)
+
+
 def _inserted(edit: Edit, statement: Any) -> Named:
     before, new = edit.new
     after = say("code.statement_missing", line=edit.node[before - 1].end_lineno)
@@ -211,11 +215,17 @@ def _ordered(old: str, new: str, edit: Edit) -> Named:
     return "other", say("code.order", new=new)
 
 
+def _copied(old: str, new: str, edit: Edit) -> Named:
+    whole = isinstance(edit.node, ast.AugAssign)
+    text = ast.unparse(edit.node.target) if whole else old
+    return "other", say("code.copied", line=edit.because, text=text)
+
+
 _TELLERS: dict[str, Callable[..., Named]] = {
     "drop": _dropped, "sign": _signed, "transpose": _transposed, "number": _numbered,
     "index": _indexed, "keyword": _keyword, "name": _renamed, "operator": _operated,
     "swap": _ordered, "factor": _multiplied, "mask": _multiplied, "term": _summed,
-    "assign": _assigned, "move": _moved, "insert": _inserted, "delete": _deleted,
+    "assign": _assigned, "move": _moved, "hoist": _hoisted, "insert": _inserted, "delete": _deleted,
     "target": _targeted, "compare": _compared, "order": _ordered,
-    "square": _squared, "wrap": _wrapped,
+    "square": _squared, "wrap": _wrapped, "copy": _copied,
 }  # fmt: skip

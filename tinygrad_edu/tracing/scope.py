@@ -174,8 +174,8 @@ class Scope:
     def changing(self) -> set[str]:
         """The learner's functions that write into something they are given or hold."""
         return {
-            f.name for f in ast.walk(self.tree)
-            if isinstance(f, ast.FunctionDef) and any(map(_changes, ast.walk(f)))
+            name for name, made in self._functions.items()
+            if any(_changes(node) for f in made for node in ast.walk(f))
         }  # fmt: skip
 
     @functools.cached_property
@@ -188,10 +188,22 @@ class Scope:
         known = [n for n in names if n.startswith("np.") or n in self.own_functions]
         return [name for name, _ in Counter(known).most_common(_MAPS)]
 
+    def functions_named(self, name: str) -> list[ast.FunctionDef]:
+        """The learner's functions and methods of a name."""
+        return self._functions.get(name, [])
+
+    @functools.cached_property
+    def _functions(self) -> dict[str, list[ast.FunctionDef]]:
+        found: dict[str, list[ast.FunctionDef]] = {}
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.FunctionDef):
+                found.setdefault(node.name, []).append(node)
+        return found
+
     @functools.cached_property
     def own_functions(self) -> set[str]:
         """The names of the learner's functions."""
-        return {n.name for n in ast.walk(self.tree) if isinstance(n, ast.FunctionDef)}
+        return set(self._functions)
 
 
 def _beside(node: Any) -> list[str]:

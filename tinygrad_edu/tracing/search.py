@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.tracing.additions import Additions
+from tinygrad_edu.tracing.copies import copies
 from tinygrad_edu.tracing.edits import Edit, Edits, targets_of
 from tinygrad_edu.tracing.missing import Missing
 from tinygrad_edu.tracing.parameters import Parameters
@@ -271,6 +272,7 @@ class Search:
 
         What costs more than a change that is right is not made up.
         """
+        yield list(self._copies())
         sieves = {place: sieve for place in places if (sieve := self._sieve(place)) is not None}
         lacking: list[tuple[Place, Missing]] = []
         for low, high in itertools.pairwise(_SIEVED_BANDS):
@@ -293,6 +295,14 @@ class Search:
             for low, high in itertools.pairwise(bands):
                 if self._stop is None or low < self._stop:
                     yield _in_order([job for job in jobs if low < job[0] <= high])
+
+    def _copies(self) -> Iterator[Job]:
+        """Copies of what has two names and is written into: no numbers at a line replace one."""
+        for k in sorted(_executed(self.study)):
+            found = self.scope_of(k)
+            if found is not None:
+                place = Place(*found, "repairs", 0, 0)
+                yield from ((edit.cost, place, edit) for edit in copies(*found))
 
     def _lacking(self, places: list[Place]) -> Iterator[tuple[Place, Missing]]:
         """What is asked by its numbers what it lacks."""

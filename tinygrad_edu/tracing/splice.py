@@ -104,11 +104,11 @@ def inserted(text: str, after: Any, new: ast.AST, own: Container[ast.AST]) -> st
 
 
 def moved(text: str, what: Any, to: Any) -> str:
-    """`text` with the lines of a statement moved to the place of another in the same block."""
+    """`text` with the lines of a statement moved to the place of another one, indented as that."""
     lines = text.split("\n")
     start, end = what.lineno - 1, what.end_lineno
-    mine = lines[start:end]
+    mine = [line[max(0, what.col_offset - to.col_offset) :] for line in lines[start:end]]
     first, last = to.lineno - 1, to.end_lineno
-    if last <= start:
+    if first < start:
         return "\n".join(lines[:first] + mine + lines[first:start] + lines[end:])
     return "\n".join(lines[:start] + lines[end:last] + mine + lines[last:])

@@ -81,9 +81,14 @@ def applied(scope: Scope, edit: Edit) -> Callable[[], None]:
     node, new = edit.node, edit.new
     if isinstance(node, list):
         i, j = new
-        if isinstance(j, ast.AST):
+        if edit.kind == "insert":
             node.insert(i, placed(j, node[i - 1]))
             return lambda: node.pop(i) and None
+        if edit.kind == "hoist":
+            outside = scope.block(j)
+            at = outside.index(j)
+            outside.insert(at, node.pop(i))
+            return lambda: node.insert(i, outside.pop(at))
         node.insert(j, node.pop(i))
         return lambda: node.insert(i, node.pop(j))
     if not hasattr(new, "lineno"):
@@ -128,8 +133,10 @@ def text_with(scope: Scope, edits: Sequence[Edit]) -> str:
         node, new = edit.node, edit.new
         if not isinstance(node, list):
             text = splice.replaced(text, node, new, scope.own)
-        elif isinstance(new[1], ast.AST):
+        elif edit.kind == "insert":
             text = splice.inserted(text, node[new[0] - 1], new[1], scope.own)
+        elif edit.kind == "hoist":
+            text = splice.moved(text, node[new[0]], new[1])
         else:
             text = splice.moved(text, node[new[0]], node[new[1]])
     return text
