@@ -280,6 +280,43 @@ def test_a_forward_pass_that_would_leave_the_backward_pass_nothing_to_do_is_not_
     assert "forward" not in str(piece_report(text, tmp_path))
 
 
+NORM = """
+import numpy as np
+rng = np.random.default_rng(3)
+x, y, eps = rng.normal(size=(6, 4)), rng.normal(size=(6, 3)), 1e-5
+
+def numbers():
+    return {"V": rng.normal(size=(4, 3))}
+
+def run(numbers):
+    h = x @ numbers["V"]
+    mean, var, N = h.mean(axis=0), h.var(axis=0), len(x)
+    a = (h - mean) / np.sqrt(var + eps)
+    def back():
+        da = a - y
+        dvar = np.sum(da * (h - mean), axis=0) * -0.5 * (var + eps)**-1.5
+        dmean = np.sum(da * -1 / np.sqrt(var + eps), axis=0) + dvar * np.mean(mean - h, axis=0)
+        dh = da / np.sqrt(var + eps) + dvar * 2.0 * (h - mean) / N + dmean / N
+        return dh
+    return np.sum((a - y)**2) / 2, {"dV": x.T @ back()}
+"""
+
+
+@pytest.mark.parametrize("right, wrong, correction", [
+    ("(var + eps)**-1.5", "eps**-1.5", "(eps + var)**-1.5"),
+    ("np.sum(da * -1 / np.sqrt(var + eps), axis=0) + ", "", "np.sum(da / np.sqrt(var + eps)"),
+    (" * -0.5 * (var + eps)**-1.5", ".sum()", None),
+])  # fmt: skip
+@pytest.mark.one_in(3)
+def test_in_a_function_in_a_function_what_is_missing_is_found(right, wrong, correction, tmp_path):
+    assert piece_report(NORM, tmp_path).ok
+    text = NORM.replace(right, wrong)
+    (line,) = piece_report(text, tmp_path).lines
+    assert line["source"] in text
+    assert line["source"] not in NORM
+    assert correction is None or correction in line["diagnosis"]["correction"]
+
+
 RESIDUAL = """
 import numpy as np
 rng = np.random.default_rng(3)

@@ -31,15 +31,19 @@ class Additions:
         for i, spot in enumerate(dict.fromkeys(self._spots())):
             far = 0 if i == 0 else 1
             yield from self._numbers(spot, far)
-            for word in self.words:
+            for word in self.words if 2 + far <= most else ():
                 yield from self._word(spot, parsed(word), far)
-            yield from self._sums(spot, far)
-            if far == 0:
+                if 3 + far <= most:
+                    yield from self._slopes(spot, parsed(word), far)
+            if 3 + far <= most:
+                yield from self._sums(spot, far)
+            if far == 0 and most >= 3:
                 yield from self._products(spot)
                 yield from self._own_calls(spot)
                 if most >= 5:
                     yield from self._pairs(spot)
-        yield from self._differences()
+        if most >= 3:
+            yield from self._differences()
 
     def _tops(self) -> list[Any]:
         s = self.statement
@@ -61,8 +65,8 @@ class Additions:
             stack = [top]
             while stack:
                 node = stack.pop()
-                if isinstance(node, ast.BinOp) and not isinstance(node.op, ast.Pow):
-                    parts = [node.left, node.right]
+                if isinstance(node, ast.BinOp):
+                    parts = [node.left, node.right][: 1 if isinstance(node.op, ast.Pow) else 2]
                 elif isinstance(node, ast.Call):
                     parts = list(node.args)
                 elif isinstance(node, ast.UnaryOp):
@@ -75,7 +79,7 @@ class Additions:
                 )
 
     def _differences(self) -> Iterator[Edit]:
-        """``1 - w`` for 1: what was subtracted has been left out."""
+        """``1 - w`` for 1, ``w + 1e-5`` for 1e-5: what a number stood beside has been left out."""
         for top in self._tops():
             for node in ast.walk(top):
                 if isinstance(node, ast.Constant) and type(node.value) in (int, float):
@@ -84,6 +88,7 @@ class Additions:
                         square = binary(word, ast.Pow, ast.Constant(2))
                         yield Edit(3, "term", node, binary(node, ast.Sub, word))
                         yield Edit(3, "term", node, binary(node, ast.Sub, square))
+                        yield Edit(3, "term", node, binary(word, ast.Add, node))
 
     def _numbers(self, spot: Any, far: int) -> Iterator[Edit]:
         yield Edit(2 + far, "factor", spot, binary(spot, ast.Mult, ast.Constant(2)))
@@ -101,6 +106,8 @@ class Additions:
             less = binary(word, ast.Sub, _ONE)
             yield Edit(2.5 + far, "factor", spot, binary(spot, ast.Div, less))
         yield Edit(2 + far, "term", spot, binary(spot, ast.Add, word))
+
+    def _slopes(self, spot: Any, word: Any, far: int) -> Iterator[Edit]:
         yield Edit(3 + far, "term", spot, binary(spot, ast.Sub, word))
         square = binary(word, ast.Pow, ast.Constant(2))
         for slope in (binary(_ONE, ast.Sub, square), binary(_ONE, ast.Sub, word)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from tinygrad_edu.tracing.edits import Edit, binary, called
@@ -15,9 +15,9 @@ _VIEWS = frozenset("reshape ravel transpose squeeze view asarray swapaxes".split
 _COST = 1.5
 
 
-def copies(scope: Scope, statement: Any) -> Iterator[Edit]:
+def copies(scope: Scope, statement: Any, written_in: Callable[[Any], Any]) -> Iterator[Edit]:
     """The statement with a copy of what is written into elsewhere, or by itself."""
-    written = _written(scope.function(statement))
+    written = written_in(scope.function(statement))
     if isinstance(statement, ast.Assign):
         value = statement.value
         bases = {_base(value), *map(_base, statement.targets)}
@@ -32,7 +32,7 @@ def copies(scope: Scope, statement: Any) -> Iterator[Edit]:
         for function in scope.functions_named(called(call)):
             names = [a.arg for a in function.args.args]
             names = names[names[:1] == ["self"] :]
-            inside = _written(function)
+            inside = written_in(function)
             for name, argument in zip(names, call.args):
                 if name in inside and isinstance(argument, _SAME):
                     yield Edit(_COST, "copy", argument, _copied(argument), inside[name])
@@ -58,7 +58,7 @@ def _base(node: Any) -> str:
     return getattr(node, "id", "")
 
 
-def _written(function: Any) -> dict[str, int]:
+def written_in(function: Any) -> dict[str, int]:
     """The names in a function that hold what it writes into, and the first line that does."""
     lines: dict[str, int] = {}
     for node in ast.walk(function):

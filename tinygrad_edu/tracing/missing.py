@@ -18,7 +18,7 @@ from tinygrad_edu.tracing.products import After, Clock, Found, Products, Watch, 
 from tinygrad_edu.tracing.repair import Effect
 from tinygrad_edu.tracing.scope import Scope, parsed
 from tinygrad_edu.tracing.study import Runner
-from tinygrad_edu.tracing.trial import Trials
+from tinygrad_edu.tracing.trial import Trials, looking
 
 #: So many things in use, the nearest, are multiplied with one another.
 _ATOMS = 90
@@ -155,11 +155,10 @@ class Missing:
         block = self.scope.block(self.statement)
         every = [Point(block, block.index(self.statement)), *points]
         names = self.runner.workspace.names["__builtins__"]
-        names[_WATCH] = lambda k: watches[k](sys._getframe(1))
+        names[_WATCH] = lambda k, reached=None: watches[k](sys._getframe(1))
         calls = []
         for k in sorted(range(len(every)), key=lambda k: -every[k].before):
-            looked = ast.Expr(ast.Call(ast.Name(_WATCH, ast.Load()), [ast.Constant(k)], []))
-            calls.append(Edit(0, "insert", every[k].block, (every[k].before, looked)))
+            calls.append(looking(self.scope, every[k], _WATCH, k))
         try:
             with self.trials.changed(self.scope, calls):
                 self.runner.outcome(self.values)

@@ -27,6 +27,9 @@ _MOST = 12
 #: Entry by entry, matrix products with one side turned, the outer product, sums over an axis.
 _FORMS = ("*", ".", "T.", ".T", "outer", "sum0", "sum1")
 
+#: Sums of one thing over an axis, which is kept or not.
+_SUMMED = ("all0", "all1", "all0k", "all1k")
+
 Shape = tuple[int, ...]
 #: Which things have a shape, and their values, stacked.
 Groups = dict[Shape, tuple[list[int], Any]]
@@ -48,6 +51,9 @@ def written(form: str, left: Any, right: Any, matmul: bool) -> Any:
     if form in ("*", "sum0", "sum1"):
         made = binary(left, ast.Mult, right)
         return made if form == "*" else call("np.sum", made, axis=int(form[-1]), keepdims=True)
+    if form in _SUMMED:
+        kept = {"keepdims": True} if form[-1] == "k" else {}
+        return call("np.sum", left, axis=int(form[3]), **kept)
     if form == "outer":
         return call("np.outer", left, right)
     a = transposed(left) if form == "T." else left
@@ -100,6 +106,7 @@ class Products:
         self.atoms, self.clock, self.context = atoms, clock, context
         self.turns = 0
         self.alone, self.alone_seen = np.zeros((count, _SUMS)), np.zeros(count, int)
+        self.summed: dict[tuple[str, int], list[Any]] = {}
         self.brought = {form: np.zeros((count, count, _SUMS)) for form in _FORMS}
         self.seen = {form: np.zeros((count, count), int) for form in _FORMS}
 
@@ -117,6 +124,11 @@ class Products:
             if broadcast(s, shape) == shape:
                 self.alone[i] += _spread(a, s, shape) @ sums.T
                 self.alone_seen[i] += 1
+            for form in _SUMMED if len(s) == 2 and s != shape else ():
+                made = a.sum(1 + int(form[3]), keepdims=form[-1] == "k")
+                if made.shape[1:] == shape:
+                    for k, brought in zip(i, made.reshape(len(i), -1) @ sums.T):
+                        _count(self.summed, (form, k), brought)
             for t, (j, b) in groups.items():
                 for form in _FORMS:
                     self._add(form, (i, a, s), (j, b, t), shape, sums)
@@ -143,6 +155,10 @@ class Products:
         found = [
             Found("", i, i, scale) for i in range(n)
             if self.alone_seen[i] == self.turns and (scale := self.clock.scale(self.alone[i]))
+        ]  # fmt: skip
+        found += [
+            Found(form, i, i, scale) for (form, i), (seen, brought) in self.summed.items()
+            if i < n and seen == self.turns and (scale := self.clock.scale(brought))
         ]  # fmt: skip
         for form in _FORMS:
             whole = self.seen[form][:n, :n] == self.turns

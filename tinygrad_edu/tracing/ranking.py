@@ -173,9 +173,29 @@ class Ranking:
             else:
                 solution = solve(self.sites, results, list(self.study.truth))
                 if solution is False:
-                    continue
+                    solution = self._widened(results)
+                    if solution is None:
+                        continue
             suspects.append(self._suspect(k, results, solution))
         return sorted(suspects, key=lambda suspect: suspect.order)
+
+    def _widened(self, results: list[list[Node]]) -> Solution | None:
+        """What is needed where one number has been spread by what it is used with."""
+        node, *others = [node for made in results for node in made]
+        if others or node.value.size > 1:
+            return None
+        users = self.sites.users.get(node.number, ())
+        shapes = dict.fromkeys(user.value.shape for user in users if user.value.size > 1)
+        every = (self._solved(results, {node.number: shape}) for shape in shapes)
+        return next((found for found in every if found is not None), None)
+
+    def _solved(
+        self, results: list[list[Node]], shapes: dict[int, tuple[int, ...]]
+    ) -> Solution | None:
+        try:
+            return solve(self.sites, results, list(self.study.truth), shapes) or None
+        except Exception:  # what follows cannot be computed from another shape
+            return None
 
     def _reshaped(self, results: list[list[Node]]) -> Solution | None:
         """What is needed where a gradient of the wrong shape is computed, or all but computed."""
@@ -186,11 +206,7 @@ class Ranking:
             for result in (node for part in results for node in part):
                 if result.number in made and result.value.shape == np.shape(study.gradients[name]):
                     shapes[result.number] = study.truth[name].shape
-        try:
-            found = solve(self.sites, results, list(study.truth), shapes) if shapes else None
-        except Exception:  # what follows cannot be computed from another shape
-            return None
-        return found or None
+        return self._solved(results, shapes) if shapes else None
 
     def _suspect(
         self, k: int, results: list[list[Node]], solution: Solution | None,

@@ -74,6 +74,19 @@ class Scope:
             node = self.up.get(node)
         return found
 
+    def outer_names(self, statement: ast.AST) -> list[str]:
+        """Of a function in a function: the names of those around it, which it may not read yet."""
+        inner = self.up.get(statement)
+        while inner is not None and not isinstance(inner, ast.FunctionDef):
+            inner = self.up.get(inner)
+        outer = self.function(statement)
+        if inner is outer or not isinstance(outer, ast.FunctionDef):
+            return []
+        within = set(ast.walk(inner)) if inner is not None else set()
+        names = [n.id for n in ast.walk(outer) if isinstance(n, ast.Name) and n not in within
+                 and isinstance(n.ctx, ast.Store)]  # fmt: skip
+        return list(dict.fromkeys([a.arg for a in outer.args.args] + names))
+
     def around(self, statement: ast.AST) -> list[Any]:
         """The loops and conditions around a statement, in its function."""
         found = []

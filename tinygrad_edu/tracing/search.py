@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.tracing.additions import Additions
-from tinygrad_edu.tracing.copies import copies
+from tinygrad_edu.tracing.copies import copies, written_in
 from tinygrad_edu.tracing.edits import Edit, Edits, targets_of
 from tinygrad_edu.tracing.missing import Missing
 from tinygrad_edu.tracing.parameters import Parameters
@@ -41,6 +41,10 @@ _BANDS = (0, 2.5, 3.5, 4.5, 6.0)
 _SIEVED_BANDS = (0, 3.0, 6.0)
 #: Of so many places it is asked what they lack.
 _LACKING = 8
+#: A smaller slope is none.
+_NOTHING = 1e-9
+#: By so much less costs a correction after which most values are gradients of something.
+_NATURAL = 1.25
 #: So many of the corrections found are compared with one another.
 _COMPARED = 10
 
@@ -74,7 +78,6 @@ class Correction:
     edits: tuple[Edit, ...]
     cost: float
     natural: int = 0
-    study: Study | None = None
     forward: bool = False
     places: tuple[Place, ...] = ()
 
@@ -261,11 +264,16 @@ class Search:
             return False
 
     def _does_as_much(self, place: Place, edit: Edit) -> bool:
-        """Is every statement of the backward pass still executed? What does nothing is right."""
+        """Is every statement still executed, and does the cost still depend on what it did?
+
+        A backward pass that has nothing to do is right whatever it says.
+        """
         changed = Study(
             self._source(Correction(place, (edit,), 0)), self.parameters, self.study.values
         )
-        return _executed(self.study) <= _executed(changed)
+        changed.judge()
+        before, after = self.study, changed
+        return _executed(before) <= _executed(after) and _counting(before) <= _counting(after)
 
     def _jobs(self, places: list[Place]) -> Iterator[list[Job]]:
         """First what has been sieved, near and far; then the rest, in bands of cost.
@@ -290,7 +298,7 @@ class Search:
             jobs = []
             for place in rest if self._stop is None or bands[0] < self._stop else ():
                 if not self._spent():
-                    some = _edits(place, int(top - place.extra * (top > 2)))
+                    some = _edits(place, min(int(top - place.extra * (top > 2)), self._beyond))
                     jobs += [(e.cost + place.extra, place, e) for e in some]
             for low, high in itertools.pairwise(bands):
                 if self._stop is None or low < self._stop:
@@ -298,11 +306,12 @@ class Search:
 
     def _copies(self) -> Iterator[Job]:
         """Copies of what has two names and is written into: no numbers at a line replace one."""
+        written = functools.cache(written_in)
         for k in sorted(_executed(self.study)):
             found = self.scope_of(k)
             if found is not None:
                 place = Place(*found, "repairs", 0, 0)
-                yield from ((edit.cost, place, edit) for edit in copies(*found))
+                yield from ((edit.cost, place, edit) for edit in copies(*found, written))
 
     def _lacking(self, places: list[Place]) -> Iterator[tuple[Place, Missing]]:
         """What is asked by its numbers what it lacks."""
@@ -340,6 +349,13 @@ class Search:
         """Has enough been tried? Not by the clock, unless changes make the code slow."""
         return self.tried >= self._most or time.process_time() > self._until
 
+    @property
+    def _beyond(self) -> float:
+        """What costs more is not tried, as something cheaper is right."""
+        if self._stop is None:
+            return _BANDS[-1]
+        return self._stop + (1 if self._stop <= 2 else 0)
+
     def _over(self, cost: float, place: Place) -> bool:
         if self._spent():
             return True
@@ -347,8 +363,8 @@ class Search:
             return False
         if self.tried > self._first + _AFTER:
             return True
-        beyond = self._stop + (1 if self._stop <= 2 else 0)
-        return cost > beyond or (cost > self._stop and place.why not in ("repairs", "indexes"))
+        own = place.why in ("repairs", "indexes")
+        return cost > (self._beyond if own else self._stop)
 
     def _tried(self, place: Place, edits: tuple[Edit, ...], cost: float) -> Correction | None:
         self.tried += 1
@@ -384,18 +400,20 @@ class Search:
         found = sorted(found, key=lambda c: (c.cost, c.edits[0].cost, c.place.rank))
         found = list({c.text: c for c in reversed(found[: 2 * _COMPARED])}.values())[::-1]
         found = found[:_COMPARED]
-        for correction in found:
-            correction.natural = self._natural(correction)
+        cheapest = min((c.cost for c in found), default=0)  # what costs much more comes after it
+        for correction in found if len(found) > 1 else ():
+            if correction.cost <= cheapest + _NATURAL:
+                correction.natural = self._natural(correction)
         best = max((c.natural for c in found), default=0)
         return sorted(found, key=lambda c: (
-            c.cost - 1.25 * (c.natural == best), c.cost, c.edits[0].cost, -c.natural, c.place.rank,
+            c.cost - _NATURAL * (c.natural == best), c.cost, c.edits[0].cost, -c.natural,
+            c.place.rank,
         ))  # fmt: skip
 
     def _natural(self, correction: Correction) -> int:
         try:
             study = Study(self._source(correction), self.parameters, self.study.values)
             study.judge()
-            correction.study = study
             return natural(study)
         except Exception:
             return 0
@@ -411,8 +429,16 @@ def _executed(study: Study) -> set[int]:
     return {k for node in study.record.nodes for k, _ in node.places}
 
 
+def _counting(study: Study) -> set[int]:
+    """The numbers of the statements that made something the cost depends on."""
+    return {
+        node.places[0][0] for number, node in study.forward.items()
+        if node.places and np.abs(study.truths.of.get(number, 0)).max() > _NOTHING
+    }  # fmt: skip
+
+
 def _in_order(jobs: list[Job]) -> list[Job]:
-    return sorted(jobs, key=lambda job: (job[0], job[2].cost, job[1].rank))
+    return sorted(jobs, key=lambda job: (job[0], job[1].extra, job[2].cost, job[1].rank))
 
 
 def _additions(lacking: list[tuple[Place, Missing]], inside: bool) -> Iterator[Job]:
@@ -438,7 +464,7 @@ def _returns(place: Place) -> list[Any]:
     return [node for node in ast.walk(function) if isinstance(node, ast.Return) and node.value]
 
 
-def _edits(place: Place, top: int, words: int = _WORDS) -> Iterator[Edit]:
+def _edits(place: Place, top: float, words: int = _WORDS) -> Iterator[Edit]:
     if place.why == "empty" and not place.asked:
         for edit in Additions(place.scope, place.statement, words).never_added(place.wrong):
             if edit.cost <= top:

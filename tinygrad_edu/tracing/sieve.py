@@ -20,7 +20,7 @@ from tinygrad_edu.tracing.parameters import Values
 from tinygrad_edu.tracing.repair import Sites, Solution
 from tinygrad_edu.tracing.scope import Scope
 from tinygrad_edu.tracing.study import Runner
-from tinygrad_edu.tracing.trial import Trials, applied
+from tinygrad_edu.tracing.trial import Trials, applied, looking
 
 #: So many numbers are computed in one go.
 _NUMBERS = 4_000_000
@@ -83,8 +83,7 @@ class Sieve:
         look = _Look(self.statement, codes, shapes)
         names = self.runner.workspace.names["__builtins__"]
         block = self.scope.block(self.statement)
-        call = ast.Expr(ast.Call(ast.Name(_LOOK, ast.Load()), [], []))
-        before = Edit(0, "insert", block, (block.index(self.statement), call))
+        before = looking(self.scope, (block, block.index(self.statement)), _LOOK)
         names[_LOOK] = look
         try:
             with self.trials.changed(self.scope, [before]):
@@ -111,7 +110,7 @@ class _Look:
             self._held = compile(held, "<line>", "eval")
             self._sign = 1 if isinstance(statement.op, ast.Add) else -1
 
-    def __call__(self) -> None:
+    def __call__(self, reached: object = None) -> None:
         if self._inside:  # a formula called the function that it stands in
             return
         self._inside = True

@@ -88,11 +88,10 @@ class Stamp(ast.NodeTransformer):
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         """``return dout`` of an argument, as it was handed in, makes a node of its own too."""
+        every = list(ast.walk(node))
         given = {a.arg for a in node.args.args}
-        given -= {
-            n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-        }
-        for part in ast.walk(node):
+        given -= {n.id for n in every if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        for part in every:
             if isinstance(part, ast.Return) and isinstance(part.value, ast.Name):
                 if part.value.id in given:
                     part.value = placed(_call("__alias__", part.value), part.value)

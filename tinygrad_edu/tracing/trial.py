@@ -76,6 +76,18 @@ class Trials:
         return self.workspace.functions[scope.unit.file, top.lineno, top.col_offset]
 
 
+def looking(scope: Scope, point: tuple[list[Any], int], name: str, *args: Any) -> Edit:
+    """A call put before the statement at a point of a block, from where every name is in reach."""
+    block, i = point
+    names: list[ast.expr] = [ast.Name(n, ast.Load()) for n in scope.outer_names(block[-1])]
+    given = ast.arguments([], [], None, [], [], None, [])
+    reached = ast.Lambda(given, ast.Tuple(names, ast.Load()))
+    values: list[ast.expr] = [ast.Constant(x) for x in args]
+    return Edit(0, "insert", block, (i, ast.Expr(
+        ast.Call(ast.Name(name, ast.Load()), [*values, *([reached] if names else [])], [])
+    )))  # fmt: skip
+
+
 def applied(scope: Scope, edit: Edit) -> Callable[[], None]:
     """Put an edit into the tree; returns what takes it out again."""
     node, new = edit.node, edit.new
@@ -91,9 +103,7 @@ def applied(scope: Scope, edit: Edit) -> Callable[[], None]:
             return lambda: node.insert(i, outside.pop(at))
         node.insert(j, node.pop(i))
         return lambda: node.insert(i, node.pop(j))
-    if not hasattr(new, "lineno"):
-        ast.copy_location(new, node)
-    ast.fix_missing_locations(new)
+    _locate(new, node)
     parent = scope.up[node]
     for field, value in ast.iter_fields(parent):
         if value is node:
@@ -105,6 +115,16 @@ def applied(scope: Scope, edit: Edit) -> Callable[[], None]:
                     value[k] = new
                     return lambda: value.__setitem__(k, node)
     raise ValueError("the node is not where it was")
+
+
+def _locate(new: ast.AST, at: ast.AST) -> None:
+    """Give what is new the place of the node it replaces; what is the learner's has its own."""
+    if "lineno" in new._attributes:
+        if hasattr(new, "lineno"):
+            return
+        ast.copy_location(new, at)
+    for part in ast.iter_child_nodes(new):
+        _locate(part, at)
 
 
 def _compiled(scope: Scope, top: Any) -> CodeType:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import functools
 import linecache
 import os
 import random
@@ -39,19 +40,20 @@ class Unit:
     ) -> None:
         self.file, self.text, self.shape = file, text, shape
         self.tree = shape(text)
+        self._spare: dict[tuple[int, int], ast.stmt] = {}
 
     def definitions(self) -> Iterator[ast.stmt]:
         """Functions, classes and named lambdas that stand outside every function."""
+        return _definitions(self.tree)
 
-        def inside(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-            for node in body:
-                if isinstance(node, (ast.FunctionDef, ast.ClassDef)) or _is_lambda(node):
-                    yield node
-                else:
-                    for field in ("body", "orelse", "finalbody"):
-                        yield from inside(getattr(node, field, []))
-
-        return inside(self.tree.body)
+    def copied(self, node: ast.stmt) -> ast.stmt:
+        """A definition once more, to be changed: the text parsed again, which is fastest."""
+        at = node.lineno, node.col_offset
+        if at not in self._spare:
+            fresh = _definitions(self.shape(self.text))
+            self._spare = {(made.lineno, made.col_offset): made for made in fresh}
+        made = self._spare.pop(at, None)
+        return copy.deepcopy(node) if made is None else made
 
     def function_at(self, name: str, line: int) -> ast.stmt | None:
         """The definition of a function that is made inside another one, or a lambda."""
@@ -64,6 +66,18 @@ class Unit:
                 made: ast.stmt = stamp.placed(ast.Assign([target], node), node)
                 return made
         return None
+
+
+def _definitions(tree: ast.Module) -> Iterator[ast.stmt]:
+    def inside(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+        for node in body:
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)) or _is_lambda(node):
+                yield node
+            else:
+                for field in ("body", "orelse", "finalbody"):
+                    yield from inside(getattr(node, field, []))
+
+    return inside(tree.body)
 
 
 def _is_lambda(node: Any) -> bool:
@@ -119,6 +133,12 @@ class Source:
     def title(self) -> str:
         """The learner's file."""
         return next(iter(self.texts), str(self.run.__code__.co_filename))
+
+    @functools.cached_property
+    def used(self) -> set[str]:
+        """The names in the definitions: no others are copied for a run."""
+        parts = (node for _, made in self.definitions for node in ast.walk(made))
+        return {node.id for node in parts if isinstance(node, ast.Name)}
 
     def passes_on(self, unit: Unit, statement: Any) -> bool:
         """Is it a statement of `run`, or of what was made to run a script?"""
@@ -223,8 +243,6 @@ class Workspace:
         self._ticks = 0
         self._kept: list[tuple[str, int, int]] = []
         self._builtins = self._marks()
-        parts = (n for _, made in source.definitions for n in ast.walk(made))
-        self._used = {n.id for n in parts if isinstance(n, ast.Name)}  # others stay as they are
         self.restart()
         self._define()
 
@@ -266,7 +284,7 @@ class Workspace:
         self._new[id(self.source.run)] = self.names[self.source.run.__name__]
 
     def _prepared(self, unit: Unit, node: ast.stmt) -> ast.stmt:
-        made: Any = copy.deepcopy(node)
+        made: Any = unit.copied(node)
         stamps = None
         if self.record is not None:
             stamps = stamp.Stamp(len(self.statements))
@@ -294,7 +312,7 @@ class Workspace:
         for name in [name for name in self.names if name not in given]:
             del self.names[name]
         for name, x in given.items():
-            if name in self._used or name not in self.names:
+            if name in self.source.used or name not in self.names:
                 self.names[name] = self._copied(x)
         self.names["__builtins__"] = self._builtins
         for _, node in self.source.definitions if self._new else ():
