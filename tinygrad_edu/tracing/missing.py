@@ -68,10 +68,12 @@ class Missing:
         self.held = [self.target.value] if isinstance(self.target, ast.Subscript) else []
         self.held += [] if self.target is None else [self.target]
         self._wholes = [ast.unparse(x) for x in self.held]
-        texts = [f"{table}[{self._text!r}]" for table in _tables(scope.function(statement))]
+        tables = _tables(scope.function(statement))
+        texts = [f"{table}[{self._text!r}]" for table in tables]
         words = scope.words(statement, _ATOMS)
         counters = ", ".join(_counters(scope.function(statement), statement))
         texts += words + [f"{x}[{counters}]" for x in words if x.isidentifier() and counters]
+        texts += [f"{table}[{key!r}]" for table in tables for key in scope.keys]
         texts += scope.pieces(statement, _ATOMS)
         texts = [t for t in dict.fromkeys(texts) if t != self._text][:_ATOMS]
         self.atoms = [parsed(text) for text in texts]

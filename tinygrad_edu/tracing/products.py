@@ -348,13 +348,14 @@ def _shape(form: str, s: Shape, t: Shape) -> Shape | None:
     if form == "outer":
         rows = all(x and max(x) == math.prod(x) for x in (s, t))
         return (math.prod(s), math.prod(t)) if rows else None
-    if len(s) != 2 or len(t) != 2:
-        return None
     if form[:3] == "sum":
-        return None if s != t else (1, s[1]) if form == "sum0" else (s[0], 1)
+        return None if s != t or len(s) != 2 else (1, s[1]) if form == "sum0" else (s[0], 1)
+    # A vector is not turned, and two of them give a number.
+    if {len(s), len(t)} not in ({2}, {1, 2}) or (form != "." and len(s if form == "T." else t) < 2):
+        return None
     s = s[::-1] if form == "T." else s
     t = t[::-1] if form == ".T" else t
-    return (s[0], t[1]) if s[1] == t[0] else None
+    return (*s[:-1], *t[1:]) if s[-1] == t[0] else None
 
 
 def _multiplied(form: str, a: Any, b: Any, s: Shape, t: Shape) -> Any:
@@ -368,4 +369,6 @@ def _multiplied(form: str, a: Any, b: Any, s: Shape, t: Shape) -> Any:
         return a.reshape(len(a), 1, -1, 1) * b.reshape(1, len(b), 1, -1)
     a = a.swapaxes(1, 2) if form == "T." else a
     b = b.swapaxes(1, 2) if form == ".T" else b
-    return a[:, None] @ b[None]
+    rows, columns = a if len(s) > 1 else a[:, None], b if len(t) > 1 else b[..., None]
+    made = rows[:, None] @ columns[None]
+    return made[..., 0, :] if len(s) < 2 else made[..., 0] if len(t) < 2 else made

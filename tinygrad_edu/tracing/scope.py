@@ -13,6 +13,7 @@ from tinygrad_edu.tracing.workspace import Unit
 
 #: So many functions of one value, those used most, are put round a word.
 _MAPS = 8
+_KEYS = 12
 _NOT_WORDS = frozenset("np numpy self math grads params parameters cache range".split())
 
 #: What may be a piece of a formula, and is used once more.
@@ -200,6 +201,16 @@ class Scope:
         ]  # fmt: skip
         known = [n for n in names if n.startswith("np.") or n in self.own_functions]
         return [name for name, _ in Counter(known).most_common(_MAPS)]
+
+    @functools.cached_property
+    def keys(self) -> list[str]:
+        """The names in quotes at which something is held, those used most."""
+        held = Counter(
+            n.slice.value for n in ast.walk(self.tree)
+            if isinstance(n, ast.Subscript) and isinstance(n.slice, ast.Constant)
+            and isinstance(n.slice.value, str)
+        )  # fmt: skip
+        return [key for key, _ in held.most_common(_KEYS)]
 
     def functions_named(self, name: str) -> list[ast.FunctionDef]:
         """The learner's functions and methods of a name."""
