@@ -317,6 +317,50 @@ def test_in_a_function_in_a_function_what_is_missing_is_found(right, wrong, corr
     assert correction is None or correction in line["diagnosis"]["correction"]
 
 
+def test_of_an_index_that_comes_twice_all_shares_are_added():
+    places, x = np.array([0, 1, 0]), X[:, :3]
+
+    def run(numbers):
+        W = numbers["W"]
+        H = np.tanh(W[places] * x)
+        dW = np.zeros_like(W)
+        dW[places] += (1 - H**2) * x
+        return np.sum(H), {"dW": dW}
+
+    (line,) = tg.check_code(run, {"W": NUMBERS["W"]}).lines
+    assert line["diagnosis"]["correction"] == "np.add.at(dW, places, (1 - H**2) * x)"
+
+
+GATED = """
+import numpy as np
+rng = np.random.default_rng(3)
+x, y = rng.normal(size=4), rng.normal(size=3)
+
+def numbers():
+    return {"U": rng.normal(size=(3, 4)), "V": rng.normal(size=(3, 4)), "w": rng.normal(size=4)}
+
+def forward(p):
+    h = np.tanh(p["w"] * x)
+    r, c = np.tanh(p["U"] @ h), np.tanh(p["V"] @ h)
+    return h, r, c
+
+def run(p):
+    h, r, c = forward(p)
+    g = {}
+    dr, dc = (r * c - y) * c * (1 - r**2), (r * c - y) * r * (1 - c**2)
+    g["U"], g["V"] = np.outer(dr, h), np.outer(dc, h)
+    dh = p["V"].T @ dc + p["U"].T @ dr
+    g["w"] = dh * (1 - h**2) * x
+    return np.sum((r * c - y)**2) / 2, g
+"""
+
+
+def test_a_product_of_a_matrix_that_is_read_elsewhere_and_a_vector_may_be_missing(tmp_path):
+    assert piece_report(GATED, tmp_path).ok
+    (line,) = piece_report(GATED.replace(' + p["U"].T @ dr', ""), tmp_path).lines
+    assert line["diagnosis"]["correction"] == """dh = p["V"].T @ dc + dr @ p['U']"""
+
+
 RESIDUAL = """
 import numpy as np
 rng = np.random.default_rng(3)

@@ -127,7 +127,9 @@ def _remarks(parameters: Parameters) -> list[str]:
     said: list[str] = []
     if parameters.missing:
         said.append(say("code.not_returned", names=", ".join(parameters.missing)))
-    return said + [say("code.of_nothing", name=name) for name in parameters.unknown]
+    if parameters.unknown:
+        said.append(say("code.of_nothing", names=", ".join(parameters.unknown)))
+    return said
 
 
 def _rows(case: Case, study: Study) -> list[Row]:

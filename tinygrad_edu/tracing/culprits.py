@@ -101,11 +101,11 @@ def _blamed(
         mistake = "forward_softmax_axis" if correction.edits[0].kind == "keyword" else "other"
         told = [say("code.forward")]
     alternatives = []
-    known = {(correction.line, why)}
+    known = {(correction.line, correction.edits[0].kind)}
     for other in others:
         near = other.cost <= correction.cost + 1 and other.natural == correction.natural
-        # What is said of the same line in the same words is no other correction.
-        what = (other.line, named(other.edits[0], other.place.statement)[1])
+        # Another change of the same line, of the same kind, is the same said otherwise.
+        what = (other.line, other.edits[0].kind)
         # Without an update, too, no weight is updated before it is used.
         if (other.forward or near) and other.edits[0].kind != "delete" and what not in known:
             known.add(what)

@@ -281,12 +281,22 @@ class Edits:
             if isinstance(s.op, (ast.Add, ast.Sub)):
                 other = ast.Sub() if isinstance(s.op, ast.Add) else ast.Add()
                 yield Edit(1, "sign", s, ast.AugAssign(s.target, other, s.value))
+                yield from self._of_indices(s, s.target)
         single = isinstance(s, ast.Assign) and len(s.targets) == 1
         if single and not isinstance(s.targets[0], ast.Tuple) and not _empty(s.value):
             yield Edit(1, "assign", s, ast.AugAssign(s.targets[0], ast.Add(), s.value))
         entry = single and isinstance(s.targets[0], ast.Subscript)
         if isinstance(s, (ast.AugAssign, ast.Expr)) or entry:
             yield Edit(3, "delete", s, ast.Pass())
+
+    def _of_indices(self, s: ast.AugAssign, target: Any) -> Iterator[Edit]:
+        """``np.add.at(x, index, y)`` for ``x[index] += y``."""
+        if not isinstance(target, ast.Subscript) or isinstance(target.slice, ast.Constant):
+            return
+        if not any(isinstance(part, ast.Slice) for part in ast.walk(target.slice)):
+            name = "np.add.at" if isinstance(s.op, ast.Add) else "np.subtract.at"
+            held = parsed(ast.unparse(target.value))
+            yield Edit(1.5, "at", s, ast.Expr(call(name, held, target.slice, s.value)))
 
     def _of_target(self) -> Iterator[Edit]:
         for old in targets_of(self.statement):

@@ -26,7 +26,7 @@ def named(edit: Edit, statement: Any) -> Named:
         return "other", ""
     if edit.kind in ("sign", "drop", "term") and _in_index(edit.node, statement):
         return _indexed(ast.unparse(edit.node), ast.unparse(edit.new), edit)
-    if edit.kind in ("move", "hoist", "insert", "assign", "delete", "target"):
+    if edit.kind in ("move", "hoist", "insert", "assign", "delete", "target", "at"):
         return tell(edit, statement)
     return tell(ast.unparse(edit.node), ast.unparse(edit.new), edit)
 
@@ -42,7 +42,8 @@ def target_text(statement: Any) -> str:
     """What a statement gives a value to; of a loop or a return, its own text."""
     targets = targets_of(statement)
     if targets:
-        return ", ".join(ast.unparse(t) for t in targets)
+        text = ", ".join(ast.unparse(t) for t in targets)
+        return text if len(targets) == 1 else f"({text})"
     if isinstance(statement, ast.Return):
         return say("code.returned")
     if isinstance(statement, ast.For):
@@ -215,6 +216,10 @@ def _ordered(old: str, new: str, edit: Edit) -> Named:
     return "other", say("code.order", new=new)
 
 
+def _at_once(edit: Edit, statement: Any) -> Named:
+    return "lost_accumulation", say("code.at_once", new=ast.unparse(edit.new.value.func))
+
+
 def _copied(old: str, new: str, edit: Edit) -> Named:
     whole = isinstance(edit.node, ast.AugAssign)
     text = ast.unparse(edit.node.target) if whole else old
@@ -227,5 +232,5 @@ _TELLERS: dict[str, Callable[..., Named]] = {
     "swap": _ordered, "factor": _multiplied, "mask": _multiplied, "term": _summed,
     "assign": _assigned, "move": _moved, "hoist": _hoisted, "insert": _inserted, "delete": _deleted,
     "target": _targeted, "compare": _compared, "order": _ordered,
-    "square": _squared, "wrap": _wrapped, "copy": _copied,
+    "square": _squared, "wrap": _wrapped, "copy": _copied, "at": _at_once,
 }  # fmt: skip

@@ -407,7 +407,7 @@ class Search:
         best = max((c.natural for c in found), default=0)
         return sorted(found, key=lambda c: (
             c.cost - _NATURAL * (c.natural == best), c.cost, c.edits[0].cost, -c.natural,
-            c.place.rank,
+            c.edits[0].kind == "swap", c.place.rank,
         ))  # fmt: skip
 
     def _natural(self, correction: Correction) -> int:

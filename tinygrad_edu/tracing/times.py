@@ -99,12 +99,12 @@ def _turns(study: Study, k: int, look: Any = None) -> list[dict[str, Any]]:
 def _counters(study: Study, k: int) -> list[str]:
     """The names that loops around a statement count with."""
     unit, statement = study.statements[k]
-    targets = [
-        n.target.elts[0] if isinstance(n.target, ast.Tuple) else n.target
-        for n in ast.walk(unit.tree)
+    loops = [
+        n for n in ast.walk(unit.tree)
         if isinstance(n, ast.For) and n.lineno < statement.lineno <= (n.end_lineno or 0)
-    ]
-    return [t.id for t in targets if isinstance(t, ast.Name)]
+    ]  # fmt: skip
+    every = ([n.id for n in ast.walk(x.target) if isinstance(n, ast.Name)] for x in loops)
+    return [names[0] for names in every if names]
 
 
 def _told(wrong: Sequence[bool], turns: list[dict[str, Any]], k: int, study: Study) -> Steps | None:
