@@ -7,6 +7,7 @@ knows the statements that were being executed. The record is *replayed* on other
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import CodeType, FrameType
 from typing import Any
@@ -45,11 +46,13 @@ class Node:
 class Record:
     """The nodes of one run, in the order they were computed.
 
-    `watch`: a statement, and what is called before each of its executions.
+    `executed`: how often each statement was. `watch`: a statement, and what is called before each
+    of its executions.
     """
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
+        self.executed: Counter[int] = Counter()
         self.watch: tuple[int, Callable[[FrameType], None]] | None = None
         self._current: dict[int, tuple[CodeType, int, int]] = {}
         self._serial = 0
@@ -58,6 +61,7 @@ class Record:
         """Called by the learner's code before each statement."""
         frame = sys._getframe(1)
         self._serial += 1
+        self.executed[statement] += 1
         self._current[id(frame)] = (frame.f_code, statement, self._serial)
         if self.watch is not None and self.watch[0] == statement:
             self.watch[1](frame)

@@ -272,8 +272,8 @@ class Search:
             self._source(Correction(place, (edit,), 0)), self.parameters, self.study.values
         )
         changed.judge()
-        before, after = self.study, changed
-        return _executed(before) <= _executed(after) and _counting(before) <= _counting(after)
+        executed = self.study.record.executed.keys() <= changed.record.executed.keys()
+        return executed and _counting(self.study) <= _counting(changed)
 
     def _jobs(self, places: list[Place]) -> Iterator[list[Job]]:
         """First what has been sieved, near and far; then the rest, in bands of cost.
@@ -307,7 +307,7 @@ class Search:
     def _copies(self) -> Iterator[Job]:
         """Copies of what has two names and is written into: no numbers at a line replace one."""
         written = functools.cache(written_in)
-        for k in sorted(_executed(self.study)):
+        for k in sorted(self.study.record.executed):
             found = self.scope_of(k)
             if found is not None:
                 place = Place(*found, "repairs", 0, 0)
@@ -422,11 +422,6 @@ class Search:
         file = correction.place.scope.unit.file
         texts = {**self.source.texts, file: correction.text}
         return Source(self.source.run, texts, self.source.shapes)
-
-
-def _executed(study: Study) -> set[int]:
-    """The numbers of the statements that computed something."""
-    return {k for node in study.record.nodes for k, _ in node.places}
 
 
 def _counting(study: Study) -> set[int]:

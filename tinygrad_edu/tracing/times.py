@@ -39,7 +39,7 @@ def corrected_steps(study: Study, correction: Correction) -> Steps | None:
     if k is None or not all(isinstance(value, ast.expr) for value in pair):
         return None
     codes = [compile(ast.Expression(value), "<line>", "eval") for value in pair]  # type: ignore[arg-type]
-    if len({serial for node in study.record.nodes for j, serial in node.places if j == k}) < 2:
+    if study.record.executed[k] < 2:
         return None
     wrong: list[bool] = []
 
