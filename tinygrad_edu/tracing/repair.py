@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -161,15 +161,16 @@ def solve(
     if size > _UNKNOWNS or size * len(down) > _WORK:
         return None
 
+    steps = [(node, _changing(node.args, reached)) for node in down]
+
     def run(x: Any) -> Any:
         env: dict[int, Any] = {}
         i = 0
         for node, shape in zip(flat, wanted):
             env[node.number] = x[i : i + math.prod(shape)].reshape(shape)
             i += math.prod(shape)
-        for node in down:
-            if node.number not in env:
-                env[node.number] = _unclipped(node, env)
+        for node, args in steps:
+            env[node.number] = _unclipped(node, env, args)
         return np.concatenate([np.ravel(value_at(node, env)) for node in finals])
 
     goal = np.concatenate(
@@ -184,10 +185,42 @@ def solve(
     return Solution(flat, wanted, x0, x, jacobian, missing) if jacobian is not None else x
 
 
-def _unclipped(node: Node, env: dict[int, Any]) -> Any:
-    """A node's value; gradients that are clipped are taken as they were."""
+class _Changing(NamedTuple):
+    """An argument in which numbers change: what computes it."""
+
+    fill: Callable[[dict[int, Any]], Any]
+
+
+def _changing(args: Any, reached: set[int]) -> Any:
+    """An argument filled in as far as its numbers stay; a `_Changing` where some do not."""
+    if isinstance(args, Node):
+        number = args.number
+        return _Changing(lambda env: env[number]) if number in reached else args.value
+    if type(args) is dict:
+        keys = list(args)
+        parts = _changing(list(args.values()), reached)
+        if isinstance(parts, _Changing):
+            return _Changing(lambda env: dict(zip(keys, parts.fill(env))))
+        return dict(zip(keys, parts))
+    if type(args) not in (list, tuple):
+        return args
+    kind, every = type(args), [_changing(part, reached) for part in args]
+    if not any(isinstance(part, _Changing) for part in every):
+        return kind(every)
+    return _Changing(lambda env: kind([
+        part.fill(env) if isinstance(part, _Changing) else part for part in every
+    ]))  # fmt: skip
+
+
+def _unclipped(node: Node, env: dict[int, Any], args: Any = None) -> Any:
+    """A node's value; gradients that are clipped are taken as they were.
+
+    `args`: its arguments, filled in as far as they stay.
+    """
     if node.op[0] in ("function", "method") and node.op[1] in (np.clip, "clip"):
         return filled(next(iter(nodes_in(node.args))), env)
+    if isinstance(args, _Changing) and node.function is not None:
+        return node.function(*args.fill(env))
     return computed(node, env)
 
 

@@ -35,7 +35,7 @@ _FORWARD = frozenset({"sign", "keyword", "operator", "transpose", "compare"})
 _AXES = frozenset({"keyword"})
 _FORWARD_TRIALS = 400
 #: So many changes are tried after the first that is right.
-_AFTER = 500
+_AFTER = 400
 #: Changes are tried in bands of cost, up to the last.
 _BANDS = (0, 2.5, 3.5, 4.5, 6.0)
 _SIEVED_BANDS = (0, 3.0, 6.0)
@@ -64,6 +64,11 @@ class Place:
     wrong: tuple[str, ...] = ()
     suspect: Suspect | None = None
     asked: bool = False
+
+    @property
+    def own(self) -> bool:
+        """Is it one of the suspects itself, or what they read an index from?"""
+        return self.why in ("repairs", "indexes")
 
 
 #: A change to be tried: what it costs, where, and the change.
@@ -289,10 +294,10 @@ class Search:
                 every = _edits(place, int(high - place.extra), _SIEVED)
                 edits = [edit for edit in every if low < edit.cost + place.extra <= high]
                 jobs += [(e.cost + place.extra, place, e) for e in sieve.passed(edits)]
-            yield _in_order(jobs)
+            yield self._in_order(jobs)
             if self._stop is None:
                 lacking = lacking or list(self._lacking(places))
-                yield _in_order(list(_additions(lacking, inside=low > 0)))
+                yield self._in_order(list(_additions(lacking, inside=low > 0)))
         rest = [place for place in places if place not in sieves]
         for top, bands in ((2, _BANDS[:2]), (_BANDS[-1], _BANDS[1:])):
             jobs = []
@@ -302,7 +307,16 @@ class Search:
                     jobs += [(e.cost + place.extra, place, e) for e in some]
             for low, high in itertools.pairwise(bands):
                 if self._stop is None or low < self._stop:
-                    yield _in_order([job for job in jobs if low < job[0] <= high])
+                    yield self._in_order([job for job in jobs if low < job[0] <= high])
+
+    def _in_order(self, jobs: list[Job]) -> list[Job]:
+        """The cheapest first; once something is right, those of the suspects before others."""
+
+        def order(job: Job) -> tuple[Any, ...]:
+            cost, place, edit = job
+            return cost, self._stop is not None and not place.own, edit.cost, place.rank
+
+        return sorted(jobs, key=order)
 
     def _copies(self) -> Iterator[Job]:
         """Copies of what has two names and is written into: no numbers at a line replace one."""
@@ -363,8 +377,7 @@ class Search:
             return False
         if self.tried > self._first + _AFTER:
             return True
-        own = place.why in ("repairs", "indexes")
-        return cost > (self._beyond if own else self._stop)
+        return cost > (self._beyond if place.own else self._stop)
 
     def _tried(self, place: Place, edits: tuple[Edit, ...], cost: float) -> Correction | None:
         self.tried += 1
@@ -430,10 +443,6 @@ def _counting(study: Study) -> set[int]:
         node.places[0][0] for number, node in study.forward.items()
         if node.places and np.abs(study.truths.of.get(number, 0)).max() > _NOTHING
     }  # fmt: skip
-
-
-def _in_order(jobs: list[Job]) -> list[Job]:
-    return sorted(jobs, key=lambda job: (job[0], job[1].extra, job[2].cost, job[1].rank))
 
 
 def _additions(lacking: list[tuple[Place, Missing]], inside: bool) -> Iterator[Job]:
