@@ -10,11 +10,11 @@ from typing import Any
 
 from tinygrad_edu.checking.table import Diagnosis
 from tinygrad_edu.sheets.claims import claimed
+from tinygrad_edu.tracing.corrections import Correction
 from tinygrad_edu.tracing.edits import targets_of
 from tinygrad_edu.tracing.mistakes import named, target_text
 from tinygrad_edu.tracing.ranking import Ranking, Suspect
 from tinygrad_edu.tracing.report import CodeLine
-from tinygrad_edu.tracing.search import Correction
 from tinygrad_edu.tracing.study import Study
 from tinygrad_edu.tracing.times import Steps, corrected_steps, suspected_steps
 from tinygrad_edu.words import say, together

@@ -7,22 +7,22 @@ import functools
 import itertools
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.tracing.additions import Additions
 from tinygrad_edu.tracing.copies import copies, written_in
+from tinygrad_edu.tracing.corrections import Correction, Job, Place
 from tinygrad_edu.tracing.edits import Edit, Edits, targets_of
 from tinygrad_edu.tracing.missing import Missing
 from tinygrad_edu.tracing.parameters import Parameters
-from tinygrad_edu.tracing.ranking import Ranking, Suspect, natural
+from tinygrad_edu.tracing.ranking import Ranking, natural
 from tinygrad_edu.tracing.repair import effects
 from tinygrad_edu.tracing.scope import Scope
 from tinygrad_edu.tracing.sieve import Sieve
 from tinygrad_edu.tracing.study import Runner, Study, wrong_among
-from tinygrad_edu.tracing.trial import Trials, bounded_memory, text_with
+from tinygrad_edu.tracing.trial import Trials, bounded_memory
 from tinygrad_edu.tracing.workspace import Source
 
 #: The work of all trials together, in recorded operations; a trial has a price of its own.
@@ -47,73 +47,6 @@ _NOTHING = 1e-9
 _NATURAL = 1.25
 #: So many of the corrections found are compared with one another.
 _COMPARED = 10
-
-
-@dataclass(eq=False)
-class Place:
-    """A statement to be changed, why, and how much more a change there costs.
-
-    `asked`: it is known by numbers what statement is missing after it, if one is.
-    """
-
-    scope: Scope
-    statement: Any
-    why: str
-    rank: int
-    extra: float
-    wrong: tuple[str, ...] = ()
-    suspect: Suspect | None = None
-    asked: bool = False
-
-    @property
-    def own(self) -> bool:
-        """Is it one of the suspects itself, or what they read an index from?"""
-        return self.why in ("repairs", "indexes")
-
-
-#: A change to be tried: what it costs, where, and the change.
-Job = tuple[float, Place, Edit]
-
-
-@dataclass
-class Correction:
-    """Edits after which all gradients are right."""
-
-    place: Place
-    edits: tuple[Edit, ...]
-    cost: float
-    natural: int = 0
-    forward: bool = False
-    places: tuple[Place, ...] = ()
-
-    @functools.cached_property
-    def text(self) -> str:
-        """The unit's text with the edits in it."""
-        return text_with(self.place.scope, self.edits)
-
-    @property
-    def line(self) -> int:
-        """The line that changes; of what is moved or added, that of its statement."""
-        statement = self.place.statement
-        if self.edits[0].kind == "move":
-            return self._stale()
-        if self.edits[0].kind == "insert":
-            return int(statement.lineno)
-        old, new = self.place.scope.unit.text.split("\n"), self.text.split("\n")
-        for number, (a, b) in enumerate(zip(old, new), 1):
-            if a != b and statement.lineno <= number <= statement.end_lineno:
-                return number
-        return int(statement.lineno)
-
-    def _stale(self) -> int:
-        """Of a statement moved up, the line that reads what was changed before it."""
-        block, (i, j) = self.edits[0].node, self.edits[0].new
-        statement = self.place.statement
-        changed = {ast.unparse(t) for other in block[j:i] for t in targets_of(other)}
-        for node in ast.walk(statement):
-            if isinstance(node, ast.expr) and ast.unparse(node) in changed:
-                return node.lineno
-        return int(statement.lineno)
 
 
 class Search:

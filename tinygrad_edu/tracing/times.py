@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_edu.tracing.arrays import plain
+from tinygrad_edu.tracing.corrections import Correction
 from tinygrad_edu.tracing.ranking import Ranking, Suspect
 from tinygrad_edu.tracing.record import Record
-from tinygrad_edu.tracing.search import Correction
 from tinygrad_edu.tracing.study import Study
 from tinygrad_edu.words import say, together
 
