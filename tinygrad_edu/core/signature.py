@@ -109,7 +109,7 @@ def own_errors(f: Callable[P, R]) -> Callable[P, R]:
 
     >>> tg.solve(np.eye(2), np.ones(3))
     Traceback (most recent call last):
-    tinygrad_edu.core.primitive.GradError: solve: matmul: shape (2, 2) and shape (3,) do not …
+    tinygrad_edu.core.primitive.GradError: solve: matmul: shape (2, 2) and shape (3,) do not ...
     """
     code, name = f.__code__, f.__name__
     known = frozenset(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
