@@ -373,6 +373,7 @@ def test_a_single_unit_that_is_off_at_some_points_still_has_its_constant_found()
     assert (found.mistake, found.correction) == ("constant_factor", "dz = da * (z > 0)")
 
 
+@pytest.mark.slow
 def test_numbers_drawn_for_a_sheet_do_not_change_what_is_said_of_it():
     wrong = NET + TOP + "dZ1 = W2.T @ dZ2"
     sheet = Sheet(wrong + "\n", "s", {"X": np.full((3, 5), 0.5)})

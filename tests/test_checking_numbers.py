@@ -146,6 +146,7 @@ def test_a_gradient_of_another_shape_or_without_numbers_flows_nowhere(spoilt, sh
         assert {row.name for row in rows if row.verdict != "correct"} == {spoilt}
 
 
+@pytest.mark.slow
 def test_calculus_scale_follows_too():
     v = deep()
     found = backward(v, {"dZ2": SLIPS["its square"]})

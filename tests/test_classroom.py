@@ -276,6 +276,7 @@ def test_folders_and_patterns_name_sheets_and_the_key_is_none_of_them(classroom,
     assert told.reports[0].error == "none: there is no sheet in this folder"
 
 
+@pytest.mark.slow
 def test_the_numbers_of_a_student_are_the_same_at_every_time_and_others_than_the_keys(classroom):
     mine, yours = numbered(KEY, "ada"), numbered(KEY, "bob")
     assert mine == numbered(KEY, "ada")

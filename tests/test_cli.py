@@ -71,6 +71,7 @@ def test_the_lecture_in_a_process_of_its_own_exits_with_0_and_writes_the_page(tm
     assert f"page: {tmp_path}" in done.stdout.replace("\n", "")
 
 
+@pytest.mark.slow
 def test_the_lecture_exits_with_1_and_names_the_rows_when_a_rule_is_wrong(monkeypatch, capsys):
     monkeypatch.setattr(TABLE["tanh"], "rules", (lambda dz, z, x: dz * z,))
     assert cli.main(["lecture", "S7"]) == 1
@@ -131,6 +132,7 @@ def test_ctrl_c_exits_with_130_and_without_a_traceback(monkeypatch, capsys):
     assert capsys.readouterr().err == "tinygrad-edu: interrupted\n"
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_is_no_error():
     process = subprocess.Popen(
         [sys.executable, "-m", "tinygrad_edu", "lecture"],

@@ -38,6 +38,7 @@ def straight(x, y):
     return abs(np.corrcoef(x, y)[0, 1]) > 1 - 1e-9
 
 
+@pytest.mark.slow
 def test_a_curve_is_drawn_where_its_numbers_are(tmp_path):
     y = np.random.default_rng(3).normal(size=9)
     nn.line_chart(tmp_path / "a.svg", {"y": y})

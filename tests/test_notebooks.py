@@ -111,6 +111,7 @@ def test_a_picture_that_cannot_be_drawn_shows_why(shown, monkeypatch):
     assert "no renderer was found" in bundle["text/plain"]
 
 
+@pytest.mark.slow
 def test_a_history_shows_its_plot_and_without_matplotlib_or_numbers_the_table_alone(
     shown, monkeypatch
 ):

@@ -732,6 +732,7 @@ def test_releasing_the_cost_releases_the_graph_without_the_collector():
         gc.enable()
 
 
+@pytest.mark.slow
 def test_training_steps_leave_nothing_behind():
     w = Value(np.ones((3, 2)))
     X = np.ones((2, 4))
