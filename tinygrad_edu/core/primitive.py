@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from numpy import float64, ndarray
@@ -21,6 +21,8 @@ from tinygrad_edu.core.habits import no_argument
 from tinygrad_edu.core.options import LIMITS, owned
 from tinygrad_edu.core.plain import printable
 
+P = ParamSpec("P")
+R = TypeVar("R")
 Rule = Callable[..., Any]
 _FLOAT64 = np.dtype(float64)
 _FLOAT32 = np.dtype(np.float32)
@@ -398,3 +400,29 @@ def primitive(
         return Primitive(forward, rules, **declared)  # type: ignore[arg-type]
 
     return declare
+
+
+def own_errors(f: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a function made of operations, so that errors are its own: of a keyword that it does
+    not take, and of an operation inside it.
+
+    >>> tg.solve(np.eye(2), np.ones(3))
+    Traceback (most recent call last):
+    tinygrad_edu.core.primitive.GradError: solve: matmul: shape (2, 2) and shape (3,) do not ...
+    """
+    code, name = f.__code__, f.__name__
+    known = frozenset(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+
+    @functools.wraps(f)
+    def call(*args: P.args, **options: P.kwargs) -> R:
+        if options and not known.issuperset(options):
+            raise no_argument(name, min(options.keys() - known), known)
+        try:
+            return f(*args, **options)
+        except (ValueError, TypeError) as error:
+            kind = type(error) if isinstance(error, (GradError, TypeError)) else GradError
+            if str(error).startswith(name) and kind is type(error):
+                raise
+            raise kind(f"{name}: {error}") from None
+
+    return call

@@ -18,7 +18,7 @@ from typing import Annotated, Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from tinygrad_edu.core.habits import hint_of_argument, no_argument
+from tinygrad_edu.core.habits import hint_of_argument
 from tinygrad_edu.core.primitive import GradError, Traced
 
 P = ParamSpec("P")
@@ -99,32 +99,6 @@ def checked(f: Callable[P, R]) -> Callable[P, R]:
             else:
                 check(f"{name}: {key}", kind, x)
         return f(*args, **options)
-
-    return call
-
-
-def own_errors(f: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a function made of operations, so that errors are its own: of a keyword that it does
-    not take, and of an operation inside it.
-
-    >>> tg.solve(np.eye(2), np.ones(3))
-    Traceback (most recent call last):
-    tinygrad_edu.core.primitive.GradError: solve: matmul: shape (2, 2) and shape (3,) do not ...
-    """
-    code, name = f.__code__, f.__name__
-    known = frozenset(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
-
-    @functools.wraps(f)
-    def call(*args: P.args, **options: P.kwargs) -> R:
-        if options and not known.issuperset(options):
-            raise no_argument(name, min(options.keys() - known), known)
-        try:
-            return f(*args, **options)
-        except (ValueError, TypeError) as error:
-            kind = type(error) if isinstance(error, (GradError, TypeError)) else GradError
-            if str(error).startswith(name) and kind is type(error):
-                raise
-            raise kind(f"{name}: {error}") from None
 
     return call
 

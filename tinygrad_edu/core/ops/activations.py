@@ -11,8 +11,7 @@ from typing import Any
 from tinygrad_edu.core.ops.arithmetic import greater, where
 from tinygrad_edu.core.ops.elementary import erfc
 from tinygrad_edu.core.ops.elementwise import expm1, sigmoid
-from tinygrad_edu.core.primitive import GradError, operand
-from tinygrad_edu.core.signature import own_errors
+from tinygrad_edu.core.primitive import GradError, operand, own_errors
 
 __all__ = ["elu", "gelu", "selu", "silu"]
 

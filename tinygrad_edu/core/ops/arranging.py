@@ -22,8 +22,7 @@ from tinygrad_edu.core.ops.shaping import (
     scatter,
     swapaxes,
 )
-from tinygrad_edu.core.primitive import GradError, operand, primitive, shape
-from tinygrad_edu.core.signature import own_errors
+from tinygrad_edu.core.primitive import GradError, operand, own_errors, primitive, shape
 
 __all__ = [
     "append", "array_split", "atleast_1d", "atleast_2d", "atleast_3d", "block", "broadcast_arrays",

@@ -19,8 +19,7 @@ from tinygrad_edu.core.ops.shaping import (
     scatter,
     transpose,
 )
-from tinygrad_edu.core.primitive import GradError, operand, shape
-from tinygrad_edu.core.signature import own_errors
+from tinygrad_edu.core.primitive import GradError, operand, own_errors, shape
 
 __all__ = ["convolve", "correlate", "einsum", "inner", "kron", "tensordot", "vdot"]
 

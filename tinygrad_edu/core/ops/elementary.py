@@ -25,8 +25,7 @@ from tinygrad_edu.core.ops.elementwise import (
     sin,
     sqrt,
 )
-from tinygrad_edu.core.primitive import Primitive, operand, primitive
-from tinygrad_edu.core.signature import own_errors
+from tinygrad_edu.core.primitive import Primitive, operand, own_errors, primitive
 
 __all__ = [
     "arccos", "arccosh", "arcsin", "arcsinh", "arctan2", "arctanh", "around", "ceil", "erf",

@@ -24,11 +24,11 @@ from tinygrad_edu.core.primitive import (
     Shape,
     Traced,
     operand,
+    own_errors,
     primitive,
     shape,
     yes_or_no,
 )
-from tinygrad_edu.core.signature import own_errors
 
 __all__ = ["cholesky", "eigh", "eigvalsh", "pinv", "qr", "svd", "svdvals"]
 

@@ -10,8 +10,7 @@ from numpy import ndarray
 from tinygrad_edu.core.ops.arithmetic import multiply
 from tinygrad_edu.core.ops.reductions import sum
 from tinygrad_edu.core.ops.shaping import expand_dims, ravel, swapaxes
-from tinygrad_edu.core.primitive import GradError, Shape, primitive, shape
-from tinygrad_edu.core.signature import own_errors
+from tinygrad_edu.core.primitive import GradError, Shape, own_errors, primitive, shape
 
 __all__ = ["dot", "matmul", "outer"]
 

@@ -40,11 +40,11 @@ from tinygrad_edu.core.primitive import (
     Shape,
     Traced,
     asarray,
+    own_errors,
     primitive,
     shape,
     yes_or_no,
 )
-from tinygrad_edu.core.signature import own_errors
 
 __all__ = [
     "binary_cross_entropy", "cross_entropy", "hinge", "huber", "kl_divergence",

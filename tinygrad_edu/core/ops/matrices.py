@@ -15,8 +15,7 @@ import numpy as np
 from tinygrad_edu.core.ops.linalg import matmul
 from tinygrad_edu.core.ops.reductions import prod_of_others
 from tinygrad_edu.core.ops.shaping import expand_dims, scatter, swapaxes
-from tinygrad_edu.core.primitive import GradError, operand, primitive, shape
-from tinygrad_edu.core.signature import own_errors
+from tinygrad_edu.core.primitive import GradError, operand, own_errors, primitive, shape
 
 __all__ = ["det", "inv", "matrix_power", "multi_dot", "slogdet", "solve"]
 

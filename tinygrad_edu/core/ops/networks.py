@@ -20,8 +20,7 @@ from tinygrad_edu.core.ops.linalg import matmul
 from tinygrad_edu.core.ops.orderings import take
 from tinygrad_edu.core.ops.shaping import axis_number, reshape, swapaxes, transpose
 from tinygrad_edu.core.ops.windows import sliding_window_view
-from tinygrad_edu.core.primitive import GradError, Traced, operand, shape, yes_or_no
-from tinygrad_edu.core.signature import own_errors
+from tinygrad_edu.core.primitive import GradError, Traced, operand, own_errors, shape, yes_or_no
 
 __all__ = [
     "attention", "avg_pool2d", "batch_norm", "conv1d", "conv2d", "dropout", "embedding",

@@ -23,8 +23,15 @@ from tinygrad_edu.core.ops.shaping import (
     reshape,
     transpose,
 )
-from tinygrad_edu.core.primitive import GradError, Shape, Traced, operand, primitive, shape
-from tinygrad_edu.core.signature import own_errors
+from tinygrad_edu.core.primitive import (
+    GradError,
+    Shape,
+    Traced,
+    operand,
+    own_errors,
+    primitive,
+    shape,
+)
 
 __all__ = [
     "amax", "amin", "average", "cumprod", "diff", "median", "nanmean", "nansum", "ptp", "sort",

@@ -11,8 +11,15 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.core.primitive import Each, GradError, GradIndexError, Shape, primitive, shape
-from tinygrad_edu.core.signature import own_errors
+from tinygrad_edu.core.primitive import (
+    Each,
+    GradError,
+    GradIndexError,
+    Shape,
+    own_errors,
+    primitive,
+    shape,
+)
 
 __all__ = [
     "broadcast_to", "concatenate", "expand_dims", "hstack", "moveaxis", "ravel", "reshape",

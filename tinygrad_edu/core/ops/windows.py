@@ -13,8 +13,7 @@ import numpy as np
 
 from tinygrad_edu.core.ops.orderings import whole_numbers
 from tinygrad_edu.core.ops.shaping import axis_number
-from tinygrad_edu.core.primitive import GradError, Shape, operand, primitive, shape
-from tinygrad_edu.core.signature import own_errors
+from tinygrad_edu.core.primitive import GradError, Shape, operand, own_errors, primitive, shape
 
 __all__ = ["sliding_window_view"]
 
