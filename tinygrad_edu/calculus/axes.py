@@ -428,9 +428,8 @@ class _Search:
         self.parameters = frozenset(node for node in leaves if node not in self.data)
         self.moving = [node for node in order if node.op is None and node in self.axes.learning]
         self.terms = list(self.axes.terms(cost, origins))
-        self.alike: frozenset[Axis] = (
-            frozenset()
-        )  # that all are the examples', if there are several
+        #: All that are the examples', if there are several.
+        self.alike: frozenset[Axis] = frozenset()
 
     def found(self) -> tuple[Axis | None, str]:
         """The one axis there is evidence for, and what was assumed."""

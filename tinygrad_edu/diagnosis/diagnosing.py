@@ -24,7 +24,7 @@ from tinygrad_edu.diagnosis.places import Place, places_above, places_of
 from tinygrad_edu.diagnosis.registry import named
 from tinygrad_edu.diagnosis.roles import Roles
 from tinygrad_edu.diagnosis.search import Correction, CorrectionSearch
-from tinygrad_edu.diagnosis.words import LONGEST_SEARCHED, Words, visible_keys
+from tinygrad_edu.diagnosis.words import LONGEST_PIECE, LONGEST_SEARCHED, Words, visible_keys
 from tinygrad_edu.sheets.account import DIAGNOSING, LARGEST_SEARCHED, Account, TooMuch
 from tinygrad_edu.sheets.lines import Jacobian, Key, Statement
 from tinygrad_edu.sheets.syntax import Expr, assigns, names_in, nodes, parts, show
@@ -196,7 +196,7 @@ def _own_words(context: Context, statement: Statement, visible: set[Key]) -> lis
     """Parts of the learner's other lines that mean something here."""
     found = []
     for other in context.sheet.backward:
-        if other is statement or other.expr.length > 40:
+        if other is statement or other.expr.length > LONGEST_PIECE:
             continue
         for path, e in nodes(other.expr):
             if path and e.op not in ("name", "number") and names_in(e) <= visible:

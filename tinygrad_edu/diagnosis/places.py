@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 from tinygrad_edu.diagnosis.context import Context
 from tinygrad_edu.diagnosis.edits import Edit, Edits
+from tinygrad_edu.diagnosis.words import LONGEST_PIECE
 from tinygrad_edu.sheets.lines import Key, Statement
 from tinygrad_edu.sheets.syntax import (
     BINARY,
@@ -227,7 +228,7 @@ class _Written(Place):
             if isinstance(line, (ast.Assign, ast.AugAssign)):
                 with contextlib.suppress(SheetError):
                     found += [e for _, e in nodes(reader.read(line.value))]
-        return [e for e in found if e.op not in ("name", "number") and e.length <= 40]
+        return [e for e in found if e.op not in ("name", "number") and e.length <= LONGEST_PIECE]
 
     def text(self, e: Expr) -> str:
         op = self.op

@@ -14,6 +14,8 @@ from tinygrad_edu.sheets.syntax import Expr, names_in, nodes, parts
 
 #: A longer line is not searched: each trial costs as much as it is long.
 LONGEST_SEARCHED = 400
+#: Longer parts of the learner's other lines are no words.
+LONGEST_PIECE = 40
 
 
 class Words:
