@@ -685,6 +685,13 @@ def test_the_plain_text_of_a_large_graph_has_every_value_gradient_and_edge() -> 
     assert drawn.source.count(" -> ") == 400 * (2 + 2 + 1)  # the inputs of w * h, + b, tanh
 
 
+def test_in_the_plain_text_of_arrays_only_what_was_asked_for_is_a_result() -> None:
+    h = tg.Value(np.zeros(3), "h")  # every value of the chain has the same numbers
+    for _ in range(picture.PLAIN):
+        h = h * 1.0
+    assert tg.draw(h, max_nodes=None).source.count(boxes.ROLES["result"].fill) == 1
+
+
 # --- files ---------------------------------------------------------------------------------------
 
 

@@ -23,9 +23,9 @@ def outline(
         for role, look in ROLES.items()
     }
     signs: dict[Any, str] = {}
-    swept = any(
-        z._grad is not None for z in results
-    )  # a sweep for the picture would take as long as the picture
+    ends = set(results)  # a Value is found in a list by its numbers
+    # a sweep for the picture would take as long as the picture
+    swept = any(z._grad is not None for z in results)
     for node, me in ids.items():
         op, g, x = node.op, node._grad if swept else None, node._data
         text = f"{x:.4g}" if type(x) is float else f"{node.shape}"
@@ -47,8 +47,8 @@ def outline(
             text = quoted(names[node])[1:-1] + r"\l" + text
         look = looks[
             "intermediate"
-            if op and node not in results
-            else role_of(node, results, names.get(node))
+            if op and node not in ends
+            else role_of(node, ends, names.get(node))
         ]
         edges = "".join([f"\tn{ids[parent]} -> n{me}\n" for parent in node.parents]) if op else ""
         lines.append(f'\tn{me} [label="{text}{look}{edges}')
