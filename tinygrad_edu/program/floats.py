@@ -117,8 +117,10 @@ def written(
         one = ", ".join(text[g] for g in part)
         found.append(f"{key!r}: {one}" if len(part) == 1 else f"{key!r}: [{one}]")
     body.append(f"return {text[cost]}, {{{', '.join(found)}}}")
-    defined = [text for name, text in _DEFINED.items() if name in _called(body)]
-    used = [name for name in _MATH if name in _called([*defined, *body])]
+    called = _called(body)
+    defined = [text for name, text in _DEFINED.items() if name in called]
+    called |= _called(defined)
+    used = [name for name in _MATH if name in called]
     above = [f"from math import {', '.join(used)}\n"] if used else []
     above += [f"\n{text}" for text in defined]
     lines = [
