@@ -29,7 +29,7 @@ def outline(
     for node, me in ids.items():
         op, g, x = node.op, node._grad if swept else None, node._data
         text = f"{x:.4g}" if type(x) is float else f"{node.shape}"
-        if gradients and node.requires_grad:
+        if gradients and node._needs:
             if g is None:
                 text += r"\lgrad not computed"
             elif type(g) is float:
@@ -46,9 +46,7 @@ def outline(
         if names and node in names:
             text = quoted(names[node])[1:-1] + r"\l" + text
         look = looks[
-            "intermediate"
-            if op and node not in ends
-            else role_of(node, ends, names.get(node))
+            "intermediate" if op and node not in ends else role_of(node, ends, names.get(node))
         ]
         edges = "".join([f"\tn{ids[parent]} -> n{me}\n" for parent in node.parents]) if op else ""
         lines.append(f'\tn{me} [label="{text}{look}{edges}')

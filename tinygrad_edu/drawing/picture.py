@@ -168,7 +168,9 @@ def _graph(
 
 def _leading_to(results: Sequence[Value]) -> list[Any]:
     """The nodes that results were computed from, and these themselves, oldest first."""
-    found = {node for z in results for node in reachable(z, every=True)}
+    found = reachable(results[0], every=True)
+    if len(results) > 1:
+        found = list({*found, *(node for z in results[1:] for node in reachable(z, every=True))})
     return sorted(found, key=attrgetter("_created"))
 
 
