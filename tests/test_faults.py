@@ -12,7 +12,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu import GradError, Value
-from tinygrad_edu.core.value import _recording
+from tinygrad_edu.core.recording import recording
 
 
 class Graph:
@@ -125,7 +125,7 @@ def test_ctrl_c_at_every_line_leaves_modes_as_they_were():
 
     operators, event = dict(vars(Value)), 0
     while interrupted_at(event := event + 3, step):
-        assert _recording.get()
+        assert recording.get()
         assert (w * 2).requires_grad
         assert tg.grad(lambda x: x * x)(3.0) == 6.0
     assert event > 100
@@ -158,7 +158,7 @@ def test_an_exception_in_a_forward_leaves_nothing_behind():
         tg.grad(lambda x: x * (1 // 0))(2.0)
     with tg.no_grad(), pytest.raises(ZeroDivisionError):
         tg.grad(lambda x: x * (1 // 0))(2.0)
-    assert _recording.get()
+    assert recording.get()
     (w * 2).sum().backward()
     assert w.grad.tolist() == [2.0, 2.0, 2.0]
     inner = tg.grad(lambda y: y * y)

@@ -43,7 +43,8 @@ from tinygrad_edu.core.ops.orderings import *  # noqa: F403
 from tinygrad_edu.core.ops.reductions import *  # noqa: F403
 from tinygrad_edu.core.ops.shaping import *  # noqa: F403
 from tinygrad_edu.core.primitive import GradError
-from tinygrad_edu.core.value import Value, name_values, no_grad
+from tinygrad_edu.core.recording import no_grad
+from tinygrad_edu.core.value import Value, name_values
 
 if TYPE_CHECKING:
     from tinygrad_edu.core.ops.activations import *  # noqa: F403

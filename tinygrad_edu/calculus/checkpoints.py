@@ -12,9 +12,10 @@ from tinygrad_edu.calculus.functions import as_values
 from tinygrad_edu.core import sweep as sweeping
 from tinygrad_edu.core.branches import Certain
 from tinygrad_edu.core.primitive import Each, GradError, Primitive, Traced
+from tinygrad_edu.core.recording import recorded
 from tinygrad_edu.core.signature import checked
 from tinygrad_edu.core.sweep import reachable
-from tinygrad_edu.core.value import Value, described, recorded
+from tinygrad_edu.core.value import Value, described
 
 
 @checked

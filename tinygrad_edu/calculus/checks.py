@@ -9,10 +9,12 @@ from typing import Annotated, Any
 import numpy as np
 
 from tinygrad_edu.calculus.functions import grad
+from tinygrad_edu.core.numbers import numbers
 from tinygrad_edu.core.ops.reductions import sum
 from tinygrad_edu.core.primitive import GradError
+from tinygrad_edu.core.recording import no_grad
 from tinygrad_edu.core.signature import Natural, Within, checked
-from tinygrad_edu.core.value import Value, no_grad, numbers
+from tinygrad_edu.core.value import Value
 
 Function = Callable[..., Any]
 #: Each order takes a derivative of all the graphs of the one before.

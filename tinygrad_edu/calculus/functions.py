@@ -16,13 +16,15 @@ import numpy as np
 
 from tinygrad_edu.calculus.trees import flattened, is_tree, rebuilt
 from tinygrad_edu.core import sweep as sweeping
+from tinygrad_edu.core.numbers import as_dtype_of, numbers
 from tinygrad_edu.core.ops.reductions import sum
 from tinygrad_edu.core.ops.shaping import reshape, stack
 from tinygrad_edu.core.primitive import GradError, plain
 from tinygrad_edu.core.primitive import shape as shape_of
+from tinygrad_edu.core.recording import recorded
 from tinygrad_edu.core.signature import checked
 from tinygrad_edu.core.sweep import reachable
-from tinygrad_edu.core.value import Value, as_dtype_of, described, numbers, recorded
+from tinygrad_edu.core.value import Value, described
 
 Function = Callable[..., Any]
 

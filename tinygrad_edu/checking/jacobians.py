@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.calculus.functions import as_values
+from tinygrad_edu.core.recording import recorded
 from tinygrad_edu.core.sweep import reachable, sweep
-from tinygrad_edu.core.value import Value, recorded
+from tinygrad_edu.core.value import Value
 from tinygrad_edu.sheets.account import OPERATION, Account
 from tinygrad_edu.sheets.lines import Jacobian
 from tinygrad_edu.sheets.sheet import Graph

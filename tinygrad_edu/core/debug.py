@@ -19,7 +19,8 @@ import numpy as np
 from tinygrad_edu.core import sweep as sweeping
 from tinygrad_edu.core.operators import Operators
 from tinygrad_edu.core.primitive import GradError, Primitive
-from tinygrad_edu.core.value import Value, asking, described
+from tinygrad_edu.core.recording import asking
+from tinygrad_edu.core.value import Value, described
 
 _PACKAGE = str(pathlib.Path(__file__).parent.parent)
 _NUMPY = str(pathlib.Path(np.__file__).parent)

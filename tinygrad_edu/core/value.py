@@ -5,22 +5,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import contextvars
 import functools
-import inspect
 import itertools
 import operator
 import weakref
-from _thread import allocate_lock, get_ident  # `threading` would take long to import
+from _thread import allocate_lock  # `threading` would take long to import
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from numpy import float64, ndarray  # NumPy's module answers slowly where every node asks
+from numpy import ndarray  # NumPy's module answers slowly where every node asks
 
 from tinygrad_edu.core import habits
 from tinygrad_edu.core import sweep as sweeping
+from tinygrad_edu.core.numbers import FLOAT64, as_dtype_of, numbers, settled
 from tinygrad_edu.core.operators import Operators, power
 from tinygrad_edu.core.ops import (
     arithmetic,
@@ -33,133 +31,19 @@ from tinygrad_edu.core.ops import (
     shaping,
 )
 from tinygrad_edu.core.plain import printable
-from tinygrad_edu.core.primitive import (
-    GradError,
-    Primitive,
-    Shape,
-    held_as,
-    misfit,
-    plain,
-    yes_or_no,
-)
+from tinygrad_edu.core.primitive import GradError, Primitive, Shape, misfit, yes_or_no
 from tinygrad_edu.core.protocol import NumPyProtocol
 from tinygrad_edu.core.readonly import ReadOnly, frozen
+from tinygrad_edu.core.recording import asking, recording
 
 NO_OPTIONS: dict[str, Any] = {}
-_FLOAT64 = np.dtype(float64)
 _clock = itertools.count()
 _new = object.__new__
 _commit = allocate_lock()
 
 
-#: Whether this thread, and in it this task of asyncio, records what it computes.
-_recording = contextvars.ContextVar("recording", default=True)
-#: One entry for every open `no_grad` and `debug_nans`, of whichever thread: without any, no node
-#: need ask its own.
-asking: list[None] = []
-
-
-def _switched(on: bool) -> Iterator[None]:
-    """Record or not until closed. A generator, because a dropped one closes itself: Ctrl-C between
-    the body of a `with` and its exit must not leave the switch as it was inside."""
-    before = _recording.get()
-    asking.append(None)
-    try:
-        _recording.set(on)
-        yield
-    finally:
-        _recording.set(before)
-        asking.pop()
-
-
-recorded = contextlib.contextmanager(functools.partial(_switched, True))
-
-
-class no_grad(contextlib.ContextDecorator):
-    """Compute without recording: ``with tg.no_grad(): …`` or ``@tg.no_grad()``; in this thread
-    and, of asyncio, this task.
-
-    >>> w = tg.Value(2.0)
-    >>> with tg.no_grad():
-    ...     z = w * 3
-    >>> z.requires_grad
-    False
-    """
-
-    def __init__(self) -> None:
-        self._open: dict[int, list[Any]] = {}  # by thread: one object may serve several
-
-    def __enter__(self) -> None:
-        switch = _switched(False)
-        next(switch)
-        self._open.setdefault(get_ident(), []).append(switch)
-
-    def __exit__(self, *exc: object) -> None:
-        self._open[get_ident()].pop().close()
-
-    def __call__(self, func: Any) -> Any:
-        """Decorate a function; a generator or coroutine is refused, its body would run later."""
-        if inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func):
-            raise TypeError("no_grad cannot decorate a generator: use `with no_grad():` inside it")
-        if inspect.iscoroutinefunction(func):
-            raise TypeError("no_grad cannot decorate a coroutine: use `with no_grad():` inside it")
-
-        @functools.wraps(func)
-        def without_recording(*args: Any, **kwargs: Any) -> Any:
-            with no_grad():
-                return func(*args, **kwargs)
-
-        return without_recording
-
-
-def numbers(data: Any, what: str = "Value") -> Any:
-    """`data` as this package holds numbers: a float, a float32 scalar or a frozen array of its own.
-
-    Half precision is held as float32, which has every number of it.
-
-    Raises TypeError for what is not real numbers: strings, None, objects, complex, masked arrays;
-    and for longdouble, which float64 would round.
-    """
-    if type(data) is float:
-        return data
-    if type(data) is ndarray and data.dtype is _FLOAT64 and data.ndim:
-        array = data.copy()
-        array.setflags(write=False)
-        return array
-    if isinstance(data, (bool, int)):
-        try:
-            return float(data)
-        except OverflowError:
-            raise GradError(f"{what}: the integer is too large for a float") from None
-    if isinstance(data, Operators):
-        raise TypeError(
-            f"{what}: that is a Value already. Use v.detach() for its numbers without the graph, "
-            "+v for a node of its own"
-        )
-    if isinstance(data, (np.matrix, np.ma.MaskedArray)):
-        raise TypeError(f"{what}: {type(data).__name__} is not supported; pass a plain ndarray")
-    if isinstance(data, (str, bytes, dict, set, frozenset)) or data is None:
-        raise TypeError(f"{what}: numbers are needed, not {data!r:.60}")
-    try:
-        array = np.asarray(data)
-    except (ValueError, TypeError) as error:
-        hint = ". To join Values, use tg.stack([…])" if "Value" in str(error) else ""
-        raise TypeError(
-            f"{what}: cannot read {type(data).__name__} as numbers: {error}{hint}"
-        ) from None
-    kind = array.dtype.kind
-    if kind not in "fiub":
-        raise TypeError(f"{what}: real numbers are needed, not an array of {array.dtype}")
-    dtype = held_as(array.dtype, what) if kind == "f" else np.dtype(float64)
-    if not array.ndim:
-        return float(array) if dtype == float64 else dtype.type(array)
-    array = np.array(array, dtype=dtype, order="K", subok=False)
-    array.setflags(write=False)
-    return array
-
-
 def _as_method(f: Any) -> Callable[..., Any]:
-    """An operation with options as a method of Value."""
+    """An operation as a method of Value."""
 
     @functools.wraps(getattr(f, "forward", f))
     def method(self: Value, *args: Any, **options: Any) -> Any:
@@ -252,9 +136,9 @@ class Value(NumPyProtocol, Operators):
                 parents = tuple([x if type(x) is Value else constant(x, args, op) for x in args])
                 break
         inputs = tuple([x._data for x in parents])
-        recording, slope = not asking or _recording.get(), None
+        slope = None
         try:
-            if op.with_slope is not None and recording and parents[0]._needs:
+            if op.with_slope is not None and parents[0]._needs and (not asking or recording.get()):
                 z, slope = op.with_slope(*inputs, **options)
             else:
                 z = op.evaluate(inputs, options)
@@ -446,7 +330,7 @@ class Value(NumPyProtocol, Operators):
         if not self.requires_grad:
             raise GradError(
                 f"backward: {_label(self)} was computed from nothing that needs a gradient"
-                + (" (inside no_grad?)" if not _recording.get() else "")
+                + (" (inside no_grad?)" if not recording.get() else "")
             )
         if seed is None:
             if self.shape != ():
@@ -519,7 +403,20 @@ class Value(NumPyProtocol, Operators):
     std = _as_method(reductions.std)
     cumsum = _as_method(reductions.cumsum)
     softmax = _as_method(reductions.softmax)
+    log1p = _as_method(elementwise.log1p)
+    expm1 = _as_method(elementwise.expm1)
+    exp = _as_method(elementwise.exp)
+    log = _as_method(elementwise.log)
+    sqrt = _as_method(elementwise.sqrt)
+    abs = _as_method(elementwise.absolute)
+    sin = _as_method(elementwise.sin)
+    cos = _as_method(elementwise.cos)
+    tanh = _as_method(elementwise.tanh)
+    sigmoid = _as_method(elementwise.sigmoid)
+    softplus = _as_method(elementwise.softplus)
     squeeze = _as_method(shaping.squeeze)
+    swapaxes = _as_method(shaping.swapaxes)
+    ravel = flatten = _as_method(shaping.ravel)
     relu = _as_method(elementwise.relu)
     leaky_relu = _as_method(elementwise.leaky_relu)
     clip = _as_method(elementwise.clip)
@@ -541,16 +438,6 @@ class Value(NumPyProtocol, Operators):
         order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None
         return shaping.transpose(self, axes=order)
 
-    def ravel(self) -> Value:
-        """All numbers in one row."""
-        return shaping.ravel(self)
-
-    flatten = ravel
-
-    def swapaxes(self, axis1: int, axis2: int) -> Value:
-        """See `tinygrad_edu.swapaxes`."""
-        return shaping.swapaxes(self, axis1, axis2)
-
     def argsort(self, axis: int | None = -1) -> Any:
         """The places of the numbers along `axis` from the smallest to the largest: plain."""
         return np.argsort(self._data, axis=axis, kind="stable")
@@ -564,50 +451,6 @@ class Value(NumPyProtocol, Operators):
     def copy(self) -> Value:
         """The same numbers in a node of their own; gradients flow through it."""
         return +self
-
-    def log1p(self) -> Value:
-        """See `tinygrad_edu.log1p`."""
-        return elementwise.log1p(self)
-
-    def expm1(self) -> Value:
-        """See `tinygrad_edu.expm1`."""
-        return elementwise.expm1(self)
-
-    def exp(self) -> Value:
-        """See `tinygrad_edu.exp`."""
-        return elementwise.exp(self)
-
-    def log(self) -> Value:
-        """See `tinygrad_edu.log`."""
-        return elementwise.log(self)
-
-    def sqrt(self) -> Value:
-        """See `tinygrad_edu.sqrt`."""
-        return elementwise.sqrt(self)
-
-    def abs(self) -> Value:
-        """See `tinygrad_edu.abs`."""
-        return elementwise.absolute(self)
-
-    def sin(self) -> Value:
-        """See `tinygrad_edu.sin`."""
-        return elementwise.sin(self)
-
-    def cos(self) -> Value:
-        """See `tinygrad_edu.cos`."""
-        return elementwise.cos(self)
-
-    def tanh(self) -> Value:
-        """See `tinygrad_edu.tanh`."""
-        return elementwise.tanh(self)
-
-    def sigmoid(self) -> Value:
-        """See `tinygrad_edu.sigmoid`."""
-        return elementwise.sigmoid(self)
-
-    def softplus(self) -> Value:
-        """See `tinygrad_edu.softplus`."""
-        return elementwise.softplus(self)
 
     # --- what Python asks of an object ---------------------------------------------------------
 
@@ -742,12 +585,6 @@ def _restore(cls: type[Value], data: Any, name: str | None, requires_grad: bool,
     return value
 
 
-def as_dtype_of(old: Any, new: Any) -> Any:
-    """Numbers in the dtype of others: what belongs to float32 is float32."""
-    dtype = np.asarray(old).dtype
-    return new if np.asarray(new).dtype == dtype else numbers(np.asarray(new).astype(dtype))
-
-
 def _leaf(data: Any, name: str | None = None) -> Value:
     """A constant of numbers that are in this package's form already."""
     node = _new(Value)
@@ -769,7 +606,7 @@ def _record(
     slope: Any = None,
 ) -> Value:
     """Note in a new node how it was computed, if this thread records; show it to who watches."""
-    if not asking or _recording.get():
+    if not asking or recording.get():
         node.op = op
         if len(parents) <= 2 and op.compact and not options and slope is None:
             node._x, node._x_data, node._needs = parents[0], inputs[0], parents[0]._needs and 1
@@ -786,14 +623,6 @@ def _record(
     return node
 
 
-def settled(z: Any) -> Any:
-    """A result as a node keeps it: an array that cannot be written to, or a single number."""
-    if type(z) is ndarray and z.ndim:
-        z.setflags(write=False)
-        return z
-    return plain(z)
-
-
 def constant(x: Any, others: tuple[Any, ...] = (), op: Primitive | str = "Value") -> Value:
     """A plain number or array as a node without gradient, next to the Values it meets.
 
@@ -801,7 +630,7 @@ def constant(x: Any, others: tuple[Any, ...] = (), op: Primitive | str = "Value"
     """
     if type(x) is float:
         return _leaf(x)
-    if type(x) is ndarray and x.dtype is _FLOAT64 and x.ndim:
+    if type(x) is ndarray and x.dtype is FLOAT64 and x.ndim:
         return _leaf(numbers(x))
     if isinstance(x, Value):
         return x  # of a subclass
@@ -920,7 +749,7 @@ def _check_no_update(leaf: Value, other: Any, symbol: str) -> None:
     `backward`, or where nothing is recorded, or adds an array of plain numbers.
     """
     if leaf._grad is None and (isinstance(other, Value) or np.ndim(other) == 0):
-        if not asking or _recording.get():
+        if not asking or recording.get():
             return
     name = leaf.name or "p"
     raise GradError(

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.habits import only_named
+from tinygrad_edu.core.numbers import numbers
 from tinygrad_edu.core.operators import Operators
 from tinygrad_edu.core.ops.shaping import summed_axes
 from tinygrad_edu.core.primitive import GradError, Primitive, Shape
 from tinygrad_edu.core.signature import checked
 from tinygrad_edu.core.sweep import needed, reachable, sweep
-from tinygrad_edu.core.value import Value, numbers
+from tinygrad_edu.core.value import Value
 
 Program = Callable[..., tuple[Any, dict[str, Any]]]
 

@@ -10,11 +10,13 @@ import numpy as np
 
 from tinygrad_edu.core import habits
 from tinygrad_edu.core.files import read_npz, write_npz
+from tinygrad_edu.core.numbers import numbers
 from tinygrad_edu.core.ops import elementwise, losses, reductions
 from tinygrad_edu.core.primitive import GradError, asarray, plain
+from tinygrad_edu.core.recording import no_grad
 from tinygrad_edu.core.shown import table
 from tinygrad_edu.core.signature import Amount, Natural, Size, checked
-from tinygrad_edu.core.value import Value, no_grad, numbers
+from tinygrad_edu.core.value import Value
 from tinygrad_edu.nn.initialise import Array
 from tinygrad_edu.nn.layers import Dense, Layer, Recurrent, named
 

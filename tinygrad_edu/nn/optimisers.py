@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 import numpy as np
 
 from tinygrad_edu.core.habits import OF_OPTIMISERS, no_argument, no_attribute
+from tinygrad_edu.core.numbers import numbers
 from tinygrad_edu.core.ops import elementwise
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.signature import (
@@ -26,7 +27,7 @@ from tinygrad_edu.core.signature import (
     checked,
     shown,
 )
-from tinygrad_edu.core.value import Value, numbers
+from tinygrad_edu.core.value import Value
 from tinygrad_edu.nn.initialise import Array
 
 Memory = dict[str, Any]

@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu.core.files import write_whole
+from tinygrad_edu.core.numbers import numbers
 from tinygrad_edu.core.primitive import GradError, asarray
+from tinygrad_edu.core.recording import no_grad
 from tinygrad_edu.core.shown import fitted
 from tinygrad_edu.core.signature import checked
-from tinygrad_edu.core.value import Value, no_grad, numbers
+from tinygrad_edu.core.value import Value
 from tinygrad_edu.nn.network import Network
 
 if TYPE_CHECKING:

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.numbers import numbers
 from tinygrad_edu.core.ops.elementwise import sigmoid, softplus
 from tinygrad_edu.core.ops.reductions import logsumexp, mean
 from tinygrad_edu.core.ops.reductions import sum as sum_over
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.signature import Count, Natural, Size, checked
-from tinygrad_edu.core.value import Value, numbers
+from tinygrad_edu.core.value import Value
 from tinygrad_edu.nn.initialise import Array, small
 from tinygrad_edu.nn.layers import Dense, named
 from tinygrad_edu.nn.network import Network

@@ -17,8 +17,9 @@ import numpy as np
 
 from tinygrad_edu.core.files import read_npz, write_npz
 from tinygrad_edu.core.primitive import GradError, plain
+from tinygrad_edu.core.recording import no_grad
 from tinygrad_edu.core.signature import Natural, Positive, checked
-from tinygrad_edu.core.value import Value, no_grad
+from tinygrad_edu.core.value import Value
 from tinygrad_edu.nn.examples import Examples
 from tinygrad_edu.nn.history import History
 from tinygrad_edu.nn.initialise import Array

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.numbers import numbers
 from tinygrad_edu.core.primitive import GradError, Shape, plain
-from tinygrad_edu.core.value import Value, numbers
+from tinygrad_edu.core.value import Value
 
 
 class Argument:

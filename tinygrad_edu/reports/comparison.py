@@ -31,10 +31,11 @@ from tinygrad_edu.checking.truth import (
     gradient_of,
     gradients,
 )
+from tinygrad_edu.core.numbers import numbers
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.signature import Size, checked
 from tinygrad_edu.core.sweep import needed, reachable
-from tinygrad_edu.core.value import Value, numbers
+from tinygrad_edu.core.value import Value
 from tinygrad_edu.diagnosis.graphs import diagnosed
 from tinygrad_edu.sheets.account import TooMuch
 from tinygrad_edu.sheets.claims import claimed
