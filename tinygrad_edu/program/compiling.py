@@ -6,15 +6,14 @@ where many are computed alike, and stay straight-line Python where they are not.
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import gc
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.collecting import no_collection
 from tinygrad_edu.core.ops import shaping
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.sweep import needed, reachable, sweep
@@ -46,7 +45,7 @@ def compile_graph(
         )
     if not cost.requires_grad:
         raise GradError("compile: the cost was computed from nothing that needs a gradient")
-    with _no_collection():
+    with no_collection():
         nodes = reachable(cost, every=True)[::-1]
         for value in also.values():
             if not isinstance(value, Value):
@@ -64,18 +63,6 @@ def compile_graph(
         if update is None:
             program = program or _float_program(cost, nodes, slots, titles)
         return program or _array_program(cost, nodes, slots, titles, also, update)
-
-
-@contextlib.contextmanager
-def _no_collection() -> Iterator[None]:
-    """No search for cyclic garbage while many small objects are made, none of them in a cycle."""
-    on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if on:
-            gc.enable()
 
 
 def _named(nodes: Sequence[Value], names: Mapping[str, Any]) -> tuple[list[Slot], dict[Value, str]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from tinygrad_edu.calculus.axes import Origins
+from tinygrad_edu.core.collecting import no_collection
 from tinygrad_edu.core.plain import printable
 from tinygrad_edu.core.primitive import GradError, Shape
 from tinygrad_edu.core.signature import checked
@@ -197,11 +198,17 @@ def derive(
         )
     if not cost.requires_grad:
         raise GradError("derive: the cost was computed from nothing that needs a gradient")
-    given = (cost, convention, m, names or {}, facts or {}, origins)
-    work, lines = _derived(Deriving(*given), wrt, every)
+    with no_collection():
+        return _derivation(
+            partial(Deriving, cost, convention, m, names or {}, facts or {}, origins), wrt, every
+        )
+
+
+def _derivation(deriving: Callable[..., Deriving], wrt: Any, every: bool) -> Derivation:
+    work, lines = _derived(deriving(), wrt, every)
     writer = Writer(work, lines)
     if wrt is None and (numbered := writer.numbered()).items() - work.name_of.items():
-        work, lines = _derived(Deriving(*given, numbered), wrt, every)
+        work, lines = _derived(deriving(numbered), wrt, every)
         writer = Writer(work, lines)
     explainer = Explainer(work, lines)
     rules = []
@@ -212,7 +219,7 @@ def derive(
         shape = line.node.shape
         rules.append(Rule(line.name, of, shape, text, python, scale, line, writer, explainer))
     return Derivation(
-        rules, work.convention, work.name_of[cost], writer.definitions(), work.left_out(),
+        rules, work.convention, work.name_of[work.cost], writer.definitions(), work.left_out(),
         work.m if work.convention == "lecture" else None, writer,
     )  # fmt: skip
 
