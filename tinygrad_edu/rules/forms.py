@@ -7,15 +7,17 @@ without multiplying out and without opening an operation; the last is the sweep 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from tinygrad_edu.core.sweep import sweep
+from tinygrad_edu.core.sweep import flow
 from tinygrad_edu.rules.deriving import Deriving, Line
 from tinygrad_edu.rules.formula import Formula
 from tinygrad_edu.rules.poly import Poly
+from tinygrad_edu.rules.simplify import MOST_SUMMANDS
 from tinygrad_edu.rules.trees import Tree, Written, literal, name
 
 #: A line that costs less is not compared with what it is without multiplying out.
@@ -29,22 +31,24 @@ class Forms:
 
     def __init__(self, work: Deriving, lines: list[Line]) -> None:
         self.work = work
-        self.line_of = {line.node: line for line in lines}
+        self.lines = lines
 
     def of(self, line: Line) -> Iterator[Line]:
         """The line in one form after the other."""
         self.work.write_means(line.scaled)
-        if line.tree.cost < LONG:
+        read = line.tree.cost < LONG or len(line.poly.terms) > MOST_SUMMANDS  # or by nobody
+        if read:
             yield line
-        poly = self._careful[line.node].poly
-        p, used = self._simplified(poly)
+        with self._being_careful():
+            poly = self._careful.of(line).poly
+            p, used = self.work.simplifier.simplify(poly)
         careful = self._written(line, self.work.arranged(p), p, used)
-        if line.tree.cost >= LONG:
+        if not read:
             yield from sorted((careful, line), key=lambda form: form.tree.cost)
         else:
             yield careful
         yield self._written(line, self.work.arranged(poly), poly, [])
-        tree = self._literal[line.node].tree
+        tree = self._literal.of(line).tree
         if tree.cost < LONGEST_LINE:
             yield self._written(line, tree, poly, [])
 
@@ -54,64 +58,84 @@ class Forms:
         self.work.take_apart(form)
         return form
 
-    def _simplified(self, poly: Poly) -> tuple[Poly, list[Any]]:
+    @contextmanager
+    def _being_careful(self) -> Iterator[None]:
         self.work.algebra.careful = True
         try:
-            return self.work.simplifier.simplify(poly)
+            yield
         finally:
             self.work.algebra.careful = False
 
     @cached_property
-    def _careful(self) -> dict[Any, Formula]:
-        """The gradients, nothing multiplied out and no operation opened."""
+    def _careful(self) -> Gradients:
+        """Nothing multiplied out and no operation opened."""
         work, algebra = self.work, self.work.algebra
-        algebra.careful = True
-        try:
-            formulas: dict[Any, Formula] = {}
-            for node in work.nodes:
-                if node.op is None:
-                    formulas[node] = work.formula[node]
-                    continue
-                made = node.op(*(formulas[p] for p in node.parents), **work.options(node)).poly
-                formulas[node] = Formula(algebra, made, work.shape(node))
-                if node in work.name_of and node is not work.cost:
-                    formulas[node] = work.formula[node]
-                    work.simplifier.rename(made, work.formula[node].poly)
-            return self._gradients(formulas, lambda poly, shape=(): Formula(algebra, poly, shape))
-        finally:
-            algebra.careful = False
+        formulas: dict[Any, Formula] = {}
+        for node in work.nodes:
+            if node.op is None:
+                formulas[node] = work.formula[node]
+                continue
+            made = node.op(*(formulas[p] for p in node.parents), **work.options(node)).poly
+            formulas[node] = Formula(algebra, made, work.shape(node))
+            if node in work.name_of and node is not work.cost:
+                formulas[node] = work.formula[node]
+                work.simplifier.rename(made, work.formula[node].poly)
+        return Gradients(
+            work, self.lines, formulas, lambda poly, shape=(): Formula(algebra, poly, shape)
+        )
 
     @cached_property
-    def _literal(self) -> dict[Any, Written]:
-        """The gradients as the sweep computes them, rule by rule."""
+    def _literal(self) -> Gradients:
+        """As the sweep computes them, rule by rule."""
         work = self.work
         trees = {node: Written(tree) for node, tree in forward_trees(work).items()}
-        return self._gradients(trees, lambda poly, shape=(): Written(work.layout.arrange(poly)))
+        return Gradients(
+            work, self.lines, trees, lambda poly, shape=(): Written(work.layout.arrange(poly))
+        )
 
-    def _gradients(self, forward: dict[Any, Any], made: Any) -> dict[Any, Any]:
-        """The sweep on anything; what has a line goes on under the line's name."""
-        work, found = self.work, {}
 
-        def arrived(node: Any, dz: Any) -> Any:
-            line = self.line_of.get(node)
-            name = work.above.get(node) if line is None else line.name
-            if name is None:
-                return dz
-            symbol = made(
-                work.algebra.of(work.algebra.name(name, work.shape(node))), work.shape(node)
-            )
-            if not work.is_scaled(node):
-                found[node] = dz
-                return symbol
-            m = made(work.lengths.of(work.example_axis).symbol)
-            found[node] = dz * m
-            return symbol / m
+class Gradients:
+    """The gradients of one derivation in another form: the sweep on the nodes as `forward` has
+    them, as far as a line asks for it. What has a line goes on under the line's name."""
 
-        def read(node: Any) -> Any:
-            return forward[node], tuple(forward[p] for p in node.parents)
+    def __init__(
+        self, work: Deriving, lines: list[Line], forward: dict[Any, Any], made: Callable[..., Any]
+    ) -> None:
+        self.work, self.forward, self.made = work, forward, made
+        self.names = work.above | {line.node: line.name for line in lines}
+        self.known: dict[Any, Any] = {work.cost: made(work.algebra.one)}  # without a name
 
-        sweep(work.cost, made(work.algebra.one), read, arrived=arrived, options=work.options)
-        return found
+    def of(self, line: Line) -> Any:
+        """What arrives at a line's quantity, in the line's scale."""
+        work, node = self.work, line.node
+        arriving = {node: self.known.get(node)}
+        stack, ends = [node], {}
+        while stack:
+            for user in work.roles.users.get(stack.pop(), ()):
+                if user in self.names or user in self.known:
+                    ends[user] = self._flowing_on(user)
+                elif user not in arriving:
+                    arriving[user] = None
+                    stack.append(user)
+        for user in sorted({**ends, **arriving}, key=lambda x: x._created, reverse=True):
+            dz = ends.get(user, arriving.get(user))
+            if dz is not None and user is not node:
+                inputs = tuple(self.forward[p] for p in user.parents)
+                flow(user, dz, self.forward[user], inputs, arriving, seen=work.options)
+        dz = arriving.pop(node)
+        self.known |= {user: g for user, g in arriving.items() if g is not None}
+        return dz * self._m() if line.scaled else dz
+
+    def _flowing_on(self, node: Any) -> Any:
+        """The gradient of what is above a line: by its name where it has one."""
+        if node not in self.names:
+            return self.known[node]
+        algebra, shape = self.work.algebra, self.work.shape(node)
+        symbol = self.made(algebra.of(algebra.name(self.names[node], shape)), shape)
+        return symbol / self._m() if self.work.is_scaled(node) else symbol
+
+    def _m(self) -> Any:
+        return self.made(self.work.lengths.of(self.work.example_axis).symbol)
 
 
 def forward_trees(work: Deriving) -> dict[Any, Tree]:
