@@ -154,7 +154,10 @@ class Value(NumPyProtocol, Operators):
         """The Values this one was computed from, in the operation's order; () for a leaf."""
         if self._more is not None:
             return self._more[0]
-        return tuple([parent for parent in (self._x, self._y) if parent is not None])
+        x, y = self._x, self._y
+        if x is not None and y is not None:
+            return x, y
+        return () if x is None else (x,)
 
     @property
     def _inputs(self) -> tuple[Any, ...]:

@@ -68,6 +68,8 @@ class Atom:
 
 def rational(x: Any) -> Number:
     """A number as an exact fraction: 1/3 where it is that, else the decimal as it is written."""
+    if isinstance(x, float) and x.is_integer() and abs(x) < 1e15:
+        return int(x)
     if isinstance(x, (int, np.integer)):
         return int(x)
     if isinstance(x, Fraction):
@@ -76,10 +78,8 @@ def rational(x: Any) -> Number:
         what = f"an array of shape {np.shape(x)}" if np.ndim(x) else f"the number {x}"
         raise GradError(f"derive: {what} as an option of an operation has no formula")
     x = float(x)
-    if x.is_integer() and abs(x) < 1e15:
-        return int(x)
     near = Fraction(x).limit_denominator(999)
-    return near if float(near) == x else Fraction(repr(x))
+    return rational(near) if float(near) == x else Fraction(repr(x))
 
 
 def ratio(c: Number, d: Number) -> Number:
@@ -105,6 +105,9 @@ def broadcast(shapes: Iterable[Shape]) -> Shape:
         if shape is last:
             continue
         last = shape
+        if not out:
+            out = [1 if n == 1 else n for n in shape]
+            continue
         if len(shape) > len(out):
             out = [1] * (len(shape) - len(out)) + out
         for i, n in enumerate(shape, len(out) - len(shape)):
@@ -136,16 +139,43 @@ class Arithmetic(Protocol):
 
 
 class Poly:
-    """A sum of terms; interned, immutable. `shape`: of its atoms together, without leading ones."""
+    """A sum of terms; interned, immutable."""
 
-    __slots__ = ("algebra", "deep", "full", "id", "shape", "terms")
+    __slots__ = ("_deep", "_full", "_shape", "algebra", "id", "terms")
 
     algebra: Arithmetic
     terms: dict[Monomial, Number]
-    shape: Shape
-    full: Shape  # with the leading ones that its atoms have when written down
-    deep: frozenset[Atom]
     id: int
+
+    def __init__(self, algebra: Arithmetic, terms: dict[Monomial, Number], number: int) -> None:
+        self.algebra, self.terms, self.id = algebra, terms, number
+        # Most are stages on the way to others, and never asked for these.
+        self._full: Shape | None = None
+        self._shape: Shape | None = None
+        self._deep: frozenset[Atom] | None = None
+
+    @property
+    def full(self) -> Shape:
+        """Its shape with the leading ones that its atoms have when written down."""
+        if self._full is None:
+            shapes = [atom.shape for atom in sorted(self.atoms(), key=lambda atom: atom.id)]
+            self._full = tuple(shapes[0]) if len(shapes) == 1 else broadcast(shapes)
+        return self._full
+
+    @property
+    def shape(self) -> Shape:
+        """Its shape without leading ones."""
+        if self._shape is None:
+            self._shape = strip(self.full)
+        return self._shape
+
+    @property
+    def deep(self) -> frozenset[Atom]:
+        """All atoms in it, those inside others too."""
+        if self._deep is None:
+            found = [atom.deep for atom in self.atoms()]
+            self._deep = found[0] if len(found) == 1 else frozenset().union(*found)
+        return self._deep
 
     def __add__(self, other: Poly) -> Poly:
         return self.algebra.add(self, other)
@@ -204,6 +234,10 @@ def times(x: Monomial, y: Monomial) -> Monomial:
     """The product of two monomials."""
     if not x or not y:
         return x or y
+    if x[-1][0].id < y[0][0].id:
+        return x + y
+    if y[-1][0].id < x[0][0].id:
+        return y + x
     powers = dict(x)
     for atom, e in y:
         e += powers.get(atom, 0)

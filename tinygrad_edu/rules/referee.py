@@ -130,9 +130,12 @@ class Referee:
             return math.inf
         if np.shape(value) != np.shape(want):
             return math.inf
+        off, size = np.abs(value - want), np.abs(want)
+        if off.max(initial=0) <= TOLERANCE * size.max(initial=0) < math.inf:
+            return 1.0  # as most are, and all of it is defined
         defined = np.isfinite(want)
-        wrong = np.max(np.where(defined, np.abs(value - want), 0), initial=0)
-        allowed = TOLERANCE * np.max(np.abs(want), initial=0, where=defined) + SMALLEST
+        wrong = np.max(np.where(defined, off, 0), initial=0)
+        allowed = TOLERANCE * np.max(size, initial=0, where=defined) + SMALLEST
         if not wrong <= allowed:
             allowed += MAGNIFIED * self._rounding(i, line)
         if wrong <= allowed or self._cancels(line, sample, want, value):
@@ -294,7 +297,7 @@ class AsWritten(Operators):
     def _apply(cls, op: Primitive, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         if op.definition is not None and "opened" in op.traits:
             return op.definition(*args, **options)
-        given = tuple(x.numbers if isinstance(x, cls) else x for x in args)
+        given = tuple([x.numbers if type(x) is cls else x for x in args])
         return cls(op.evaluate(given, options))
 
 

@@ -52,31 +52,37 @@ def solutions(
         if atom.is_base:
             inside |= atom.args[0].atoms()
     for t in sorted(inside, key=lambda a: a.id) if only is None else [only]:
-        if t.mask or strip(t.shape) != strip(name.shape):
-            continue  # replacing a small thing by a large one would change shapes
-        # Where it is no fraction in t there are no powers of t to tell apart.
-        top, bottom = _fraction(algebra, definition, t) or (algebra.zero, algebra.zero)
-        powers = sorted({dict(mono).get(t, 0) for p in (top, bottom) for mono in p.terms})
-        if len(powers) != 2:
-            continue
-        low, high = powers
-        a, b = _coefficient(algebra, top, t, high), _coefficient(algebra, top, t, low)
-        c, d = _coefficient(algebra, bottom, t, high), _coefficient(algebra, bottom, t, low)
-        if not (a * d - b * c).terms:
-            continue  # N does not depend on t: a softmax over an axis of length 1
-        down = name * c - a
-        if not down.terms or any(x.mask for x in down.atoms()):
-            continue  # a mask may be zero
-        value = (b - name * d) * down**-1
-        if t in value.atoms():
-            continue
-        yield Relation(
-            t,
-            rational(high - low),
-            algebra.together(value) if len(value.terms) > 1 else value,
-            name,
-            reason,
-        )
+        relation = _solved_for(t, algebra, name, definition, reason)
+        if relation is not None:
+            yield relation
+
+
+def _solved_for(
+    t: Atom, algebra: Algebra, name: Poly, definition: Poly, reason: str
+) -> Relation | None:
+    if t.mask or strip(t.shape) != strip(name.shape):
+        return None  # replacing a small thing by a large one would change shapes
+    if definition.atom is t:
+        return Relation(t, 1, name, name, reason)
+    # Where it is no fraction in t there are no powers of t to tell apart.
+    top, bottom = _fraction(algebra, definition, t) or (algebra.zero, algebra.zero)
+    powers = sorted({dict(mono).get(t, 0) for p in (top, bottom) for mono in p.terms})
+    if len(powers) != 2:
+        return None
+    low, high = powers
+    a, b = _coefficient(algebra, top, t, high), _coefficient(algebra, top, t, low)
+    c, d = _coefficient(algebra, bottom, t, high), _coefficient(algebra, bottom, t, low)
+    if not (a * d - b * c).terms:
+        return None  # N does not depend on t: a softmax over an axis of length 1
+    down = name * c - a
+    if not down.terms or any(x.mask for x in down.atoms()):
+        return None  # a mask may be zero
+    value = (b - name * d) * down**-1
+    if t in value.atoms():
+        return None
+    if len(value.terms) > 1:
+        value = algebra.together(value)
+    return Relation(t, rational(high - low), value, name, reason)
 
 
 def identities(algebra: Algebra, atom: Atom) -> Iterator[Relation]:

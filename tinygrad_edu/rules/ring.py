@@ -23,14 +23,12 @@ from tinygrad_edu.rules.poly import (
     Monomial,
     Number,
     Poly,
-    broadcast,
     by_id,
     natural_sign,
     number_content,
     ratio,
     rational,
     span_of_powers,
-    strip,
     times,
 )
 from tinygrad_edu.rules.sizes import Size, float_text, hashable
@@ -73,16 +71,7 @@ class Ring(ABC):
         poly = self._polys.get(key)
         if poly is None:
             self.work -= len(terms)
-            poly = self._polys[key] = Poly()
-            poly.algebra, poly.id, poly.terms = self, len(self._polys), terms
-            atoms = poly.atoms()
-            if len(atoms) == 1:
-                [atom] = atoms
-                poly.full, poly.deep = tuple(atom.shape), atom.deep
-            else:
-                poly.full = broadcast(atom.shape for atom in sorted(atoms, key=lambda a: a.id))
-                poly.deep = frozenset().union(*(atom.deep for atom in atoms))
-            poly.shape = strip(poly.full)
+            poly = self._polys[key] = Poly(self, terms, len(self._polys) + 1)
         return poly
 
     def _atom(

@@ -287,11 +287,13 @@ class Simplifier:
         if found is None:
             algebra, t = self.algebra, self.algebra.of(atom)
             found, names = [], {}
+            named = {self.definitions[other] for other in self._with_exp.get(atom, ())}
             for sign in (1, -1):
                 u = atom.args[0].scaled(sign)
                 name = names[sign] = algebra.call(elementwise.sigmoid, (u,), {}, atom.shape)
                 definition = t**sign / (algebra.one + t**sign)
-                found += solutions(algebra, name, definition, "virtual", only=atom)
+                if definition not in named:
+                    found += solutions(algebra, name, definition, "virtual", only=atom)
             if algebra.careful:  # 1 − σ(x) loses digits that σ(−x) has
                 up, down = names[1], names[-1]
                 found.append(Relation(algebra.base(algebra.one + t), -1, down, down, "virtual"))
