@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tinygrad_edu import cli
+from tinygrad_edu import GradError, cli
 from tinygrad_edu.tracing.files import check_file
 
 SCRIPTS = Path(__file__).parent / "code" / "scripts"
@@ -73,6 +73,34 @@ def test_a_mistake_in_a_script_is_named_by_its_line(script, right, wrong, tmp_pa
     assert not report.ok
     assert wrong in report.lines[0]["source"]
     assert report.lines[0]["diagnosis"]["correction"]
+
+
+ERRORS = """import numpy as np
+X, y = np.array([[0.0, 1.0, 1.0], [1.0, 0.0, 1.0]]), np.array([[0.5], [1.0]])
+W1, W2 = np.ones((3, 2)) / 4, np.ones((2, 1)) / 3
+for epoch in range(9):
+    l1 = np.tanh(X.dot(W1))
+    l2 = l1.dot(W2)
+    l2_error = y - l2
+    {cost}
+    l1_error = l2_error.dot(W2.T) * (1 - l1)
+    W2 += 0.1 * l1.T.dot(l2_error)
+    W1 += 0.1 * X.T.dot(l1_error)
+"""
+
+
+def test_the_cost_of_a_script_is_the_error_that_is_one_number(tmp_path):
+    file = tmp_path / "errors.py"
+    file.write_text(ERRORS.format(cost="error = 0.5 * np.sum(l2_error**2)"))
+    (line,) = check_file(file).lines
+    assert line["diagnosis"]["correction"] == "l1_error = l2_error.dot(W2.T) * (1 - l1**2)"
+
+
+def test_errors_one_for_every_example_are_no_cost(tmp_path):
+    file = tmp_path / "errors.py"
+    file.write_text(ERRORS.format(cost="print(np.mean(np.abs(l2_error)))"))
+    with pytest.raises(GradError, match="no cost was found in the loop"):
+        check_file(file)
 
 
 @pytest.mark.slow

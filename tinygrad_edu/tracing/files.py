@@ -147,7 +147,8 @@ def _at_turn(
     script = scripts.Script(text, turn, nth, known)
     names = _executed(cells, [*trees[:-1], script.module])
     wanted = [p.strip() for p in parameters.split(",")] if parameters else []
-    return Step(cells, names, {list(cells)[-1]: shape}, loss or script.cost(), wanted)
+    costs = [loss] if loss else script.costs()
+    return Step(cells, names, {list(cells)[-1]: shape}, costs, wanted)
 
 
 def _called(cells: dict[str, str], calls: Sequence[str], parameters: str | None) -> CodeReport:

@@ -18,6 +18,10 @@ from tinygrad_edu.tracing.stamp import placed
 
 #: What a cost is called in a loop.
 COST = re.compile(r"j|l|e|mse|bce|ce|nll|\w*_?(?:loss|cost|error|err)", re.I)
+NO_COST = (
+    "check-code: no cost was found in the loop: name it, or give it, as in --loss "
+    '"0.5 * np.sum((y - a) ** 2)"'
+)
 STEP = "training_step"
 #: Calls that change nothing of a model.
 _IDLE = frozenset("print append shuffle show plot seed".split())
@@ -162,21 +166,18 @@ class Script:
         prelude.append(placed(ast.FunctionDef(STEP, nothing, body, []), loop))
         return ast.Module(prelude, [])
 
-    def cost(self) -> str:
-        """The name of the cost; raises GradError where there is none."""
+    def costs(self) -> list[str]:
+        """What the cost may be called, the likeliest first; raises GradError for nothing."""
         given = [
             name for node in _statements(self.body) if isinstance(node, (ast.Assign, ast.AugAssign))
             for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
             for name in _given(target)
         ]  # fmt: skip
-        names = [name for name in given if COST.fullmatch(name)]
+        names = [name for name in reversed(given) if COST.fullmatch(name)]
         named = [n for n in names if re.search("loss|cost", n, re.I)] or names
         if not named:
-            raise GradError(
-                "check-code: no cost was found in the loop: name it, or give it, as in --loss "
-                '"0.5 * np.sum((y - a) ** 2)"'
-            )
-        return named[-1]
+            raise GradError(NO_COST)
+        return named
 
 
 class _Fill(ast.NodeTransformer):

@@ -16,7 +16,7 @@ from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.sheets.claims import claimed
 from tinygrad_edu.tracing.check import Case, told_error
 from tinygrad_edu.tracing.parameters import is_table
-from tinygrad_edu.tracing.scripts import COST, STEP
+from tinygrad_edu.tracing.scripts import COST, NO_COST, STEP
 from tinygrad_edu.tracing.study import same
 from tinygrad_edu.tracing.workspace import Source, Workspace
 from tinygrad_edu.words import say
@@ -73,9 +73,9 @@ class Step:
 
     def __init__(
         self, cells: Mapping[str, str], names: dict[str, Any],
-        shapes: Mapping[str, Callable[[str], Any]], cost: str, wanted: list[str],
+        shapes: Mapping[str, Callable[[str], Any]], costs: list[str], wanted: list[str],
     ) -> None:  # fmt: skip
-        self.cells, self.names, self.shapes, self.cost = cells, names, shapes, cost
+        self.cells, self.names, self.shapes = cells, names, shapes
         before = dict(_leaves(names, names.get("__name__")))
         missing = [w for w in wanted if not any(_rooted("".join(path), w) for path in before)]
         if missing:
@@ -86,6 +86,10 @@ class Step:
             after = Workspace(source).run({})
         except Exception as error:
             raise GradError(f"check-code: a step raised {told_error(error, source)}") from error
+        # A cost is a number: what is called an error may be one for every example.
+        self.cost = next((c for c in costs if np.size(after.get(c, 0.0)) == 1), "")
+        if not self.cost:
+            raise GradError(NO_COST)
         self.after = dict(_leaves(after, names.get("__name__")))
         self.ways: dict[str, list[Path]] = {}
         trained = {path: x for path, x in before.items() if self._may_be_trained(path, x, wanted)}
