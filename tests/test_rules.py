@@ -253,6 +253,8 @@ def test_the_largest_is_looked_for_among_the_numbers_it_was_found_in(extreme):
         (lambda x, y: (x - 3 * y) ** 4 / 4, "(x − 3 ∗ y)³"),
         (lambda x, y: x**x, "x^x ∗ (1 + log(x))"),
         (lambda x, y: np.log(abs(x * y)) + abs(y), "1 / x"),
+        (lambda x, y: np.log(np.cosh(x)), "tanh(x)"),
+        (lambda x, y: -np.log(np.cos(x)), "tan(x)"),
     ],
 )
 def test_a_function_of_one_number_has_the_line_one_would_write(f, line):

@@ -12,6 +12,12 @@ from tinygrad_edu.rules.indices import ONE_HOT
 from tinygrad_edu.rules.poly import Atom, Monomial, Number, Poly, ratio, rational, strip
 from tinygrad_edu.words import say
 
+#: What has a name of its own divided by another.
+QUOTIENTS = {
+    elementwise.sinh: (elementwise.cosh, elementwise.tanh),
+    elementwise.sin: (elementwise.cos, elementwise.tan),
+}
+
 
 @dataclass(frozen=True)
 class Relation:
@@ -86,7 +92,8 @@ def _solved_for(
 
 
 def identities(algebra: Algebra, atom: Atom) -> Iterator[Relation]:
-    """What holds of an operation whatever it is of: ``x^(y−1) = x^y/x``, ``sign(x)/|x| = 1/x``."""
+    """What holds of an operation whatever it is of: ``x^(y−1) = x^y/x``, ``sign(x)/|x| = 1/x``,
+    ``sinh x / cosh x = tanh x``."""
     p, reason = algebra.of(atom), say("why.always")
     if atom.op is elementwise.power:
         base, exponent = atom.args
@@ -101,6 +108,12 @@ def identities(algebra: Algebra, atom: Atom) -> Iterator[Relation]:
         yield Relation(atom, 1, x**-1, p, reason, ((size.atom, -1),))
         if x.atom is not None:
             yield Relation(atom, 1, size, p, reason, ((x.atom, 1),))
+    elif atom.op in QUOTIENTS:
+        below, quotient = (
+            algebra.call(op, atom.args, atom.options, atom.shape) for op in QUOTIENTS[atom.op]
+        )
+        assert below.atom is not None
+        yield Relation(atom, 1, quotient, p, reason, ((below.atom, -1),))
 
 
 def _masked(name: Poly, definition: Poly, reason: str) -> Relation | None:
