@@ -43,6 +43,37 @@ def test_back_propagation_through_time_is_written_as_loops():
     assert dict(said(wrong))["dWh"] == "wrong"
 
 
+FILTERED = """x: (6,)
+w: (3,)
+g: (4,)
+y = np.zeros(4)
+for i in range(4):
+    {step}
+J = np.sum(np.tanh(y) * g)
+"""
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "y[i] = np.sum(x[i:i + 3] * w)",
+        "for k in range(3): y[i] += x[i + k] * w[k]",
+    ],
+)
+def test_what_fills_an_array_place_by_place_is_derived_place_by_place(step):
+    found = Sheet(FILTERED.format(step=step)).derive(None, "calculus")
+    assert [rule.name for rule in found][:1] == ["dy"]
+    shown = str(found) + found.to_numpy().split("dy = ")[1]
+    assert not any(inside in shown for inside in ("scatter", "np.eye", "np.array(", "broadcast_to"))
+    assert "x[1:4] * dy[1]" in shown or "x[4] * dy[2]" in shown
+
+
+def test_what_is_put_where_something_stood_takes_its_place():
+    text = "x: (3,)\ny = np.zeros(3)\ny[0] = x[0]\ny[1:] = x[0] * x[1:]\ny[0] = x[1]\n"
+    dx = "[2 * x[0] * (x[1]**2 + x[2]**2), 2 * x[1] * (1 + x[0]**2), 2 * x[2] * x[0]**2]"
+    assert said(f"{text}J = np.sum(y**2)\ndx = np.array({dx})") == [("dx", "correct")]
+
+
 def test_a_loop_over_weights_is_written_out_with_their_names():
     text = """
     m = 5

@@ -20,7 +20,7 @@ from tinygrad_edu.rules.sizes import Named, hashable
 from tinygrad_edu.rules.tensors import DIAG, ONES
 from tinygrad_edu.rules.trees import Tree, holds, in_shape_of, keeping, shaped
 
-#: Kinds of trees that NumPy makes new arrays of, which may be written into.
+#: Kinds of trees that NumPy makes new arrays of, which may be written into; a name is copied.
 NEW = {"add", "multiply", "divide", "power", "matmul", "sum", "mean"}
 
 
@@ -308,7 +308,8 @@ class Deriving(LiftedGraph):
             holds(tree, shaping.scatter) for tree in (*(a.amount for a in trees), begin) if tree
         ):
             return
-        if begin is not None and (tuple(begin.shape) != line.node.shape or begin.kind not in NEW):
+        whole = begin is not None and tuple(begin.shape) == line.node.shape
+        if begin is not None and not (whole and begin.kind in (*NEW, "name")):
             trees.insert(0, Addition(Ellipsis, _of_rank(begin, line.node.shape), 1))
             begin = None
         line.added, line.start = tuple(trees), begin

@@ -253,7 +253,7 @@ class NamedGraph:
             texts = text if isinstance(text, tuple) else (None,) * 3
             limits = (part.start, part.stop, part.step)
             return slice(*(self._limit(n, t) for n, t in zip(limits, texts)))
-        if text is not None and type(part) is int:
+        if type(part) is int and _has_name(text):
             return WholeNumber(part, text)
         if not isinstance(part, np.ndarray):
             return part
@@ -273,13 +273,18 @@ class NamedGraph:
 
     def _limit(self, n: Any, text: Any) -> Any:
         """A limit of a slice, knowing what it is called."""
-        if n is None or text is None:
+        if n is None or not _has_name(text):
             return n
         return self.lengths.made(text, n, self.origins) or WholeNumber(n, text)
 
     def array_name(self, array: Any) -> str | None:
         """What an index array is called, if `names` told."""
         return next((k for k, v in self.index_names.items() if same_index(v, array)), None)
+
+
+def _has_name(text: str | None) -> bool:
+    """Is the formula of a whole number more than numbers: no ``2 + 3`` of a loop's turn?"""
+    return text is not None and any(c.isalpha() for c in text)
 
 
 def same_index(x: Any, y: Any) -> bool:

@@ -80,7 +80,9 @@ class Writer:
         name, data = self.work.name_of[line.node], line.node._data
         whole = np.array_equal(data, np.round(data))  # perhaps held as integers
         zeros = f"np.zeros({name}.shape)" if whole else f"np.zeros_like({name})"
-        steps = [f"{line.name} = {notation.counted(line.start) if line.start else zeros}"]
+        start = notation.counted(line.start) if line.start else zeros
+        copied = ".copy()" if line.start and line.start.kind == "name" else ""
+        steps = [f"{line.name} = {start}{copied}"]
         for part in line.added:
             amount = notation.counted(part.amount, SUM if part.sign > 0 else PRODUCT)
             if not picks_once(part.index):

@@ -6,11 +6,13 @@ import math
 import operator
 from collections.abc import Callable, Mapping
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
 from tinygrad_edu.core.ops import arithmetic, factors, shaping
 from tinygrad_edu.core.value import Value
+from tinygrad_edu.rules.indices import is_basic
 from tinygrad_edu.sheets import account as accounts
 from tinygrad_edu.sheets.account import MOST_AXES, Account, entries_of, shape_of
 from tinygrad_edu.sheets.vocabulary import (
@@ -22,6 +24,7 @@ from tinygrad_edu.sheets.vocabulary import (
     array,
     as_index,
     plain,
+    scattered,
 )
 
 _OPERATORS: dict[str, Callable[..., Any]] = {
@@ -206,6 +209,36 @@ def _changed(x: Any, parts: list[Any], new: Any, account: Account) -> tuple[Any,
     return index, x if isinstance(x, Value) else np.array(x, dtype=float)
 
 
+#: Of arrays that were zeros, by their identity, which entries have been put there: what is put
+#: where there are zeros is added.
+_FILLED: dict[int, tuple[ref[Value], np.ndarray[Any, Any]]] = {}
+
+
+def _filled(x: Any) -> np.ndarray[Any, Any] | None:
+    """Which entries of an array are no longer the zeros it was made of; None if it was none."""
+    if isinstance(x, Value):
+        return _FILLED.get(id(x), (None, None))[1]
+    return None if np.any(x) else np.zeros(np.shape(x), bool)
+
+
+def _known_as(x: Value, filled: np.ndarray[Any, Any] | None, more: np.ndarray[Any, Any]) -> Value:
+    """An array, remembered which of its entries have been put there."""
+    if filled is not None:
+        key = id(x)
+        _FILLED[key] = ref(x, lambda _: _FILLED.pop(key, None)), filled | more
+    return x
+
+
+def _added_there(x: Any, index: Any, new: Any) -> Any:
+    """What is new at an index besides what stood there; None where that is not kept."""
+    if not (isinstance(x, Value) and isinstance(new, Value) and is_basic(index)):
+        return None
+    if new.op is not arithmetic.add or new.parents[0].op is not shaping.getitem:
+        return None
+    [of], there = new.parents[0].parents, new.parents[0].options["index"]
+    return new.parents[1] if of is x and there == index else None
+
+
 def _setitem(_: Any, args: list[Any], account: Account) -> Any:
     """A copy of an array with other numbers at an index."""
     x, *parts, new = args
@@ -217,9 +250,13 @@ def _setitem(_: Any, args: list[Any], account: Account) -> Any:
     keep = np.ones(shape)
     keep[index] = 0.0
     if isinstance(new, Value) or np.ndim(new):
-        at = np.shape(keep[index])
-        spread = shaping.broadcast_to(new, shape=at)
-        return x * keep + shaping.scatter(spread, index=index, shape=shape)
+        filled, more = _filled(x), _added_there(x, index, new)
+        if more is not None:  # y[i] += more
+            return _known_as(x + scattered(more, index, shape), filled, keep == 0)
+        put = scattered(new, index, shape)
+        if filled is None or np.any(filled[index]):
+            return x * keep + put
+        return _known_as(x + put if isinstance(x, Value) else put, filled, keep == 0)
     return arithmetic.where(keep, x, float(new))
 
 

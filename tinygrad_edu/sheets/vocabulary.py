@@ -206,9 +206,15 @@ def added(x: Any, index: Any, new: Any, result: Any) -> Any:
     if not isinstance(x, Value) and not isinstance(new, Value):
         np.add.at(result, index, new)
         return result
-    shape = shape_of(x)
+    put = scattered(new, index, shape_of(x))
+    return x + put if isinstance(x, Value) or np.any(x) else put
+
+
+def scattered(new: Any, index: Any, shape: Any) -> Any:
+    """Zeros of a shape with numbers put at an index."""
     at = shaping._getitem_shape(shape, index=index)
-    return x + shaping.scatter(shaping.broadcast_to(new, shape=at), index=index, shape=shape)
+    spread = new if shape_of(new) == tuple(at) else shaping.broadcast_to(new, shape=at)
+    return shaping.scatter(spread, index=index, shape=shape)
 
 
 def _scatter(x: Any, index: Any, shape: Any) -> Any:
