@@ -184,6 +184,22 @@ def test_products_of_any_number_of_axes_are_written_as_products(text, of, line):
     assert derived(f"{text}J = {HALF}", wrt=f"Z,{of}")[of] == line
 
 
+@pytest.mark.parametrize(
+    ("axis", "shape", "line"),
+    [
+        (2, "(m, 3, 2)", "np.repeat(dP, 2, axis=1) / 2"),
+        ((2, 4), "(m, p, a, 3, b)", "np.repeat(np.repeat(dP, a, axis=1), b, axis=2) / (a * b)"),
+    ],
+)
+def test_what_was_averaged_over_a_block_is_repeated(axis, shape, line):
+    lengths = "m = 5\np = 2\na = 4\nb = 2\n"
+    columns = "6" if axis == 2 else "p * a, 3 * b"
+    rest = "(m, 3)" if axis == 2 else "(m, p, 3)"
+    text = f"{lengths}X: (m, {columns})\nT: {rest}\nP = np.mean(X.reshape{shape}, axis={axis})\n"
+    found = Sheet(f"{text}J = np.sum(np.tanh(P) * T)").derive("P,X", "calculus")
+    assert found["X"].numpy == f"dX = {line}"
+
+
 def test_an_initial_state_is_data_in_the_lectures_scale():
     text = "h0: (d, m)\nU: (d, d)\nT: (d, m)\nZ = U @ h0\nJ = np.sum((Z - T)**2) / (2 * m)"
     assert derived(text, wrt="Z,h0")["h0"] == "U.T @ dZ"
@@ -232,6 +248,9 @@ def test_an_index_of_nothing_is_everything():
     assert scope["gradients"](x=x.data, w=w.data)[1]["dx"].tolist() == [3.0, 5.0]
 
 
+SOFTMAX = "np.exp(M - np.logaddexp.reduce(M, axis={}, keepdims=True))"
+
+
 @pytest.mark.parametrize(
     ("cost", "lines"),
     [
@@ -240,6 +259,8 @@ def test_an_index_of_nothing_is_everything():
         ("np.sum(np.tanh(np.diag(v) @ A))", {"v": "np.diag(dt1 @ A.T)"}),
         ("np.sum(np.log(np.diag(M)))", {"M": "np.diag(1 / np.diag(M))"}),
         ("np.trace(M)", {"M": "np.eye(n)"}),
+        ("-np.sum(np.log(np.diag(softmax(M, axis=0))))", {"M": f"{SOFTMAX.format(0)} - np.eye(n)"}),
+        ("-np.sum(np.log(np.diag(softmax(M, axis=1))))", {"M": f"{SOFTMAX.format(1)} - np.eye(n)"}),
     ],
 )
 def test_a_diagonal_is_taken_and_put_back_without_indices(cost, lines):

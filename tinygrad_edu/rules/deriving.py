@@ -17,7 +17,7 @@ from tinygrad_edu.rules.poly import Atom, Poly, strip
 from tinygrad_edu.rules.relations import Relation
 from tinygrad_edu.rules.ring import Spent
 from tinygrad_edu.rules.sizes import Named, hashable
-from tinygrad_edu.rules.tensors import DIAG, ONES
+from tinygrad_edu.rules.tensors import ONES
 from tinygrad_edu.rules.trees import Tree, holds, in_shape_of, keeping, shaped
 
 #: Kinds of trees that NumPy makes new arrays of, which may be written into; a name is copied.
@@ -186,11 +186,9 @@ class Deriving(LiftedGraph):
 
     def _is_read_again(self, node: Any, poly: Poly) -> bool:
         """Would a gradient made of others be written in a line below both as it is and in a sum,
-        or a product be moved about there, or a diagonal be multiplied?"""
+        or a product be moved about there?"""
         if not self.targets[node]:
             return False
-        if any(atom.op is DIAG and len(atom.shape) == 2 for atom in poly.atoms()):
-            return True
         if "moves" in node.op.traits and any(atom.op is linalg.matmul for atom in poly.deep):
             return True
         if node.op in (shaping.reshape, shaping.transpose) and poly.atom is None:

@@ -14,6 +14,8 @@ from tinygrad_edu.core.ops.table import TABLE
 from tinygrad_edu.core.primitive import Primitive, Shape
 from tinygrad_edu.rules.formula import Formula
 from tinygrad_edu.rules.indices import (
+    DIAG,
+    EYE,
     ONE_HOT,
     is_diagonal,
     is_whole,
@@ -22,9 +24,9 @@ from tinygrad_edu.rules.indices import (
     put_in,
     without_new_axes,
 )
-from tinygrad_edu.rules.poly import Atom, Poly, broadcast, rational
+from tinygrad_edu.rules.poly import Atom, Poly, broadcast, rational, strip
 from tinygrad_edu.rules.sizes import Size, lengths
-from tinygrad_edu.rules.tensors import DIAG, EYE, Tensors
+from tinygrad_edu.rules.tensors import Tensors
 
 #: Known by what they are rather than by their definition; the rest is expanded by it.
 KEPT_WHOLE = {"tanh"}
@@ -44,6 +46,8 @@ class Algebra(Tensors):
             handle = None
         if handle is not None and TABLE.get(op.name) is op:
             return handle(self, xs, options)
+        if op is DIAG:
+            return _diagonal(self, xs[0])
         opened = "opened" in op.traits or (op.name not in KEPT_WHOLE and not self.careful)
         if op.definition is not None and opened:
             return op.definition(*xs, **options)  # type: ignore[no-any-return]
@@ -181,11 +185,31 @@ def _indexing(op: Primitive) -> Callable[..., Formula]:
 
 
 def _on_diagonal(algebra: Algebra, op: Primitive, x: Formula, large: Shape) -> Formula:
-    """The diagonal of a matrix, or numbers put there: of one number a multiple of the identity."""
-    if op is shaping.scatter and not x.poly.shape:
+    """The diagonal of a matrix; numbers put there are a column times the identity matrix."""
+    if op is shaping.scatter:
         eye = algebra.call(EYE, (), {"n": large[0]}, large)
-        return Formula(algebra, x.poly * eye, large)
-    return _opaque(algebra, DIAG, [x], {})
+        return Formula(algebra, eye * algebra.reshape(x, (large[0], 1)), large)
+    return _diagonal(algebra, x)
+
+
+def _diagonal(algebra: Algebra, x: Formula) -> Formula:
+    """The diagonal of a matrix; of a product columns and rows leave it, as vectors."""
+    n, poly = x.shape[0], x.poly
+    if len(poly.terms) != 1 or len(x.shape) != 2:
+        return _opaque(algebra, DIAG, [x], {})
+    [(mono, c)] = poly.terms.items()
+    inside, outside = [], algebra.number(c)
+    for atom, e in mono:
+        column = strip(atom.shape) == (n, 1)
+        if len(strip(atom.shape)) == 2 and not column:
+            inside.append((atom, e))
+        else:
+            factor = Formula(algebra, algebra.of(atom, e), (n, 1) if column else (n,))
+            outside = outside * algebra.reshape(factor, (n,))
+    if inside:
+        bare = Formula(algebra, algebra.poly({tuple(inside): 1}), x.shape)
+        outside = outside * _opaque(algebra, DIAG, [bare], {}).poly
+    return Formula(algebra, outside, (n,))
 
 
 def _with_new_axes(

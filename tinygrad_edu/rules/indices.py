@@ -180,6 +180,28 @@ ONE_HOT = Primitive(
 ONE_HOT.name = "one_hot"
 
 
+def _eye(n: Any) -> Any:
+    return np.eye(n)
+
+
+#: The identity matrix.
+EYE = Primitive(_eye, (), shape=lambda *, n: (n, n), numpy="np.eye({n})", latex="I")
+EYE.name = "eye"
+
+
+def _diag(x: Any) -> Any:
+    return np.diag(x)
+
+
+#: The diagonal of a matrix; the matrix with a vector there, which to the algebra is a column times
+#: the identity matrix.
+DIAG = Primitive(
+    _diag, (None,), shape=lambda x: x[:1] if len(x) == 2 else (*x, *x), traits={"linear", "exact"},
+    numpy="np.diag({0})", latex=r"\operatorname{{diag}}\left({0}\right)",
+)  # fmt: skip
+DIAG.name = "diag"
+
+
 def within(index: Any, shape: Shape, large: Shape) -> Any:
     """An index of something of this shape as one of what it broadcasts to along new axes in front;
     None where it broadcasts in another way.

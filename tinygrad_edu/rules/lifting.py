@@ -12,12 +12,11 @@ from tinygrad_edu.core.ops import arithmetic, elementwise, linalg, reductions, s
 from tinygrad_edu.core.primitive import Shape
 from tinygrad_edu.core.sweep import needing
 from tinygrad_edu.rules.formula import Formula
-from tinygrad_edu.rules.indices import ONE_HOT, is_diagonal, is_new_or_whole, parts_of, picked
+from tinygrad_edu.rules.indices import EYE, ONE_HOT, is_diagonal, is_new_or_whole, parts_of, picked
 from tinygrad_edu.rules.layout import Layout
 from tinygrad_edu.rules.naming import NamedGraph, same_numbers
 from tinygrad_edu.rules.poly import Atom, Poly, rational
 from tinygrad_edu.rules.simplify import Simplifier
-from tinygrad_edu.rules.tensors import EYE
 from tinygrad_edu.words import say
 
 #: A formula of more atoms than this is not written out inside another: it gets a name. So does a

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from tinygrad_edu.core.ops import elementwise, reductions
 from tinygrad_edu.rules.expression import Algebra
-from tinygrad_edu.rules.indices import ONE_HOT
+from tinygrad_edu.rules.indices import EYE, ONE_HOT
 from tinygrad_edu.rules.poly import Atom, Monomial, Number, Poly, ratio, rational, strip
 from tinygrad_edu.words import say
 
@@ -151,17 +151,18 @@ def _coefficient(algebra: Algebra, p: Poly, t: Atom, e: Number) -> Poly:
 
 
 def pick_of(total: Atom) -> tuple[Atom, Poly] | None:
-    """The one-hot labels and the entries in a sum of their products; None if it is none."""
+    """The one-hot labels, or the identity matrix, and the entries in a sum of their products; None
+    if it is none."""
     if total.op is not reductions.sum or len(total.args[0].terms) != 1:
         return None
     [(mono, c)] = total.args[0].terms.items()
-    labels = [a for a, e in mono if a.op is ONE_HOT]
+    labels = [a for a, e in mono if a.op in (ONE_HOT, EYE)]
     if c != 1 or len(labels) != 1:
         return None
     [one_hot] = labels
-    first = isinstance(one_hot.options["index"], tuple)
-    axis = -len(one_hot.shape) if first else -1
-    if tuple(total.options["axes"]) != (axis,):
+    first = isinstance(one_hot.options.get("index"), tuple)
+    places = [-2, -1] if one_hot.op is EYE else [-len(one_hot.shape) if first else -1]
+    if tuple(total.options["axes"]) not in [(axis,) for axis in places]:
         return None
     algebra = total.args[0].algebra
     return one_hot, algebra.poly({tuple(f for f in mono if f[0] is not one_hot): 1})

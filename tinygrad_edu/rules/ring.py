@@ -17,7 +17,7 @@ import numpy as np
 
 from tinygrad_edu.core.ops import elementwise, reductions
 from tinygrad_edu.core.primitive import Primitive, Shape
-from tinygrad_edu.rules.indices import ONE_HOT
+from tinygrad_edu.rules.indices import EYE, ONE_HOT
 from tinygrad_edu.rules.poly import (
     Atom,
     Monomial,
@@ -84,7 +84,7 @@ class Ring(ABC):
             atom.id = len(self._atoms)
             atom.op, atom.args, atom.options, atom.shape = op, args, options, shape
             atom.name = ""
-            atom.mask = op is not None and ("compares" in op.traits or op is ONE_HOT)
+            atom.mask = op is not None and ("compares" in op.traits or op in (ONE_HOT, EYE))
             atom.positive = op is elementwise.exp or op in (elementwise.sigmoid, reductions.softmax)
             atom.constant = False
             atom.deep = frozenset({atom}).union(*(arg.deep for arg in args))

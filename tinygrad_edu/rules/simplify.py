@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from tinygrad_edu.core.ops import elementwise, reductions, shaping
 from tinygrad_edu.rules.expression import Algebra
 from tinygrad_edu.rules.formula import Formula
+from tinygrad_edu.rules.indices import DIAG, EYE
 from tinygrad_edu.rules.layout import Layout
 from tinygrad_edu.rules.poly import Atom, Number, Poly, ratio
 from tinygrad_edu.rules.relations import Relation, identities, pick_of, solutions, without
@@ -224,6 +225,7 @@ class Simplifier:
         for atom in atoms:
             yield from solved.get(atom, ())
             yield from self._named_pick(atom)
+            yield from self._diagonal(atom)
             if atom.op is reductions.sum:
                 yield from self._about_a_sum(atom)
             if atom.op is elementwise.exp:
@@ -251,9 +253,24 @@ class Simplifier:
         labels, entries = pick
         one_hot = self.algebra.of(labels)
         if entries is self.algebra.one:
-            yield Relation(total, 1, entries, one_hot, say("why.labels"))
-        else:
-            yield from self._entries(total, labels, entries)
+            reason = say("why.identity" if labels.op is EYE else "why.labels")
+            yield Relation(total, 1, entries, one_hot, reason)
+            return
+        yield from self._entries(total, labels, entries)
+        if labels.op is EYE:
+            taken = DIAG(Formula(self.algebra, entries, labels.shape))
+            column = self.algebra.reshape(taken, total.shape)
+            yield Relation(total, 1, column, one_hot, say("why.always"))
+
+    def _diagonal(self, column: Atom) -> Iterator[Relation]:
+        """A diagonal that multiplies the identity matrix row by row is what it is taken of."""
+        of = None if column.op is not shaping.reshape else column.args[0].atom
+        taken = None if of is None else self.definitions.get(of, self.algebra.of(of)).atom
+        if taken is not None and taken.op is DIAG and len(column.shape) == 2:
+            n = taken.args[0].shape[0]
+            eye = self.algebra.call(EYE, (), {"n": n}, (n, n)).atom
+            assert eye is not None
+            yield from self._entries(column, eye, taken.args[0])
 
     def _named_pick(self, name: Atom) -> Iterator[Relation]:
         """What is picked and has a name is the entry where the labels are 1."""

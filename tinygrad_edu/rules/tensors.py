@@ -11,6 +11,7 @@ import numpy as np
 from tinygrad_edu.core.ops import arithmetic, elementwise, linalg, reductions, shaping
 from tinygrad_edu.core.primitive import Primitive, Shape
 from tinygrad_edu.rules.formula import Formula
+from tinygrad_edu.rules.indices import EYE
 from tinygrad_edu.rules.poly import (
     Atom,
     Monomial,
@@ -34,27 +35,6 @@ ONES = Primitive(
     _ones, (), shape=lambda *, shape: tuple(shape), numpy="np.ones({shape})", latex=r"\mathbf{{1}}"
 )
 ONES.name = "ones"
-
-
-def _eye(n: Any) -> Any:
-    return np.eye(n)
-
-
-#: The identity matrix.
-EYE = Primitive(_eye, (), shape=lambda *, n: (n, n), numpy="np.eye({n})", latex="I")
-EYE.name = "eye"
-
-
-def _diag(x: Any) -> Any:
-    return np.diag(x)
-
-
-#: The diagonal of a matrix; the matrix with a vector there.
-DIAG = Primitive(
-    _diag, (None,), shape=lambda x: x[:1] if len(x) == 2 else (*x, *x), traits={"linear", "exact"},
-    numpy="np.diag({0})", latex=r"\operatorname{{diag}}\left({0}\right)",
-)  # fmt: skip
-DIAG.name = "diag"
 
 
 def _is_eye(p: Poly) -> bool:
@@ -258,7 +238,7 @@ class Tensors(Ring):
             a, b = (Formula(self, p, s) for p, s in zip(atom.args, atom.options["shapes"]))
             if order == flipped and len(a.shape) == len(b.shape) == n:
                 return c * self.matmul(self._flipped(b), self._flipped(a))
-        if p.value is not None or (atom is not None and atom.op in (EYE, DIAG)):
+        if p.value is not None or (atom is not None and atom.op is EYE):
             return c * p
         axes = None if order == tuple(range(n))[::-1] else order
         shape = shaping.transpose.shape_rule(x.shape, axes=axes)

@@ -10,6 +10,7 @@ from tinygrad_edu.core.ops import linalg, reductions, shaping
 from tinygrad_edu.core.ops.table import TABLE
 from tinygrad_edu.core.primitive import Primitive, Shape
 from tinygrad_edu.rules.expression import Algebra
+from tinygrad_edu.rules.indices import DIAG, EYE
 from tinygrad_edu.rules.poly import Atom, Monomial, Number, Poly, rational, strip
 from tinygrad_edu.rules.trees import (
     OUTER,
@@ -199,8 +200,25 @@ class Terms(ABC):
         tops = [tree for tree in tops if tree.kind != "number" or tree.value != 1]
         tops.sort(key=self._rank)
         downs.sort(key=self._rank)
+        if any(tree.kind == "call" and tree.value[0] is EYE for tree in tops):
+            tops, downs = self._on_diagonal(tops, downs)
         over = multiply(self._outer(tops)) if tops else number(1)
         return divide(over, multiply(downs)) if downs else over
+
+    def _on_diagonal(self, tops: list[Tree], downs: list[Tree]) -> tuple[list[Tree], list[Tree]]:
+        """What the identity matrix is multiplied and divided by row by row, put on its diagonal."""
+        over, under = ({i: column(tree) for i, tree in enumerate(x)} for x in (tops, downs))
+        up = [vector for vector in over.values() if vector is not None]
+        down = [vector for vector in under.values() if vector is not None]
+        if not up and not down:
+            return tops, downs
+        vector = multiply(up) if up else number(1)
+        diagonal = call(DIAG, (divide(vector, multiply(down)) if down else vector,), {})
+        rest = [
+            tree for i, tree in enumerate(tops)
+            if over[i] is None and not (tree.kind == "call" and tree.value[0] is EYE)
+        ]  # fmt: skip
+        return [*rest, diagonal], [tree for i, tree in enumerate(downs) if under[i] is None]
 
     def _outer(self, tops: list[Tree]) -> list[Tree]:
         """Columns beside rows as one product of two vectors; several columns as one."""

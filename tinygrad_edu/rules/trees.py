@@ -15,7 +15,7 @@ from tinygrad_edu.core.operators import Operators
 from tinygrad_edu.core.ops import arithmetic, linalg, reductions, shaping
 from tinygrad_edu.core.ops.table import TABLE
 from tinygrad_edu.core.primitive import Primitive, Shape
-from tinygrad_edu.rules.indices import is_whole, parts_of
+from tinygrad_edu.rules.indices import DIAG, is_diagonal, is_whole, parts_of
 from tinygrad_edu.rules.poly import Atom, Number, broadcast, rational, strip
 from tinygrad_edu.rules.sizes import Named, Size, lengths
 
@@ -371,6 +371,20 @@ def _product(parts: tuple[Tree, ...], options: dict[str, Any]) -> Tree:
     return multiply([*left, parts[1]])
 
 
+def _indexed(op: Primitive) -> Callable[[tuple[Tree, ...], dict[str, Any]], Tree]:
+    """Indexing or its inverse, of a diagonal as that."""
+
+    def write(parts: tuple[Tree, ...], options: dict[str, Any]) -> Tree:
+        large = options.get("shape", parts[0].shape)
+        return (
+            call(DIAG, parts, {})
+            if is_diagonal(options["index"], large)
+            else call(op, parts, options)
+        )
+
+    return write
+
+
 def _constant_power(parts: tuple[Tree, ...], options: dict[str, Any]) -> Tree:
     n = rational(options["n"])
     if n == HALF:
@@ -414,6 +428,8 @@ def _negative(tree: Tree) -> Tree:
 
 
 _LITERAL: dict[str, Callable[[tuple[Tree, ...], dict[str, Any]], Tree]] = {
+    "getitem": _indexed(shaping.getitem),
+    "scatter": _indexed(shaping.scatter),
     "add": lambda parts, options: _signed([(1, parts[0]), (1, parts[1])]),
     "subtract": lambda parts, options: _signed([(1, parts[0]), (-1, parts[1])]),
     "negative": lambda parts, options: _negative(parts[0]),
