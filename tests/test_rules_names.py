@@ -322,6 +322,13 @@ def test_a_gradient_that_would_be_written_twice_gets_a_line():
     assert "@" not in found["dS"]
 
 
+def test_a_gradient_that_is_the_same_along_an_axis_goes_on_without_a_line():
+    text = "n = 9\nx: (n, 1)\nmu: (3,)\np: (3,) = positive\nN = p * np.exp(-(x - mu)**2)\n"
+    found = lines(text + "J = -np.sum(np.log(np.sum(N, axis=1))) / n", None, "calculus")
+    assert found.keys() == {"dmu", "dp"}
+    assert "broadcast_to" not in "".join(found.values())
+
+
 def test_a_product_that_is_only_moved_about_gets_a_line():
     text = "m = 6\np = 2\nq = 5\nk = 3\nX: (m, p, q)\nV: (q, q)\nW: (p * q, k)\nY: (m, k)\n"
     text += "H = np.tanh(X @ V)\nF = H.reshape(m, p * q)\nZ = F @ W\n" + SQUARES

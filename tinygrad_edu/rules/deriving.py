@@ -211,6 +211,8 @@ class Deriving(LiftedGraph):
             return False
         if poly.atom is not None and poly.atom.is_name:
             return False
+        if poly.shape != strip(node.shape):  # the same for all along an axis: it goes on as it is
+            return False
         if all(atom.constant for atom in poly.atoms()):
             return False
         return self._holds_product(node) or self.layout.cost(poly) > 3
