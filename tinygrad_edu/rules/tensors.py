@@ -41,6 +41,20 @@ def _is_eye(p: Poly) -> bool:
     return p.atom is not None and p.atom.op is EYE
 
 
+def _repeat(x: Any, n: Any, axis: Any) -> Any:
+    return np.repeat(x, n, axis=axis)
+
+
+#: Each entry along an axis so many times.
+REPEAT = Primitive(
+    _repeat, (None,), traits={"linear", "exact"},
+    shape=lambda x, *, n, axis: tuple(k * n if i == axis else k for i, k in enumerate(x)),
+    numpy="np.repeat({0}, {n}, axis={axis})",
+    latex=r"\operatorname{{repeat}}\left({0}, {n}, {axis}\right)",
+)  # fmt: skip
+REPEAT.name = "repeat"
+
+
 def _as_many(x: Iterable[int], y: Iterable[int]) -> bool:
     """Do two shapes have room for as many numbers?"""
     return math.prod(map(int, x)) == math.prod(map(int, y))
@@ -275,8 +289,31 @@ class Tensors(Ring):
         if atom is not None and atom.op is shaping.reshape and whole:
             inner = Formula(self, atom.args[0], atom.options["shapes"][0])
             return c * self.reshape(inner, shape)
+        repeated = self._repeated(p, x.shape, shape)
+        if repeated is not None:
+            return c * repeated
         p = self.filled(p, x.shape)
         return c * self.call(shaping.reshape, (p,), {"shape": shape, "shapes": (x.shape,)}, shape)
+
+    def _repeated(self, p: Poly, old: Shape, new: Shape) -> Poly | None:
+        """What is the same along an axis that is joined to the one before, with each of its entries
+        repeated; None where another shape is more than that."""
+        own = (1,) * (len(old) - len(p.full)) + tuple(p.full)
+        pieces = _joined(old, new)
+        small, times = [], []
+        for axis, piece in enumerate(pieces or ()):
+            same = [i for i in piece[1:] if own[i] == 1 != old[i]]
+            if same != piece[1:] or (same and own[piece[0]] == 1):
+                return None
+            small.append(old[piece[0]])
+            times += [(axis, old[i]) for i in same]
+        if not times:
+            return None
+        bare = tuple(1 if own[i] == 1 else n for i, n in enumerate(old))
+        found = Formula(self, self.reshape(Formula(self, p, bare), tuple(small)), tuple(small))
+        for axis, n in times:
+            found = Formula._apply(REPEAT, (found,), {"n": n, "axis": axis})  # n by its name
+        return found.poly
 
     def _realigned(self, x: Formula, shape: Shape) -> Poly:
         """`x` with axes of length 1 put in or taken out."""
@@ -322,3 +359,20 @@ class Tensors(Ring):
         [(mono, c)] = inner.terms.items()
         product = self._contracted(mono, inner.shape, (-1,))
         return None if product is None else product.scaled(c)
+
+
+def _joined(old: Shape, new: Shape) -> list[list[int]] | None:
+    """Which axes of a shape, one after another, make each axis of another; None where some do not.
+
+    >>> _joined((5, 3, 2), (5, 6))
+    [[0], [1, 2]]
+    """
+    pieces, rest = [], list(range(len(old)))
+    for n in new:
+        piece = [rest.pop(0)] if rest else []
+        while rest and math.prod(int(old[i]) for i in piece) < n:
+            piece.append(rest.pop(0))
+        if not piece or math.prod(int(old[i]) for i in piece) != n:
+            return None
+        pieces.append(piece)
+    return None if rest else pieces
