@@ -81,7 +81,8 @@ def derived(text, **options):
 
 def test_picking_one_entry_a_row_of_a_softmax_leaves_p_minus_the_one_hot_labels():
     cost = "J = -np.sum(np.log(P[np.arange(m), y])) / m"
-    assert derived(LABELS + cost)["Z"] == "P - np.eye(k)[y]"
+    for rows in ("np.arange(m)", "range(m)", "range(len(y))", "np.arange(0, y.shape[0])"):
+        assert derived(LABELS + cost.replace("np.arange(m)", rows))["Z"] == "P - np.eye(k)[y]"
     named = "p = P[np.arange(m), y]\nJ = -np.sum(np.log(p)) / m"
     assert derived(LABELS + named)["Z"] == "P - np.eye(k)[y]"
     assert derived(LABELS + "J = -np.sum(np.eye(k)[y] * np.log(P)) / m")["Z"] == "P - np.eye(k)[y]"

@@ -10,8 +10,10 @@ import numpy as np
 from tinygrad_edu.core.options import Described
 from tinygrad_edu.core.primitive import Primitive, Shape
 
-#: What numbers the places of an axis: ``np.arange(m)``, also as a column.
-RANGE = re.compile(r"(np\.)?arange\([^(),]*\)(\[[:, None]*\]|\.reshape\([^()]*\))?")
+#: What numbers the places of an axis: ``np.arange(m)``, ``range(len(y))``, also as a column.
+RANGE = re.compile(
+    r"(np\.)?a?range\((0, )?[^(),]*(\([^(),]*\))?\)(\[[:, None]*\]|\.reshape\([^()]*\))?"
+)
 
 
 #: One-hot labels as they are written.

@@ -139,7 +139,7 @@ class _Search:
             return [None if again else size or f"{name}.shape[{i}]" for i, size in sizes]
         if e.op == "name" and e.extra in self.made:
             return self._lengths_of(self.made[e.extra], depth + 1)
-        if e.function == "arange" and len(e.args) == 1:
+        if e.function in ("arange", "range") and len(e.args) == 1:
             return [show(e.args[0])]
         if e.op == "index":
             return self._realigned(self._lengths_of(e.args[0], depth + 1), e.args[1:])
