@@ -180,6 +180,14 @@ def test_the_examples_are_followed_through_an_index_that_takes_each_once():
         assert (derived.convention, derived["Z"].scale) == ("lecture", "m")
 
 
+def test_what_weights_each_example_is_data_whatever_it_is_called():
+    text = "m = 7\nX: (m, 3)\nw: (3,)\nv: (3,)\nA: (m,)\nc: (3,)\nz = X @ w\n"
+    weighted = Sheet(f"{text}J = np.mean(np.tanh(z) * (A - X @ v))").derive()
+    assert (weighted.convention, weighted.left_out) == ("lecture", ("X", "A"))
+    mean_of_units = Sheet(f"{text}J = np.sum((z - A)**2) / m + np.mean(np.tanh(w) * c)").derive()
+    assert mean_of_units["c"].scale == ""
+
+
 def test_examples_compared_with_examples_have_the_scale_on_both_sides():
     text = "m = 5\nn = 3\nq = 6\nd = 4\nX: (m, n)\nY: (m, q)\nV: (n, d)\nW: (q, d)\n"
     text += "A = X @ V\nB = Y @ W\nP = softmax(A @ B.T, axis=1)\n"

@@ -40,6 +40,8 @@ STATE = re.compile(r"[hcs]_?0", re.IGNORECASE)
 _SHAPES_ONLY = frozenset(
     {shaping.reshape, shaping.transpose, shaping.broadcast_to, shaping.sum_to, arithmetic.positive}
 )
+#: How a weight or a baseline meets what it is for.
+_PAIRING = frozenset({arithmetic.add, arithmetic.subtract, arithmetic.multiply})
 #: No more nodes of a cost than this are looked at for its sums.
 _MOST_NODES = 1000
 
@@ -425,11 +427,27 @@ class _Search:
         self.axes, self.origins = Axes(order), origins
         leaves = [node for node in order if node.op is None and node.size > 1]
         self.data = data_among(leaves, origins)
+        self.data |= self._beside_data(order, leaves)
         self.parameters = frozenset(node for node in leaves if node not in self.data)
         self.moving = [node for node in order if node.op is None and node in self.axes.learning]
         self.terms = list(self.axes.terms(cost, origins))
         #: All that are the examples', if there are several.
         self.alike: frozenset[Axis] = frozenset()
+
+    def _beside_data(self, order: list[Value], leaves: list[Value]) -> frozenset[Value]:
+        """The leaves with one number for each example: on an axis of data, and met by computed
+        quantities element by element only, as weights and baselines are."""
+        found = {leaf for leaf in leaves if self._is_on_axis_of_data(leaf)} - self.data
+        for node in order:
+            for leaf in found.intersection(node.parents):
+                others = [p for p in node.parents if p.op is not None and p.shape == leaf.shape]
+                if node.op not in _PAIRING or not others:
+                    found.remove(leaf)
+        return frozenset(found)
+
+    def _is_on_axis_of_data(self, leaf: Value) -> bool:
+        axes = [a for a in self.axes.of(leaf) if a is not None and self.axes.length(a) != 1]
+        return len(axes) == 1 and not self.data.isdisjoint(self.axes.leaves(axes[0]))
 
     def found(self) -> tuple[Axis | None, str]:
         """The one axis there is evidence for, and what was assumed."""
