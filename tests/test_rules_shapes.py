@@ -88,6 +88,14 @@ def test_picking_one_entry_a_row_of_a_softmax_leaves_p_minus_the_one_hot_labels(
     assert derived(LABELS + "J = -np.sum(np.eye(k)[y] * np.log(P)) / m")["Z"] == "P - np.eye(k)[y]"
 
 
+def test_what_labels_pick_is_written_as_it_was_picked():
+    weighted = "c: (k,)\nJ = -np.sum(c[y] * np.log(P[range(m), y])) / m"
+    found = derived(LABELS + weighted, wrt="P,c", convention="calculus")
+    assert found["c"].endswith("-np.log(P[np.arange(m), y]) / m)")
+    places = "np.zeros_like(P); np.add.at(dP, (range(m), y)"  # nothing is 0 / 0 beside them
+    assert found["P"] == f"{places}, -1 / m * c[y] / P[range(m), y])"
+
+
 def test_rows_of_a_table_are_added_up_in_two_statements():
     text = "E: (v, d)\ni: (m,) = integers(0, v)\nT: (m, d)\nZ = E[i]\nJ = " + HALF
     assert derived(text)["E"] == "np.zeros_like(E); np.add.at(dE, i, dZ)"
@@ -108,6 +116,11 @@ def test_a_line_in_another_shape_is_told_by_functions_of_numpys_in_every_notatio
     assert line.text == "dx = np.full(x.shape, 1 / x.shape[0])"
     assert r"\operatorname{np.full}" in line.latex
     assert "np.full" in line.mathml
+
+
+def test_what_is_added_at_an_index_of_another_gradient_is_added_to_a_copy():
+    text = "X: (3, d)\nB: (3, d)\nu: (d,)\nA = X + B\nJ = np.sum(np.tanh(A)**2) + X[0] @ u"
+    assert derived(text, wrt="A,X")["X"] == "dA.copy(); dX[0] += u"
 
 
 def test_what_is_put_at_an_index_is_repeated_without_ones():

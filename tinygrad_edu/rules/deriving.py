@@ -18,7 +18,7 @@ from tinygrad_edu.rules.relations import Relation
 from tinygrad_edu.rules.ring import Spent
 from tinygrad_edu.rules.sizes import Named, hashable
 from tinygrad_edu.rules.tensors import ONES
-from tinygrad_edu.rules.trees import Tree, holds, in_shape_of, keeping, shaped
+from tinygrad_edu.rules.trees import Tree, holds, in_shape_of, keeping, put_at, shaped
 
 #: Kinds of trees that NumPy makes new arrays of, which may be written into; a name is copied.
 NEW = {"add", "multiply", "divide", "power", "matmul", "sum", "mean"}
@@ -285,6 +285,9 @@ class Deriving(LiftedGraph):
         line.added, line.start = (), None
         if not holds(line.tree, shaping.scatter):
             return
+        if not any(atom.op is shaping.scatter for atom in line.poly.deep):
+            self._put_at(line)
+            return
         amounts: dict[Any, tuple[Any, Poly]] = {}
         start = self.algebra.zero
         for mono, c in line.poly.terms.items():
@@ -313,6 +316,12 @@ class Deriving(LiftedGraph):
             trees.insert(0, Addition(Ellipsis, _of_rank(begin, line.node.shape), 1))
             begin = None
         line.added, line.start = tuple(trees), begin
+
+    def _put_at(self, line: Line) -> None:
+        """A statement for a line of the sweep itself, whose formula holds labels instead."""
+        index, amount = put_at(line.tree) or (None, line.tree)
+        if not holds(amount, shaping.scatter) and tuple(line.tree.shape) == line.node.shape:
+            line.added = (Addition(index, amount, 1),)
 
     def _addition(self, index: Any, amount: Poly, shape: Shape) -> Addition:
         room = shaping.getitem.shape_rule(shape, index=index)

@@ -6,12 +6,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
+
 from tinygrad_edu.core.ops import linalg, reductions, shaping
 from tinygrad_edu.core.ops.table import TABLE
 from tinygrad_edu.core.primitive import Primitive, Shape
 from tinygrad_edu.rules.expression import Algebra
-from tinygrad_edu.rules.indices import DIAG, EYE
+from tinygrad_edu.rules.indices import DIAG, EYE, ONE_HOT, described
 from tinygrad_edu.rules.poly import Atom, Monomial, Number, Poly, rational, strip
+from tinygrad_edu.rules.relations import pick_of
 from tinygrad_edu.rules.trees import (
     OUTER,
     Tree,
@@ -125,11 +128,29 @@ class Terms(ABC):
         inner = atom.args[0].atom
         if inner is None or inner.op is not reductions.sum:
             return None
+        if (picked := self._picked(inner)) is not None:
+            return picked if strip(picked.shape) == strip(atom.options["shape"]) else None
         tree = self._reduced(inner)
         gone = reduced(tree.parts[0], tree.value[0], keepdims=False)
         return gone if strip(gone.shape) == strip(atom.options["shape"]) else None
 
+    def _picked(self, total: Atom) -> Tree | None:
+        """A sum of products with one-hot labels as the entries that these pick; None if it is none
+        of a whole matrix."""
+        labels, entries = pick_of(total) or (None, self.algebra.one)
+        if labels is None or labels.op is not ONE_HOT or entries.shape != tuple(labels.shape):
+            return None
+        index, n = labels.options["index"], labels.shape
+        if len(n) == 2:
+            rows = n[1] if isinstance(index, tuple) else n[0]
+            places = described(np.arange(rows), f"np.arange({rows})", size_of=rows)
+            index = (index[1], places) if isinstance(index, tuple) else (places, index)
+        return call(shaping.getitem, (shaped(self.arrange(entries), n),), {"index": index})
+
     def _reduced(self, atom: Atom, kind: str = "sum") -> Tree:
+        if kind == "sum" and (picked := self._picked(atom)) is not None:
+            rows = atom.options["axes"] == (-1,) and picked.shape
+            return as_column(picked) if rows else picked
         axes, full = atom.options["axes"], atom.args[0].full
         ndim = len(full)
         # Nothing but axes of length 1 before the last one summed: they need not stay.

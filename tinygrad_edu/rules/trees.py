@@ -261,6 +261,20 @@ def holds(tree: Tree, op: Primitive) -> bool:
     return (tree.kind == "call" and tree.value[0] is op) or any(holds(p, op) for p in tree.parts)
 
 
+def put_at(tree: Tree) -> tuple[Any, Tree] | None:
+    """The index that something is put at, and that, scaled by single numbers; None of others."""
+    if tree.kind == "call" and tree.value[0] is shaping.scatter:
+        return tree.value[1]["index"], tree.parts[0]
+    if tree.kind not in ("multiply", "divide"):
+        return None
+    first, *others = tree.parts
+    put = put_at(first) if all(part.scalar for part in others) else None
+    if put is None:
+        return None
+    scaled = divide(put[1], others[0]) if tree.kind == "divide" else multiply([put[1], *others])
+    return put[0], scaled
+
+
 def keeping(tree: Tree) -> Tree:
     """The same with the summed axes of its own sums kept."""
     if not tree.loose:
@@ -362,8 +376,16 @@ def literal(op: Primitive, parts: tuple[Tree, ...], options: dict[str, Any]) -> 
     return call(op, parts, options)
 
 
+def _unrepeated(tree: Tree, other: Tree) -> Tree:
+    repeats = tree.kind == "call" and tree.value[0] is shaping.broadcast_to
+    bare = repeats and tree.parts[0].scalar and tuple(other.shape) == tuple(tree.shape)
+    return tree.parts[0] if bare else tree
+
+
 def _product(parts: tuple[Tree, ...], options: dict[str, Any]) -> Tree:
-    """Factors on the left are taken in."""
+    """Factors on the left are taken in; a number need not be repeated for each entry."""
+    x, y = parts
+    parts = _unrepeated(x, y), _unrepeated(y, x)
     left = parts[0].parts if parts[0].kind == "multiply" else (parts[0],)
     vector, row = column(parts[0]), _row(parts[1])
     if vector is not None and row is not None:
