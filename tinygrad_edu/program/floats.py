@@ -20,6 +20,8 @@ from tinygrad_edu.program.symbol import Symbol, needed
 
 #: Longer expressions get a line and a name of their own.
 _LONGEST = 60
+#: A number of a list that is read so often gets a name.
+_OFTEN = 4
 Run = Callable[..., tuple[Any, dict[str, Any]]]
 
 #: How an operation on floats is written, and how tightly that binds.
@@ -88,15 +90,16 @@ def written(
     parameters = []
     body: list[str] = []
     temporary: set[str] = set()
-    for key, symbols in arguments.items():
-        parameters.append(names.name(key))
-        if len(symbols) == 1:
-            text[symbols[0]] = parameters[-1]
-        else:
-            text.update((s, f"{parameters[-1]}[{k}]") for k, s in enumerate(symbols))
     results = {cost, *(g for part in gradients.values() for g in part)}
     order = needed(results)
     uses = _uses(order, results)
+    for key, symbols in arguments.items():
+        parameters.append(names.name(key))
+        for k, s in enumerate(symbols):
+            text[s] = f"{parameters[-1]}[{k}]" if len(symbols) > 1 else parameters[-1]
+            if len(symbols) > 1 and uses.get(s, 0) >= _OFTEN:
+                text[s] = names.name(f"{parameters[-1]}{k}")
+                body.append(f"{text[s]} = {parameters[-1]}[{k}]")
     for s in order:
         if s.op is None:
             if s.constant:
