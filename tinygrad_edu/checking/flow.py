@@ -8,14 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.checking.rounding import (
-    RUNS,
-    SHARE,
-    Noise,
-    difference,
-    relative_error,
-    terms,
-)
+from tinygrad_edu.checking.rounding import RUNS, SHARE, Noise, difference, relative_error, terms
 from tinygrad_edu.checking.truth import TOLERANCE, Kinks, gradient_of, multiple_of
 from tinygrad_edu.core.sweep import sweep
 from tinygrad_edu.core.value import Value

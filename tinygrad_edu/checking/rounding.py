@@ -112,11 +112,7 @@ class NoisyEvaluator(Evaluator):
     """Computes formulas with every rounding made larger; `exactly` has the names as they are."""
 
     def __init__(
-        self,
-        known: Mapping[Key, Any],
-        noise: Noise,
-        exactly: Mapping[Key, Any],
-        account: Account,
+        self, known: Mapping[Key, Any], noise: Noise, exactly: Mapping[Key, Any], account: Account
     ) -> None:
         super().__init__(known, account)
         self.noise = noise
@@ -187,11 +183,7 @@ class RoundingOfLines(Rounding):
     """The same on one sample of a sheet, of its lines too; `run` is what these give there."""
 
     def __init__(
-        self,
-        graph: Graph,
-        run: Mapping[Key, Any],
-        backward: Iterable[Statement],
-        account: Account,
+        self, graph: Graph, run: Mapping[Key, Any], backward: Iterable[Statement], account: Account
     ) -> None:
         super().__init__(graph.cost)
         self.account = account

@@ -14,11 +14,7 @@ from tinygrad_edu.checking.remarks import remarks_on
 from tinygrad_edu.checking.rounding import RUNS, SHARE, agree
 from tinygrad_edu.checking.samples import Sample, samples_of
 from tinygrad_edu.checking.sides import seek
-from tinygrad_edu.checking.truth import (
-    TOLERANCE,
-    largest_error,
-    multiple_of,
-)
+from tinygrad_edu.checking.truth import TOLERANCE, largest_error, multiple_of
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.sheets.account import JUDGING, Account, entries_of

@@ -101,13 +101,7 @@ class DerivedRules:
         return above
 
     def _right(
-        self,
-        reading: Reading,
-        lines: list[Line],
-        line: Line,
-        key: Key,
-        factor: float,
-        scale: float,
+        self, reading: Reading, lines: list[Line], line: Line, key: Key, factor: float, scale: float
     ) -> Iterator[Expr]:
         """The forms of a line that are right, in the learner's scale."""
         for form in Forms(self.work, lines).of(line):

@@ -62,11 +62,7 @@ def diagnose(judged: Judged) -> dict[str, Diagnosis]:
         return matrices
     wrong.sort(key=lambda judgement: judgement.claim.last.line)
     found = {wrong[0].claim.name: Diagnosis("other", UNFINISHED, None)}
-    with (
-        np.errstate(all="ignore"),
-        warnings.catch_warnings(),
-        contextlib.suppress(TooMuch),
-    ):
+    with np.errstate(all="ignore"), warnings.catch_warnings(), contextlib.suppress(TooMuch):
         warnings.simplefilter("ignore")  # a mean of nothing, in some trial
         context = context_of(judged, Account(DIAGNOSING, LARGEST_SEARCHED))
         roles, derived = Roles(context), DerivedRules(context)

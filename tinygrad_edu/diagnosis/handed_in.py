@@ -115,11 +115,7 @@ class StandIns:
             self.context, Roles(self.context), judgement, wrong, back, statement, [rule], fresh
         )
         mistake, explanation = named(case)
-        return Diagnosis(
-            mistake,
-            f"{said} {explanation}",
-            f"{name} = {show(rule)}",
-        )
+        return Diagnosis(mistake, f"{said} {explanation}", f"{name} = {show(rule)}")
 
 
 class HandedIn:

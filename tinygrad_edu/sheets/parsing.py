@@ -16,15 +16,7 @@ from tinygrad_edu.sheets.account import CHARACTER, Account, entries_of
 from tinygrad_edu.sheets.claims import COSTS, claimed
 from tinygrad_edu.sheets.evaluate import Evaluator, Uncomputable
 from tinygrad_edu.sheets.kinds import KINDS, Given, kind_of
-from tinygrad_edu.sheets.lines import (
-    Claim,
-    Jacobian,
-    Key,
-    Lines,
-    Statement,
-    Unread,
-    too_much_in,
-)
+from tinygrad_edu.sheets.lines import Claim, Jacobian, Key, Lines, Statement, Unread, too_much_in
 from tinygrad_edu.sheets.paper import Unreadable, changed_by, read, target_of
 from tinygrad_edu.sheets.syntax import BINARY, Expr, Reader, SheetError
 from tinygrad_edu.words import say
@@ -80,11 +72,7 @@ class _Parser:
         self.cost_line = self._find_cost(statements)
         self._lines(statements)
         if not any(s.name == lines.cost_name for s in lines.forward):
-            raise SheetError(
-                say("error.no_cost"),
-                1,
-                1,
-            )
+            raise SheetError(say("error.no_cost"), 1, 1)
         quantities = list(self.claim_of.values())
         for name, of in self.claim_of.items():
             made = [s for s in lines.backward if s.name == name]
@@ -198,11 +186,7 @@ class _Parser:
                 read = [reader.read(part) for part in (target, *parts, new)]
                 self._add(node, name, self.lines.formulas.make("addat", *read), reader, plain=False)
                 return
-        raise SheetError(
-            say("error.kept_nowhere"),
-            node.lineno,
-            node.col_offset + 1,
-        )
+        raise SheetError(say("error.kept_nowhere"), node.lineno, node.col_offset + 1)
 
     def _annotated(self, node: ast.AnnAssign) -> None:
         if not isinstance(node.target, ast.Name):
@@ -305,12 +289,7 @@ class _Parser:
             raise SheetError(f"{what}: {message}", node.lineno, node.col_offset + 1) from None
 
     def _assign(
-        self,
-        node: ast.Assign,
-        target: ast.expr,
-        shifted: ast.expr,
-        value: Expr,
-        reader: Reader,
+        self, node: ast.Assign, target: ast.expr, shifted: ast.expr, value: Expr, reader: Reader
     ) -> None:
         if isinstance(target, ast.Name):
             self._add(node, target.id, value, reader)

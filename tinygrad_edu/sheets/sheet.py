@@ -23,20 +23,10 @@ from tinygrad_edu.core.primitive import GradError, asarray
 from tinygrad_edu.core.signature import checked
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.rules import Derivation, derive
-from tinygrad_edu.sheets.account import (
-    MOST_IN_GRAPH,
-    READING,
-    Account,
-    TooMuch,
-)
+from tinygrad_edu.sheets.account import MOST_IN_GRAPH, READING, Account, TooMuch
 from tinygrad_edu.sheets.evaluate import Evaluator, Uncomputable
 from tinygrad_edu.sheets.kinds import DISCRETE
-from tinygrad_edu.sheets.lines import (
-    Key,
-    Lines,
-    Statement,
-    too_much_in,
-)
+from tinygrad_edu.sheets.lines import Key, Lines, Statement, too_much_in
 from tinygrad_edu.sheets.origins import origins_of
 from tinygrad_edu.sheets.parsing import LONGEST_SHEET, parse
 from tinygrad_edu.sheets.syntax import Expr, SheetError, nodes
@@ -189,10 +179,7 @@ class Sheet(Lines):
         return bool(self._bare)
 
     def graph(
-        self,
-        numbers: Mapping[str, Any],
-        account: Account | None = None,
-        without_tiny: bool = False,
+        self, numbers: Mapping[str, Any], account: Account | None = None, without_tiny: bool = False
     ) -> Graph:
         """The forward lines computed on `numbers`; every name's Value carries that name.
 

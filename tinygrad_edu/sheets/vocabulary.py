@@ -32,11 +32,7 @@ from tinygrad_edu.core.own import IN_SHEETS
 from tinygrad_edu.core.primitive import Primitive
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.sheets import account as accounts
-from tinygrad_edu.sheets.account import (
-    MOST_AXES,
-    MOST_ENTRIES,
-    shape_of,
-)
+from tinygrad_edu.sheets.account import MOST_AXES, MOST_ENTRIES, shape_of
 from tinygrad_edu.words import say
 
 #: No power of whole numbers has a larger exponent; larger whole numbers become floats.

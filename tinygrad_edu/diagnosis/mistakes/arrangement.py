@@ -37,9 +37,7 @@ def edited(case: Case) -> Iterator[Finding]:
     turned = any(e.op == "neg" for e in edit.removed) and edit.first is None
     if any(kind.startswith("brackets") for kind in kinds) and not turned:
         yield Finding(
-            "operator_precedence",
-            changed(case) or (say.bracketed(),),
-            advice=advice.BRACKETS,
+            "operator_precedence", changed(case) or (say.bracketed(),), advice=advice.BRACKETS
         )
     if not edit.removed or not edit.added:
         return
@@ -66,9 +64,7 @@ def column(case: Case) -> Iterator[Finding]:
 def _column(case: Case, a: Expr, b: Expr) -> Iterator[Finding]:
     shape = np.shape(case.context.value(a, len(case.context.samples) - 1))
     yield Finding(
-        "broadcast_1d_target",
-        (say.has_shape(a, shape), say.with_for(b, a)),
-        advice=advice.SQUARE,
+        "broadcast_1d_target", (say.has_shape(a, shape), say.with_for(b, a)), advice=advice.SQUARE
     )
 
 
@@ -101,11 +97,7 @@ def _reduction(case: Case, a: Expr, b: Expr) -> Iterator[Finding]:
     if (a.function, b.function) == ("mean", "sum"):
         yield Finding("mean_instead_of_sum", put, advice=advice.MEAN)
     if not mine and right:
-        yield Finding(
-            "sum_without_axis",
-            put,
-            advice=advice.AXIS,
-        )
+        yield Finding("sum_without_axis", put, advice=advice.AXIS)
     if mine != right:
         over = [say.sums_over(k) for k in mine[:1]] + [say.right_sums_over(k) for k in right[:1]]
         if put != (changed,):
@@ -140,17 +132,9 @@ def arranged(case: Case) -> Iterator[Finding]:
         kind = "sum_without_axis" if not say.axes(case, sums[0][0]) else "wrong_sum_axis"
         yield Finding(kind, put, (say.right_sums_nothing(),))
     if products[1] > products[0]:
-        yield Finding(
-            "elementwise_instead_of_matmul",
-            put,
-            advice=advice.PRODUCTS,
-        )
+        yield Finding("elementwise_instead_of_matmul", put, advice=advice.PRODUCTS)
     if products[1] < products[0]:
-        yield Finding(
-            "matmul_instead_of_elementwise",
-            put,
-            advice=advice.PRODUCTS,
-        )
+        yield Finding("matmul_instead_of_elementwise", put, advice=advice.PRODUCTS)
     x, y = chain(a, b)[-1]
     if flips(x, y) or _transposes(a) != _transposes(b) or _names(a) != _names(b):
         yield Finding("missing_transpose", put, (say.transposes(),))

@@ -191,11 +191,7 @@ def _too_many(case: Case, extra: Factors) -> Iterator[Finding]:
             if r.of in activated:
                 yield Finding("extra_activation_derivative", gone)
             elif any(r.of == activation.before for activation in activations):
-                yield Finding(
-                    "multiplied_by_Z",
-                    gone,
-                    advice=advice.AT,
-                )
+                yield Finding("multiplied_by_Z", gone, advice=advice.AT)
         if r is not None and r.kind == "mask":
             yield Finding("dropout_mask_missing", gone)
     if roles.contains_derivative(whole) is not None or any(

@@ -53,11 +53,7 @@ def _missing(case: Case, claim: Claim, lost: list[Expr]) -> Iterator[Finding]:
     share = case.total(lost)
     if case.normalised and not any(case.equal(share, other) for other in case.shares):
         noun = say.is_normalised(case.of[0])
-        yield Finding(
-            "batchnorm_missing_term",
-            (claim, noun),
-            advice=advice.NORMALISED,
-        )
+        yield Finding("batchnorm_missing_term", (claim, noun), advice=advice.NORMALISED)
     yield Finding("missing_fan_out_term", (claim,), _why(case))
 
 

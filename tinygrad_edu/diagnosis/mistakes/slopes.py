@@ -275,9 +275,6 @@ def local(case: Case) -> Iterator[Finding]:
                 whole = case.product(rest)
                 yield Finding(
                     "wrong_derivative_formula",
-                    (
-                        say.is_gradient(f, key[0]),
-                        say.not_derivative(whole, key[0], case.of[0]),
-                    ),
+                    (say.is_gradient(f, key[0]), say.not_derivative(whole, key[0], case.of[0])),
                     (say.read_often(case.of[0], case.uses()),),
                 )

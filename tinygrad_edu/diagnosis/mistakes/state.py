@@ -18,11 +18,7 @@ def updated(case: Case) -> Iterator[Finding]:
     """A weight read after the learner's own update of it."""
     for key in sorted(names_in(case.line)):
         if key not in case.context.graph.values and case.keys(key[0]):
-            yield Finding(
-                "updated_weights",
-                (say.was_updated(key[0]),),
-                advice=advice.UPDATE,
-            )
+            yield Finding("updated_weights", (say.was_updated(key[0]),), advice=advice.UPDATE)
 
 
 def overwritten(case: Case) -> Iterator[Finding]:

@@ -54,11 +54,7 @@ def forms_of(case: Case, activation: Activation) -> dict[str, list[Expr]]:
     """What the derivatives of other activations would be in the place of an activation's."""
     make, call = case.make, case.context.formulas.call
     one, two, zero = map(case.number, (1, 2, 0))
-    n, p, named = (
-        activation.result,
-        case.name(activation.before),
-        case.name(activation.within),
-    )
+    n, p, named = (activation.result, case.name(activation.before), case.name(activation.within))
     above = make(">", p, zero)
     leaky = [call("where", above, one, case.number(slope)) for slope in (0.01, 0.1, 0.2)]
     return {
