@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.sheets.syntax import SheetError
+from tinygrad_edu.sheets.syntax import error_at
 from tinygrad_edu.words import say
 
 #: The kinds of given numbers, with the arguments each takes; numbers written out are "listed".
@@ -105,18 +105,18 @@ def kind_of(
     head = value.func if isinstance(value, ast.Call) else value
     if not isinstance(head, ast.Name) or head.id not in KINDS:
         what, kinds = ast.unparse(value)[:40], ", ".join(KINDS)
-        raise _error(say("error.no_kind", what=what, kinds=kinds), value)
+        raise error_at(say("error.no_kind", what=what, kinds=kinds), value)
     kind = head.id
     given = _arguments(kind, value)
     if kind in ("onehot", "probabilities") and "axis" not in given:
         if isinstance(value, ast.Call) or len(shape) != 1:
-            raise _error(say("error.needs_axis", kind=kind), value)
+            raise error_at(say("error.needs_axis", kind=kind), value)
         return kind, (0.0,)
     if kind == "choice" and given:
         return kind, _listed(given["numbers"], None, numbers)
     if len(given) != len(_wanted(kind)):
         example = ", as choice([1, 2, 5])" if kind == "choice" else ""
-        raise _error(f"{kind} needs {KINDS[kind]}{example}", value)
+        raise error_at(f"{kind} needs {KINDS[kind]}{example}", value)
     options = tuple(_one_number(node, what, numbers) for what, node in given.items())
     bad = (
         (kind in ("onehot", "probabilities") and not -len(shape) <= options[0] < len(shape))
@@ -124,7 +124,7 @@ def kind_of(
         or (kind == "uniform" and not options[0] <= options[1])
     )
     if bad:
-        raise _error(f"{ast.unparse(value)[:60]} fits no shape {shape}", value)
+        raise error_at(f"{ast.unparse(value)[:60]} fits no shape {shape}", value)
     return kind, options
 
 
@@ -138,7 +138,7 @@ def _arguments(kind: str, value: ast.expr) -> dict[str, ast.expr]:
         return {}
     wanted = _wanted(kind)
     if len(value.args) > len(wanted) or any(k.arg not in wanted for k in value.keywords):
-        raise _error(f"{kind}({KINDS[kind]}) was given something else", value)
+        raise error_at(f"{kind}({KINDS[kind]}) was given something else", value)
     given = dict(zip(wanted, value.args)) | {str(k.arg): k.value for k in value.keywords}
     return {w: given[w] for w in wanted if w in given}
 
@@ -146,10 +146,10 @@ def _arguments(kind: str, value: ast.expr) -> dict[str, ast.expr]:
 def _one_number(node: ast.expr, what: str, numbers: Numbers) -> float:
     number = numbers(node, what)
     if isinstance(number, bool) or not isinstance(number, (int, float, np.number)):
-        raise _error(f"{what} is a number", node)
+        raise error_at(f"{what} is a number", node)
     exact = float(number)
     if not abs(exact) <= 1e9:
-        raise _error(f"{what} is too large", node)
+        raise error_at(f"{what} is too large", node)
     return exact
 
 
@@ -158,13 +158,9 @@ def _listed(node: ast.expr, shape: tuple[int, ...] | None, numbers: Numbers) -> 
     try:
         made = np.array(numbers(node, "the numbers"))
     except ValueError:
-        raise _error("the rows of these numbers are of different lengths", node) from None
+        raise error_at("the rows of these numbers are of different lengths", node) from None
     if made.dtype.kind not in "if" or not made.size or not (abs(made) <= 1e9).all():
-        raise _error("a list of numbers is needed, none above 1e9", node)
+        raise error_at("a list of numbers is needed, none above 1e9", node)
     if shape is not None and made.shape != shape:
-        raise _error(f"the shape declared is {shape}, these numbers have {made.shape}", node)
+        raise error_at(f"the shape declared is {shape}, these numbers have {made.shape}", node)
     return tuple(made.ravel().tolist())
-
-
-def _error(message: str, node: ast.expr) -> SheetError:
-    return SheetError(message, node.lineno, node.col_offset + 1)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from tinygrad_edu.sheets.account import CHARACTER, Account
-from tinygrad_edu.sheets.syntax import SheetError
+from tinygrad_edu.sheets.syntax import error_at
 
 #: No loop has more turns than this.
 MOST_TURNS = 2_000
@@ -34,9 +34,9 @@ def items(
             try:
                 found = range(*bounds)
             except (TypeError, ValueError):
-                raise _error("the bounds of range are whole numbers", node) from None
+                raise error_at("the bounds of range are whole numbers", node) from None
             if len(found) > MOST_TURNS:
-                raise _error(f"a loop in a sheet has at most {MOST_TURNS} turns", node)
+                raise error_at(f"a loop in a sheet has at most {MOST_TURNS} turns", node)
             account.spend(_TURN * len(found))
             return [_constant(i) for i in found]
         inner = [items(arg, number, account) for arg in node.args]
@@ -46,7 +46,7 @@ def items(
             inner, name = [[_constant(i) for i in range(len(inner[0]))], *inner], "zip"
         if name == "zip":
             return [ast.Tuple(list(row), ast.Load()) for row in zip(*inner)]
-    raise _error(
+    raise error_at(
         "a loop in a sheet runs over range(n) or a list that is written out, [W1, W2], or over "
         "zip, enumerate or reversed of these",
         node,
@@ -66,7 +66,7 @@ def standing_for(target: ast.expr, item: ast.expr) -> Iterator[tuple[str, str]]:
         for part, own in zip(target.elts, item.elts):
             yield from standing_for(part, own)
     else:
-        raise _error(f"{ast.unparse(item)[:40]} does not fit {ast.unparse(target)[:40]}", target)
+        raise error_at(f"{ast.unparse(item)[:40]} does not fit {ast.unparse(target)[:40]}", target)
 
 
 def replaced(
@@ -85,7 +85,7 @@ def replaced(
         if (part.lineno, part.col_offset) < (first.lineno, first.col_offset):
             continue  # the loop's own line
         if isinstance(part.ctx, ast.Store):
-            raise _error(f"{part.id} is the loop's: give the line's result another name", part)
+            raise error_at(f"{part.id} is the loop's: give the line's result another name", part)
         row = new[part.lineno - 1 - start]
         new[part.lineno - 1 - start] = (
             row[: part.col_offset] + texts[part.id].encode() + row[part.end_col_offset :]
@@ -97,7 +97,3 @@ def replaced(
 
 def _constant(i: int) -> ast.expr:
     return ast.Constant(i) if i >= 0 else ast.UnaryOp(ast.USub(), ast.Constant(-i))
-
-
-def _error(message: str, node: ast.expr) -> SheetError:
-    return SheetError(message, node.lineno, node.col_offset + 1)

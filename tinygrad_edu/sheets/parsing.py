@@ -18,7 +18,7 @@ from tinygrad_edu.sheets.evaluate import Evaluator, Uncomputable
 from tinygrad_edu.sheets.kinds import KINDS, Given, kind_of
 from tinygrad_edu.sheets.lines import Claim, Jacobian, Key, Lines, Statement, Unread, too_much_in
 from tinygrad_edu.sheets.paper import Unreadable, changed_by, read, target_of
-from tinygrad_edu.sheets.syntax import BINARY, Expr, Reader, SheetError
+from tinygrad_edu.sheets.syntax import BINARY, Expr, Reader, SheetError, error_at
 from tinygrad_edu.words import say
 
 LONGEST_SHEET = 200_000
@@ -142,7 +142,7 @@ class _Parser:
             }.get(type(node), "statement")  # fmt: skip
             what, instead = say(f"error.{kind}"), say(f"error.{kind}_instead")
             message = say("error.cannot_stand", what=what, instead=instead)
-            raise SheetError(message, node.lineno, node.col_offset + 1)
+            raise error_at(message, node)
 
     def _loop(self, node: ast.For) -> None:
         """A loop with constant bounds, its lines written out turn by turn."""
@@ -167,7 +167,7 @@ class _Parser:
             [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""]
         )
         if any(name.split(".")[0] not in ("numpy", "math", "__future__") for name in names):
-            raise SheetError(say("error.imports"), node.lineno, node.col_offset + 1)
+            raise error_at(say("error.imports"), node)
 
     def _expression(self, node: ast.Expr) -> None:
         call = node.value
@@ -186,11 +186,11 @@ class _Parser:
                 read = [reader.read(part) for part in (target, *parts, new)]
                 self._add(node, name, self.lines.formulas.make("addat", *read), reader, plain=False)
                 return
-        raise SheetError(say("error.kept_nowhere"), node.lineno, node.col_offset + 1)
+        raise error_at(say("error.kept_nowhere"), node)
 
     def _annotated(self, node: ast.AnnAssign) -> None:
         if not isinstance(node.target, ast.Name):
-            raise SheetError("a name is needed before the colon", node.lineno, node.col_offset + 1)
+            raise error_at("a name is needed before the colon", node)
         name, note = node.target.id, node.annotation
         of = claimed(note.id, self.known) if isinstance(note, ast.Name) else None
         if of is not None:
@@ -200,10 +200,7 @@ class _Parser:
             self._jacobian(node, name, note)
             return
         if self.in_backward:
-            raise SheetError(
-                f"{ast.unparse(note)} is not d + a name of the forward lines", node.lineno,
-                note.col_offset + 1,
-            )  # fmt: skip
+            raise error_at(f"{ast.unparse(note)} is not d + a name of the forward lines", note)
         self._given(node, name)
 
     def _derived(self, node: ast.AnnAssign, name: str, of: str | None = None) -> None:
@@ -223,11 +220,10 @@ class _Parser:
         top, by = names if len(names) == len(note.args) == 2 else ("", "")
         of = top if top in self.known else claimed(top, self.known)
         if of is None or by not in self.known:
-            raise SheetError(
+            raise error_at(
                 "jacobian(p, z) takes two names of the forward lines, the first may be a gradient, "
                 "jacobian(dw, w)",
-                node.lineno,
-                note.col_offset + 1,
+                note,
             )
         self._derived(node, name)
         made = (self.statements[name][-1],)
@@ -240,13 +236,11 @@ class _Parser:
 
     def _given(self, node: ast.AnnAssign, name: str) -> None:
         if name in self.known:
-            raise SheetError(say("error.given_twice", name=name), node.lineno, node.col_offset + 1)
+            raise error_at(say("error.given_twice", name=name), node)
         if isinstance(node.annotation, ast.Compare):  # Y: (1, m) in {0, 1}
             before, kinds = ast.unparse(node.annotation.left), ", ".join(KINDS)
-            raise SheetError(
-                say("error.kind_behind", name=name, shape=before, kinds=kinds),
-                node.annotation.lineno,
-                node.annotation.col_offset + 1,
+            raise error_at(
+                say("error.kind_behind", name=name, shape=before, kinds=kinds), node.annotation
             )
         shape = self._numbers(node.annotation, "the shape")
         if isinstance(shape, (int, np.integer)):
@@ -254,15 +248,11 @@ class _Parser:
         if not isinstance(shape, tuple) or not all(
             isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n > 0 for n in shape
         ):
-            raise SheetError(
-                say("error.shape_is_written", name=name),
-                node.annotation.lineno,
-                node.annotation.col_offset + 1,
-            )
+            raise error_at(say("error.shape_is_written", name=name), node.annotation)
         try:
             shape = vocabulary.checked_shape(shape)
         except ValueError as error:
-            raise SheetError(str(error), node.lineno, node.annotation.col_offset + 1) from None
+            raise error_at(str(error), node.annotation) from None
         kind, options = kind_of(node.value, shape, self._numbers)
         self.known.add(name)
         self.latest[name] = 0
@@ -286,7 +276,7 @@ class _Parser:
             return Evaluator(self.plain, self.account).value(e)
         except (SheetError, Uncomputable) as error:
             message = error.message if isinstance(error, SheetError) else str(error)
-            raise SheetError(f"{what}: {message}", node.lineno, node.col_offset + 1) from None
+            raise error_at(f"{what}: {message}", node) from None
 
     def _assign(
         self, node: ast.Assign, target: ast.expr, shifted: ast.expr, value: Expr, reader: Reader
@@ -298,7 +288,7 @@ class _Parser:
         elif isinstance(target, (ast.Tuple, ast.List)):
             names = [t.id for t in target.elts if isinstance(t, ast.Name)]
             if len(names) != len(target.elts):
-                raise SheetError("names are needed on the left", node.lineno, node.col_offset + 1)
+                raise error_at("names are needed on the left", node)
             for i, name in enumerate(names):
                 if value.op in ("tuple", "list") and len(value.args) == len(names):
                     part = value.args[i]
@@ -308,17 +298,13 @@ class _Parser:
             for name in names:
                 self.latest[name] = self.statements[name][-1].version
         else:
-            raise SheetError(
-                "on the left stands a name, or an array of your own with an index",
-                node.lineno,
-                target.col_offset + 1,
+            raise error_at(
+                "on the left stands a name, or an array of your own with an index", target
             )
 
     def _augmented(self, node: ast.AugAssign) -> None:
         if type(node.op) not in BINARY:
-            raise SheetError(
-                "this operator has no place in a sheet", node.lineno, node.col_offset + 1
-            )
+            raise error_at("this operator has no place in a sheet", node)
         reader, shifted = self._read(node)
         new = reader.read(shifted.value)
         make = self.lines.formulas.make
@@ -331,7 +317,7 @@ class _Parser:
             old = reader.read(shifted.target)
             self._put(node, shifted.target, make(BINARY[type(node.op)], old, new), reader)
         else:
-            raise SheetError("a name is needed on the left", node.lineno, node.col_offset + 1)
+            raise error_at("a name is needed on the left", node)
 
     def _put(self, node: ast.stmt, target: ast.expr, new: Expr, reader: Reader) -> None:
         """``NAME[index] = new`` as a new state of NAME."""
@@ -340,11 +326,7 @@ class _Parser:
         name = target.value.id
         if self._version(name) < 0:
             similar = vocabulary.suggestion(name, self.latest)
-            raise SheetError(
-                say("error.not_defined", name=name, similar=similar),
-                node.lineno,
-                node.col_offset + 1,
-            )
+            raise error_at(say("error.not_defined", name=name, similar=similar), node)
         old = reader.read(target)
         make = self.lines.formulas.make
         changed = make("setitem", old.args[0], *old.args[1:], new)

@@ -61,6 +61,11 @@ class SheetError(GradError):
         return Said(str(self), key, sheet=sheet, message=self.message, **place)
 
 
+def error_at(message: str, node: ast.stmt | ast.expr) -> SheetError:
+    """An error that stands where a part of a sheet does."""
+    return SheetError(message, node.lineno, node.col_offset + 1)
+
+
 class Expr:
     """A node of a formula: an operation (`op`), its arguments (`args`), constants (`extra`).
 
