@@ -48,10 +48,6 @@ CONSTANTS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def _size(shape: tuple[int, ...]) -> int:
-    return math.prod(shape)
-
-
 def plain(x: Any) -> Any:
     """The numbers of a Value, for what is asked of numbers only: an index, a shape."""
     return x._data if isinstance(x, Value) else x
@@ -64,7 +60,7 @@ def checked_shape(*shape: Any) -> tuple[int, ...]:
     new = tuple(operator.index(plain(n)) for n in shape)
     if len(new) > MOST_AXES:
         raise ValueError(f"{len(new)} axes are more than a sheet may use")
-    if _size(new) > MOST_ENTRIES or any(n > MOST_ENTRIES for n in new):
+    if math.prod(new) > MOST_ENTRIES or any(n > MOST_ENTRIES for n in new):
         raise ValueError(f"an array of shape {new} is larger than a sheet may make")
     return new
 
@@ -147,13 +143,15 @@ def _full(shape: Any, number: Any, **_: Any) -> Any:
 
 def _repeat(x: Any, repeats: Any, axis: Any = None) -> Any:
     n = operator.index(repeats)
-    checked_shape(_size(shape_of(x)) * max(n, 0))
+    checked_shape(math.prod(shape_of(x)) * max(n, 0))
     return np.repeat(x, n, axis=axis)
 
 
 def _tile(x: Any, reps: Any) -> Any:
     times = tuple(reps) if isinstance(reps, (tuple, list)) else (reps,)
-    checked_shape(_size(shape_of(x)) * _size(tuple(max(operator.index(n), 0) for n in times)))
+    checked_shape(
+        math.prod(shape_of(x)) * math.prod(tuple(max(operator.index(n), 0) for n in times))
+    )
     return np.tile(x, times)
 
 
@@ -161,16 +159,13 @@ def _broadcast_to(x: Any, shape: Any) -> Any:
     return np.broadcast_to(x, checked_shape(shape))
 
 
-def _diag(x: Any, **_: Any) -> Any:
-    n = _size(shape_of(x))
-    checked_shape(n, n)
-    return np.diag(x)
+def _diagonal(make: Callable[[Any], Any]) -> Callable[..., Any]:
+    def diagonal(x: Any, **_: Any) -> Any:
+        n = math.prod(shape_of(x))
+        checked_shape(n, n)
+        return make(x)
 
-
-def _diagflat(x: Any, **_: Any) -> Any:
-    n = _size(shape_of(x))
-    checked_shape(n, n)
-    return np.diagflat(x)
+    return diagonal
 
 
 def _pad(x: Any, width: Any, mode: str = "constant") -> Any:
@@ -226,7 +221,7 @@ def _slice(*limits: Any) -> slice:
 
 
 def _outer(x: Any, y: Any) -> Any:
-    checked_shape(_size(shape_of(x)), _size(shape_of(y)))
+    checked_shape(math.prod(shape_of(x)), math.prod(shape_of(y)))
     if isinstance(x, Value) or isinstance(y, Value):
         return np.outer(x, y)
     return np.multiply.outer(np.ravel(x), np.ravel(y))
@@ -245,16 +240,8 @@ def _sigmoid(x: Any) -> Any:
     return elementwise.sigmoid(_floats(x))
 
 
-def _relu(x: Any) -> Any:
-    return elementwise.relu(_floats(x))
-
-
 def _leaky_relu(x: Any, slope: float = 0.01, **options: Any) -> Any:
     return elementwise.leaky_relu(_floats(x), slope=options.get("alpha", slope))
-
-
-def _softmax(x: Any, axis: Any = None) -> Any:
-    return reductions.softmax(_floats(x), axis=axis)
 
 
 def _floats(x: Any) -> Any:
@@ -290,16 +277,16 @@ def _columns(x: Any, w: Any, b: Any = None, stride: Any = 1, padding: Any = 0) -
     kernel = shape_of(w)[2:]
     around = padding if isinstance(padding, (tuple, list)) else (padding,) * len(lengths)
     padded = [n + 2 * max(operator.index(k), 0) for n, k in zip(lengths, around)]
-    return (m * channels * _size(tuple(padded)), _size(kernel))
+    return (m * channels * math.prod(tuple(padded)), math.prod(kernel))
 
 
 def _windows(x: Any, size: Any = 2, stride: Any = None) -> tuple[int, ...]:
     sides = size if isinstance(size, (tuple, list)) else (size, size)
-    return (1,) if stride is None else (_size(shape_of(x)), *map(operator.index, sides))
+    return (1,) if stride is None else (math.prod(shape_of(x)), *map(operator.index, sides))
 
 
 def _scores(q: Any, k: Any, v: Any, mask: Any = None, causal: Any = False) -> tuple[int, ...]:
-    return (_size(shape_of(q)[:-1]), *shape_of(k)[-2:-1])
+    return (math.prod(shape_of(q)[:-1]), *shape_of(k)[-2:-1])
 
 
 def _cross_entropy(z: Any, labels: Any, axis: int = 0) -> Any:
@@ -308,7 +295,7 @@ def _cross_entropy(z: Any, labels: Any, axis: int = 0) -> Any:
 
 
 def _one_hot(labels: Any, classes: Any, axis: int = 0) -> Any:
-    checked_shape(_size(shape_of(labels)), operator.index(classes))
+    checked_shape(math.prod(shape_of(labels)), operator.index(classes))
     return losses.one_hot(np.asarray(plain(labels)).astype(int), classes, axis)
 
 
@@ -319,18 +306,21 @@ def _dropout(x: Any, rate: Any, mask: Any) -> Any:
 
 #: What operations make at most, where that may be more than they are given.
 _LARGEST: dict[str, Callable[..., tuple[int, ...]]] = {
-    "take": lambda x, at, axis=None: (_size(shape_of(x)), _size(np.shape(at))),
-    "take_along_axis": lambda x, at, axis=-1: (_size(shape_of(x)), _size(np.shape(at))),
+    "take": lambda x, at, axis=None: (math.prod(shape_of(x)), math.prod(np.shape(at))),
+    "take_along_axis": lambda x, at, axis=-1: (math.prod(shape_of(x)), math.prod(np.shape(at))),
     "broadcast_arrays": lambda *xs: np.broadcast_shapes(*map(shape_of, xs)),
-    "tensordot": lambda x, y, axes=2: (_size(shape_of(x)), _size(shape_of(y))),
-    "inner": lambda x, y: (_size(shape_of(x)), _size(shape_of(y))),
-    "kron": lambda x, y: (_size(shape_of(x)), _size(shape_of(y))),
-    "convolve": lambda x, y, mode="full": (2 * _size(shape_of(x)), 2 * _size(shape_of(y))),
-    "correlate": lambda x, y, mode="valid": (2 * _size(shape_of(x)), 2 * _size(shape_of(y))),
-    "einsum": lambda text, *xs: tuple(_size(shape_of(x)) for x in xs),
-    "matrix_power": lambda x, n: (min(abs(int(n)), 10**9) * _size(shape_of(x)),),
+    "tensordot": lambda x, y, axes=2: (math.prod(shape_of(x)), math.prod(shape_of(y))),
+    "inner": lambda x, y: (math.prod(shape_of(x)), math.prod(shape_of(y))),
+    "kron": lambda x, y: (math.prod(shape_of(x)), math.prod(shape_of(y))),
+    "convolve": lambda x, y, mode="full": (2 * math.prod(shape_of(x)), 2 * math.prod(shape_of(y))),
+    "correlate": lambda x, y, mode="valid": (
+        2 * math.prod(shape_of(x)),
+        2 * math.prod(shape_of(y)),
+    ),
+    "einsum": lambda text, *xs: tuple(math.prod(shape_of(x)) for x in xs),
+    "matrix_power": lambda x, n: (min(abs(int(n)), 10**9) * math.prod(shape_of(x)),),
     "sliding_window_view": lambda x, n, axis=None: (
-        _size(shape_of(x)),
+        math.prod(shape_of(x)),
         *map(int, n if isinstance(n, (tuple, list)) else (n,)),
     ),
     "conv1d": _columns,
@@ -338,7 +328,7 @@ _LARGEST: dict[str, Callable[..., tuple[int, ...]]] = {
     "max_pool2d": _windows,
     "avg_pool2d": _windows,
     "attention": _scores,
-    "embedding": lambda table, at: (_size(shape_of(table)[1:]), _size(np.shape(at))),
+    "embedding": lambda table, at: (math.prod(shape_of(table)[1:]), math.prod(np.shape(at))),
     "array_split": lambda x, n, axis=0: (int(n) if np.ndim(n) == 0 else 1,),
 }
 #: All of whose arguments are numbers to compute with.
@@ -366,12 +356,10 @@ def _comparison(op: Primitive, test: Any) -> Callable[[Any, Any], Any]:
     return compare
 
 
-_greater = _comparison(arithmetic.greater, np.greater)
-_greater_equal = _comparison(arithmetic.greater_equal, np.greater_equal)
-_less = _comparison(arithmetic.less, np.less)
-_less_equal = _comparison(arithmetic.less_equal, np.less_equal)
-_equal = _comparison(arithmetic.equal, np.equal)
-_not_equal = _comparison(arithmetic.not_equal, np.not_equal)
+_COMPARISONS = {
+    name: _comparison(getattr(arithmetic, name), getattr(np, name))
+    for name in ("greater", "greater_equal", "less", "less_equal", "equal", "not_equal")
+}
 
 
 def _invert(x: Any) -> Any:
@@ -419,7 +407,7 @@ def _prime(name: str) -> Callable[..., Any]:
         if name == "tanh":
             a = np.tanh(z)
             return 1.0 - a * a
-        mask = _greater_equal(z, 0.0) * 1.0
+        mask = _COMPARISONS["greater_equal"](z, 0.0) * 1.0
         if name == "relu":
             return mask
         if name == "leaky_relu":
@@ -453,16 +441,16 @@ FUNCTIONS: MutableMapping[str, Callable[..., Any]] = {
     "full_like": lambda x, number, dtype=None: np.full(shape_of(x), number),
     "ones": _create(np.ones), "zeros": _create(np.zeros), "empty": _create(np.zeros),
     "full": _full, "eye": _eye, "identity": _eye, "arange": _arange, "range": _arange,
-    "repeat": _repeat, "tile": _tile, "diag": _diag, "diagflat": _diagflat,
+    "repeat": _repeat, "tile": _tile,
+    "diag": _diagonal(np.diag), "diagflat": _diagonal(np.diagflat),
     "array": array, "asarray": array, "copy": _same, "float64": _cast("float64"),
     "float32": _cast("float64"), "float": _cast("float64"), "int64": _cast("int64"),
     "int32": _cast("int64"), "int": _cast("int64"), "bool": _cast("bool"), "bool_": _cast("bool"),
-    "greater": _greater, "greater_equal": _greater_equal, "less": _less,
-    "less_equal": _less_equal, "equal": _equal, "not_equal": _not_equal,
-    "logical_not": _invert, "logical_and": _both, "logical_or": _either, "len": _len,
-    "shape": shape_of, "pad": _pad, "scatter": _scatter, "slice": _slice,
-    "sigmoid": _sigmoid, "expit": _sigmoid, "relu": _relu, "leaky_relu": _leaky_relu,
-    "softmax": _softmax,
+    **_COMPARISONS, "logical_not": _invert, "logical_and": _both, "logical_or": _either,
+    "len": _len, "shape": shape_of, "pad": _pad, "scatter": _scatter, "slice": _slice,
+    "sigmoid": _sigmoid, "expit": _sigmoid, "leaky_relu": _leaky_relu,
+    "relu": lambda x: elementwise.relu(_floats(x)),
+    "softmax": lambda x, axis=None: reductions.softmax(_floats(x), axis=axis),
     "softplus": elementwise.softplus, "tanh_slope": elementwise.tanh_slope,
     "xlogy": elementwise.xlogy, "xdivy": elementwise.xdivy, "log_softmax": reductions.log_softmax,
     "logsumexp": reductions.logsumexp, "cross_entropy": _cross_entropy, "one_hot": _one_hot,
