@@ -27,7 +27,6 @@ from tinygrad_edu.diagnosis.claims import claims_in
 from tinygrad_edu.diagnosis.diagnosing import NOT_SOUGHT, NOTHING_FOUND, RULE, UNFINISHED
 from tinygrad_edu.diagnosis.edits import Edit
 from tinygrad_edu.diagnosis.evidence import Case
-from tinygrad_edu.diagnosis.roles import Roles
 from tinygrad_edu.sheets.account import DIAGNOSING, LARGEST_SEARCHED, Account
 from tinygrad_edu.sheets.lines import Statement
 from tinygrad_edu.sheets.sheet import Sheet
@@ -91,11 +90,11 @@ def cases(sheet: Sheet, row: Any, convention: str) -> Iterator[tuple[Case, Any]]
             except (ValueError, IndexError):
                 fixed = None
         edit = None if fixed is None else Edit(fixed, "read back")
-        case = Case(context, Roles(context), judgement, statement.expr, edit, statement, [])
+        case = Case(context, judgement, statement.expr, edit, [])
         yield case, formula
         inlined = case.inlined(statement.expr)
         if inlined is not statement.expr:
-            yield Case(context, Roles(context), judgement, inlined, edit, statement, []), formula
+            yield Case(context, judgement, inlined, edit, []), formula
 
 
 def false_or_unread(sheet: Sheet, row: Any, convention: str) -> tuple[int, list[str]]:

@@ -22,7 +22,6 @@ from tinygrad_edu.diagnosis.matrices import of_matrix
 from tinygrad_edu.diagnosis.mistakes.state import accumulated
 from tinygrad_edu.diagnosis.places import Place, places_above, places_of
 from tinygrad_edu.diagnosis.registry import named
-from tinygrad_edu.diagnosis.roles import Roles
 from tinygrad_edu.diagnosis.search import Correction, CorrectionSearch
 from tinygrad_edu.diagnosis.words import LONGEST_PIECE, LONGEST_SEARCHED, Words, visible_keys
 from tinygrad_edu.sheets.account import DIAGNOSING, LARGEST_SEARCHED, Account, TooMuch
@@ -65,11 +64,11 @@ def diagnose(judged: Judged) -> dict[str, Diagnosis]:
     with np.errstate(all="ignore"), warnings.catch_warnings(), contextlib.suppress(TooMuch):
         warnings.simplefilter("ignore")  # a mean of nothing, in some trial
         context = context_of(judged, Account(DIAGNOSING, LARGEST_SEARCHED))
-        roles, derived = Roles(context), DerivedRules(context)
+        derived = DerivedRules(context)
         for judgement in wrong:
             found[judgement.claim.name] = Diagnosis("other", UNFINISHED, None)
             try:
-                diagnosis = _diagnosed(context, roles, derived, judgement)
+                diagnosis = _diagnosed(context, derived, judgement)
             except TooMuch:
                 raise
             except Exception:
@@ -80,15 +79,13 @@ def diagnose(judged: Judged) -> dict[str, Diagnosis]:
     return matrices | {j.claim.name: found.get(j.claim.name, rest) for j in wrong}
 
 
-def _diagnosed(
-    context: Context, roles: Roles, derived: DerivedRules, judgement: Judgement
-) -> Diagnosis:
+def _diagnosed(context: Context, derived: DerivedRules, judgement: Judgement) -> Diagnosis:
     statement = judgement.claim.last
     assert judgement.truth is not None
     context.use_names_above(statement)
     # A learner has no `scatter`.
     rules = [e for e in derived.of(judgement) if all(x.function != "scatter" for x in parts(e))]
-    case = Case(context, roles, judgement, statement.expr, None, statement, rules)
+    case = Case(context, judgement, statement.expr, None, rules)
     places = list(places_of(context, statement))
     known = _at_once(case, places)
     if known is not None:
@@ -100,7 +97,7 @@ def _diagnosed(
     line, edit = place.line, None if found is None else found.edit
     if place.whole(line) is not line or line.length > LONGEST_SEARCHED:
         line, edit = statement.expr, None  # what is written in part is compared as a whole
-    mistake, explanation = named(Case(context, roles, judgement, line, edit, statement, rules))
+    mistake, explanation = named(Case(context, judgement, line, edit, rules))
     if mistake == "updated_weights":
         return Diagnosis(mistake, explanation, one_line(statement))
     if mistake == "other" and above:
@@ -117,7 +114,8 @@ def _diagnosed(
 
 def _at_once(case: Case, places: list[Place]) -> Diagnosis | None:
     """Of a gradient that is 0, and a share that is overwritten, no correction is sought."""
-    statement, judgement, rules = case.statement, case.judgement, case.rules
+    judgement, rules = case.judgement, case.rules
+    statement = judgement.claim.last
     nothing = case.context.judged.of_nothing(judgement.claim, (case.of, case.factor))
     if nothing is not None:  # many a formula gives 0; none of them is nearer than another
         rule = f"{statement.name} = {show(rules[0])}" if rules else None

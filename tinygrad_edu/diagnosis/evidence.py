@@ -40,17 +40,15 @@ class Case:
     def __init__(
         self,
         context: Context,
-        roles: Roles,
         judgement: Judgement,
         line: Expr,
         edit: Edit | None,
-        statement: Statement,
         rules: list[Expr],
         samples: Iterable[int] | None = None,
     ) -> None:
         assert judgement.truth is not None
-        self.context, self.roles, self.judgement = context, roles, judgement
-        self.line, self.edit, self.statement, self.rules = line, edit, statement, rules
+        self.context, self.judgement, self.roles = context, judgement, Roles(context)
+        self.line, self.edit, self.rules = line, edit, rules
         self.fixed = edit.expr if edit is not None else None
         self.make, self.number = context.formulas.make, context.formulas.number
         #: The quantity whose gradient the line is to be, and what its scale multiplies ∂J/∂Q with.
@@ -68,8 +66,7 @@ class Case:
     def compared_with(self, fixed: Expr) -> Case:
         """The same line, with another formula as the right one."""
         edit = Edit(fixed, "rule", (self.line,), (fixed,))
-        arguments = (self.context, self.roles, self.judgement, self.line, edit, self.statement)
-        return Case(*arguments, self.rules, self.samples)
+        return Case(self.context, self.judgement, self.line, edit, self.rules, self.samples)
 
     # --- numbers -------------------------------------------------------------------------------
 
@@ -354,10 +351,6 @@ class Case:
         """Do line and correction differ in the arrangement only: sums, transposes, @ and *?"""
         return self.fixed is not None and not self.differences.pairs
 
-    def without(self, path: tuple[int, ...], kept: Expr) -> Expr:
-        """The line with another formula at a path."""
-        return self.context.formulas.replaced(self.line, path, kept)
-
     def exchanged(self, x: Expr, y: Expr) -> list[Expr]:
         """The line with one formula for another: everywhere, then in each single place."""
         formulas = self.context.formulas
@@ -367,7 +360,7 @@ class Case:
 
     def inlined(self, e: Expr) -> Expr:
         """A formula with the learner's scratch lines put in."""
-        return self.context.inlined(e, self.statement)
+        return self.context.inlined(e, self.judgement.claim.last)
 
     def signed(self, p: Pair, e: Expr) -> Expr:
         """What a part of a correction's product is where the sign of the line's is another."""

@@ -29,7 +29,6 @@ from tinygrad_edu.diagnosis.edits import Edit
 from tinygrad_edu.diagnosis.evidence import Case
 from tinygrad_edu.diagnosis.places import Place
 from tinygrad_edu.diagnosis.registry import named
-from tinygrad_edu.diagnosis.roles import Roles
 from tinygrad_edu.diagnosis.search import CorrectionSearch
 from tinygrad_edu.diagnosis.words import Words, visible_keys
 from tinygrad_edu.sheets.account import DIAGNOSING, JUDGING, LARGEST_SEARCHED, Account
@@ -110,10 +109,7 @@ class StandIns:
         assert rule is not None
         back = Edit(rule, kind, (wrong,), (rule,))
         fresh = [i for i in range(len(self.context.samples)) if i != self.at]
-        judgement, statement = self.judgement(name), self.statement(name)
-        case = Case(
-            self.context, Roles(self.context), judgement, wrong, back, statement, [rule], fresh
-        )
+        case = Case(self.context, self.judgement(name), wrong, back, [rule], fresh)
         mistake, explanation = named(case)
         return Diagnosis(mistake, f"{said} {explanation}", f"{name} = {show(rule)}")
 

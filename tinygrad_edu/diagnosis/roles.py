@@ -5,28 +5,17 @@ The sentences about mistakes are made of these answers; see the room diagnosis.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.checking.truth import constant_ratio, equal, is_scalar
-from tinygrad_edu.checking.verdict import Judgement
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.diagnosis.context import Activation, Context
 from tinygrad_edu.diagnosis.parts import kind_of_product
 from tinygrad_edu.sheets.lines import Key
 from tinygrad_edu.sheets.syntax import Expr, names_in, nodes
-
-
-@dataclass(frozen=True)
-class Role:
-    """What a formula is: `kind`, the quantity or activation concerned, and a name for sentences."""
-
-    kind: str
-    of: Any = None
 
 
 class Roles:
@@ -97,56 +86,46 @@ class Roles:
                     sizes.add(float(value))
         return sizes
 
-    def role(self, e: Expr) -> Role | None:
-        """What a formula is by its values; None for nothing in particular."""
-        value = self.context.value(e)
-        if value is None:
+    def derivative(self, e: Expr) -> Activation | None:
+        """The activation whose derivative a formula, no name, is by its values."""
+        if e.op == "name" or self.context.value(e) is None or self.context.constant(e) is not None:
             return None
-        constant = self.context.constant(e)
-        if constant is not None:
-            return Role("scalar", constant)
-        if e.op == "name":
-            return self.role_of_name(e.extra)
-        for activation in self.context.activations:
-            if activation.curved and self._has_values(e, activation.values):
-                return Role("derivative", activation)
-        for key in self.context.forward_keys:
-            if self.context.same(e, self.context.name(key)) and isinstance(value, np.ndarray):
-                return self.role_of_name(key)
-        for name, judgement in self.context.judged.judgements.items():
-            if judgement.truth is not None and self.is_truth(e, judgement):
-                return Role("gradient", name)
-        return None
-
-    def _has_values(self, e: Expr, values: Iterable[Any]) -> bool:
-        """Has a formula these values, one for each sample?"""
-        return all(equal(self.context.value(e, i), v) for i, v in enumerate(values))
-
-    def is_truth(self, e: Expr, judgement: Judgement) -> bool:
-        """Has a formula the value of the true gradient a claim is about?"""
-        assert judgement.truth is not None
         samples = range(len(self.context.samples))
-        return self._has_values(e, (self.context.truth(*judgement.truth, i) for i in samples))
+        return next(
+            (
+                x
+                for x in self.context.activations
+                if x.curved and all(equal(self.context.value(e, i), x.values[i]) for i in samples)
+            ),
+            None,
+        )
 
-    def role_of_name(self, key: Key) -> Role:
-        """What a name stands for."""
+    def quantity(self, e: Expr) -> Key | None:
+        """The quantity that a formula is by its values; None of a constant, and of a derivative."""
+        value = self.context.value(e)
+        if value is None or self.context.constant(e) is not None:
+            return None
+        if e.op == "name":
+            return e.extra  # type: ignore[no-any-return]
+        if not isinstance(value, np.ndarray) or self.derivative(e) is not None:
+            return None
+        name, same = self.context.name, self.context.same
+        return next((key for key in self.context.forward_keys if same(e, name(key))), None)
+
+    def kind(self, key: Key) -> str:
+        """What a name stands for: a mask, a weight, a gradient, …"""
         if key in self.masks:
-            return Role("mask", key)
+            return "mask"
         if key not in self.context.graph.values:
-            name = key[0]
-            if name in self.sheet.claims:
-                return Role("gradient", name)
-            return Role("scratch", key)
+            return "gradient" if key[0] in self.sheet.claims else "scratch"
         if key in self.matrices:
-            return Role("weight", key)
+            return "weight"
         value = self.context.graph.values[key]
         if isinstance(value, Value) and value.op and value not in self.context.samples[0].reached:
-            return Role(
-                "gradient" if self.is_gradient_like(self.context.name(key)) else "scratch", key
-            )
+            return "gradient" if self.is_gradient_like(self.context.name(key)) else "scratch"
         if isinstance(value, Value) and value.op is None and key not in self.operands:
-            return Role("given", key)
-        return Role("forward", key)
+            return "given"
+        return "forward"
 
     def proportional_to_parameter(self, term: Expr, of: Key | None) -> bool:
         """Is a term a constant times the parameter itself, as a penalty's share is?"""
@@ -202,7 +181,7 @@ class Roles:
 
     def is_gradient_name(self, e: Expr) -> bool:
         """Is this the name of a gradient?"""
-        return e.op == "name" and self.role_of_name(e.extra).kind == "gradient"
+        return e.op == "name" and self.kind(e.extra) == "gradient"
 
     def normalises(self) -> bool:
         """Does the forward pass subtract a mean over examples and divide by a deviation?"""
@@ -224,11 +203,7 @@ class Roles:
 
     def contains_derivative(self, e: Expr) -> Activation | None:
         """The activation whose derivative is a part of a formula."""
-        for _, sub in nodes(e):
-            role = self.role(sub)
-            if role is not None and role.kind == "derivative":
-                return role.of  # type: ignore[no-any-return]
-        return None
+        return next(filter(None, (self.derivative(part) for _, part in nodes(e))), None)
 
     def slope_of(self, e: Expr, activation: Activation) -> bool:
         """Is a formula a constant multiple of an activation's derivative?"""

@@ -18,6 +18,7 @@ from tinygrad_edu.diagnosis.mistakes.slopes import (
     derivative,
     in_quotient,
     instead_of,
+    is_derivative,
     lacking,
 )
 from tinygrad_edu.diagnosis.mistakes.words import exchanged
@@ -85,13 +86,13 @@ def missing(case: Case, arrays: Factors, p: Pair) -> Iterator[Finding]:
         for f, (_, power) in zip(bare, arrays, strict=True)
         if power > 0 and (roles.is_gradient_name(f) or roles.is_gradient_like(f))
     ]
-    kinds = [roles.role(f) for f in bare]
+    kinds = {key: roles.kind(key) for key in map(roles.quantity, bare) if key is not None}
     names = [f.extra[0] for f in bare if f.op == "name"]
-    if not upstream and any(r is not None and r.kind == "mask" for r in kinds):
+    if not upstream and "mask" in kinds.values():
         yield Finding("dropout_mask_missing", (*gone, *(say.is_mask(n) for n in names[:1])))
-    for f, r in zip(bare, kinds, strict=True):
-        if r is not None and r.kind == "weight":
-            yield Finding("missing_weight_factor", gone, (say.is_weight(f.extra[0]),))
+    for key, kind in kinds.items():
+        if kind == "weight":
+            yield Finding("missing_weight_factor", gone, (say.is_weight(key[0]),))
     if upstream:
         yield Finding("missing_upstream_factor", gone, tuple(_what_follows(case, upstream[0])))
     yield from _by_place(case, p, whole, arrays, gone)
@@ -118,13 +119,10 @@ def _untransposed(factors: Factors) -> list[Expr]:
 
 def _derivatives(case: Case, whole: Expr, bare: list[Expr], arrays: Factors) -> Iterator[Finding]:
     """The derivative of an activation among what is left out, or part of it."""
-    role = case.roles.role(whole)
-    if role is not None and role.kind == "derivative":
-        yield lacking(case, role.of)
-    for f, (_, power) in zip(bare, arrays, strict=True):
-        r = case.roles.role(f) if power > 0 else None
-        if r is not None and r.kind == "derivative":
-            yield lacking(case, r.of)
+    multiplied = [f for f, (_, power) in zip(bare, arrays, strict=True) if power > 0]
+    for activation in map(case.roles.derivative, [whole, *multiplied]):
+        if activation is not None:
+            yield lacking(case, activation)
 
 
 def _what_follows(case: Case, f: Expr) -> Iterator[Claim]:
@@ -177,22 +175,23 @@ def _too_many(case: Case, extra: Factors) -> Iterator[Finding]:
     roles = case.roles
     whole = case.product(extra)
     gone = (say.too_many(whole),)
-    role = roles.role(whole)
-    if role is not None and role.kind == "derivative":
-        noun = say.is_derivative(whole, role.of.result, role.of.before[0])
+    derived = roles.derivative(whole)
+    if derived is not None:
+        noun = is_derivative(whole, derived)
         yield Finding("extra_activation_derivative", (*gone, noun), advice=advice.ONCE)
     activations = case.context.activations
     activated = {activation.after for activation in activations} | {
         k for k in case.context.forward_keys if roles.is_softmax(k)
     }
     for f, power in extra:
-        r = roles.role(f)
-        if power > 0 and r is not None and r.kind == "forward":
-            if r.of in activated:
+        key = roles.quantity(f)
+        kind = None if key is None else roles.kind(key)
+        if power > 0 and kind == "forward":
+            if key in activated:
                 yield Finding("extra_activation_derivative", gone)
-            elif any(r.of == activation.before for activation in activations):
+            elif any(key == activation.before for activation in activations):
                 yield Finding("multiplied_by_Z", gone, advice=advice.AT)
-        if r is not None and r.kind == "mask":
+        if kind == "mask":
             yield Finding("dropout_mask_missing", gone)
     if roles.contains_derivative(whole) is not None or any(
         names_in(f) & activated for f, _ in extra

@@ -28,6 +28,11 @@ def derivative(activation: Activation) -> Claim:
     return say.derivative_is(activation.result, activation.before[0], activation.forms[0])
 
 
+def is_derivative(e: Expr, activation: Activation) -> Claim:
+    """A formula is an activation's derivative."""
+    return say.is_derivative(e, activation.result, activation.before[0])
+
+
 def lacking(case: Case, activation: Activation) -> Finding:
     """The derivative of an activation is left out."""
     claim = say.lacks_derivative(
@@ -70,18 +75,14 @@ def applied_twice(case: Case) -> Iterator[Finding]:
                 if n == len(factors) or any(power < 0 for _, power in gone):
                     continue
                 whole = case.product(gone)
-                role = case.roles.role(whole)
-                if role is None or role.kind != "derivative":
+                activation = case.roles.derivative(whole)
+                if activation is None:
                     continue
                 kept = case.product(f for i, f in enumerate(factors) if i not in chosen)
-                if case.right(case.without(path, kept)):
-                    noun = say.is_derivative(whole, role.of.result, role.of.before[0])
-                    yield Finding(
-                        "extra_activation_derivative",
-                        (noun, say.without(whole)),
-                        advice=advice.ONCE,
-                    )
-                    yield Finding("extra_activation_derivative", (say.without(whole),))
+                if case.right(case.context.formulas.replaced(case.line, path, kept)):
+                    claims = (is_derivative(whole, activation), say.without(whole))
+                    yield Finding("extra_activation_derivative", claims, advice=advice.ONCE)
+                    yield Finding("extra_activation_derivative", claims[1:])
 
 
 def arguments(case: Case) -> Iterator[Finding]:
@@ -90,16 +91,14 @@ def arguments(case: Case) -> Iterator[Finding]:
         if p.kind != "factors" or len(p.extra) + len(p.lost) > 4:
             continue
         mine, right = (
-            sorted({e for f, _ in part for _, e in nodes(f) if e.op == "name"}, key=_number)
+            sorted(
+                {e for f, _ in part for _, e in nodes(f) if e.op == "name"}, key=lambda e: e.number
+            )
             for part in (p.extra, p.lost)
         )
         for a, b in itertools.product(mine, right):
             if a is not b and case.varies(a):
                 yield from _argument(case, a, b)
-
-
-def _number(e: Expr) -> int:
-    return e.number
 
 
 def _argument(case: Case, a: Expr, b: Expr) -> Iterator[Finding]:
@@ -110,10 +109,10 @@ def _argument(case: Case, a: Expr, b: Expr) -> Iterator[Finding]:
         if e.op in ("name", "number") or a not in [x for _, x in nodes(e)]:
             continue
         put = case.substituted(e, {a: b})
-        role = case.roles.role(put)
-        if role is not None and role.kind == "derivative":
-            at = say.right_at(b, a, e, role.of.result)
-            yield Finding(_place(case, role.of, a.extra), (at,), (derivative(role.of),))
+        activation = case.roles.derivative(put)
+        if activation is not None:
+            at = say.right_at(b, a, e, activation.result)
+            yield Finding(_place(case, activation, a.extra), (at,), (derivative(activation),))
             return
 
 
@@ -151,10 +150,10 @@ def inverted(case: Case) -> Iterator[Finding]:
     """The derivative of an activation as a divisor."""
     for p in case.pairs:
         for f, power in p.lost if p.kind == "factors" else ():
-            role = case.roles.role(f) if (f, -power) in p.extra else None
-            if role is not None and role.kind == "derivative":
-                noun = say.is_derivative(f, role.of.result, role.of.before[0])
-                yield Finding("wrong_derivative_formula", (noun, say.divides(f)))
+            activation = case.roles.derivative(f) if (f, -power) in p.extra else None
+            if activation is not None:
+                claims = (is_derivative(f, activation), say.divides(f))
+                yield Finding("wrong_derivative_formula", claims)
 
 
 def other_formula(case: Case) -> Iterator[Finding]:
@@ -164,9 +163,9 @@ def other_formula(case: Case) -> Iterator[Finding]:
         if p.kind == "factors" and p.lost and (p.extra or p.kept):
             yield from _with_kept(case, p.lost, p.extra, p.kept)
     for x, y in reversed(case.steps):
-        role = case.roles.role(y)
-        if role is not None and role.kind == "derivative":
-            yield from instead_of(case, role.of, x, y, case.steps[-1])
+        activation = case.roles.derivative(y)
+        if activation is not None:
+            yield from instead_of(case, activation, x, y, case.steps[-1])
             return
 
 
@@ -178,12 +177,10 @@ def _with_kept(case: Case, lost: Factors, extra: Factors, kept: Factors) -> Iter
             if not extra and not chosen:
                 continue
             whole = case.product([*lost, *chosen])
-            role = case.roles.role(whole)
-            if role is None or role.kind != "derivative":
-                continue
+            activation = case.roles.derivative(whole)
             x = case.inlined(case.product([*extra, *chosen]))
-            if x.op != "number":
-                yield from instead_of(case, role.of, x, whole, (x, whole))
+            if activation is not None and x.op != "number":
+                yield from instead_of(case, activation, x, whole, (x, whole))
 
 
 def instead_of(
@@ -202,10 +199,9 @@ def instead_of(
         yield Finding(_place(case, activation, a.extra), (at,), (right,))
     if case.same(x, case.name(activation.before)) and activation.before != activation.after:
         yield Finding("multiplied_by_Z", put, (right,), advice.AT)
-    was = case.roles.role(x)
-    if was is not None and was.kind == "derivative" and was.of is not activation:
-        noun = say.is_derivative(x, was.of.result, was.of.before[0])
-        yield Finding("derivative_at_wrong_layer", (noun, *put), (right,))
+    other = case.roles.derivative(x)
+    if other is not None and other is not activation:
+        yield Finding("derivative_at_wrong_layer", (is_derivative(x, other), *put), (right,))
     for e in [case.name(activation.before), *(e for _, e in nodes(x))]:
         if e is not x and e.op != "number" and say.is_activation(x, e).holds(case):
             yield Finding("g_instead_of_gprime", (say.is_activation(x, e), *put), (right,))

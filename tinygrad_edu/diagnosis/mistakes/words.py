@@ -45,8 +45,8 @@ def replaced(case: Case) -> Iterator[Finding]:
     also: tuple[Claim, ...] = (say.matmul_more(), say.matmul_less())
     for mask in roles.masks:
         yield Finding("dropout_mask_missing", (put, say.unmasked(x, y, mask[0])))
-    was, now = roles.role_of_name(x.extra), roles.role_of_name(y.extra)
-    if was.kind in ("gradient", "scratch") and now.kind in ("weight", "given", "forward"):
+    was, now = roles.kind(x.extra), roles.kind(y.extra)
+    if was in ("gradient", "scratch") and now in ("weight", "given", "forward"):
         yield Finding("gradient_instead_of_parameter", (put, say.of_backward(x, y)), also)
     yield from in_quotient(case, a, b)
     yield Finding("other" if x is y else "wrong_layer_variable", (put,), also)

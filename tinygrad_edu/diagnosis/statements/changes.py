@@ -299,7 +299,7 @@ def _forward(case: Case, e: Expr) -> bool:
 
 
 def _scratch(case: Case, key: Key) -> bool:
-    return case.roles.role_of_name(key).kind in ("gradient", "scratch")
+    return case.roles.kind(key) in ("gradient", "scratch")
 
 
 @claim("{x} is {c} times {y}.")
