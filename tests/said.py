@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import ast
 import itertools
+import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from tinygrad_edu.checking.verdict import judge
 from tinygrad_edu.diagnosis import statements  # noqa: F401
 from tinygrad_edu.diagnosis.activations import context_of
 from tinygrad_edu.diagnosis.advice import ADVICE
-from tinygrad_edu.diagnosis.claims import claims_in
+from tinygrad_edu.diagnosis.claims import KINDS, Claim, Kind
 from tinygrad_edu.diagnosis.diagnosing import NOT_SOUGHT, NOTHING_FOUND, RULE, UNFINISHED
 from tinygrad_edu.diagnosis.edits import Edit
 from tinygrad_edu.diagnosis.evidence import Case
@@ -71,6 +72,71 @@ def readers(sheet: Sheet, statement: Statement) -> Iterator[Any]:
     own = dict(names_in(statement.expr))
     yield read({**above, **own})
     yield read({**above, **forward})
+
+
+def claims_in(
+    text: str, formula: Callable[[str], Expr], fixed: tuple[str, ...]
+) -> list[Claim] | None:
+    """The claims a text is made of, `fixed` sentences left out; None where it is made of others.
+
+    `formula` reads a formula, and raises ValueError for what is none.
+    """
+    return next(_readings(text, formula, fixed), None)
+
+
+def _readings(
+    text: str, formula: Callable[[str], Expr], fixed: tuple[str, ...]
+) -> Iterator[list[Claim]]:
+    if not text:
+        yield []
+        return
+    for sentence in fixed:
+        if text.startswith(sentence):
+            yield from _readings(text[len(sentence) :].lstrip(), formula, fixed)
+    for kind in KINDS.values():
+        for end in _ends(kind, text):
+            found = _pattern(kind).fullmatch(text[:end])
+            if found is None:
+                continue
+            try:
+                arguments = [_read(found[h], kind.holes[h], formula) for h in kind.holes]
+            except ValueError:
+                continue
+            for rest in _readings(text[end:].lstrip(), formula, fixed):
+                yield [kind(*arguments), *rest]
+
+
+def _ends(kind: Kind, text: str) -> Iterator[int]:
+    """Where a sentence of a kind may end at the start of a text."""
+    start = kind.text.split("{")[0]
+    if not text.startswith(start):
+        return
+    for found in re.finditer(r"\.(?= |$)", text):
+        yield found.end()
+
+
+def _read(text: str, kind: str, formula: Callable[[str], Expr]) -> Any:
+    if kind == "Expr":
+        return formula(text)
+    if kind == "int":
+        return int(text)
+    if kind == "tuple":
+        return tuple(int(n) for n in re.findall(r"\d+", text))
+    if not re.fullmatch(r"[^ ]+( [^ ]+){0,2}", text):
+        raise ValueError(text)
+    return text
+
+
+def _pattern(kind: Kind) -> re.Pattern[str]:
+    """What a sentence of a kind looks like."""
+    pattern, seen = "", set()
+    for i, part in enumerate(re.split(r"\{(\w+)\}", kind.text)):
+        if i % 2:
+            pattern += f"(?P={part})" if part in seen else f"(?P<{part}>.+?)"
+            seen.add(part)
+        else:
+            pattern += re.escape(part)
+    return re.compile(pattern)
 
 
 def cases(sheet: Sheet, row: Any, convention: str) -> Iterator[tuple[Case, Any]]:

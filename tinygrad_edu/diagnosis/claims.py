@@ -2,14 +2,14 @@
 
 A kind of claim is a sentence with holes and a test; see `statements` for all of them. What is said
 of a line is made of the sentences of its claims and of fixed advice, which speaks of no line in
-particular: so nothing is said that was not tested. `claims_in` reads the claims of a text back.
+particular: so nothing is said that was not tested.
 """
 
 from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -40,19 +40,6 @@ class Kind:
     def __call__(self, *arguments: Any) -> Claim:
         """The claim that this kind makes of these arguments."""
         return Claim(self, arguments)
-
-    @property
-    def pattern(self) -> re.Pattern[str]:
-        """What a sentence of this kind looks like."""
-        parts = _HOLE.split(self.text)
-        pattern, seen = "", set()
-        for i, part in enumerate(parts):
-            if i % 2:
-                pattern += f"(?P={part})" if part in seen else f"(?P<{part}>.+?)"
-                seen.add(part)
-            else:
-                pattern += re.escape(part)
-        return re.compile(pattern)
 
 
 @dataclass(frozen=True)
@@ -104,56 +91,3 @@ def _text(argument: Any) -> str:
     if isinstance(argument, Expr):
         return show(argument)
     return shape_text(argument) if isinstance(argument, tuple) else str(argument)
-
-
-def claims_in(
-    text: str, formula: Callable[[str], Expr], fixed: tuple[str, ...]
-) -> list[Claim] | None:
-    """The claims a text is made of, `fixed` sentences left out; None where it is made of others.
-
-    `formula` reads a formula, and raises ValueError for what is none.
-    """
-    return next(_readings(text, formula, fixed), None)
-
-
-def _readings(
-    text: str, formula: Callable[[str], Expr], fixed: tuple[str, ...]
-) -> Iterator[list[Claim]]:
-    if not text:
-        yield []
-        return
-    for sentence in fixed:
-        if text.startswith(sentence):
-            yield from _readings(text[len(sentence) :].lstrip(), formula, fixed)
-    for kind in KINDS.values():
-        for end in _ends(kind, text):
-            found = kind.pattern.fullmatch(text[:end])
-            if found is None:
-                continue
-            try:
-                arguments = [_read(found[h], kind.holes[h], formula) for h in kind.holes]
-            except ValueError:
-                continue
-            for rest in _readings(text[end:].lstrip(), formula, fixed):
-                yield [kind(*arguments), *rest]
-
-
-def _ends(kind: Kind, text: str) -> Iterator[int]:
-    """Where a sentence of a kind may end at the start of a text."""
-    start = _HOLE.split(kind.text)[0]
-    if not text.startswith(start):
-        return
-    for found in re.finditer(r"\.(?= |$)", text):
-        yield found.end()
-
-
-def _read(text: str, kind: str, formula: Callable[[str], Expr]) -> Any:
-    if kind == "Expr":
-        return formula(text)
-    if kind == "int":
-        return int(text)
-    if kind == "tuple":
-        return tuple(int(n) for n in re.findall(r"\d+", text))
-    if not re.fullmatch(r"[^ ]+( [^ ]+){0,2}", text):
-        raise ValueError(text)
-    return text

@@ -137,6 +137,11 @@ class Context:
             if sub.op == "name"
         )
 
+    def computed(self, key: Key) -> bool:
+        """Is a quantity computed in the forward lines, not given?"""
+        value = self.graph.values.get(key)
+        return isinstance(value, Value) and value.op is not None
+
     def _varies(self, name: Expr) -> bool:
         """Is a name of the backward lines another number on another sample?"""
         values = [self.value(name, i) for i in range(len(self.samples))]
@@ -218,7 +223,7 @@ class Context:
         plain = self.judged.samples[0].plain
         arrays = [key for key in self.forward_keys if isinstance(plain[key], np.ndarray)]
         scalars = [key for key in self.graph_scalars if is_scalar(plain[key])]
-        computed = [key for key in arrays if self._computed(key)]
+        computed = filter(self.computed, arrays)
         differences = [
             self.formulas.make("-", x, y)
             for x, y in itertools.product(map(self.name, computed), map(self.name, arrays))
@@ -237,10 +242,6 @@ class Context:
             for a in e.args if e.op == "call" and e.function in ("maximum", "relu") else ():
                 if isinstance(self.value(a), np.ndarray):
                     yield self.formulas.make(">", a, zero)
-
-    def _computed(self, key: Key) -> bool:
-        value = self.graph.values[key]
-        return isinstance(value, Value) and value.op is not None
 
 
 def _fingerprint(value: Any) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -37,25 +38,19 @@ Path = tuple[int, ...]
 Places = list[tuple[Path, Expr]]
 
 
+@dataclass(slots=True, eq=False)
 class Edit:
     """A changed formula, and what was changed: `removed` gave way to `added` at `path`.
 
     `first` is the edit before this one, of a pair.
     """
 
-    __slots__ = ("added", "expr", "first", "kind", "path", "removed")
-
-    def __init__(
-        self,
-        expr: Expr,
-        kind: str,
-        removed: tuple[Expr, ...] = (),
-        added: tuple[Expr, ...] = (),
-        path: Path = (),
-        first: Edit | None = None,
-    ) -> None:
-        self.expr, self.kind, self.removed, self.added = expr, kind, removed, added
-        self.path, self.first = path, first
+    expr: Expr
+    kind: str
+    removed: tuple[Expr, ...] = ()
+    added: tuple[Expr, ...] = ()
+    path: Path = ()
+    first: Edit | None = None
 
 
 class Edits:

@@ -7,6 +7,7 @@ the sheet's own. In what the line and its correction differ is told by `differen
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
@@ -103,16 +104,12 @@ class Case:
         terms = list(terms)
         for i, truth in zip(self.samples, self.truths, strict=True):
             values = [self.context.value(t, i) for t in terms]
-            try:
-                total = sum((np.asarray(v, float) for v in values if v is not None), np.zeros(()))
-            except ValueError:
-                total = None
-            if any(v is None for v in values):
-                total = None
-            if total is not None and np.size(total) == 1:
-                total = np.broadcast_to(total, truth.shape) if truth.size == 1 or not np.shape(
-                    total
-                ) else total  # fmt: skip
+            total = None
+            if all(v is not None for v in values):
+                with contextlib.suppress(ValueError):  # shapes that do not fit
+                    total = sum((np.asarray(v, float) for v in values), np.zeros(()))
+            if total is not None and (total.ndim == 0 or total.size == truth.size == 1):
+                total = np.broadcast_to(total, truth.shape)
             found.append(total)
         return found
 

@@ -127,16 +127,6 @@ class Roles:
             return "given"
         return "forward"
 
-    def proportional_to_parameter(self, term: Expr, of: Key | None) -> bool:
-        """Is a term a constant times the parameter itself, as a penalty's share is?"""
-        if of is None or of not in self.parameters:
-            return False
-        samples = enumerate(self.context.samples)
-        return (
-            constant_ratio((self.context.value(term, i), p.plain[of]) for i, p in samples)
-            is not None
-        )
-
     def keep_probabilities(self) -> list[float]:
         """Numbers the forward pass divides (or multiplies) by where it applies a mask."""
         found = []
@@ -157,17 +147,10 @@ class Roles:
     def is_softmax(self, key: Key) -> bool:
         """Is a computed quantity positive, summing to one along an axis?"""
         value = self.context.plain.get(key)
-        if not isinstance(value, np.ndarray) or value.size < 2 or not self.computed(key):
+        if not isinstance(value, np.ndarray) or value.size < 2 or not self.context.computed(key):
             return False
-        sums = (
-            [value.sum()] if value.ndim < 2 else [*(value.sum(axis=i) for i in range(value.ndim))]
-        )
-        return bool(np.all(value >= 0)) and any(np.allclose(s, 1.0) for s in [*sums, value.sum()])
-
-    def computed(self, key: Key) -> bool:
-        """Is this computed in the forward lines, not given?"""
-        value = self.context.graph.values.get(key)
-        return isinstance(value, Value) and value.op is not None
+        sums = (value.sum(axis=axis) for axis in (None, *range(value.ndim)))
+        return bool(np.all(value >= 0)) and any(np.allclose(s, 1.0) for s in sums)
 
     def of_parameters(self, t: Expr) -> bool:
         """Is a term made of parameters alone?"""

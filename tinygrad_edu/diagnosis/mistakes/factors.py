@@ -280,5 +280,5 @@ def of_what_follows(case: Case) -> Iterator[Finding]:
             (say.times(activation.forms[0]), derivative(activation)),
         )
     for key in case.context.forward_keys:
-        if key != case.of and case.roles.computed(key) and np.any(case.gradient(key)[0]):
+        if key != case.of and case.context.computed(key) and np.any(case.gradient(key)[0]):
             yield Finding("missing_upstream_factor", (say.times_gradient(key[0]),))

@@ -51,7 +51,7 @@ def penalty(case: Case) -> Iterator[Finding]:
 def _without_penalty(case: Case) -> Iterator[Finding]:
     none = say.no_penalty(case.of[0])
     for t in summands(case.context, case.line):
-        if case.roles.proportional_to_parameter(t, case.of):
+        if case.roles.ratio(t, case.name(case.of)) is not None:
             yield Finding("reg_on_bias", (none, say.without(t)))
 
 
