@@ -46,42 +46,36 @@ def diagnose(judged: Judged) -> dict[str, Diagnosis]:
     wrong = [
         judgement
         for judgement in judged.judgements.values()
-        if judgement.verdict == "wrong"
-        and judgement.truth is not None
-        and judgement.claim.last.expr.op != "unread"
+        if judgement.verdict == "wrong" and judgement.claim.last.expr.op != "unread"
     ]
-    matrices = {
-        name: of_matrix(judged, judgement.claim)
-        for name, judgement in judged.judgements.items()
+    found = {
+        judgement.claim.name: of_matrix(judged, judgement.claim)
+        for judgement in wrong
         if isinstance(judgement.claim, Jacobian)
-        and judgement.verdict == "wrong"
-        and judgement.claim.last.expr.op != "unread"
     }
-    if not wrong:
-        return matrices
+    wrong = [judgement for judgement in wrong if judgement.truth is not None]
     wrong.sort(key=lambda judgement: judgement.claim.last.line)
-    found = {wrong[0].claim.name: Diagnosis("other", UNFINISHED, None)}
+    found |= {judgement.claim.name: Diagnosis("other", NOT_SOUGHT, None) for judgement in wrong}
+    derived: DerivedRules | None = None
     with np.errstate(all="ignore"), warnings.catch_warnings(), contextlib.suppress(TooMuch):
         warnings.simplefilter("ignore")  # a mean of nothing, in some trial
-        context = context_of(judged, Account(DIAGNOSING, LARGEST_SEARCHED))
-        derived = DerivedRules(context)
         for judgement in wrong:
-            found[judgement.claim.name] = Diagnosis("other", UNFINISHED, None)
+            name = judgement.claim.name
+            found[name] = Diagnosis("other", UNFINISHED, None)
+            if derived is None:
+                derived = DerivedRules(context_of(judged, Account(DIAGNOSING, LARGEST_SEARCHED)))
             try:
-                diagnosis = _diagnosed(context, derived, judgement)
+                found[name] = _diagnosed(derived, judgement)
             except TooMuch:
                 raise
             except Exception:
                 # A formula so odd that naming what is wrong with it fails is still wrong.
-                diagnosis = Diagnosis("other", NOTHING_FOUND, None)
-            found[judgement.claim.name] = diagnosis
-    rest = Diagnosis("other", NOT_SOUGHT, None)
-    return matrices | {j.claim.name: found.get(j.claim.name, rest) for j in wrong}
+                found[name] = Diagnosis("other", NOTHING_FOUND, None)
+    return found
 
 
-def _diagnosed(context: Context, derived: DerivedRules, judgement: Judgement) -> Diagnosis:
-    statement = judgement.claim.last
-    assert judgement.truth is not None
+def _diagnosed(derived: DerivedRules, judgement: Judgement) -> Diagnosis:
+    context, statement = derived.context, judgement.claim.last
     context.use_names_above(statement)
     # A learner has no `scatter`.
     rules = [e for e in derived.of(judgement) if all(x.function != "scatter" for x in parts(e))]
