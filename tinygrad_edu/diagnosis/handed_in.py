@@ -35,8 +35,7 @@ from tinygrad_edu.sheets.account import DIAGNOSING, JUDGING, LARGEST_SEARCHED, A
 from tinygrad_edu.sheets.evaluate import Evaluator
 from tinygrad_edu.sheets.lines import Statement
 from tinygrad_edu.sheets.sheet import Sheet
-from tinygrad_edu.sheets.syntax import Expr, show
-from tinygrad_edu.sheets.syntax import nodes as nodes_of
+from tinygrad_edu.sheets.syntax import Expr, parts, show
 
 #: In the rules of so many gradients that nobody handed in a mistake is sought.
 MOST_HIDDEN = 3
@@ -45,7 +44,7 @@ MOST_HIDDEN = 3
 class StandIns:
     """A graph as a sheet, with a line ``dQ: dQ = 0 * Q`` for every gradient in `nodes`.
 
-    Only the rules of those in `wanted` are derived.
+    `rules` are those of the gradients in `wanted`, where they can be written.
     """
 
     def __init__(
@@ -57,6 +56,7 @@ class StandIns:
         m: int | None,
     ) -> None:
         forward, data = graph
+        self.nodes = nodes
         lines = [f"{name}: d{node.name} = 0 * {node.name}\n" for name, node in nodes.items()]
         sheet = Sheet(forward + "".join(lines), "graph", data)
         account = Account(JUDGING)
@@ -66,10 +66,10 @@ class StandIns:
         self.at = self.context.order.index(0)
         derived = DerivedRules(self.context)
         self.rules = {
-            name: next(iter(derived.of(self.judgement(name))), None)
-            if self.judgement(name).truth
-            else None
+            name: rule
             for name in wanted
+            if self.judgement(name).truth
+            for rule in derived.of(self.judgement(name))
         }
 
     def use(self, numbers: Mapping[str, Any]) -> None:
@@ -106,7 +106,6 @@ class StandIns:
     def diagnosis(self, name: str, wrong: Expr, kind: str, said: str) -> Diagnosis:
         """The mistake that makes `wrong` of a gradient's rule; `said` is said first."""
         rule = self.rules[name]
-        assert rule is not None
         back = Edit(rule, kind, (wrong,), (rule,))
         fresh = [i for i in range(len(self.context.samples)) if i != self.at]
         case = Case(self.context, self.judgement(name), wrong, back, [rule], fresh)
@@ -154,10 +153,7 @@ class HandedIn:
             return {}
         stand_ins = self._stand_ins({}, wrong)
         found = {}
-        for name in wrong:
-            rule = stand_ins.rules[name]
-            if rule is None:
-                continue
+        for name, rule in stand_ins.rules.items():
             edit = _times(stand_ins, rule, self._constant(self.entries[name]))
             edit = edit or stand_ins.mutated(name, rule, self.entries[name].given)
             if edit is not None:
@@ -210,9 +206,8 @@ class HandedIn:
         stand_ins = self._stand_ins(hidden, [*suspects, *wrong])
         for candidate in (self._multiple, self._mutated):
             for name in suspects:
-                rule = stand_ins.rules[name]
-                made = rule and candidate(stand_ins, wrong, name, hidden[name])
-                if made:
+                made = candidate(stand_ins, wrong, name) if name in stand_ins.rules else None
+                if made is not None:
                     said = (
                         f"The numbers of {', '.join(wrong)} are those that {name} = "
                         f"{show(made.expr)} gives, a line not handed in."
@@ -221,9 +216,7 @@ class HandedIn:
                     return dict.fromkeys(wrong, diagnosis)
         return {}
 
-    def _multiple(
-        self, stand_ins: StandIns, wrong: list[str], name: str, node: Value
-    ) -> Edit | None:
+    def _multiple(self, stand_ins: StandIns, wrong: list[str], name: str) -> Edit | None:
         """The rule of a hidden gradient times the constant that all these entries are off by."""
         constants = [self._constant(entry) for entry in map(self.entries.__getitem__, wrong)]
         first = constants[0]
@@ -236,26 +229,20 @@ class HandedIn:
             and np.isclose(abs(first), (examples.m, 1 / examples.m)).any()
         ):
             return None  # 1/m belongs to the parameters' own lines there
-        rule = stand_ins.rules[name]
-        assert rule is not None
-        return _times(stand_ins, rule, first)
+        return _times(stand_ins, stand_ins.rules[name], first)
 
     def _constant(self, entry: Entry) -> float | None:
         """The constant by which an entry differs from what flows into its node."""
         return multiple_of(entry.given, entry.factor * gradient_of(entry.node, self.flowing))
 
-    def _mutated(
-        self, stand_ins: StandIns, wrong: list[str], name: str, node: Value
-    ) -> Edit | None:
+    def _mutated(self, stand_ins: StandIns, wrong: list[str], name: str) -> Edit | None:
         """The change of a hidden gradient's rule that gives all these entries."""
-        rules, hole = stand_ins.rules, stand_ins.context.name(stand_ins.statement(name).key)
-        own_rule = rules[name]
-        assert own_rule is not None
+        node, hole = stand_ins.nodes[name], stand_ins.context.name(stand_ins.statement(name).key)
         largest = max(wrong, key=lambda n: self.entries[n].node.size)
-        pattern = rules[largest]
-        if pattern is None or hole not in {e for _, e in nodes_of(pattern)}:
+        pattern = stand_ins.rules.get(largest)
+        if pattern is None or hole not in parts(pattern):
             return None
-        line = stand_ins.context.formulas.substituted(pattern, {hole: own_rule})
+        line = stand_ins.context.formulas.substituted(pattern, {hole: stand_ins.rules[name]})
         edit = stand_ins.mutated(largest, line, self.entries[largest].given, pairs=False)
         mutated = edit and filling(pattern, edit.expr, hole)
         if not edit or not mutated:
