@@ -75,24 +75,21 @@ class Activations:
         """Activations of something that has no name: ``h = np.tanh(W @ x)``."""
         found = []
         for statement in self.context.sheet.forward:
-            inner = _innermost_sums(statement.expr)
-            if len(inner) != 1 or inner[0] is statement.expr:
+            key, e = statement.key, statement.expr
+            inner = _innermost_sums(e)
+            if len(inner) != 1 or inner[0] is e:
                 continue
-            u = inner[0]
-            stand_in = self.formulas.name("?", -1)
-            outer = self.formulas.substituted(statement.expr, {u: stand_in})
+            u, stand_in = inner[0], self.formulas.name("?", -1)
+            outer = self.formulas.substituted(e, {u: stand_in})
             arguments = [self.context.value(u, i) for i in range(len(self.context.samples))]
             if not all(isinstance(x, np.ndarray) for x in arguments):
                 continue
             slopes, masking = self._slopes(outer, stand_in.extra, arguments)
-            if not slopes:
-                continue
-            result = self.context.name(statement.key)
-            forms = tuple(self._forms(statement.expr, u, result, slopes, masking))
+            result = self.context.name(key)
+            forms = tuple(self._forms(e, u, result, slopes, masking)) if slopes else ()
             if forms:
                 before = (show(u), -1)
-                key = statement.key
-                found.append(Activation(before, key, key, result, forms, tuple(slopes), masking))
+                found.append(Activation(before, key, key, e, result, forms, tuple(slopes), masking))
         return found
 
     def _activation(
@@ -122,7 +119,8 @@ class Activations:
             return None
         result = self.context.name(after) if after is not None else e
         forms = tuple(self._forms(e, self.context.name(key), result, slopes, masking))
-        return Activation(key, after, within, result, forms, tuple(slopes), masking)
+        made = None if after is None else e
+        return Activation(key, after, within, made, result, forms, tuple(slopes), masking)
 
     def _slopes(self, e: Expr, key: Key, arguments: list[Any]) -> tuple[list[Any], bool]:
         """The derivative of a formula by one name, for what that is on each sample, and whether it

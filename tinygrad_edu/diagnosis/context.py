@@ -40,6 +40,7 @@ class Activation:
     before: Key
     after: Key | None
     within: Key  # the name of the line it stands in
+    made: Expr | None  # the line that computes N, where N has a name
     result: Expr
     forms: tuple[Expr, ...]
     values: tuple[Any, ...]  # g' on each sample
@@ -158,11 +159,16 @@ class Context:
             e = new
         return e
 
-    def inlined(self, e: Expr, before: Statement) -> Expr:
+    def above(self, line: Statement) -> Iterator[Statement]:
+        """The backward lines above one of them."""
+        return itertools.takewhile(lambda s: s is not line, self.sheet.backward)
+
+    def inlined(self, e: Expr, line: Statement) -> Expr:
         """A formula with the learner's scratch lines, and earlier steps of claims, put in."""
-        above = itertools.takewhile(lambda s: s is not before, self.sheet.backward)
         final = self.judged.final
-        steps = {self.name(s.key): s.expr for s in above if s.key not in final and s.plain}
+        steps = {
+            self.name(s.key): s.expr for s in self.above(line) if s.key not in final and s.plain
+        }
         return self.expanded(e, steps, 60)
 
     # --- formulas by value ---------------------------------------------------------------------
@@ -177,15 +183,10 @@ class Context:
         if key is not None:
             bisect.insort(self.by_value.setdefault(key, []), e, key=lambda x: x.length)
 
-    def use_names_above(self, before: Statement) -> None:
+    def use_names_above(self, line: Statement) -> None:
         """Let formulas speak of what the learner computed above a line, in its latest state."""
-        self.out_of_sight = {self.name(s.key) for s in self.sheet.backward}
-        latest = {}
-        for statement in self.sheet.backward:
-            if statement is before:
-                break
-            latest[statement.name] = self.name(statement.key)
-        self.out_of_sight -= set(latest.values())
+        latest = {s.name: self.name(s.key) for s in self.above(line)}
+        self.out_of_sight = {self.name(s.key) for s in self.sheet.backward} - set(latest.values())
         for e in latest.values():
             if isinstance(self.value(e), np.ndarray):
                 self.register(e)

@@ -93,7 +93,7 @@ class DerivedRules:
         judged = self.context.judged
         above = {}
         self.context.account.spend(4_000 * len(judged.final))
-        for statement in itertools.takewhile(lambda s: s is not before, judged.sheet.backward):
+        for statement in self.context.above(before):
             claim = judged.final.get(statement.key)
             truth = None if claim is None else judged.judgements[claim.name].truth
             if truth is not None:

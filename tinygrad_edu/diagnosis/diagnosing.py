@@ -157,7 +157,7 @@ def _correct(
     if statement.turn:
         rules = []  # of all turns together
     own = _own_words(context, statement, visible_keys(context, statement))
-    best: tuple[float, Correction, Place] | None = None
+    best: tuple[Correction, Place] | None = None
     for place in places:
         visible = place.visible(visible_keys(context, statement))
         pieces = [e for e in place.pieces() if names_in(e) <= visible]
@@ -166,13 +166,12 @@ def _correct(
         chosen = search.run(pairs=not statement.turn)
         if chosen is None:
             continue
-        cost = search.best[0]
-        if best is None or cost < best[0]:
-            best = (cost, chosen, place)
-        if best[0] <= 6 or chosen.edit.kind != "rule":
+        if best is None or chosen.cost < best[0].cost:
+            best = chosen, place
+        if best[0].cost <= 6 or chosen.edit.kind != "rule":
             break
     if best is not None:
-        return best[1], best[2]
+        return best
     whole = Place(statement, statement.expr)
     if not rules or not assigns(statement.expr):
         return None, whole

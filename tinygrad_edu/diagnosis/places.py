@@ -244,9 +244,4 @@ class _Written(Place):
 def _latest(context: Context, statement: Statement) -> dict[str, int]:
     """The state of each name above a line."""
     latest = dict.fromkeys(context.sheet.givens, 0)
-    latest |= {s.name: s.version for s in context.sheet.forward}
-    for s in context.sheet.backward:
-        if s is statement:
-            break
-        latest[s.name] = s.version
-    return latest
+    return latest | {s.name: s.version for s in (*context.sheet.forward, *context.above(statement))}

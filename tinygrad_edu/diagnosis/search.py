@@ -42,11 +42,13 @@ Stage = tuple[float, Iterator[Edit]]
 
 @dataclass(frozen=True)
 class Correction:
-    """The edit chosen, the line's text with it, and its distance from the learner's in tokens."""
+    """The edit chosen, the line's text with it, its distance from the learner's in tokens, and what
+    it costs."""
 
     edit: Edit
     text: str
     distance: int
+    cost: float = float("inf")
 
 
 class CorrectionSearch:
@@ -74,8 +76,8 @@ class CorrectionSearch:
         self.top = int(np.argmax(np.abs(first))) if first.size else 0
         self.expected = float(first.flat[self.top]) if first.size else 0.0
         self.tried: dict[Expr, bool] = {}
-        #: The lowest cost so far, and the correction that has it.
-        self.best: tuple[float, Correction | None] = (float("inf"), None)
+        #: The correction of the lowest cost so far.
+        self.best: Correction | None = None
 
     # --- trying --------------------------------------------------------------------------------
 
@@ -111,19 +113,24 @@ class CorrectionSearch:
         if self.line.depth > DEEPEST_SEARCHED or self.line.length > LONGEST_SEARCHED:
             return self._by_rule()
         self._search(self._stages(), MOST_SINGLE)
-        cost, best = self.best
-        far = best is None or cost > max(5.0, best.distance + 0.5)
+        best = self.best
         if pairs and (
-            far or (best is not None and best.edit.kind == "replacement" and best.distance > 5)
+            best is None
+            or best.cost > max(5.0, best.distance + 0.5)
+            or (best.edit.kind == "replacement" and best.distance > 5)
         ):
             self._search(self._pairs(), MOST_PAIRS)
         return self._by_rule()
+
+    @property
+    def _cost(self) -> float:
+        return float("inf") if self.best is None else self.best.cost
 
     def run_near(self) -> Correction | None:
         """The nearest correction that brings in no new word."""
         small = self._small(self.line), self.edits.everywhere(self.line)
         self._search([(3.0, itertools.chain(*small))], MOST_SINGLE // 4)
-        return self.best[1]
+        return self.best
 
     def _search(self, stages: Iterable[Stage], budget: int) -> None:
         """Try the edits of one stage after the other, as many as there are in the budget."""
@@ -137,9 +144,9 @@ class CorrectionSearch:
                     return
                 if self.right(edit.expr):
                     self._hit(edit)
-                    if self.best[0] <= 1.5:
+                    if self._cost <= 1.5:
                         return
-            if self.best[0] <= enough:
+            if self._cost <= enough:
                 return
 
     def _by_rule(self) -> Correction | None:
@@ -147,11 +154,11 @@ class CorrectionSearch:
         for e in unique(self.rules):
             if self.right(e):
                 self._hit(Edit(e, "rule", (self.line,), (e,)))
-        for edit, other in self.place.moved(self.edits) if self.best[1] is None else ():
+        for edit, other in self.place.moved(self.edits) if self.best is None else ():
             if self._right(other.whole(self.line)):
                 d = distance(self.was, tokens(text := other.text(self.line)))
                 return Correction(edit, text, d)
-        return self.best[1]
+        return self.best
 
     def _stages(self) -> Iterator[Stage]:
         """Ever larger sets of edits.
@@ -202,9 +209,9 @@ class CorrectionSearch:
         text = self.place.text(edit.expr)
         d = distance(self.was, tokens(text))
         cost = cost_of(edit, d, self.line, self.words)
-        if cost < self.best[0]:
+        if cost < self._cost:
             edit.expr = self._named(edit.expr)
-            self.best = (cost, Correction(edit, self.place.text(edit.expr), d))
+            self.best = Correction(edit, self.place.text(edit.expr), d, cost)
 
     def _small(self, root: Expr) -> Iterator[Edit]:
         """Edits that bring in no new word."""

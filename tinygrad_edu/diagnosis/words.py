@@ -114,15 +114,10 @@ class Words:
 
 def visible_keys(context: Context, statement: Statement) -> set[Key]:
     """The names that have a value when a line is computed, each in its latest state."""
-    seen: dict[str, Key] = {key[0]: key for key in context.forward_keys}
-    forward = set(context.forward_keys)
-    for other in context.sheet.backward:
-        if other is statement:
-            break
-        if (other.name, 0) in forward:
-            continue  # an update of a forward name: its own value is what rules speak of
-        seen[other.name] = other.key
-    keys = set(seen.values()) | names_in(statement.expr)
+    forward: dict[str, Key] = {key[0]: key for key in context.forward_keys}
+    # Of an updated forward name its own value is what rules speak of.
+    own = {s.name: s.key for s in context.above(statement) if s.name not in forward}
+    keys = {*forward.values(), *own.values(), *names_in(statement.expr)}
     return {key for key in keys if key[1] >= 0}
 
 

@@ -130,7 +130,7 @@ def activated(case: Case) -> Iterator[Finding]:
     """The activation applied to a gradient, where its derivative is to be multiplied with it."""
     context = case.context
     for activation in context.activations:
-        made = next((s for s in context.sheet.forward if s.key == activation.after), None)
+        made = activation.made
         if activation.before != case.of or made is None or not activation.forms:
             continue
         inner = context.name(activation.before)
@@ -140,7 +140,7 @@ def activated(case: Case) -> Iterator[Finding]:
             for _, u in nodes(e):
                 if u is e or u is inner or not case.varies(u):
                     continue
-                if context.same(context.formulas.substituted(made.expr, {inner: u}), e):
+                if context.same(context.formulas.substituted(made, {inner: u}), e):
                     new = case.make("*", u, activation.forms[0])
                     claims = (say.is_activation(e, u), say.with_for(new, e))
                     yield Finding("g_instead_of_gprime", claims, (derivative(activation),))

@@ -93,23 +93,22 @@ def patterns(case: Case, activation: Activation) -> list[tuple[Expr, Expr]]:
 
 def _in_one_name(case: Case, activation: Activation) -> list[Expr]:
     forms = list(activation.forms)
-    for statement in case.context.sheet.forward:
-        if statement.key == activation.after and names_in(statement.expr) == {activation.before}:
-            put = {case.name(activation.after): statement.expr}
-            forms += [case.substituted(form, put) for form in activation.forms]
+    if activation.made is not None and names_in(activation.made) == {activation.before}:
+        put = {activation.result: activation.made}
+        forms += [case.substituted(form, put) for form in activation.forms]
     return [form for form in forms if len(names_in(form)) == 1]
 
 
 @claim("{x} is the activation itself, of {u}.")
 def is_activation(case: Case, x: Expr, u: Expr) -> bool:
     for activation in case.context.activations:
-        made = next((s for s in case.context.sheet.forward if s.key == activation.after), None)
+        made = activation.made
         names = (activation.result, case.name(activation.within))
         if u is case.name(activation.before) and any(case.same(x, n) for n in names):
             return True
-        if made is not None and activation.before in names_in(made.expr):
+        if made is not None and activation.before in names_in(made):
             put = {case.name(activation.before): u}
-            if case.same(case.substituted(made.expr, put), x):
+            if case.same(case.substituted(made, put), x):
                 return True
     return False
 
