@@ -14,22 +14,14 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.checking.samples import Sample
-from tinygrad_edu.core.ops import arithmetic, elementary, elementwise
+from tinygrad_edu.checking.truth import TWO_SIDED, compared
+from tinygrad_edu.core.ops import arithmetic
 from tinygrad_edu.core.ops.shaping import sum_to
 from tinygrad_edu.core.sweep import reachable, sweep
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.sheets.account import Account
 from tinygrad_edu.sheets.sheet import Graph, Sheet
 
-_OF_TWO = frozenset(
-    {
-        arithmetic.maximum, arithmetic.minimum, arithmetic.greater, arithmetic.greater_equal,
-        arithmetic.less, arithmetic.less_equal, elementary.fmax, elementary.fmin,
-    }
-)  # fmt: skip
-_OF_ZERO = frozenset(
-    {elementwise.relu, elementwise.leaky_relu, elementwise.absolute, elementwise.sign}
-)
 #: How many times larger numbers are tried, and of how many draws each.
 SCALES = (3.0, 10.0, 30.0, 100.0)
 STARTS = 3
@@ -91,15 +83,8 @@ def _order(graph: Graph) -> list[Value]:
 
 
 def _compared(node: Value) -> list[tuple[Any, Any]]:
-    """What a node compares: pairs of numbers."""
-    if node.op in _OF_TWO:
-        return [(node._inputs[0], node._inputs[1])]
-    if node.op in _OF_ZERO:
-        return [(node._inputs[0], 0.0)]
-    if node.op is elementwise.clip:
-        limits = (node.options.get("min"), node.options.get("max"))
-        return [(node._inputs[0], limit) for limit in limits if limit is not None]
-    return []
+    """What a node compares that has two sides."""
+    return [] if node.op in (arithmetic.equal, arithmetic.not_equal) else compared(node)
 
 
 def _for_safety(limit: Any) -> bool:
@@ -116,7 +101,7 @@ def _sides(graph: Graph) -> dict[Side, Value]:
     for i, node in enumerate(_order(graph)):
         if any(parent.requires_grad for parent in node.parents):
             for k, (x, y) in enumerate(_compared(node)):
-                if not _for_safety(y) and not (node.op in _OF_TWO and _for_safety(x)):
+                if not _for_safety(y) and not (node.op in TWO_SIDED and _for_safety(x)):
                     found |= {Side(i, k, -1): node, Side(i, k, 1): node}
     return found
 

@@ -13,7 +13,7 @@ from tinygrad_edu.core.sweep import reachable, sweep
 from tinygrad_edu.core.value import Value, described
 
 #: Where these operations compare two of their inputs, an exact tie is a kink.
-_TWO_SIDED = frozenset(
+TWO_SIDED = frozenset(
     {
         arithmetic.maximum, arithmetic.minimum, arithmetic.greater, arithmetic.greater_equal,
         arithmetic.less, arithmetic.less_equal, arithmetic.equal, arithmetic.not_equal,
@@ -24,7 +24,7 @@ _AT_ZERO = frozenset(
     {elementwise.relu, elementwise.leaky_relu, elementwise.absolute, elementwise.sign}
 )
 _EXTREMES = frozenset({reductions.max, reductions.min})
-KINKED = _TWO_SIDED | _AT_ZERO | _EXTREMES | {elementwise.clip}
+KINKED = TWO_SIDED | _AT_ZERO | _EXTREMES | {elementwise.clip}
 #: How far an input on a kink is moved to look at either side: small against any number of a graph,
 #: large against the spacing of floats near it.
 _NUDGE = 1e-9
@@ -121,23 +121,26 @@ def _ties(node: Value) -> Any:
     """Which entries of a node's first input sit on a kink of its operation; None for none."""
     if node.op not in KINKED or not node.requires_grad:
         return None
-    x = np.asarray(node._inputs[0])
-    if node.op in _AT_ZERO:
-        mask = x == 0
-    elif node.op in _TWO_SIDED:
-        mask = np.equal(x, node._inputs[1])
-        if np.shape(mask) != np.shape(x):
-            mask = np.broadcast_to(x, np.shape(mask)) == node._inputs[1]
-    elif node.op in _EXTREMES:
-        axis = node.options.get("axis")
-        top = node.op.forward(x, axis=axis, keepdims=True)
-        mask = (x == top) & ((x == top).sum(axis=axis, keepdims=True) > 1)
-    else:
-        limits = [v for v in (node.options.get("min"), node.options.get("max")) if v is not None]
-        mask = np.zeros(x.shape, bool)
-        for limit in limits:
-            mask = mask | (x == limit)
+    mask: Any = False
+    for x, y in compared(node):
+        mask = mask | np.equal(x, y)
+    if node.op in _EXTREMES:
+        x, axis = np.asarray(node._inputs[0]), node.options.get("axis")
+        top = x == node.op.forward(x, axis=axis, keepdims=True)
+        mask = top & (top.sum(axis=axis, keepdims=True) > 1)
     return mask if np.any(mask) else None
+
+
+def compared(node: Value) -> list[tuple[Any, Any]]:
+    """What the operation of a node compares: pairs of numbers."""
+    if node.op in TWO_SIDED:
+        return [(node._inputs[0], node._inputs[1])]
+    if node.op in _AT_ZERO:
+        return [(node._inputs[0], 0.0)]
+    if node.op is elementwise.clip:
+        limits = (node.options.get("min"), node.options.get("max"))
+        return [(node._inputs[0], limit) for limit in limits if limit is not None]
+    return []
 
 
 class Replay:
