@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.calculus.axes import Examples, find_examples
-from tinygrad_edu.checking.conventions import check_convention, moved, of_data, scales
-from tinygrad_edu.checking.notes import by_size, joined, of_nothing
-from tinygrad_edu.checking.remarks import remarks_on
+from tinygrad_edu.checking.conventions import check_convention, scales
+from tinygrad_edu.checking.notes import by_size, joined, moved, of_data, of_nothing, remarks_on
 from tinygrad_edu.checking.rounding import RUNS, SHARE, agree
 from tinygrad_edu.checking.samples import Sample, samples_of
 from tinygrad_edu.checking.sides import seek

@@ -13,9 +13,9 @@ import numpy as np
 
 from tinygrad_edu.calculus.axes import Examples, find_examples
 from tinygrad_edu.checking import table
-from tinygrad_edu.checking.conventions import check_convention, moved, of_data, scales
+from tinygrad_edu.checking.conventions import check_convention, scales
 from tinygrad_edu.checking.flow import Entry, Flow, reads_others
-from tinygrad_edu.checking.notes import joined
+from tinygrad_edu.checking.notes import joined, moved, of_data
 from tinygrad_edu.checking.rounding import (
     SHARE,
     Rounding,
