@@ -13,7 +13,7 @@ from tinygrad_edu.sheets.claims import claimed, doubt, look_alikes
 from tinygrad_edu.sheets.evaluate import Evaluator
 from tinygrad_edu.sheets.lines import Claim, Key
 from tinygrad_edu.sheets.sheet import Sheet
-from tinygrad_edu.sheets.syntax import nodes, show
+from tinygrad_edu.sheets.syntax import show, walk
 from tinygrad_edu.words import say, together
 
 #: A number larger than this share of the terms it was added up from is known to some digits.
@@ -70,7 +70,7 @@ def by_size(sample: Sample, claim: Claim) -> str | None:
     """A note where a line is right only because an axis happens to have length one."""
     with np.errstate(all="ignore"):
         evaluator = Evaluator(sample.run, sample.account)
-        for _, e in nodes(claim.last.expr):
+        for e in walk(claim.last.expr):
             if e.op != "*" and e.function != "multiply":
                 continue
             shapes = [np.shape(evaluator.get(a)) for a in (*e.args[:2], e)]

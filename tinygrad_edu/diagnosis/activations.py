@@ -21,7 +21,7 @@ from tinygrad_edu.rules.deriving import Deriving
 from tinygrad_edu.sheets.account import Account
 from tinygrad_edu.sheets.evaluate import Evaluator
 from tinygrad_edu.sheets.lines import Key
-from tinygrad_edu.sheets.syntax import Expr, names_in, nodes, show
+from tinygrad_edu.sheets.syntax import Expr, names_in, show, walk
 
 ELEMENTWISE = frozenset(
     op
@@ -202,7 +202,7 @@ class Activations:
 
 def _innermost_sums(e: Expr) -> list[Expr]:
     """The parts of a formula that hold a matrix product and are nothing but sums of such."""
-    if not any(kind_of_product(sub) == "@" for _, sub in nodes(e)):
+    if not any(kind_of_product(sub) == "@" for sub in walk(e)):
         return []
     if e.op in ("+", "-") or kind_of_product(e) == "@":
         return [e]
@@ -211,4 +211,4 @@ def _innermost_sums(e: Expr) -> list[Expr]:
 
 def _curved(e: Expr) -> bool:
     """Is a formula more than sums and constant multiples?"""
-    return any(sub.op in ("call", "method", "**", "/", ">", ">=", "<", "<=") for _, sub in nodes(e))
+    return any(sub.op in ("call", "method", "**", "/", ">", ">=", "<", "<=") for sub in walk(e))

@@ -23,7 +23,7 @@ from tinygrad_edu.diagnosis.constants import Constants
 from tinygrad_edu.sheets.account import Account
 from tinygrad_edu.sheets.evaluate import Evaluator
 from tinygrad_edu.sheets.lines import Key, Statement
-from tinygrad_edu.sheets.syntax import Expr, nodes, parts
+from tinygrad_edu.sheets.syntax import Expr, parts, walk
 
 #: What it costs to compare two small arrays.
 _COMPARED = 15_000
@@ -72,7 +72,7 @@ class Context:
             key for key, v in judged.samples[0].graph.values.items() if isinstance(v, Value)
         }
         #: Every formula of the forward lines, as often as it stands there.
-        self.written = [e for s in self.sheet.forward for _, e in nodes(s.expr)]
+        self.written = [e for s in self.sheet.forward for e in walk(s.expr)]
         self.by_value: dict[Any, list[Expr]] = {}
         self.registered: set[Expr] = set()
         #: Names of backward lines that the line being looked at cannot read.

@@ -13,7 +13,7 @@ from functools import cached_property
 from tinygrad_edu.checking.truth import is_scalar
 from tinygrad_edu.diagnosis.context import Context
 from tinygrad_edu.diagnosis.parts import Factors, flat, is_word, kind_of_product, product
-from tinygrad_edu.sheets.syntax import Expr, nodes, takes_all
+from tinygrad_edu.sheets.syntax import Expr, takes_all, walk
 
 _WRAPS = ("sum", "mean", "squeeze", "reshape", "array", "transpose", "ravel", "flatten")
 #: Formulas nested deeper, or that have more terms multiplied out, are compared no further.
@@ -64,7 +64,7 @@ class Differences:
         """Parts that both have: they need no multiplying out."""
         if self.fixed is None:
             return set()
-        return {e for _, e in nodes(self.line)} & {e for _, e in nodes(self.fixed)}
+        return set(walk(self.line)) & set(walk(self.fixed))
 
     # --- taking apart --------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from tinygrad_edu.diagnosis.context import Context
 from tinygrad_edu.diagnosis.edits import Edit
 from tinygrad_edu.diagnosis.parts import factors_of, flat, terms_of, unsigned
 from tinygrad_edu.diagnosis.words import Words
-from tinygrad_edu.sheets.syntax import Expr, nodes
+from tinygrad_edu.sheets.syntax import Expr, walk
 
 _TOKEN = re.compile(r"\d+\.?\d*(?:e[-+]?\d+)?|\.\d+|\w+|\*\*|//|[<>=!]=|\S")
 
@@ -62,9 +62,9 @@ def unnatural(e: Expr, line: Expr, words: Words) -> float:
     Only what is new in it counts: neither parts of the learner's line nor of the sheet.
     """
     context = words.context
-    own = {sub for _, sub in nodes(line)}
+    own = set(walk(line))
     known = own | words.known
-    parts = [sub for _, sub in nodes(e)]
+    parts = walk(e)
     new = [sub for sub in parts if sub not in known]
     cost = sum(_cancelling(context, sub, known) for sub in parts if sub.op in ("*", "/"))
     cost += sum(rule(context, sub) for sub in new for rule in _RULES)

@@ -27,7 +27,7 @@ from tinygrad_edu.diagnosis.parts import factors_of, near, product, summands
 from tinygrad_edu.diagnosis.roles import Roles
 from tinygrad_edu.sheets.evaluate import Evaluator, Uncomputable
 from tinygrad_edu.sheets.lines import Key, Statement
-from tinygrad_edu.sheets.syntax import Expr, names_in, nodes
+from tinygrad_edu.sheets.syntax import Expr, names_in, nodes, walk
 
 #: One array, or None where a formula has none, for each sample.
 Numbers = list[Any]
@@ -195,7 +195,7 @@ class Case:
         found: set[float] = set()
         for s in self.context.sheet.forward:
             whole = np.ndim(self.context.value(self.context.name(s.key))) == 0
-            for _, e in nodes(s.expr):
+            for e in walk(s.expr):
                 if e.op == "/":
                     for f, _ in [(e.args[1], 1), *factors_of(e.args[1])]:
                         value = self.context.value(f)
@@ -220,7 +220,7 @@ class Case:
         """In how many places the forward lines read this quantity."""
         name = self.context.name(self.of)
         lines = [s.expr for s in self.context.sheet.forward if s.key != self.of]
-        return sum(e is name for line in lines for _, e in nodes(line))
+        return sum(e is name for line in lines for e in walk(line))
 
     @cached_property
     def normalised(self) -> bool:
@@ -228,14 +228,13 @@ class Case:
         if not self.roles.normalises():
             return False
         known = self.context.graph.values
-        for s in self.context.sheet.forward:
-            for _, e in nodes(s.expr):
-                if e.function not in ("sqrt", "std") and e.op != "**":
-                    continue
-                if any(self.made_of(k) for k in names_in(e) if k in known):
-                    if self._divides_made(s, e):
-                        return True
-        return False
+        return any(
+            self._divides_made(s, e)
+            for s in self.context.sheet.forward
+            for e in walk(s.expr)
+            if e.function in ("sqrt", "std") or e.op == "**"
+            if any(self.made_of(k) for k in names_in(e) if k in known)
+        )
 
     @cached_property
     def shares(self) -> list[Numbers]:
@@ -268,12 +267,12 @@ class Case:
     def _divides_made(self, statement: Statement, root: Expr) -> bool:
         """Does a forward line divide what is made of this quantity by a root, or by its name?"""
         name = self.context.name(statement.key)
-        for s in self.context.sheet.forward:
-            for _, e in nodes(s.expr):
-                if e.op in ("/", "*") and any(x in (root, name) for _, x in nodes(e)):
-                    if any(self.made_of(k) for k in names_in(e) if k != statement.key):
-                        return True
-        return False
+        return any(
+            self.made_of(key)
+            for e in self.context.written
+            if e.op in ("/", "*") and any(x in (root, name) for x in walk(e))
+            for key in names_in(e) - {statement.key}
+        )
 
     def elementwise(self, after: Key) -> bool:
         """Is a forward quantity a function of this one, element by element?"""
@@ -311,7 +310,7 @@ class Case:
     @cached_property
     def line_parts(self) -> list[Expr]:
         """Every formula in the line."""
-        return [e for _, e in nodes(self.line)]
+        return walk(self.line)
 
     @property
     def corrections(self) -> list[Expr]:
@@ -321,7 +320,7 @@ class Case:
     @cached_property
     def right_parts(self) -> list[Expr]:
         """Every formula in the correction, where that is right."""
-        return [e for fixed in filter(self.right, self.corrections) for _, e in nodes(fixed)]
+        return [e for fixed in filter(self.right, self.corrections) for e in walk(fixed)]
 
     # --- line and correction -------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from tinygrad_edu.diagnosis import statements as say
 from tinygrad_edu.diagnosis.claims import Claim
 from tinygrad_edu.diagnosis.evidence import Case
 from tinygrad_edu.diagnosis.parts import summands
-from tinygrad_edu.sheets.syntax import nodes
+from tinygrad_edu.sheets.syntax import walk
 
 #: More differences between line and correction than this are not told one by one.
 _MOST_PAIRS = 3
@@ -40,5 +40,5 @@ def _candidates(case: Case) -> Iterator[Claim]:
         else:
             yield say.differs_in(p.b, p.a)
     for rule in case.rules[:1]:
-        mine = [t for _, t in nodes(case.line)]
+        mine = walk(case.line)
         yield from (say.term_right(t) for t in summands(case.context, rule)[:6] if t in mine)

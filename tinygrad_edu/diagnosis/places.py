@@ -24,8 +24,8 @@ from tinygrad_edu.sheets.syntax import (
     SheetError,
     assigns,
     names_in,
-    nodes,
     show,
+    walk,
 )
 
 #: Loops of more turns are not searched: each trial computes all of them.
@@ -227,7 +227,7 @@ class _Written(Place):
             reader = Reader(self.context.formulas, text, self._version)
             if isinstance(line, (ast.Assign, ast.AugAssign)):
                 with contextlib.suppress(SheetError):
-                    found += [e for _, e in nodes(reader.read(line.value))]
+                    found += walk(reader.read(line.value))
         return [e for e in found if e.op not in ("name", "number") and e.length <= LONGEST_PIECE]
 
     def text(self, e: Expr) -> str:

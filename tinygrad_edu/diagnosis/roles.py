@@ -15,7 +15,7 @@ from tinygrad_edu.core.value import Value
 from tinygrad_edu.diagnosis.context import Activation, Context
 from tinygrad_edu.diagnosis.parts import kind_of_product
 from tinygrad_edu.sheets.lines import Key
-from tinygrad_edu.sheets.syntax import Expr, names_in, nodes
+from tinygrad_edu.sheets.syntax import Expr, names_in, walk
 
 
 class Roles:
@@ -186,7 +186,7 @@ class Roles:
 
     def contains_derivative(self, e: Expr) -> Activation | None:
         """The activation whose derivative is a part of a formula."""
-        return next(filter(None, (self.derivative(part) for _, part in nodes(e))), None)
+        return next(filter(None, (self.derivative(part) for part in walk(e))), None)
 
     def slope_of(self, e: Expr, activation: Activation) -> bool:
         """Is a formula a constant multiple of an activation's derivative?"""

@@ -24,7 +24,7 @@ from tinygrad_edu.diagnosis.parts import factors_of, kind_of_product, product
 from tinygrad_edu.diagnosis.places import Place
 from tinygrad_edu.diagnosis.simplifying import simplified
 from tinygrad_edu.diagnosis.words import LONGEST_SEARCHED, Words, unique
-from tinygrad_edu.sheets.syntax import Expr, names_in, nodes, part_at, parts
+from tinygrad_edu.sheets.syntax import Expr, names_in, nodes, part_at, parts, walk
 
 #: Formulas tried per line: single edits, and pairs where no single edit does it.
 MOST_SINGLE = 12_000
@@ -173,7 +173,7 @@ class CorrectionSearch:
 
     def _rebracketed(self) -> Iterator[Edit]:
         """A bracket that closes elsewhere, and a sign."""
-        if sum(e.op in ("*", "+", "-", "/", "@") for _, e in nodes(self.line)) > MOST_BRACKETED:
+        if sum(e.op in ("*", "+", "-", "/", "@") for e in walk(self.line)) > MOST_BRACKETED:
             return
         for first in self.edits.small(self.line, self.edits.places(self.line)):
             if first.kind != "brackets":

@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_edu.diagnosis.context import Context
 from tinygrad_edu.diagnosis.parts import Factors, factors_of, product
-from tinygrad_edu.sheets.syntax import Expr, nodes
+from tinygrad_edu.sheets.syntax import Expr, walk
 
 #: A number of a product is written as one if it has no more characters than this.
 _LONGEST_NUMBER = 6
@@ -18,19 +18,19 @@ _LONGEST_NUMBER = 6
 
 def simplified(context: Context, e: Expr, line: Expr) -> Expr:
     """A formula without what cancels in it, parts of the learner's line left as they are."""
-    own = {sub for _, sub in nodes(line)}
+    own = set(walk(line))
     done: dict[Expr, Expr] = {}
 
-    def walk(x: Expr) -> Expr:
+    def simple(x: Expr) -> Expr:
         if x in own or x.op in ("number", "name"):
             return x
         if x not in done:
-            args = tuple(walk(a) for a in x.args)
+            args = tuple(map(simple, x.args))
             new = x if args == x.args else context.formulas.make(x.op, *args, extra=x.extra)
             done[x] = _product(context, _power(context, _signed(context, new)), own)
         return done[x]
 
-    return walk(e)
+    return simple(e)
 
 
 def _signed(context: Context, x: Expr) -> Expr:

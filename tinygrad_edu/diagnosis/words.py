@@ -10,7 +10,7 @@ from tinygrad_edu.checking.truth import is_scalar
 from tinygrad_edu.diagnosis.context import Context
 from tinygrad_edu.diagnosis.parts import subproducts, summands
 from tinygrad_edu.sheets.lines import Key, Statement
-from tinygrad_edu.sheets.syntax import Expr, names_in, nodes, parts
+from tinygrad_edu.sheets.syntax import Expr, names_in, parts, walk
 
 #: A longer line is not searched: each trial costs as much as it is long.
 LONGEST_SEARCHED = 400
@@ -55,7 +55,7 @@ class Words:
         #: Derivatives of activations, parts of the rule: what two factors may give way to.
         self.strong: list[Expr] = []
         for rule in rules:
-            for _, e in nodes(rule):
+            for e in walk(rule):
                 value = context.value(e)
                 if isinstance(value, np.ndarray) or (is_scalar(value) and context.depends(e)):
                     pieces.append(e)
@@ -65,7 +65,7 @@ class Words:
         self.terms += self._shares()
         self.strong = [e for e in unique([*self.forms, *pieces]) if e.op != "name"]
         pieces += own
-        for _, e in nodes(line) if line.length <= LONGEST_SEARCHED else ():
+        for e in walk(line) if line.length <= LONGEST_SEARCHED else ():
             value = context.value(e)
             if isinstance(value, np.ndarray) or (e.op == "index" and is_scalar(value)):
                 pieces += [e] if e is not line else []
@@ -80,7 +80,7 @@ class Words:
         contrary = {">": "<=", ">=": "<", "<": ">=", "<=": ">"}
         found = []
         for statement in self.context.sheet.forward:
-            for _, e in nodes(statement.expr):
+            for e in walk(statement.expr):
                 if e.op in contrary and names_in(e) <= visible:
                     found += [e, make(contrary[e.op], *e.args)]
                 if e.function in ("abs", "absolute") and names_in(e) <= visible:

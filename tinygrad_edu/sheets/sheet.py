@@ -29,7 +29,7 @@ from tinygrad_edu.sheets.kinds import DISCRETE
 from tinygrad_edu.sheets.lines import Key, Lines, Statement, too_much_in
 from tinygrad_edu.sheets.origins import origins_of
 from tinygrad_edu.sheets.parsing import LONGEST_SHEET, parse
-from tinygrad_edu.sheets.syntax import Expr, SheetError, nodes
+from tinygrad_edu.sheets.syntax import Expr, SheetError, walk
 from tinygrad_edu.words import say
 
 #: Of the numbers beside a sheet, unpacked: those of a lecture's exercise are a thousandth of it.
@@ -164,7 +164,7 @@ class Sheet(Lines):
         for statement in self.forward:
             added = {
                 part: zero
-                for _, e in nodes(statement.expr)
+                for e in walk(statement.expr)
                 if e.op == "+"
                 for part in e.args
                 if _is_tiny(part) or (part.op == "name" and part.extra in tiny)

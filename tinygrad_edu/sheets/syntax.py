@@ -183,6 +183,11 @@ def nodes(root: Expr) -> list[tuple[tuple[int, ...], Expr]]:
     return found
 
 
+def walk(root: Expr) -> list[Expr]:
+    """Every part of a formula, as often as it stands there, the root first."""
+    return [e for _, e in nodes(root)]
+
+
 def part_at(root: Expr, path: Sequence[int]) -> Expr:
     """The part of a formula at a path, argument numbers from the root down."""
     for i in path:

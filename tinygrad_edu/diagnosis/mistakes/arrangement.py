@@ -12,7 +12,7 @@ from tinygrad_edu.diagnosis.claims import Claim, Finding
 from tinygrad_edu.diagnosis.differences import chain
 from tinygrad_edu.diagnosis.evidence import Case
 from tinygrad_edu.diagnosis.parts import flips, kind_of_product
-from tinygrad_edu.sheets.syntax import Expr, masks, nodes
+from tinygrad_edu.sheets.syntax import Expr, masks, walk
 
 
 def changed(case: Case) -> tuple[Claim, ...]:
@@ -73,7 +73,7 @@ def branch(case: Case) -> Iterator[Finding]:
     for a, b in case.steps[-1:]:
         chosen = any(x.function == "where" and a in x.args for x, _ in case.steps)
         if a.op == "number" and (chosen or masks(case.line)):
-            if not any(case.roles.is_gradient_like(e) for _, e in nodes(b)):
+            if not any(case.roles.is_gradient_like(e) for e in walk(b)):
                 yield Finding("wrong_derivative_formula", (say.with_for(b, a),))
 
 
@@ -120,7 +120,7 @@ def arranged(case: Case) -> Iterator[Finding]:
     a, b = case.line, case.fixed
     put = changed(case) or (say.rearranged(),)
     sums = [_reductions_in(e) for e in (a, b)]
-    products = [sum(kind_of_product(x) == "@" for _, x in nodes(e)) for e in (a, b)]
+    products = [sum(kind_of_product(x) == "@" for x in walk(e)) for e in (a, b)]
     if len(sums[1]) > len(sums[0]) and products[0] <= products[1]:
         yield Finding(
             "bias_not_summed",
@@ -141,15 +141,15 @@ def arranged(case: Case) -> Iterator[Finding]:
 
 
 def _reductions_in(e: Expr) -> list[Expr]:
-    return [x for _, x in nodes(e) if x.function in ("sum", "mean")]
+    return [x for x in walk(e) if x.function in ("sum", "mean")]
 
 
 def _transposes(e: Expr) -> int:
-    return sum(x.op == "attribute" and x.extra == "T" for _, x in nodes(e))
+    return sum(x.op == "attribute" and x.extra == "T" for x in walk(e))
 
 
 def _names(e: Expr) -> list[object]:
-    return [x.extra for _, x in nodes(e) if x.op == "name"]
+    return [x.extra for x in walk(e) if x.op == "name"]
 
 
 def signs(case: Case) -> Iterator[Finding]:

@@ -23,7 +23,7 @@ from tinygrad_edu.diagnosis.mistakes.slopes import (
 )
 from tinygrad_edu.diagnosis.mistakes.words import exchanged
 from tinygrad_edu.diagnosis.parts import Factors, is_word, kind_of_product, near
-from tinygrad_edu.sheets.syntax import Expr, names_in, nodes
+from tinygrad_edu.sheets.syntax import Expr, names_in, walk
 from tinygrad_edu.words import together
 
 #: Names that do not count where another mistake is found beside them.
@@ -144,7 +144,7 @@ def _by_place(
     activation = inside or next(sloped, None)
     if activation is not None:
         yield Finding("missing_activation_derivative", (*gone, derivative(activation)))
-    if any(e.op in (">", ">=", "<", "<=") for _, e in nodes(whole)):
+    if any(e.op in (">", ">=", "<", "<=") for e in walk(whole)):
         yield Finding("missing_activation_derivative", gone, advice=advice.PASSED)
     names = [f for f, _ in arrays if f.op == "name"]
     if of not in roles.parameters or not any(_beside(case, f) for f, _ in arrays):
@@ -161,13 +161,8 @@ def _by_place(
 def _beside(case: Case, f: Expr) -> bool:
     """Does a forward line multiply this with the very quantity the gradient is of?"""
     own = case.name(case.of)
-    for s in case.context.sheet.forward:
-        for _, e in nodes(s.expr):
-            if kind_of_product(e) is not None:
-                inside = [x for a in e.args[:2] for _, x in nodes(a)]
-                if own in inside and f in inside:
-                    return True
-    return False
+    products = (e for e in case.context.written if kind_of_product(e) is not None)
+    return any({own, f} <= {x for a in e.args[:2] for x in walk(a)} for e in products)
 
 
 def _too_many(case: Case, extra: Factors) -> Iterator[Finding]:

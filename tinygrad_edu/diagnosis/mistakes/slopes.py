@@ -20,7 +20,7 @@ from tinygrad_edu.diagnosis.parts import (
     subproducts,
 )
 from tinygrad_edu.sheets.lines import Key
-from tinygrad_edu.sheets.syntax import Expr, names_in, nodes
+from tinygrad_edu.sheets.syntax import Expr, names_in, nodes, walk
 
 
 def derivative(activation: Activation) -> Claim:
@@ -91,9 +91,7 @@ def arguments(case: Case) -> Iterator[Finding]:
         if p.kind != "factors" or len(p.extra) + len(p.lost) > 4:
             continue
         mine, right = (
-            sorted(
-                {e for f, _ in part for _, e in nodes(f) if e.op == "name"}, key=lambda e: e.number
-            )
+            sorted({e for f, _ in part for e in walk(f) if e.op == "name"}, key=lambda e: e.number)
             for part in (p.extra, p.lost)
         )
         for a, b in itertools.product(mine, right):
@@ -106,7 +104,7 @@ def _argument(case: Case, a: Expr, b: Expr) -> Iterator[Finding]:
     parts = list(case.line_parts)
     parts += [x for e in parts if e.op == "*" for x in subproducts(case.context, e)]
     for e in parts:
-        if e.op in ("name", "number") or a not in [x for _, x in nodes(e)]:
+        if e.op in ("name", "number") or a not in walk(e):
             continue
         put = case.substituted(e, {a: b})
         activation = case.roles.derivative(put)
@@ -137,7 +135,7 @@ def activated(case: Case) -> Iterator[Finding]:
         for path, e in nodes(case.line):
             if e.op in ("name", "number") or len(path) > 4:
                 continue
-            for _, u in nodes(e):
+            for u in walk(e):
                 if u is e or u is inner or not case.varies(u):
                     continue
                 if context.same(context.formulas.substituted(made, {inner: u}), e):
@@ -202,7 +200,7 @@ def instead_of(
     other = case.roles.derivative(x)
     if other is not None and other is not activation:
         yield Finding("derivative_at_wrong_layer", (is_derivative(x, other), *put), (right,))
-    for e in [case.name(activation.before), *(e for _, e in nodes(x))]:
+    for e in [case.name(activation.before), *walk(x)]:
         if e is not x and e.op != "number" and say.is_activation(x, e).holds(case):
             yield Finding("g_instead_of_gprime", (say.is_activation(x, e), *put), (right,))
     for g in say.forms_of(case, activation):
@@ -221,7 +219,7 @@ def _argument_or_formula(
     rest = [f for f in factors if not case.roles.is_gradient_name(f[0])]
     if rest and len(rest) < len(factors) and case.same(product(case.context, rest), y):
         return  # a right share of a sum
-    gradients = [e for _, e in nodes(x) if case.roles.is_gradient_name(e)]
+    gradients = [e for e in walk(x) if case.roles.is_gradient_name(e)]
     if x.op != "name" and not activation.masking and gradients:
         yield Finding("derivative_at_wrong_point", put, (right,))
     names = names_in(x)
@@ -239,7 +237,7 @@ def _other_argument(
     """The form of the right derivative, taken at something else."""
     right, names = derivative(activation), names_in(x)
     for form, inner in say.patterns(case, activation):
-        for _, u in nodes(x):
+        for u in walk(x):
             if u is inner or u.op == "number" or not case.varies(u):
                 continue
             if case.same(case.substituted(form, {inner: u}), x):

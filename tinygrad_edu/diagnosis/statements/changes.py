@@ -15,7 +15,7 @@ from tinygrad_edu.diagnosis.parts import Factors, kind_of_product, summands, uns
 from tinygrad_edu.diagnosis.statements.things import activations, has, is_mask, symbol_of
 from tinygrad_edu.diagnosis.statements.whole import plus, times
 from tinygrad_edu.sheets.lines import Key
-from tinygrad_edu.sheets.syntax import Expr, names_in, nodes, show
+from tinygrad_edu.sheets.syntax import Expr, names_in, show, walk
 
 
 @claim("With {y} for {x} the line is right.")
@@ -48,7 +48,7 @@ def lacks_three(case: Case, x: Expr, y: Expr, z: Expr) -> bool:
 
 def _sayable(case: Case, e: Expr) -> bool:
     """Has a formula a value, or is it a part of a line? Else it would be said wrongly."""
-    parts = [*case.line_parts, *(x for line in case.corrections for _, x in nodes(line))]
+    parts = [*case.line_parts, *(x for line in case.corrections for x in walk(line))]
     return case.context.value(e) is not None or e in parts
 
 
