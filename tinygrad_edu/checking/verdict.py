@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,18 +27,22 @@ from tinygrad_edu.words import say, together
 _COMPARED = 80_000
 
 
+class Truth(NamedTuple):
+    """What a claim is true of: the gradient of a quantity, times the factor of a convention."""
+
+    key: Key
+    factor: float
+
+
 @dataclass
 class Judgement:
-    """What became of one claim.
-
-    `truth` is which quantity it is the gradient of, and the factor of its convention.
-    """
+    """What became of one claim; `candidates` are all that it may be true of."""
 
     claim: Claim
     verdict: str
-    truth: tuple[Key, float] | None
+    truth: Truth | None
     note: str | None = None
-    candidates: list[tuple[Key, float]] = field(default_factory=list)
+    candidates: list[Truth] = field(default_factory=list)
     other_scale: bool = False  # than the convention's, as the note says
 
 
@@ -75,22 +79,21 @@ class Judged:
 
     # --- the pass over the lines ---------------------------------------------------------------
 
-    def truth_at(self, sample: int, truth: tuple[Key, float]) -> Any:
+    def truth_at(self, sample: int, truth: Truth) -> Any:
         """The true gradient of a quantity on a sample, in this convention's scale."""
-        key, factor = truth
-        return factor * self.samples[sample].gradient(key)
+        return truth.factor * self.samples[sample].gradient(truth.key)
 
-    def _candidates(self, claim: Claim) -> list[tuple[Key, float]]:
+    def _candidates(self, claim: Claim) -> list[Truth]:
         values = self.samples[0].graph.values
         found = []
         for key in self.sheet.versions(claim.of):
             node = values[key]
             if isinstance(node, Value) and node in self.samples[0].reached:
                 for factor in scales(node, self.examples, self.convention):
-                    found.append((key, factor))
+                    found.append(Truth(key, factor))
         return found
 
-    def _judge(self, preferred: dict[str, tuple[Key, float]]) -> None:
+    def _judge(self, preferred: dict[str, Truth]) -> None:
         self.worlds = [dict(sample.plain) for sample in self.samples]
         evaluators = [Evaluator(world, self.account) for world in self.worlds]
         kept = self.account.kept
@@ -121,9 +124,7 @@ class Judged:
         if preferred:
             self.account.kept = kept  # these worlds take the place of those before
 
-    def _judged(
-        self, claim: Claim, given_truth: list[Any], preferred: tuple[Key, float] | None
-    ) -> Judgement:
+    def _judged(self, claim: Claim, given_truth: list[Any], preferred: Truth | None) -> Judgement:
         candidates = self._candidates(claim)
         if not candidates:
             return Judgement(claim, "unchecked", None)
@@ -161,15 +162,13 @@ class Judged:
                 return Judgement(claim, verdict, None)
         return Judgement(claim, "wrong", None)
 
-    def _went_on(
-        self, claim: Claim, values: list[Any], candidates: list[tuple[Key, float]]
-    ) -> bool:
+    def _went_on(self, claim: Claim, values: list[Any], candidates: list[Truth]) -> bool:
         """Is ``dh``, right at first, in the end the gradient of z in ``h = g(z)``, z unnamed?"""
         earlier = [(s.key, [w.get(s.key) for w in self.worlds]) for s in claim.statements[:-1]]
         right = [t for t in candidates if any(self.equals(b, t, key) for key, b in earlier)]
         return self._of_unnamed(values, right)
 
-    def _of_unnamed(self, values: list[Any], candidates: list[tuple[Key, float]]) -> bool:
+    def _of_unnamed(self, values: list[Any], candidates: list[Truth]) -> bool:
         """Are these the gradients of z in ``h = g(z)``, where z has no name and h is asked for?"""
         for key, factor in candidates:
             for further in zip(*(sample.unnamed(key) for sample in self.samples), strict=True):
@@ -184,32 +183,30 @@ class Judged:
         """The judgement with what is to be said of a line although it is right."""
         claim, truth = judgement.claim, judgement.truth
         if judgement.verdict == "correct" and truth is not None:
-            node = self.samples[0].graph.values[truth[0]]
-            scale = of_data(claim.of, truth[1], scales(node, self.examples, self.convention))
+            node = self.samples[0].graph.values[truth.key]
+            scale = of_data(claim.of, truth.factor, scales(node, self.examples, self.convention))
             judgement.other_scale = scale is not None
             key = claim.last.key
 
             def size(i: int) -> Any:  # of the line too: else it can't be told from a wrong one
                 of_both = self.terms(i, truth, key, self.samples[i].run[key])
-                return of_both / abs(truth[1])
+                return of_both / abs(truth.factor)
 
             cost = self.sheet.cost_name
-            nothing = of_nothing(self.samples, claim.of, truth[0], cost, size)
+            nothing = of_nothing(self.samples, claim.of, truth.key, cost, size)
             judgement.note = joined(scale, by_size(self.samples[0], claim), nothing)
         return judgement
 
-    def of_nothing(self, claim: Claim, truth: tuple[Key, float]) -> str | None:
+    def of_nothing(self, claim: Claim, truth: Truth) -> str | None:
         """What is said where a gradient is 0 up to rounding on all samples; None of others."""
 
         def size(i: int) -> Any:
-            node = self.samples[i].graph.values[truth[0]]
-            return self.samples[i].rounding.of_gradient(node, self.samples[i].gradient(truth[0]))
+            node = self.samples[i].graph.values[truth.key]
+            return self.samples[i].rounding.of_gradient(node, self.samples[i].gradient(truth.key))
 
-        return of_nothing(self.samples, claim.of, truth[0], self.sheet.cost_name, size)
+        return of_nothing(self.samples, claim.of, truth.key, self.sheet.cost_name, size)
 
-    def equals(
-        self, values: list[Any], truth: tuple[Key, float], key: Key, given_truth: bool = False
-    ) -> bool:
+    def equals(self, values: list[Any], truth: Truth, key: Key, given_truth: bool = False) -> bool:
         """Are these the true numbers on every sample, up to rounding, entries on a kink apart?
 
         `key`: the line that gave them, as it runs or `given_truth` above it.
@@ -217,7 +214,7 @@ class Judged:
         for value in values:
             self.account.spend(_COMPARED + 20 * entries_of(value))
         for i, value in enumerate(values):
-            if value is None or np.shape(value) != np.shape(self.samples[i].gradient(truth[0])):
+            if value is None or np.shape(value) != np.shape(self.samples[i].gradient(truth.key)):
                 return False
         return all(self.agrees(i, value, truth, key, given_truth) for i, value in enumerate(values))
 
@@ -225,21 +222,21 @@ class Judged:
         self,
         i: int,
         value: Any,
-        truth: tuple[Key, float],
+        truth: Truth,
         key: Key,
         given_truth: bool = False,
         constant: float = 1.0,
     ) -> bool:
         """Is this the true number on one sample, up to rounding (and a constant)?"""
         sample = self.samples[i]
-        node = sample.graph.values[truth[0]]
-        factor = constant * truth[1]
+        node = sample.graph.values[truth.key]
+        factor = constant * truth.factor
         mask = sample.kinks.excused(node, value, factor)
-        true = factor * sample.gradient(truth[0])
+        true = factor * sample.gradient(truth.key)
         if agree(value, true, 0.0, mask):
             return True
         for runs in (1, RUNS):  # what one run tells apart, more would as well
-            size = self.terms(i, (truth[0], factor), key, value, given_truth, runs)
+            size = self.terms(i, Truth(truth.key, factor), key, value, given_truth, runs)
             if not (close := agree(value, true, size, mask)):
                 break
         if close:
@@ -247,7 +244,7 @@ class Judged:
         if largest_error(value, true, mask) > 0.01:
             return False
         # Nearly right: perhaps exactly, but for an ε such as log(A + 1e-8) adds.
-        bare = sample.without_tiny(self.sheet, truth[0])
+        bare = sample.without_tiny(self.sheet, truth.key)
         if bare is None or not np.isfinite(bare).all():
             return False
         slack = np.abs(true - factor * bare) / SHARE
@@ -256,18 +253,17 @@ class Judged:
     def terms(
         self,
         i: int,
-        truth: tuple[Key, float],
+        truth: Truth,
         key: Key,
         value: Any,
         given_truth: bool = False,
         runs: int = RUNS,
     ) -> Any:
         """The size of the terms that a gradient and a line were added up from on one sample."""
-        key_of, factor = truth
         sample = self.samples[i]
-        node = sample.graph.values[key_of]
-        of_gradient = sample.rounding.of_gradient(node, sample.gradient(key_of), runs)
-        return abs(factor) * of_gradient + self._of_line(i, key, value, given_truth, runs)
+        node = sample.graph.values[truth.key]
+        of_gradient = sample.rounding.of_gradient(node, sample.gradient(truth.key), runs)
+        return abs(truth.factor) * of_gradient + self._of_line(i, key, value, given_truth, runs)
 
     def _of_line(self, i: int, key: Key, value: Any, given_truth: bool, runs: int) -> Any:
         sample = self.samples[i]
@@ -288,7 +284,7 @@ class Judged:
                 continue
             if not self.account.ample:
                 return
-            best: tuple[int, dict[str, tuple[Key, float]]] | None = None
+            best: tuple[int, dict[str, Truth]] | None = None
             fixed = {n: j.truth for n, j in self.judgements.items() if j.truth is not None}
             for truth in judgement.candidates:
                 if best is not None and not self.account.ample:
@@ -397,7 +393,7 @@ class Judged:
         return False
 
     def multiple(
-        self, values: list[Any], truth: tuple[Key, float], key: Key, given_truth: bool = False
+        self, values: list[Any], truth: Truth, key: Key, given_truth: bool = False
     ) -> float | None:
         """The one constant by which these differ from the truth on all samples, or None."""
         true = [np.asarray(self.truth_at(i, truth)) for i in range(len(values))]
@@ -453,9 +449,9 @@ def _noted_with(judged: Judged, node: Value, said: str) -> bool:
     values = judged.samples[0].graph.values
     before = set(reachable(node)) - {node}
     near = [
-        (values[judgement.truth[0]]._created, i, judgement)
+        (values[judgement.truth.key]._created, i, judgement)
         for i, judgement in enumerate(judged.judgements.values())
-        if judgement.truth is not None and values[judgement.truth[0]] in before
+        if judgement.truth is not None and values[judgement.truth.key] in before
     ]
     if not near:
         return False

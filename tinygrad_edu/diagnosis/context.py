@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.checking.truth import equal, is_scalar
-from tinygrad_edu.checking.verdict import Judged
+from tinygrad_edu.checking.verdict import Judged, Truth
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.diagnosis.constants import Constants
 from tinygrad_edu.sheets.account import Account
@@ -118,9 +118,9 @@ class Context:
             equal(self.value(a, i), self.value(b, i)) for i in range(len(self.samples))
         )
 
-    def truth(self, key: Key, factor: float, sample: int) -> Any:
+    def truth(self, truth: Truth, sample: int) -> Any:
         """The true gradient of a quantity on a sample of this context."""
-        return self.judged.truth_at(self.order[sample], (key, factor))
+        return self.judged.truth_at(self.order[sample], truth)
 
     def constant(self, e: Expr) -> float | None:
         """The single number that a formula is, the same on all samples; None if it is none."""

@@ -97,7 +97,7 @@ class DerivedRules:
             claim = judged.final.get(statement.key)
             truth = None if claim is None else judged.judgements[claim.name].truth
             if truth is not None:
-                above[self.graph.values[truth[0]]] = self.context.name(statement.key)
+                above[self.graph.values[truth.key]] = self.context.name(statement.key)
         return above
 
     def _right(

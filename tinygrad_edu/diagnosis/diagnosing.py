@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_edu import words
 from tinygrad_edu.checking.table import Diagnosis
-from tinygrad_edu.checking.verdict import Judged, Judgement
+from tinygrad_edu.checking.verdict import Judged, Judgement, Truth
 from tinygrad_edu.diagnosis import statements as say
 from tinygrad_edu.diagnosis.activations import context_of
 from tinygrad_edu.diagnosis.claims import Claim
@@ -110,7 +110,7 @@ def _at_once(case: Case, places: list[Place]) -> Diagnosis | None:
     """Of a gradient that is 0, and a share that is overwritten, no correction is sought."""
     judgement, rules = case.judgement, case.rules
     statement = judgement.claim.last
-    nothing = case.context.judged.of_nothing(judgement.claim, (case.of, case.factor))
+    nothing = case.context.judged.of_nothing(judgement.claim, Truth(case.of, case.factor))
     if nothing is not None:  # many a formula gives 0; none of them is nearer than another
         rule = f"{statement.name} = {show(rules[0])}" if rules else None
         capital = f"{nothing[0].upper()}{nothing[1:]}."
@@ -138,7 +138,7 @@ def _above(context: Context, judgement: Judgement) -> str:
     for place in places_above(context, statement):
         visible = place.visible(visible_keys(context, place.statement))
         own = Words(context, [], visible, place.line, [])
-        search = CorrectionSearch(context, place, lambda i: context.truth(*truth, i), own, [])
+        search = CorrectionSearch(context, place, lambda i: context.truth(truth, i), own, [])
         found = search.run_near()
         if found is not None and place.statement is statement:
             break
@@ -162,7 +162,7 @@ def _correct(
         visible = place.visible(visible_keys(context, statement))
         pieces = [e for e in place.pieces() if names_in(e) <= visible]
         words = Words(context, rules, visible, place.line, own + pieces)
-        search = CorrectionSearch(context, place, lambda i: context.truth(*truth, i), words, rules)
+        search = CorrectionSearch(context, place, lambda i: context.truth(truth, i), words, rules)
         chosen = search.run(pairs=not statement.turn)
         if chosen is None:
             continue

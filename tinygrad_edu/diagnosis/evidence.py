@@ -56,7 +56,7 @@ class Case:
         self.of, self.factor = judgement.truth
         #: The samples on which the line is looked at: all of them, if not told otherwise.
         self.samples = list(range(len(context.samples)) if samples is None else samples)
-        self.truths = [np.asarray(context.truth(*judgement.truth, i), float) for i in self.samples]
+        self.truths = [np.asarray(context.truth(judgement.truth, i), float) for i in self.samples]
         self.lines = self.values(line)
         self.computable = all(v is not None for v in self.lines)
         #: Has the line the gradient's shape?

@@ -88,7 +88,7 @@ class StandIns:
     def factor(self, name: str) -> float:
         """What the convention puts in front of ``∂J/∂Q``."""
         truth = self.judgement(name).truth
-        return truth[1] if truth else 1.0
+        return truth.factor if truth else 1.0
 
     def mutated(self, name: str, rule: Expr, numbers: Any, pairs: bool = True) -> Edit | None:
         """The nearest change of `rule`, for the gradient `name`, that gives these numbers."""

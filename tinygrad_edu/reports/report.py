@@ -322,7 +322,7 @@ def _row(judged: Judged, judgement: Judgement, differences: _Differences) -> Row
         return _with_matrix(row, claim, value, judged.samples[0].jacobian(claim), differences)
     if judgement.truth is None:
         return row
-    key, factor = judgement.truth
+    key, factor = claimed = judgement.truth
     node = judged.samples[0].graph.values[key]
     assert isinstance(node, Value)
     row = replace(row, expected_shape=tuple(node.shape))
@@ -332,13 +332,13 @@ def _row(judged: Judged, judgement: Judgement, differences: _Differences) -> Row
             row = replace(row, note=reason.args[0])
         return row
     entries = differences.entries(node)
-    truth = judged.truth_at(0, (key, factor))
+    truth = judged.truth_at(0, claimed)
     rounding = judged.samples[0].rounding
     runs = RUNS if row.ok else 1  # how wrong a wrong number is, one run tells
 
     @functools.cache
     def size() -> Any:
-        return judged.terms(0, (key, factor), statement.key, value, runs=runs)
+        return judged.terms(0, claimed, statement.key, value, runs=runs)
 
     note = row.note
     off = relative_error(difference(value, truth), truth, size)
