@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -192,7 +193,6 @@ def samples_of(sheet: Sheet, account: Account) -> tuple[list[Sample], list[str]]
         what = "cost is" if not np.isfinite(own.graph.cost._data).all() else "gradients are"
         remarks.append(f"the {what} not finite on the given numbers; fresh ones were taken instead")
         samples = []
-    wanted = len(samples) + FRESH
     stages: tuple[tuple[Draw, Callable[[Sample], bool]], ...] = (
         (_drawn, lambda sample: sample.good and sample.lively),
         (_drawn, lambda sample: sample.good),
@@ -200,15 +200,15 @@ def samples_of(sheet: Sheet, account: Account) -> tuple[list[Sample], list[str]]
         (_elsewhere, lambda sample: sample.good),
         (_drawn, lambda sample: sample.finite),
     )
-    for draw, acceptable in stages:
-        for sample in _samples(sheet, draw, account):
-            if acceptable(sample):
-                samples.append(sample)
-                sample.stays = True
-            if len(samples) == wanted:
-                break
-        if len(samples) == wanted:
-            break
+    fresh = (
+        sample
+        for draw, acceptable in stages
+        for sample in _samples(sheet, draw, account)
+        if acceptable(sample)
+    )
+    for sample in itertools.islice(fresh, FRESH):
+        samples.append(sample)
+        sample.stays = True
     if not any(sample.good for sample in samples):
         remarks.append("no numbers were found where cost and gradients are finite and smooth")
     return samples + (_samples_off(sheet, samples[-1], account) if samples else []), remarks
