@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import warnings
 
 import numpy as np
@@ -25,8 +26,8 @@ from tinygrad_edu.diagnosis.registry import named
 from tinygrad_edu.diagnosis.search import Correction, CorrectionSearch
 from tinygrad_edu.diagnosis.words import LONGEST_PIECE, LONGEST_SEARCHED, Words, visible_keys
 from tinygrad_edu.sheets.account import DIAGNOSING, LARGEST_SEARCHED, Account, TooMuch
-from tinygrad_edu.sheets.lines import Jacobian, Key, Statement
-from tinygrad_edu.sheets.syntax import Expr, assigns, names_in, nodes, parts, show
+from tinygrad_edu.sheets.lines import Jacobian, Statement
+from tinygrad_edu.sheets.syntax import Expr, assigns, names_in, parts, show, walk
 
 #: What is said of a wrong line when nothing more may be sought.
 NOT_SOUGHT = words.say("diagnosis.not_sought")
@@ -34,6 +35,8 @@ UNFINISHED = words.say("diagnosis.unfinished")
 NOTHING_FOUND = words.say("diagnosis.not_found")
 #: A longer rule of a loop's line, with all turns one after another, tells nobody anything.
 _LONGEST_OF_TURNS = 25
+#: So many parts of other lines are words of a line.
+_MOST_PIECES = 60
 #: What comes before the derived rule.
 RULE = "The rule:"
 
@@ -133,13 +136,9 @@ def _changed(line: Expr, edit: Edit) -> Claim:
 
 def _above(context: Context, judgement: Judgement) -> str:
     """The scratch line of which a small change makes a line right, where none of its own does."""
-    assert judgement.truth is not None
-    truth, statement = judgement.truth, judgement.claim.last
+    statement = judgement.claim.last
     for place in places_above(context, statement):
-        visible = place.visible(visible_keys(context, place.statement))
-        own = Words(context, [], visible, place.line, [])
-        search = CorrectionSearch(context, place, lambda i: context.truth(truth, i), own, [])
-        found = search.run_near()
+        found = _search(context, judgement, place, [], []).run_near()
         if found is not None and place.statement is statement:
             break
         if found is not None:
@@ -148,21 +147,29 @@ def _above(context: Context, judgement: Judgement) -> str:
     return ""
 
 
+def _search(
+    context: Context, judgement: Judgement, place: Place, rules: list[Expr], pieces: list[Expr]
+) -> CorrectionSearch:
+    """The search for a formula that makes a line right in a place."""
+    truth = judgement.truth
+    assert truth is not None
+    visible = place.visible(visible_keys(context, place.statement))
+    known = [e for e in pieces if names_in(e) <= visible]
+    own = Words(context, rules, visible, place.line, known)
+    return CorrectionSearch(context, place, lambda i: context.truth(truth, i), own, rules)
+
+
 def _correct(
     context: Context, judgement: Judgement, places: list[Place], rules: list[Expr]
 ) -> tuple[Correction | None, Place]:
     """The smallest correction of a line; where none is near, of the line with its steps put in."""
-    assert judgement.truth is not None
-    truth, statement = judgement.truth, judgement.claim.last
+    statement = judgement.claim.last
     if statement.turn:
         rules = []  # of all turns together
-    own = _own_words(context, statement, visible_keys(context, statement))
+    own = _own_words(context, statement)
     best: tuple[Correction, Place] | None = None
     for place in places:
-        visible = place.visible(visible_keys(context, statement))
-        pieces = [e for e in place.pieces() if names_in(e) <= visible]
-        words = Words(context, rules, visible, place.line, own + pieces)
-        search = CorrectionSearch(context, place, lambda i: context.truth(truth, i), words, rules)
+        search = _search(context, judgement, place, rules, own + place.pieces())
         chosen = search.run(pairs=not statement.turn)
         if chosen is None:
             continue
@@ -179,17 +186,18 @@ def _correct(
     return Correction(edit, whole.text(rules[0]), 0), whole
 
 
-def _own_words(context: Context, statement: Statement, visible: set[Key]) -> list[Expr]:
+def _own_words(context: Context, statement: Statement) -> list[Expr]:
     """Parts of the learner's other lines that mean something here."""
-    found = []
-    for other in context.sheet.backward:
-        if other is statement or other.expr.length > LONGEST_PIECE:
-            continue
-        for path, e in nodes(other.expr):
-            if path and e.op not in ("name", "number") and names_in(e) <= visible:
-                if isinstance(context.value(e), np.ndarray):
-                    found.append(e)
-    return found[:60]
+    visible = visible_keys(context, statement)
+    found = (
+        e
+        for other in context.sheet.backward
+        if other is not statement and other.expr.length <= LONGEST_PIECE
+        for e in walk(other.expr)[1:]
+        if e.op not in ("name", "number") and names_in(e) <= visible
+        if isinstance(context.value(e), np.ndarray)
+    )
+    return list(itertools.islice(found, _MOST_PIECES))
 
 
 def one_line(statement: Statement) -> str:
