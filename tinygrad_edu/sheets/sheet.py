@@ -123,6 +123,9 @@ class Sheet(Lines):
             found[name] = given.draw(rng)
         return found
 
+    def _error(self, message: str, line: int, column: int = 1) -> SheetError:
+        return SheetError(message, line, column, self.name)
+
     def line_of(self, line: int) -> AbstractContextManager[None]:
         """Where an account is used up inside, this line of the sheet was too much."""
         return too_much_in(line, self.name)
@@ -135,21 +138,13 @@ class Sheet(Lines):
             try:
                 array = asarray(numbers[name], f"the data for {name}")
             except TypeError as error:
-                raise SheetError(str(error), given.line, 1, self.name) from None
+                raise self._error(str(error), given.line) from None
             if array.dtype.itemsize > 8:
-                raise SheetError(
-                    f"the data for {name} are {array.dtype}: save x.astype(float)",
-                    given.line,
-                    1,
-                    self.name,
-                )
+                said = f"the data for {name} are {array.dtype}: save x.astype(float)"
+                raise self._error(said, given.line)
             if array.shape != given.shape:
-                raise SheetError(
-                    say("error.declared_shape", name=name, declared=given.shape, shape=array.shape),
-                    given.line,
-                    1,
-                    self.name,
-                )
+                shapes = {"declared": given.shape, "shape": array.shape}
+                raise self._error(say("error.declared_shape", name=name, **shapes), given.line)
             checked[name] = array if given.is_whole else array.astype(float)
         return checked
 
@@ -213,19 +208,18 @@ class Sheet(Lines):
                     value.name = statement.name
                 values[statement.key] = value
                 if account.kept - first > MOST_IN_GRAPH:
-                    raise SheetError(str(TooMuch()), statement.line, 1, self.name)
+                    raise self._error(str(TooMuch()), statement.line)
         account.keep(account.kept - first)  # a gradient for each
         cost = self._checked_cost(values[self.cost_name, self._cost_version])
         return Graph(values, cost, dict(numbers), constants)
 
     def _checked_cost(self, cost: Any) -> Value:
-        where = next(s.line for s in reversed(self.forward) if s.name == self.cost_name)
+        where = self.above_cost[-1].line
         if not isinstance(cost, Value):
-            said = say("error.cost_of_nothing", name=self.cost_name)
-            raise SheetError(said, where, 1, self.name)
+            raise self._error(say("error.cost_of_nothing", name=self.cost_name), where)
         if cost.size != 1:
             said = say("error.cost_single", name=self.cost_name, shape=cost.shape)
-            raise SheetError(said, where, 1, self.name)
+            raise self._error(said, where)
         return cost
 
     def origins(self, graph: Graph) -> Origins:
@@ -252,7 +246,7 @@ class Sheet(Lines):
             if any(statement is other for other in self.forward[len(self.above_cost) :]):
                 return None  # the cost does not need it
             column = statement.reader.columns.get(error.expr, 1)
-            raise SheetError(error.args[0], statement.line, column, self.name) from None
+            raise self._error(error.args[0], statement.line, column) from None
 
     @property
     def above_cost(self) -> list[Statement]:
