@@ -73,6 +73,10 @@ class Finding:
     also: tuple[Claim, ...] = ()
     advice: str = ""
 
+    def holds(self, case: Case) -> bool:
+        """Is all true that is to be said?"""
+        return all(claim.holds(case) for claim in self.claims)
+
 
 def claim(text: str) -> Callable[[Callable[..., bool]], Kind]:
     """Make a test a kind of claim: ``@claim("Times {f} the line is right.")``."""

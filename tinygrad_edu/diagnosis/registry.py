@@ -8,6 +8,7 @@ general, one difference before several.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -160,11 +161,8 @@ DETECTORS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
 
 def found(case: Case) -> Finding | None:
     """The first finding whose claims all hold."""
-    for look in DETECTORS:
-        for finding in look(case):
-            if finding.claims and all(claim.holds(case) for claim in finding.claims):
-                return finding
-    return None
+    findings = itertools.chain.from_iterable(look(case) for look in DETECTORS)
+    return next((finding for finding in findings if finding.claims and finding.holds(case)), None)
 
 
 def named(case: Case) -> tuple[str, str]:

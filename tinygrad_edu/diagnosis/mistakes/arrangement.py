@@ -11,7 +11,7 @@ from tinygrad_edu.diagnosis import statements as say
 from tinygrad_edu.diagnosis.claims import Claim, Finding
 from tinygrad_edu.diagnosis.differences import chain
 from tinygrad_edu.diagnosis.evidence import Case
-from tinygrad_edu.diagnosis.parts import flips, kind_of_product
+from tinygrad_edu.diagnosis.parts import flips, kind_of_product, near
 from tinygrad_edu.sheets.syntax import Expr, masks, walk
 
 
@@ -153,15 +153,13 @@ def _names(e: Expr) -> list[object]:
 
 
 def signs(case: Case) -> Iterator[Finding]:
-    """A sign inside the line, or several."""
-    if case.fixed is None or not case.pairs:
-        return
-    if all(
-        p.kind == "factors" and not p.lost and not p.extra and abs(p.coefficient + 1) < 1e-6
-        for p in case.pairs
-    ):
+    """A sign inside the line."""
+    pairs = case.pairs
+    turned = [
+        p.kind == "factors" and not p.lost and not p.extra and near(p.coefficient, -1)
+        for p in pairs
+    ]
+    if case.fixed is not None and pairs and all(turned):
         x, y = chain(case.line, case.fixed)[-1]
-        for claim in (say.wrong_sign(x, y), say.sign_inside(x, y)):
-            yield Finding("sign", (claim,))
-        claims = [say.differs_in(p.b, p.a) for p in case.pairs]
-        yield Finding("sign", tuple(claims))
+        yield Finding("sign", (say.wrong_sign(x, y),))
+        yield Finding("sign", (say.sign_inside(x, y),))

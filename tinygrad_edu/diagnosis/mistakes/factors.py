@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from tinygrad_edu.checking.truth import is_scalar
 from tinygrad_edu.diagnosis import advice
 from tinygrad_edu.diagnosis import statements as say
@@ -35,10 +33,9 @@ def differing(case: Case) -> Iterator[Finding]:
     pairs = case.pairs
     if not pairs or any(p.kind != "factors" for p in pairs):
         return
-    found = [_first(case, p) for p in pairs]
-    if any(f is None for f in found):
+    findings = [f for p in pairs if (f := _first(case, p)) is not None]
+    if len(findings) < len(pairs):
         return
-    findings = [f for f in found if f is not None]
     names = list(dict.fromkeys(f.mistake for f in findings))
     weighty = [name for name in names if name not in _LESSER]
     one = names if len(names) == 1 else weighty
@@ -49,7 +46,7 @@ def differing(case: Case) -> Iterator[Finding]:
 
 
 def _first(case: Case, p: Pair) -> Finding | None:
-    return next((f for f in _factor(case, p) if all(c.holds(case) for c in f.claims)), None)
+    return next((f for f in _factor(case, p) if f.holds(case)), None)
 
 
 def _factor(case: Case, p: Pair) -> Iterator[Finding]:
@@ -275,5 +272,5 @@ def of_what_follows(case: Case) -> Iterator[Finding]:
             (say.times(activation.forms[0]), derivative(activation)),
         )
     for key in case.context.forward_keys:
-        if key != case.of and case.context.computed(key) and np.any(case.gradient(key)[0]):
+        if key != case.of and case.context.computed(key):
             yield Finding("missing_upstream_factor", (say.times_gradient(key[0]),))

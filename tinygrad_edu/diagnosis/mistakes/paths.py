@@ -18,7 +18,7 @@ _MOST_TERMS = 6
 
 def use(case: Case) -> Iterator[Finding]:
     """A line that lacks no term to be seen, but what one use of its quantity adds."""
-    if case.fits and case.uses() > 1 and [pair.kind for pair in case.pairs] != ["terms"]:
+    if [pair.kind for pair in case.pairs] != ["terms"]:
         yield Finding("missing_fan_out_term", (say.lacks_use(case.of[0], case.uses()),))
 
 
@@ -51,9 +51,9 @@ def terms(case: Case) -> Iterator[Finding]:
 
 def _missing(case: Case, claim: Claim, lost: list[Expr]) -> Iterator[Finding]:
     share = case.total(lost)
-    if case.normalised and not any(case.equal(share, other) for other in case.shares):
-        noun = say.is_normalised(case.of[0])
-        yield Finding("batchnorm_missing_term", (claim, noun), advice=advice.NORMALISED)
+    if not any(case.equal(share, other) for other in case.shares):
+        claims = (claim, say.is_normalised(case.of[0]))
+        yield Finding("batchnorm_missing_term", claims, advice=advice.NORMALISED)
     yield Finding("missing_fan_out_term", (claim,), _why(case))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from tinygrad_edu.diagnosis import statements as say
 from tinygrad_edu.diagnosis.claims import Finding
 from tinygrad_edu.diagnosis.evidence import Case, Numbers
-from tinygrad_edu.diagnosis.parts import near, summands
+from tinygrad_edu.diagnosis.parts import summands
 from tinygrad_edu.sheets.syntax import Expr, names_in
 
 #: Sums of more terms are not looked through.
@@ -41,9 +41,8 @@ def penalty(case: Case) -> Iterator[Finding]:
                 )
     is_share = () if text is None else (say.is_share(text),)
     ratio = case.ratio(rest, share)
-    if ratio is not None and near(ratio, -1):
-        yield Finding("reg_sign", (has, *is_share, say.share_subtracted()))
-    elif ratio is not None:
+    yield Finding("reg_sign", (has, *is_share, say.share_subtracted()))
+    if ratio is not None:
         yield Finding("reg_factor", (has, *is_share, say.share_times(case.constant(ratio))))
     yield from _other_share(case, text, share, data)
 

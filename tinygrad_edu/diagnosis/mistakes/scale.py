@@ -95,24 +95,16 @@ def mask(case: Case) -> Iterator[Finding]:
     if not case.fits:
         return
     for key in case.roles.masks:
-        name = case.name(key)
-        masked = case.make("*", case.line, name)
-        ratio = case.ratio(case.values(masked), case.truths)
-        if ratio is None or case.same(masked, case.line):
+        name, noun = case.name(key), say.is_mask(key[0])
+        yield Finding("dropout_mask_missing", (say.times(name), noun))
+        ratio = case.ratio(case.values(case.make("*", case.line, name)), case.truths)
+        if ratio is None:
             continue
-        noun = say.is_mask(key[0])
-        if near(ratio, 1):
-            yield Finding("dropout_mask_missing", (say.times(name), noun))
+        times = say.times_up_to(name, case.constant(ratio))
         for keep in case.roles.keep_probabilities():
             if near(abs(ratio), keep) or near(abs(ratio), 1 / keep):
-                yield Finding(
-                    "dropout_mask_missing",
-                    (
-                        say.times_up_to(name, case.constant(ratio)),
-                        noun,
-                        say.is_keep(case.constant(keep)),
-                    ),
-                )
+                scale = say.is_keep(case.constant(keep))
+                yield Finding("dropout_mask_missing", (times, noun, scale))
 
 
 def constants_in(case: Case, p: Pair) -> Finding | None:

@@ -82,7 +82,6 @@ def applied_twice(case: Case) -> Iterator[Finding]:
                 if case.right(case.context.formulas.replaced(case.line, path, kept)):
                     claims = (is_derivative(whole, activation), say.without(whole))
                     yield Finding("extra_activation_derivative", claims, advice=advice.ONCE)
-                    yield Finding("extra_activation_derivative", claims[1:])
 
 
 def arguments(case: Case) -> Iterator[Finding]:
@@ -257,18 +256,11 @@ def local(case: Case) -> Iterator[Finding]:
         return  # a factor too many or too few
     _, factors = case.differences.factors(case.line)
     for key in case.context.forward_keys if len(factors) > 1 else ():
-        if not case.elementwise(key):
-            continue
-        gradient = case.gradient(key)
-        for at, (f, power) in enumerate(factors):
-            if power < 0 or case.ratio(case.values(f), gradient) is None:
-                continue
+        for at, (f, power) in enumerate(factors) if case.elementwise(key) else ():
             rest = [x for i, x in enumerate(factors) if i != at]
             arrays = [k for x, _ in rest for k in names_in(x) if case.context.depends(case.name(k))]
-            if arrays and all(map(case.made_of, arrays)):
-                whole = case.product(rest)
-                yield Finding(
-                    "wrong_derivative_formula",
-                    (say.is_gradient(f, key[0]), say.not_derivative(whole, key[0], case.of[0])),
-                    (say.read_often(case.of[0], case.uses()),),
-                )
+            if power > 0 and arrays and all(map(case.made_of, arrays)):
+                no_slope = say.not_derivative(case.product(rest), key[0], case.of[0])
+                claims = (say.is_gradient(f, key[0]), no_slope)
+                often = say.read_often(case.of[0], case.uses())
+                yield Finding("wrong_derivative_formula", claims, (often,))

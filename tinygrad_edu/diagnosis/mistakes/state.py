@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -11,21 +11,19 @@ from tinygrad_edu.diagnosis import advice
 from tinygrad_edu.diagnosis import statements as say
 from tinygrad_edu.diagnosis.claims import Finding
 from tinygrad_edu.diagnosis.evidence import Case
-from tinygrad_edu.sheets.syntax import Expr, names_in, show
+from tinygrad_edu.sheets.syntax import names_in, show
 
 
 def updated(case: Case) -> Iterator[Finding]:
     """A weight read after the learner's own update of it."""
-    for key in sorted(names_in(case.line)):
-        if key not in case.context.graph.values and case.keys(key[0]):
-            yield Finding("updated_weights", (say.was_updated(key[0]),), advice=advice.UPDATE)
+    for name in sorted({name for name, _ in names_in(case.line)}):
+        yield Finding("updated_weights", (say.was_updated(name),), advice=advice.UPDATE)
 
 
 def overwritten(case: Case) -> Iterator[Finding]:
     """A share that replaces what it is to be added to."""
-    if case.line.op == "setitem":
-        yield Finding("lost_accumulation", (say.overwritten(),))
-        yield Finding("lost_accumulation", (say.repeated(),))
+    yield Finding("lost_accumulation", (say.overwritten(),))
+    yield Finding("lost_accumulation", (say.repeated(),))
 
 
 def accumulated(case: Case) -> str:
@@ -38,61 +36,34 @@ def accumulated(case: Case) -> str:
     return f"{show(old)}[{where}] {sign}= {show(new)}"
 
 
-def _adds_to_one(p: Any) -> int | None:
-    """The axis over which numbers add up to 1, if there is one."""
-    return next((a for a in range(np.ndim(p)) if np.allclose(np.sum(p, axis=a), 1.0)), None)
-
-
 def softmax_axis(case: Case) -> Iterator[Finding]:
     """A forward softmax over another axis than the targets' one."""
     for given in case.context.sheet.givens.values():
-        if given.kind not in ("onehot", "probabilities") or len(given.shape) < 2:
+        if given.kind not in ("onehot", "probabilities"):
             continue
         axis = int(given.options[0]) % len(given.shape)
-        y = case.context.formulas.name(given.name, 0)
-        for key in sorted(names_in(case.line)):
-            p = np.asarray(case.context.plain.get(key, 0.0), float)
-            if p.shape != given.shape or not case.roles.is_softmax(key):
-                continue
-            over = _adds_to_one(p)
-            if over is None or over == axis:
-                continue
-            yield Finding(
-                "forward_softmax_axis",
-                (
-                    say.adds_to_one(key[0], over),
-                    say.not_to_one(key[0], axis),
-                    say.adds_to_one(given.name, axis),
-                    say.multiple_of(case.make("-", case.name(key), y)),
-                ),
-                advice=advice.CLASSES,
+        y, axes = case.context.formulas.name(given.name, 0), range(len(given.shape))
+        for key, over in itertools.product(sorted(names_in(case.line)), axes):
+            claims = (
+                say.adds_to_one(key[0], over),
+                say.not_to_one(key[0], axis),
+                say.adds_to_one(given.name, axis),
+                say.multiple_of(case.make("-", case.name(key), y)),
             )
+            yield Finding("forward_softmax_axis", claims, advice=advice.CLASSES)
 
 
 def softmax_diagonal(case: Case) -> Iterator[Finding]:
     """A softmax taken for a function of each element alone."""
     context, one = case.context, case.number(1)
-    for key in context.forward_keys:
-        p = context.plain[key]
-        if not case.roles.is_softmax(key) or np.shape(p) != case.truths[0].shape:
-            continue
-        axis = _adds_to_one(p)
-        if axis is None:
-            continue
-        name = context.name(key)
+    for key in filter(case.roles.is_softmax, context.forward_keys):
+        name, p = context.name(key), key[0]
         other = case.make("-", one, name)
-        forms: tuple[Expr, ...] = (
-            case.make("*", name, other), other, name,
-            case.make("-", one, case.make("**", name, case.number(2))),
-        )  # fmt: skip
-        yield Finding(
-            "missing_activation_derivative",
-            (say.is_softmax(key[0], axis), say.line_is_gradient(key[0])),
-            advice=advice.SOFTMAX,
-        )
-        for form in forms:
-            yield Finding(
-                "softmax_jacobian_diagonal_only",
-                (say.is_softmax(key[0], axis), say.diagonal(key[0], form)),
-                advice=advice.SOFTMAX,
-            )
+        square = case.make("-", one, case.make("**", name, case.number(2)))
+        for axis in range(np.ndim(context.plain[key])):
+            softmax = say.is_softmax(p, axis)
+            claims = (softmax, say.line_is_gradient(p))
+            yield Finding("missing_activation_derivative", claims, advice=advice.SOFTMAX)
+            for form in (case.make("*", name, other), other, name, square):
+                claims = (softmax, say.diagonal(p, form))
+                yield Finding("softmax_jacobian_diagonal_only", claims, advice=advice.SOFTMAX)
