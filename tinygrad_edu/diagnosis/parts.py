@@ -59,6 +59,11 @@ def unsigned(e: Expr) -> Expr:
     return e.args[0] if e.op == "neg" else e
 
 
+def untransposed(e: Expr) -> Expr:
+    """A formula without a transpose around it."""
+    return e.args[0] if e.op == "attribute" and e.extra == "T" else e
+
+
 def flat(e: Expr) -> list[tuple[Expr, int]]:
     """All factors of a product, those in brackets on the right too."""
     factors: list[tuple[Expr, int]] = []

@@ -166,6 +166,10 @@ class Roles:
         """Is this the name of a gradient?"""
         return e.op == "name" and self.kind(e.extra) == "gradient"
 
+    def is_gradient(self, e: Expr) -> bool:
+        """Is a formula a gradient, by its name or its values?"""
+        return self.is_gradient_name(e) or self.is_gradient_like(e)
+
     def normalises(self) -> bool:
         """Does the forward pass subtract a mean over examples and divide by a deviation?"""
         centred = divided = False

@@ -20,7 +20,7 @@ from tinygrad_edu.diagnosis.mistakes.slopes import (
     lacking,
 )
 from tinygrad_edu.diagnosis.mistakes.words import exchanged
-from tinygrad_edu.diagnosis.parts import Factors, is_word, kind_of_product, near
+from tinygrad_edu.diagnosis.parts import Factors, is_word, kind_of_product, near, untransposed
 from tinygrad_edu.sheets.syntax import Expr, names_in, walk
 from tinygrad_edu.words import together
 
@@ -72,27 +72,23 @@ def _factor(case: Case, p: Pair) -> Iterator[Finding]:
 def missing(case: Case, arrays: Factors, p: Pair) -> Iterator[Finding]:
     """What factors are that the line leaves out."""
     roles = case.roles
-    whole = case.product(arrays)
     gone = _gone(case, p)
-    bare = _untransposed(arrays)
+    bare = [untransposed(f) for f, _ in arrays]
     if len(bare) == 1 and bare[0].op == "name" and roles.is_gain(bare[0].extra):
         yield Finding("batchnorm_missing_term", (*gone, say.is_gain(bare[0].extra[0])))
-    yield from _derivatives(case, whole, bare, arrays)
-    upstream = [
-        f
-        for f, (_, power) in zip(bare, arrays, strict=True)
-        if power > 0 and (roles.is_gradient_name(f) or roles.is_gradient_like(f))
-    ]
+    yield from _derivatives(case, arrays)
+    multiplied = (untransposed(f) for f, power in arrays if power > 0)
+    upstream = next(filter(roles.is_gradient, multiplied), None)
     kinds = {key: roles.kind(key) for key in map(roles.quantity, bare) if key is not None}
     names = [f.extra[0] for f in bare if f.op == "name"]
-    if not upstream and "mask" in kinds.values():
+    if upstream is None and "mask" in kinds.values():
         yield Finding("dropout_mask_missing", (*gone, *(say.is_mask(n) for n in names[:1])))
     for key, kind in kinds.items():
         if kind == "weight":
             yield Finding("missing_weight_factor", gone, (say.is_weight(key[0]),))
-    if upstream:
-        yield Finding("missing_upstream_factor", gone, tuple(_what_follows(case, upstream[0])))
-    yield from _by_place(case, p, whole, arrays, gone)
+    if upstream is not None:
+        yield Finding("missing_upstream_factor", gone, tuple(_what_follows(case, upstream)))
+    yield from _by_place(case, p, arrays, gone)
 
 
 def _gone(case: Case, p: Pair) -> tuple[Claim, ...]:
@@ -110,32 +106,25 @@ def _gone(case: Case, p: Pair) -> tuple[Claim, ...]:
     return (lacks,) if whole else (lacks, differs)
 
 
-def _untransposed(factors: Factors) -> list[Expr]:
-    return [f.args[0] if f.op == "attribute" and f.extra == "T" else f for f, _ in factors]
-
-
-def _derivatives(case: Case, whole: Expr, bare: list[Expr], arrays: Factors) -> Iterator[Finding]:
-    """The derivative of an activation among what is left out, or part of it."""
-    multiplied = [f for f, (_, power) in zip(bare, arrays, strict=True) if power > 0]
-    for activation in map(case.roles.derivative, [whole, *multiplied]):
+def _derivatives(case: Case, factors: Factors) -> Iterator[Finding]:
+    """The derivative of an activation is what is left out, or part of it."""
+    multiplied = (untransposed(f) for f, power in factors if power > 0)
+    for activation in map(case.roles.derivative, [case.product(factors), *multiplied]):
         if activation is not None:
             yield lacking(case, activation)
 
 
-def _what_follows(case: Case, f: Expr) -> Iterator[Claim]:
-    for key in case.context.forward_keys:
-        if key != case.of and case.roles.made_from(key, case.of):
-            claim = say.is_gradient(f, key[0])
-            if claim.holds(case):
-                yield claim
-                return
+def _what_follows(case: Case, f: Expr) -> list[Claim]:
+    """Which gradient a formula is, of what is computed from the quantity."""
+    keys = (key for key in case.context.forward_keys if key != case.of)
+    claims = (say.is_gradient(f, key[0]) for key in keys if case.roles.made_from(key, case.of))
+    found = next((claim for claim in claims if claim.holds(case)), None)
+    return [] if found is None else [found]
 
 
-def _by_place(
-    case: Case, p: Pair, whole: Expr, arrays: Factors, gone: tuple[Claim, ...]
-) -> Iterator[Finding]:
+def _by_place(case: Case, p: Pair, arrays: Factors, gone: tuple[Claim, ...]) -> Iterator[Finding]:
     """What is left out by where it stands: a slope, a mask, a weight, what follows, an input."""
-    roles, of = case.roles, case.of
+    roles, of, whole = case.roles, case.of, case.product(arrays)
     inside = next((k for f, q in arrays if q > 0 and (k := roles.contains_derivative(f))), None)
     sloped = (x for x in curved_activations(case) if x.before == of and roles.slope_of(whole, x))
     activation = inside or next(sloped, None)
@@ -148,7 +137,7 @@ def _by_place(
         for f in names:
             if f.extra in roles.parameters:
                 yield Finding("missing_weight_factor", gone, (say.is_weight(f.extra[0]),))
-    reached = any(roles.is_gradient_name(f) or roles.is_gradient_like(f) for f, _ in p.kept)
+    reached = any(roles.is_gradient(f) for f, _ in p.kept)
     if not reached and any(roles.made_from(f.extra, of) for f in names if (f, -1) not in p.kept):
         yield Finding("missing_upstream_factor", gone)
     input_left_out = any(q > 0 and (is_word(f) or _beside(case, f)) for f, q in arrays)
@@ -226,7 +215,7 @@ def _exchanged(case: Case, p: Pair, lost: Factors, extra: Factors) -> Iterator[F
             yield Finding("other", (say.divides(f) if power < 0 else say.multiplies(f),))
     if any(power < 0 for _, power in (*lost, *extra)):
         yield Finding("other", put)
-    up = any(roles.is_gradient_name(f) or roles.is_gradient_like(f) for f, _ in lost)
+    up = any(roles.is_gradient(f) for f, _ in lost)
     further = up and any(roles.is_gradient_like(f) for f, _ in extra)
     yield from _other_words(case, lost, extra, further, put)
     yield from _other_slopes(case, lost, extra, put)
@@ -258,7 +247,7 @@ def _other_slopes(
     for activation in curved_activations(case) if len(lost) == len(extra) == 1 else ():
         if activation.before == case.of and roles.slope_of(y, activation):
             yield Finding("wrong_derivative_formula", put, (derivative(activation),))
-    for found in _derivatives(case, y, _untransposed(lost), lost):
+    for found in _derivatives(case, lost):
         yield Finding(found.mistake, found.claims, put)
 
 
