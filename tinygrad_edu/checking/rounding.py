@@ -190,7 +190,7 @@ class RoundingOfLines(Rounding):
         self.values, self.run, self.backward = graph.values, run, list(backward)
         self._runs: list[dict[Key, Any]] = []
 
-    def of_line(self, key: Key, value: Any, runs: int = RUNS) -> Any:
+    def of_line(self, key: Key, value: Any, runs: int) -> Any:
         """The size of the terms of a line as the sheet runs."""
         if self.large:
             return _largest(value)
@@ -204,7 +204,7 @@ class RoundingOfLines(Rounding):
         value: Any,
         true: Mapping[Key, tuple[Value, float]],
         exactly: Mapping[Key, Any],
-        runs: int = RUNS,
+        runs: int,
     ) -> Any:
         """The same when each claim above it holds the gradient, times a factor, that it names."""
         if self.large:

@@ -16,7 +16,7 @@ from tinygrad_edu.checking.truth import Kinks, gradient_of, gradients
 from tinygrad_edu.core.ops import arithmetic, elementwise
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
-from tinygrad_edu.sheets.account import JUDGING, Account, entries_of
+from tinygrad_edu.sheets.account import Account, entries_of
 from tinygrad_edu.sheets.evaluate import Evaluator, Uncomputable
 from tinygrad_edu.sheets.lines import Jacobian, Key
 from tinygrad_edu.sheets.sheet import Graph, Sheet
@@ -41,9 +41,8 @@ class Sample:
     computes them.
     """
 
-    def __init__(self, sheet: Sheet, graph: Graph, account: Account | None = None) -> None:
-        self.account = account or Account(JUDGING)
-        self.graph = graph
+    def __init__(self, sheet: Sheet, graph: Graph, account: Account) -> None:
+        self.account, self.graph = account, graph
         self.gradients = gradients(graph.cost)
         self.reached = set(reachable(graph.cost))
         self.plain: dict[Key, Any] = {

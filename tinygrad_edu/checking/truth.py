@@ -31,6 +31,8 @@ _NUDGE = 1e-9
 
 #: Two numbers agree when they differ by less than this share of the largest number compared.
 TOLERANCE = 1e-5
+#: Two formulas have the same value when their numbers differ by less than this share of them.
+EXACT = 1e-9
 
 
 def gradients(cost: Value) -> dict[Value, Any]:
@@ -101,7 +103,7 @@ class Kinks:
         """Does any of the gradients asked for depend on such a choice?"""
         return any(mask.any() for mask in self.masks.values())
 
-    def excused(self, node: Value, given: Any, factor: float = 1.0) -> Any:
+    def excused(self, node: Value, given: Any, factor: float) -> Any:
         """The entries on a kink whose given number some choice of the derivative there gives."""
         mask = self.masks[node]
         if not self._between or not mask.any() or np.shape(given) != node.shape:
@@ -247,7 +249,7 @@ def is_scalar(value: Any) -> TypeGuard[float]:
     return isinstance(value, (int, float, np.number)) and not isinstance(value, (bool, np.bool_))
 
 
-def equal(a: Any, b: Any, tolerance: float = 1e-9) -> bool:
+def equal(a: Any, b: Any) -> bool:
     """The same shape, and the same numbers entry by entry, up to rounding."""
     if a is None or b is None or np.shape(a) != np.shape(b):
         return False
@@ -259,7 +261,7 @@ def equal(a: Any, b: Any, tolerance: float = 1e-9) -> bool:
         return True
     with np.errstate(all="ignore"):
         size = np.abs(b)
-        near = np.abs(a - b) <= tolerance * size + 1e-3 * tolerance * size.max() + 1e-300
+        near = np.abs(a - b) <= EXACT * size + 1e-3 * EXACT * size.max() + 1e-300
         return bool(near.all())
 
 

@@ -93,7 +93,7 @@ class Activations:
         return found
 
     def _activation(
-        self, e: Expr, after: Key | None, within: Key, multiplied: bool = False
+        self, e: Expr, after: Key | None, within: Key, multiplied: bool
     ) -> Activation | None:
         """A formula as an activation: a function of one named quantity element by element.
 

@@ -84,9 +84,11 @@ class Context:
             for e in parts(*(s.expr for s in self.sheet.backward))
             if e.op == "call" and e.function is not None and e.function.endswith("_prime")
         })  # fmt: skip
-        #: All functions element by element, and those that are not what the cost does to a name.
+        #: All functions element by element, those that are not what the cost does to a name, and
+        #: of these the ones whose derivative is no constant.
         self.elementwise: list[Activation] = []
         self.activations: list[Activation] = []
+        self.curved: list[Activation] = []
         self._register_forward()
 
     def use_elementwise(self, found: list[Activation]) -> None:
@@ -95,6 +97,7 @@ class Context:
         cost = self.graph.cost
         self.elementwise = found
         self.activations = [x for x in found if values.get(x.within) is not cost]
+        self.curved = [x for x in self.activations if x.curved]
         for x in found:
             if x.curved:
                 self.register(x.forms[0])

@@ -106,13 +106,6 @@ def summands(context: Context, e: Expr) -> list[Expr]:
     return [e]
 
 
-def flips(a: Expr, b: Expr) -> bool:
-    """Is one formula the other transposed?"""
-    return any(
-        y.op == "attribute" and y.extra == "T" and y.args[0] is x for x, y in ((a, b), (b, a))
-    )
-
-
 def kind_of_product(e: Expr) -> str | None:
     """``"*"`` or ``"@"``, however it is written; None for what is no product."""
     if e.op in ("*", "@"):

@@ -94,8 +94,8 @@ class Roles:
         return next(
             (
                 x
-                for x in self.context.activations
-                if x.curved and all(equal(self.context.value(e, i), x.values[i]) for i in samples)
+                for x in self.context.curved
+                if all(equal(self.context.value(e, i), x.values[i]) for i in samples)
             ),
             None,
         )
@@ -191,10 +191,6 @@ class Roles:
     def contains_derivative(self, e: Expr) -> Activation | None:
         """The activation whose derivative is a part of a formula."""
         return next(filter(None, (self.derivative(part) for part in walk(e))), None)
-
-    def slope_of(self, e: Expr, activation: Activation) -> bool:
-        """Is a formula a constant multiple of an activation's derivative?"""
-        return bool(activation.forms) and self.ratio(e, activation.forms[0]) is not None
 
     def made_from(self, key: Key, of: Key) -> bool:
         """Is a forward name computed from another, directly or through others?"""

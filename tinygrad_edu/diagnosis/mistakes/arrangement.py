@@ -11,7 +11,7 @@ from tinygrad_edu.diagnosis import statements as say
 from tinygrad_edu.diagnosis.claims import Claim, Finding
 from tinygrad_edu.diagnosis.differences import chain
 from tinygrad_edu.diagnosis.evidence import Case
-from tinygrad_edu.diagnosis.parts import flips, kind_of_product, near
+from tinygrad_edu.diagnosis.parts import kind_of_product, near
 from tinygrad_edu.sheets.syntax import Expr, masks, walk
 
 
@@ -135,8 +135,7 @@ def arranged(case: Case) -> Iterator[Finding]:
         yield Finding("elementwise_instead_of_matmul", put, advice=advice.PRODUCTS)
     if products[1] < products[0]:
         yield Finding("matmul_instead_of_elementwise", put, advice=advice.PRODUCTS)
-    x, y = chain(a, b)[-1]
-    if flips(x, y) or _transposes(a) != _transposes(b) or _names(a) != _names(b):
+    if _transposes(a) != _transposes(b) or _names(a) != _names(b):
         yield Finding("missing_transpose", put, (say.transposes(),))
 
 

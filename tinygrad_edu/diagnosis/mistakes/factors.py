@@ -12,7 +12,6 @@ from tinygrad_edu.diagnosis.differences import Pair
 from tinygrad_edu.diagnosis.evidence import Case
 from tinygrad_edu.diagnosis.mistakes.scale import constants_in
 from tinygrad_edu.diagnosis.mistakes.slopes import (
-    curved_activations,
     derivative,
     in_quotient,
     instead_of,
@@ -126,7 +125,8 @@ def _by_place(case: Case, p: Pair, arrays: Factors, gone: tuple[Claim, ...]) -> 
     """What is left out by where it stands: a slope, a mask, a weight, what follows, an input."""
     roles, of, whole = case.roles, case.of, case.product(arrays)
     inside = next((k for f, q in arrays if q > 0 and (k := roles.contains_derivative(f))), None)
-    sloped = (x for x in curved_activations(case) if x.before == of and roles.slope_of(whole, x))
+    own = (x for x in case.context.curved if x.before == of)
+    sloped = (x for x in own if roles.ratio(whole, x.forms[0]) is not None)
     activation = inside or next(sloped, None)
     if activation is not None:
         yield Finding("missing_activation_derivative", (*gone, derivative(activation)))
@@ -244,8 +244,8 @@ def _other_slopes(
     inside = roles.contains_derivative(y)
     if inside is not None:
         yield from instead_of(case, inside, x, y, (x, y))
-    for activation in curved_activations(case) if len(lost) == len(extra) == 1 else ():
-        if activation.before == case.of and roles.slope_of(y, activation):
+    for activation in case.context.curved if len(lost) == len(extra) == 1 else ():
+        if activation.before == case.of and roles.ratio(y, activation.forms[0]) is not None:
             yield Finding("wrong_derivative_formula", put, (derivative(activation),))
     for found in _derivatives(case, lost):
         yield Finding(found.mistake, found.claims, put)
@@ -255,7 +255,7 @@ def of_what_follows(case: Case) -> Iterator[Finding]:
     """Times one known gradient, or one derivative, the whole line is right."""
     if not case.fits:
         return
-    for activation in curved_activations(case):
+    for activation in case.context.curved:
         yield Finding(
             "missing_activation_derivative",
             (say.times(activation.forms[0]), derivative(activation)),

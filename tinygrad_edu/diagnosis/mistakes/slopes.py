@@ -44,14 +44,9 @@ def lacking(case: Case, activation: Activation) -> Finding:
     return Finding("missing_activation_derivative", (claim,))
 
 
-def curved_activations(case: Case) -> list[Activation]:
-    """The activations whose derivative is no constant."""
-    return [x for x in case.context.activations if x.curved]
-
-
 def in_quotient(case: Case, a: Expr, b: Expr) -> Iterator[Finding]:
     """A part that gives way to itself times the derivative of an activation."""
-    for activation in curved_activations(case):
+    for activation in case.context.curved:
         if case.same(case.make("*", a, activation.forms[0]), b):
             yield lacking(case, activation)
 
