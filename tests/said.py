@@ -23,7 +23,6 @@ from tinygrad_edu import check_sheet
 from tinygrad_edu.checking.verdict import judge
 from tinygrad_edu.diagnosis import statements  # noqa: F401
 from tinygrad_edu.diagnosis.activations import context_of
-from tinygrad_edu.diagnosis.advice import ADVICE
 from tinygrad_edu.diagnosis.claims import KINDS, Claim, Kind
 from tinygrad_edu.diagnosis.diagnosing import NOT_SOUGHT, NOTHING_FOUND, RULE, UNFINISHED
 from tinygrad_edu.diagnosis.edits import Edit
@@ -32,6 +31,10 @@ from tinygrad_edu.sheets.account import DIAGNOSING, LARGEST_SEARCHED, Account
 from tinygrad_edu.sheets.lines import Statement
 from tinygrad_edu.sheets.sheet import Sheet
 from tinygrad_edu.sheets.syntax import Expr, Reader, names_in
+from tinygrad_edu.words import Words
+
+#: The sentences of the subject, which are claims about no line.
+ADVICE = tuple(Words("en").under("advice").values())
 
 
 def fresh(sheet: Sheet, seed: int) -> dict[str, Any]:

@@ -7,13 +7,12 @@ from pathlib import Path
 import pytest
 from fresh import FRESH, judged
 from mutants import mutants, nets
-from said import claims_in, of_text
+from said import ADVICE, claims_in, of_text
 from test_checking_sheets import NET
 
 import tinygrad_edu as tg
 from tinygrad_edu import cli
 from tinygrad_edu.diagnosis import statements  # noqa: F401
-from tinygrad_edu.diagnosis.advice import ADVICE
 from tinygrad_edu.diagnosis.claims import KINDS
 from tinygrad_edu.diagnosis.registry import DETECTORS, MISTAKES
 from tinygrad_edu.sheets.sheet import Sheet

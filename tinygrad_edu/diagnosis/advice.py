@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tinygrad_edu.words import Words, say
+from tinygrad_edu.words import say
 
 KEEPDIMS = say("advice.keepdims")
 MEAN = say("advice.mean")
@@ -19,6 +19,3 @@ SOFTMAX = say("advice.softmax")
 CLASSES = say("advice.classes")
 NORMALISED = say("advice.normalised")
 UPDATE = say("advice.update")
-
-#: All of them.
-ADVICE = tuple(Words("en").under("advice").values())

@@ -289,10 +289,6 @@ class Case:
             node.op in ELEMENTWISE and node.shape == start.shape for node in between
         )
 
-    def is_bias(self) -> bool:
-        """Is this a given parameter that multiplies nothing?"""
-        return self.of in self.roles.parameters and self.of not in self.roles.matrices
-
     # --- formulas ------------------------------------------------------------------------------
 
     def name(self, key: Key) -> Expr:

@@ -210,7 +210,7 @@ class Sheet(Lines):
                 if account.kept - first > MOST_IN_GRAPH:
                     raise self._error(str(TooMuch()), statement.line)
         account.keep(account.kept - first)  # a gradient for each
-        cost = self._checked_cost(values[self.cost_name, self._cost_version])
+        cost = self._checked_cost(values[self.above_cost[-1].key])
         return Graph(values, cost, dict(numbers), constants)
 
     def _checked_cost(self, cost: Any) -> Value:
@@ -253,10 +253,6 @@ class Sheet(Lines):
         """The forward lines down to the cost itself."""
         last = max(i for i, s in enumerate(self.forward) if s.name == self.cost_name)
         return self.forward[: last + 1]
-
-    @property
-    def _cost_version(self) -> int:
-        return max(s.version for s in self.forward if s.name == self.cost_name)
 
     def versions(self, name: str) -> list[Key]:
         """Every state a given or forward name had, oldest first."""

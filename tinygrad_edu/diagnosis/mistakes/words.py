@@ -15,7 +15,8 @@ from tinygrad_edu.sheets.syntax import Expr, names_in
 
 def bias_from_weight(case: Case) -> Iterator[Finding]:
     """A bias' gradient made of the gradient of a weight, by name or by formula."""
-    for e in case.line_parts if case.is_bias() else ():
+    multiplies_nothing = case.of in case.roles.parameters and case.of not in case.roles.matrices
+    for e in case.line_parts if multiplies_nothing else ():
         for w, _ in sorted(case.roles.matrices) if e.op not in ("number", "slice", "tuple") else ():
             claims = (say.is_gradient(e, w), say.is_weight(w))
             yield Finding("bias_from_weight_gradient", claims, advice=advice.BIAS)
