@@ -21,7 +21,7 @@ from tinygrad_edu.rules.deriving import Deriving
 from tinygrad_edu.sheets.account import Account
 from tinygrad_edu.sheets.evaluate import Evaluator
 from tinygrad_edu.sheets.lines import Key
-from tinygrad_edu.sheets.syntax import Expr, names_in, show, walk
+from tinygrad_edu.sheets.syntax import ORDERING, Expr, names_in, show, walk
 
 ELEMENTWISE = frozenset(
     op
@@ -211,4 +211,4 @@ def _innermost_sums(e: Expr) -> list[Expr]:
 
 def _curved(e: Expr) -> bool:
     """Is a formula more than sums and constant multiples?"""
-    return any(sub.op in ("call", "method", "**", "/", ">", ">=", "<", "<=") for sub in walk(e))
+    return any(sub.op in ("call", "method", "**", "/", *ORDERING) for sub in walk(e))

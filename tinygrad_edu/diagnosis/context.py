@@ -23,7 +23,7 @@ from tinygrad_edu.diagnosis.constants import Constants
 from tinygrad_edu.sheets.account import Account
 from tinygrad_edu.sheets.evaluate import Evaluator
 from tinygrad_edu.sheets.lines import Key, Statement
-from tinygrad_edu.sheets.syntax import Expr, parts, walk
+from tinygrad_edu.sheets.syntax import ORDERING, Expr, parts, walk
 
 #: What it costs to compare two small arrays.
 _COMPARED = 15_000
@@ -241,7 +241,7 @@ class Context:
         """Where the forward lines choose: what is compared, and what a maximum compares with 0."""
         zero = self.formulas.number(0)
         for e in self.written:
-            if e.op in (">", ">=", "<", "<="):
+            if e.op in ORDERING:
                 yield e
             for a in e.args if e.op == "call" and e.function in ("maximum", "relu") else ():
                 if isinstance(self.value(a), np.ndarray):

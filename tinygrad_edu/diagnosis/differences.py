@@ -13,7 +13,7 @@ from functools import cached_property
 from tinygrad_edu.checking.truth import is_scalar
 from tinygrad_edu.diagnosis.context import Context
 from tinygrad_edu.diagnosis.parts import Factors, flat, is_word, kind_of_product, product
-from tinygrad_edu.sheets.syntax import Expr, takes_all, walk
+from tinygrad_edu.sheets.syntax import ORDERING, Expr, is_transposed, takes_all, walk
 
 _WRAPS = ("sum", "mean", "squeeze", "reshape", "array", "transpose", "ravel", "flatten")
 #: Formulas nested deeper, or that have more terms multiplied out, are compared no further.
@@ -71,7 +71,7 @@ class Differences:
     def bare(self, e: Expr) -> Expr:
         """A formula without transposes, sums, reshapes and new axes around it."""
         while True:
-            if e.op == "pos" or (e.op == "attribute" and e.extra == "T"):
+            if e.op == "pos" or is_transposed(e):
                 e = e.args[0]
             elif e.op in ("call", "method") and e.function in _WRAPS and e.args:
                 e = e.args[0]
@@ -262,7 +262,7 @@ class Differences:
         if not (len(pair.extra) == len(pair.lost) == 1 and pair.extra[0][1] == pair.lost[0][1]):
             return None
         e, f = pair.extra[0][0], pair.lost[0][0]
-        if not (_signed(e) and _signed(f)) and not _built_alike(e, f, (">", "<", ">=", "<=")):
+        if not (_signed(e) and _signed(f)) and not _built_alike(e, f, ORDERING):
             return None
         inner = self._inside(e, f, depth)
         if not (inner or e.op in ("+", "-")) or any(p.kind == "whole" for p in inner):

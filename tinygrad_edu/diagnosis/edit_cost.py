@@ -15,7 +15,7 @@ from tinygrad_edu.diagnosis.context import Context
 from tinygrad_edu.diagnosis.edits import Edit
 from tinygrad_edu.diagnosis.parts import factors_of, flat, terms_of, unsigned
 from tinygrad_edu.diagnosis.words import Words
-from tinygrad_edu.sheets.syntax import Expr, walk
+from tinygrad_edu.sheets.syntax import ORDERING, Expr, walk
 
 _TOKEN = re.compile(r"\d+\.?\d*(?:e[-+]?\d+)?|\.\d+|\w+|\*\*|//|[<>=!]=|\S")
 
@@ -166,7 +166,7 @@ def _odd_numbers(context: Context, e: Expr) -> float:
 
 
 def _masks_compared(context: Context, e: Expr) -> float:
-    return 6.0 * (e.function == "maximum" and any(a.op in (">", ">=", "<", "<=") for a in e.args))
+    return 6.0 * (e.function == "maximum" and any(a.op in ORDERING for a in e.args))
 
 
 _RULES = (_sum_of_equals, _divided_again, _outer, _signs, _odd_numbers, _masks_compared)

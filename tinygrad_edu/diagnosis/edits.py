@@ -14,16 +14,9 @@ import numpy as np
 
 from tinygrad_edu.checking.truth import is_scalar
 from tinygrad_edu.diagnosis.context import Context
-from tinygrad_edu.diagnosis.parts import (
-    ORDERED,
-    Factors,
-    factors_of,
-    kind_of_product,
-    product,
-    terms_of,
-)
+from tinygrad_edu.diagnosis.parts import Factors, factors_of, kind_of_product, product, terms_of
 from tinygrad_edu.diagnosis.words import Words, unique
-from tinygrad_edu.sheets.syntax import Expr, nodes, part_at
+from tinygrad_edu.sheets.syntax import COMPARING, Expr, is_transposed, nodes, part_at
 
 REDUCTIONS = ("sum", "mean")
 _INFIX = ("+", "-", "*", "/", "**", "@")
@@ -76,7 +69,7 @@ class Edits:
         """Words put in: as a factor, a matrix or a term."""
         for path, e in places:
             above = part_at(root, path[:-1]).op if path else ""
-            if e.op == "number" and above in ("**", "/", *ORDERED):
+            if e.op == "number" and above in ("**", "/", *COMPARING):
                 continue
             if e.op != "neg" and above != "/" and not (above == "*" and path[-1] == 0):
                 yield from self._at(root, path, self._factors(e))
@@ -174,8 +167,8 @@ class Edits:
             yield Edit(self.make("/" if e.op == "*" else "*", *e.args), "operator", (e.args[1],))
         if e.op == "/":
             yield Edit(self.make("/", *e.args[::-1]), "operator")
-        if e.op in ORDERED:
-            for op in ORDERED:
+        if e.op in COMPARING:
+            for op in COMPARING:
                 if op != e.op:
                     new = self.make(op, *e.args)
                     yield Edit(new, "comparison", (e,), (new,))
@@ -202,16 +195,16 @@ class Edits:
                     continue
                 made = [self.make(op, left, right)]
                 if e.op == "call":
-                    function = e.function if op == was else "multiply" if op == "*" else "dot"
-                    made.insert(0, self.make("call", left, right, extra=(function, ())))
+                    function = e.extra[0] if op == was else "multiply" if op == "*" else "dot"
+                    made.insert(0, self.formulas.call(function, left, right))
                 for new in made:
                     if new is not e:
                         yield Edit(new, "transpose" if op == was else "product", (e,), (new,))
 
     def _flipped(self, e: Expr) -> Expr | None:
-        if e.op == "attribute" and e.extra == "T":
+        if is_transposed(e):
             return e.args[0]
-        return None if e.op == "number" else self.make("attribute", e, extra="T")
+        return None if e.op == "number" else self.formulas.transposed(e)
 
     def _functions(self, e: Expr) -> Iterator[Edit]:
         """Another function of the same arguments."""
@@ -222,7 +215,7 @@ class Edits:
             others = ("maximum", "minimum")
         for other in others:
             if other != e.function:
-                yield Edit(self.make("call", *e.args, extra=(other, ())), "function", (e,))
+                yield Edit(self.formulas.call(other, *e.args), "function", (e,))
         if e.function == "where" and len(e.args) == 3:
             a, b, c = e.args
             yield Edit(self.make("call", a, c, b, extra=e.extra), "where", (e,))
@@ -416,7 +409,7 @@ class Edits:
     def _matrices(self, e: Expr) -> Iterator[Edit]:
         for word in self.words.arrays:
             if np.ndim(self.context.value(word)) == 2:
-                for matrix in (word, self.make("attribute", word, extra="T")):
+                for matrix in (word, self.formulas.transposed(word)):
                     yield Edit(self.make("@", matrix, e), "insert @", (), (word,))
                     yield Edit(self.make("@", e, matrix), "insert @", (), (word,))
 

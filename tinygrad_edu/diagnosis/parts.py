@@ -5,10 +5,9 @@ from __future__ import annotations
 import itertools
 
 from tinygrad_edu.diagnosis.context import Context
-from tinygrad_edu.sheets.syntax import Expr
+from tinygrad_edu.sheets.syntax import Expr, is_transposed
 
 Factors = list[tuple[Expr, int]]
-ORDERED = (">", ">=", "<", "<=", "==", "!=")
 
 
 def factors_of(e: Expr) -> list[tuple[Expr, int]]:
@@ -61,7 +60,7 @@ def unsigned(e: Expr) -> Expr:
 
 def untransposed(e: Expr) -> Expr:
     """A formula without a transpose around it."""
-    return e.args[0] if e.op == "attribute" and e.extra == "T" else e
+    return e.args[0] if is_transposed(e) else e
 
 
 def flat(e: Expr) -> list[tuple[Expr, int]]:

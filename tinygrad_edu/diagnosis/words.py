@@ -104,12 +104,8 @@ class Words:
 
     def transposes(self) -> list[Expr]:
         """The matrices among the names, transposed."""
-        make = self.context.formulas.make
-        return [
-            make("attribute", e, extra="T")
-            for e in self.arrays
-            if np.ndim(self.context.value(e)) == 2
-        ]
+        matrices = (e for e in self.arrays if np.ndim(self.context.value(e)) == 2)
+        return list(map(self.context.formulas.transposed, matrices))
 
 
 def visible_keys(context: Context, statement: Statement) -> set[Key]:

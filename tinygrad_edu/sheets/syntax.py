@@ -26,6 +26,9 @@ BINARY: dict[type[ast.operator], str] = {
 COMPARISONS: dict[type[ast.cmpop], str] = {
     ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=", ast.Eq: "==", ast.NotEq: "!=",
 }  # fmt: skip
+#: Operators that compare, and those of them that order.
+COMPARING = tuple(COMPARISONS.values())
+ORDERING = (">", ">=", "<", "<=")
 UNARY: dict[type[ast.unaryop], str] = {
     ast.USub: "neg",
     ast.UAdd: "pos",
@@ -130,6 +133,10 @@ class Formulas:
         """A variable, in the state its `version`-th assignment left it."""
         return self.make("name", extra=(name, version))
 
+    def transposed(self, e: Expr) -> Expr:
+        """A formula with ``.T`` behind it."""
+        return self.make("attribute", e, extra="T")
+
     def call(self, function: str, *args: Expr, **options: Expr) -> Expr:
         """A function call; the function is one of `vocabulary.FUNCTIONS`."""
         return self.make("call", *args, *options.values(), extra=(function, tuple(options)))
@@ -222,6 +229,11 @@ def is_length(e: Expr) -> bool:
         of = e.args[0]
         return (of.op == "attribute" and of.extra == "shape") or of.function == "shape"
     return e.function == "len"
+
+
+def is_transposed(e: Expr) -> bool:
+    """Is a formula another one with ``.T`` behind it?"""
+    return e.op == "attribute" and e.extra == "T"
 
 
 def takes_all(e: Expr) -> bool:
@@ -438,11 +450,7 @@ def show(e: Expr, spelling: Mapping[Expr, str] | None = None) -> str:
 
 def masks(e: Expr) -> bool:
     """Is a formula ``NAME[mask] = new``, which np.where says too?"""
-    return (
-        e.op == "setitem"
-        and len(e.args) == 3
-        and e.args[1].op in (">", ">=", "<", "<=", "==", "!=", "&", "|", "~")
-    )
+    return e.op == "setitem" and len(e.args) == 3 and e.args[1].op in (*COMPARING, "&", "|", "~")
 
 
 def assigns(e: Expr) -> bool:
@@ -464,7 +472,7 @@ def _bracketed(text: str) -> bool:
 
 def _level(e: Expr) -> int:
     """How tightly the outermost operation of `e` binds."""
-    if e.op in (">", ">=", "<", "<=", "==", "!="):
+    if e.op in COMPARING:
         return BINDS["cmp"]
     if e.op == "number" and isinstance(e.extra, (int, float)) and e.extra < 0:
         return BINDS["neg"]

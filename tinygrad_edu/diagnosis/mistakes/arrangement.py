@@ -12,7 +12,7 @@ from tinygrad_edu.diagnosis.claims import Claim, Finding
 from tinygrad_edu.diagnosis.differences import chain
 from tinygrad_edu.diagnosis.evidence import Case
 from tinygrad_edu.diagnosis.parts import kind_of_product, near
-from tinygrad_edu.sheets.syntax import Expr, masks, walk
+from tinygrad_edu.sheets.syntax import Expr, is_transposed, masks, walk
 
 
 def changed(case: Case) -> tuple[Claim, ...]:
@@ -144,7 +144,7 @@ def _reductions_in(e: Expr) -> list[Expr]:
 
 
 def _transposes(e: Expr) -> int:
-    return sum(x.op == "attribute" and x.extra == "T" for x in walk(e))
+    return sum(map(is_transposed, walk(e)))
 
 
 def _names(e: Expr) -> list[object]:

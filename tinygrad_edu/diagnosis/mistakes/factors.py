@@ -20,7 +20,7 @@ from tinygrad_edu.diagnosis.mistakes.slopes import (
 )
 from tinygrad_edu.diagnosis.mistakes.words import exchanged
 from tinygrad_edu.diagnosis.parts import Factors, is_word, kind_of_product, near, untransposed
-from tinygrad_edu.sheets.syntax import Expr, names_in, walk
+from tinygrad_edu.sheets.syntax import ORDERING, Expr, names_in, walk
 from tinygrad_edu.words import together
 
 #: Names that do not count where another mistake is found beside them.
@@ -130,7 +130,7 @@ def _by_place(case: Case, p: Pair, arrays: Factors, gone: tuple[Claim, ...]) -> 
     activation = inside or next(sloped, None)
     if activation is not None:
         yield Finding("missing_activation_derivative", (*gone, derivative(activation)))
-    if any(e.op in (">", ">=", "<", "<=") for e in walk(whole)):
+    if any(e.op in ORDERING for e in walk(whole)):
         yield Finding("missing_activation_derivative", gone, advice=advice.PASSED)
     names = [f for f, _ in arrays if f.op == "name"]
     if of not in roles.parameters or not any(_beside(case, f) for f, _ in arrays):

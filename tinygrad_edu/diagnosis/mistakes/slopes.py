@@ -11,16 +11,9 @@ from tinygrad_edu.diagnosis.claims import Claim, Finding
 from tinygrad_edu.diagnosis.context import Activation
 from tinygrad_edu.diagnosis.evidence import Case
 from tinygrad_edu.diagnosis.mistakes.arrangement import changed
-from tinygrad_edu.diagnosis.parts import (
-    ORDERED,
-    Factors,
-    all_factors,
-    factors_of,
-    product,
-    subproducts,
-)
+from tinygrad_edu.diagnosis.parts import Factors, all_factors, factors_of, product, subproducts
 from tinygrad_edu.sheets.lines import Key
-from tinygrad_edu.sheets.syntax import Expr, names_in, nodes, walk
+from tinygrad_edu.sheets.syntax import COMPARING, Expr, names_in, nodes, walk
 
 
 def derivative(activation: Activation) -> Claim:
@@ -217,7 +210,7 @@ def _argument_or_formula(
     if x.op != "name" and not activation.masking and gradients:
         yield Finding("derivative_at_wrong_point", put, (right,))
     names = names_in(x)
-    if x.op in ORDERED and y.op in ORDERED:
+    if x.op in COMPARING and y.op in COMPARING:
         if names == names_in(y) or names <= {activation.before, activation.within}:
             yield Finding("relu_mask_boundary", put, (right,))
     yield from _other_argument(case, activation, x, put)

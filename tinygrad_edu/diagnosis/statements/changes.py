@@ -15,7 +15,7 @@ from tinygrad_edu.diagnosis.parts import Factors, kind_of_product, summands, uns
 from tinygrad_edu.diagnosis.statements.things import activations, has, is_mask, symbol_of
 from tinygrad_edu.diagnosis.statements.whole import plus, times
 from tinygrad_edu.sheets.lines import Key
-from tinygrad_edu.sheets.syntax import Expr, names_in, show, walk
+from tinygrad_edu.sheets.syntax import Expr, is_transposed, names_in, show, walk
 
 
 @claim("With {y} for {x} the line is right.")
@@ -160,7 +160,7 @@ def right_sums_nothing(case: Case) -> bool:
 @claim("A transpose is missing or too many.")
 def transposes(case: Case) -> bool:
     both = (case.line_parts, case.right_parts)
-    mine, right = ([e for e in parts if e.extra == "T"] for parts in both)
+    mine, right = (list(filter(is_transposed, parts)) for parts in both)
     return bool(case.right_parts) and (len(mine) != len(right) or set(mine) != set(right))
 
 
