@@ -91,7 +91,7 @@ def imported_modules(file: Path) -> set[str]:
 
 #: Imports within a function, or for type checkers only, that still go round about.
 ROUND_ABOUT = {
-    ("diagnosis.activations", "diagnosis.context"), ("nn.network", "nn.training"),
+    ("nn.network", "nn.training"),
     ("rules.why.data", "rules.why.printing"),
 }  # fmt: skip
 
