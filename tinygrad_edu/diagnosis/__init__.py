@@ -11,7 +11,7 @@ The way of a wrong line, in reading order:
   `roles`: what its formulas are.
 - `registry` shows the case to the detectors of `mistakes`, one after another. Each finds a mistake
   with the claims that are to be said of it; a claim (`claims`, `statements`) is a sentence with a
-  test, and is tested before it is said. Where nothing holds, known `facts` are told.
+  test, and is tested before it is said. Where nothing holds, what is known is told.
 - `diagnosing` does all of that for every wrong line; `matrices` for matrices of derivatives,
   `graphs` and `handed_in` for what is handed to `compare`.
 """

@@ -74,7 +74,6 @@ def unnatural(e: Expr, line: Expr, words: Words) -> float:
     divided -= sum(_by_array(context, sub) for sub in own.difference(parts))
     shared = sum(map(_shares_factor, new)) - sum(map(_shares_factor, own))
     cost += 3.0 * max(ones, 0) + 8.0 * max(divided, 0) + 2.0 * max(shared, 0)
-    cost += sum(_number_of_products(sub) for sub in new if sub not in own)
     return cost + sum(4.0 for sub in new if _unmentioned(sub) and not _own_call(sub, own))
 
 
@@ -112,7 +111,7 @@ def _own_call(e: Expr, own: set[Expr]) -> bool:
     )
 
 
-def _number_of_products(e: Expr) -> float:
+def _number_of_products(context: Context, e: Expr) -> float:
     """Two numbers in one product: a person would have multiplied them."""
     if e.op not in ("*", "/"):
         return 0.0
@@ -169,7 +168,10 @@ def _masks_compared(context: Context, e: Expr) -> float:
     return 6.0 * (e.function == "maximum" and any(a.op in ORDERING for a in e.args))
 
 
-_RULES = (_sum_of_equals, _divided_again, _outer, _signs, _odd_numbers, _masks_compared)
+_RULES = (
+    _sum_of_equals, _divided_again, _outer, _signs, _odd_numbers, _masks_compared,
+    _number_of_products,
+)  # fmt: skip
 
 
 def _cancelling(context: Context, e: Expr, before: set[Expr]) -> float:

@@ -12,9 +12,11 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tinygrad_edu.diagnosis.claims import Finding
+import numpy as np
+
+from tinygrad_edu.diagnosis import statements as say
+from tinygrad_edu.diagnosis.claims import Claim, Finding
 from tinygrad_edu.diagnosis.evidence import Case
-from tinygrad_edu.diagnosis.facts import facts
 from tinygrad_edu.diagnosis.mistakes import (
     arrangement,
     factors,
@@ -25,6 +27,8 @@ from tinygrad_edu.diagnosis.mistakes import (
     state,
     words,
 )
+from tinygrad_edu.diagnosis.parts import summands
+from tinygrad_edu.sheets.syntax import walk
 from tinygrad_edu.words import Said, together
 
 
@@ -177,8 +181,42 @@ def named(case: Case) -> tuple[str, str]:
         if again is not None and again.mistake != "other":
             finding, case = again, other
     if finding is None:
-        return "other", together("note.space", *(claim.says for claim in facts(case)))
+        return "other", together("note.space", *(claim.says for claim in _facts(case)))
     said = [*finding.claims, *(claim for claim in finding.also if claim.holds(case))]
     texts = [claim.says for claim in dict.fromkeys(said)]
     advice = [finding.advice] if finding.advice else []
     return finding.mistake, together("note.space", *texts, *advice)
+
+
+# --- where no mistake is found -------------------------------------------------------------------
+
+#: More differences between line and correction than this are not told one by one.
+_MOST_PAIRS = 3
+
+
+def _facts(case: Case) -> list[Claim]:
+    """What holds of a line, most telling first; the last two where nothing else does."""
+    known = [claim for claim in _candidates(case) if claim.holds(case)][:_MOST_PAIRS]
+    return known or [
+        claim for claim in (say.only_numbers(), say.no_constant()) if claim.holds(case)
+    ]
+
+
+def _candidates(case: Case) -> Iterator[Claim]:
+    there = case.truths[-1].shape
+    if case.lines[-1] is None:
+        yield say.not_computable(there)
+        return
+    if not case.fits:
+        yield say.shapes(np.shape(case.lines[-1]), there)
+        return
+    pairs = case.pairs
+    for p in pairs if len(pairs) <= _MOST_PAIRS else ():
+        if p.kind == "terms":
+            yield from (say.lacks_term(t) for t, _ in p.lost)
+            yield from (say.extra_term(t) for t, _ in p.extra)
+        else:
+            yield say.differs_in(p.b, p.a)
+    for rule in case.rules[:1]:
+        mine = walk(case.line)
+        yield from (say.term_right(t) for t in summands(case.context, rule)[:6] if t in mine)

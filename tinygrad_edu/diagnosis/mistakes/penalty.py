@@ -25,20 +25,16 @@ def penalty(case: Case) -> Iterator[Finding]:
         return
     name = case.of[0]
     text = _written(case, share)
-    has = say.has_penalty(case.summed(case.penalty_terms), name)
-    if len(case.penalty_terms) > 1:
-        has = say.has_penalty(case.penalty_terms[0], name)
+    has = say.has_penalty(case.penalty_terms[0], name)
     data = case.minus(case.truths, share)
     rest = case.minus(case.lines, data)
     if text is not None:
         yield Finding("missing_reg_term", (has, say.share_missing(text)))
-    if len(case.penalty_terms) > 1:
-        for term in case.penalty_terms:
-            part = _written(case, case.penalty_of([term]) or [])
-            if part is not None:
-                yield Finding(
-                    "missing_reg_term", (say.has_penalty(term, name), say.share_missing(part))
-                )
+    for term in case.penalty_terms:
+        part = _written(case, case.penalty_of([term]) or [])
+        if part is not None:
+            claims = (say.has_penalty(term, name), say.share_missing(part))
+            yield Finding("missing_reg_term", claims)
     is_share = () if text is None else (say.is_share(text),)
     ratio = case.ratio(rest, share)
     yield Finding("reg_sign", (has, *is_share, say.share_subtracted()))
