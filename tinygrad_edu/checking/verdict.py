@@ -343,38 +343,41 @@ class Judged:
         return isinstance(value, Value) and value.op is None
 
     def _forgive(self) -> None:
-        for name, judgement in self.judgements.items():
-            if judgement.verdict not in ("wrong", "follows"):
-                continue
-            claim = judgement.claim
-            for statement in claim.statements[:-1]:
-                if self._overwritten_but_right(judgement, statement):
-                    judgement.verdict = "correct"
-                    first, last = statement.line, claim.last.line
-                    judgement.note = say("note.overwritten", name=name, first=first, last=last)
-                    break
-            if judgement.verdict == "correct" or self.is_parameter(claim):
-                continue
-            readers = [
-                self.judgements[reader]
-                for reader in self.readers(claim.last.key)
-                if self.is_parameter(self.sheet.claims[reader])
-            ]
-            if not readers or any(r.verdict != "correct" for r in readers):
-                continue
-            as_run = [sample.run[claim.last.key] for sample in self.samples]
-            if self._of_unnamed(as_run, judgement.candidates):
-                judgement.verdict, judgement.truth = "correct", None
-                judgement.note = say("note.unnamed", of=claim.of)
-                continue
-            for truth in judgement.candidates:
-                key = claim.last.key
-                multiple = self.multiple([p.run[key] for p in self.samples], truth, key)
-                if multiple is not None:
-                    judgement.verdict, judgement.truth = "correct", truth
-                    judgement.note = moved(multiple, claim.of, self.convention)
-                    judgement.other_scale = True
-                    break
+        """Take a line for right that was right before, or that its readers make up for."""
+        for judgement in self.judgements.values():
+            if judgement.verdict in ("wrong", "follows"):
+                note = self._overwritten(judgement) or self._made_up_for(judgement)
+                if note is not None:
+                    judgement.verdict, judgement.note = "correct", note
+
+    def _overwritten(self, judgement: Judgement) -> str | None:
+        claim = judgement.claim
+        for statement in claim.statements[:-1]:
+            if self._overwritten_but_right(judgement, statement):
+                first, last = statement.line, claim.last.line
+                return say("note.overwritten", name=claim.name, first=first, last=last)
+        return None
+
+    def _made_up_for(self, judgement: Judgement) -> str | None:
+        """What is said of a computed quantity's gradient where the parameters' that read it are
+        right."""
+        claim, key = judgement.claim, judgement.claim.last.key
+        if self.is_parameter(claim):
+            return None
+        readers = filter(lambda name: self.is_parameter(self.sheet.claims[name]), self.readers(key))
+        verdicts = {self.judgements[name].verdict for name in readers}
+        if verdicts != {"correct"}:
+            return None
+        as_run = [sample.run[key] for sample in self.samples]
+        if self._of_unnamed(as_run, judgement.candidates):
+            judgement.truth = None
+            return say("note.unnamed", of=claim.of)
+        for truth in judgement.candidates:
+            multiple = self.multiple(as_run, truth, key)
+            if multiple is not None:
+                judgement.truth, judgement.other_scale = truth, True
+                return moved(multiple, claim.of, self.convention)
+        return None
 
     def _overwritten_but_right(self, judgement: Judgement, statement: Statement) -> bool:
         direct = {
