@@ -173,20 +173,20 @@ class _Parser:
         call = node.value
         if isinstance(call, ast.Constant) and isinstance(call.value, str):
             return  # a remark
-        if isinstance(call, ast.Call) and ast.unparse(call.func) in (
-            "np.add.at",
-            "numpy.add.at",
-            "add.at",
+        if (
+            not isinstance(call, ast.Call)
+            or ast.unparse(call.func) not in ("np.add.at", "numpy.add.at", "add.at")
+            or len(call.args) != 3
+            or not isinstance(call.args[0], ast.Name)
+            or call.keywords
         ):
-            if len(call.args) == 3 and isinstance(call.args[0], ast.Name) and not call.keywords:
-                name = call.args[0].id
-                reader, shifted = self._read(node)
-                target, index, new = cast(ast.Call, shifted.value).args
-                parts = index.elts if isinstance(index, ast.Tuple) else [index]
-                read = [reader.read(part) for part in (target, *parts, new)]
-                self._add(node, name, self.lines.formulas.make("addat", *read), reader, plain=False)
-                return
-        raise error_at(say("error.kept_nowhere"), node)
+            raise error_at(say("error.kept_nowhere"), node)
+        reader, shifted = self._read(node)
+        target, index, new = cast(ast.Call, shifted.value).args
+        parts = index.elts if isinstance(index, ast.Tuple) else [index]
+        read = [reader.read(part) for part in (target, *parts, new)]
+        added = self.lines.formulas.make("addat", *read)
+        self._add(node, call.args[0].id, added, reader, plain=False)
 
     def _annotated(self, node: ast.AnnAssign) -> None:
         if not isinstance(node.target, ast.Name):
@@ -235,28 +235,26 @@ class _Parser:
         return name, max((s.version for s in self.lines.forward if s.name == name), default=0)
 
     def _given(self, node: ast.AnnAssign, name: str) -> None:
+        note = node.annotation
         if name in self.known:
             raise error_at(say("error.given_twice", name=name), node)
-        if isinstance(node.annotation, ast.Compare):  # Y: (1, m) in {0, 1}
-            before, kinds = ast.unparse(node.annotation.left), ", ".join(KINDS)
-            raise error_at(
-                say("error.kind_behind", name=name, shape=before, kinds=kinds), node.annotation
-            )
-        shape = self._numbers(node.annotation, "the shape")
+        if isinstance(note, ast.Compare):  # Y: (1, m) in {0, 1}
+            before, kinds = ast.unparse(note.left), ", ".join(KINDS)
+            raise error_at(say("error.kind_behind", name=name, shape=before, kinds=kinds), note)
+        shape = self._numbers(note, "the shape")
         if isinstance(shape, (int, np.integer)):
             shape = (shape,)
         if not isinstance(shape, tuple) or not all(
             isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n > 0 for n in shape
         ):
-            raise error_at(say("error.shape_is_written", name=name), node.annotation)
+            raise error_at(say("error.shape_is_written", name=name), note)
         try:
             shape = vocabulary.checked_shape(shape)
         except ValueError as error:
-            raise error_at(str(error), node.annotation) from None
+            raise error_at(str(error), note) from None
         kind, options = kind_of(node.value, shape, self._numbers)
         self.known.add(name)
         self.latest[name] = 0
-        note = node.annotation
         written = note.elts if isinstance(note, ast.Tuple) else [note]
         sizes = tuple(None if isinstance(n, ast.Constant) else ast.unparse(n) for n in written)
         self.lines.givens[name] = Given(name, shape, kind, options, node.lineno, sizes)
@@ -307,15 +305,14 @@ class _Parser:
             raise error_at("this operator has no place in a sheet", node)
         reader, shifted = self._read(node)
         new = reader.read(shifted.value)
-        make = self.lines.formulas.make
+        formulas, op = self.lines.formulas, BINARY[type(node.op)]
         if isinstance(node.target, ast.Name):
-            old = self.lines.formulas.name(node.target.id, self._version(node.target.id))
-            self._add(
-                node, node.target.id, make(BINARY[type(node.op)], old, new), reader, plain=False
-            )
+            name = node.target.id
+            old = formulas.name(name, self._version(name))
+            self._add(node, name, formulas.make(op, old, new), reader, plain=False)
         elif isinstance(shifted.target, ast.Subscript):
             old = reader.read(shifted.target)
-            self._put(node, shifted.target, make(BINARY[type(node.op)], old, new), reader)
+            self._put(node, shifted.target, formulas.make(op, old, new), reader)
         else:
             raise error_at("a name is needed on the left", node)
 
@@ -328,8 +325,7 @@ class _Parser:
             similar = vocabulary.suggestion(name, self.latest)
             raise error_at(say("error.not_defined", name=name, similar=similar), node)
         old = reader.read(target)
-        make = self.lines.formulas.make
-        changed = make("setitem", old.args[0], *old.args[1:], new)
+        changed = self.lines.formulas.make("setitem", *old.args, new)
         self._add(node, name, changed, reader, plain=False)
 
     def _add(
@@ -346,9 +342,8 @@ class _Parser:
             raise SheetError(f"{name} is the name of a module", node.lineno, 1)
         self.count += 1
         if self.count > MOST_STATEMENTS:
-            raise SheetError(
-                f"a sheet has at most {MOST_STATEMENTS} lines that assign", node.lineno, 1
-            )
+            message = f"a sheet has at most {MOST_STATEMENTS} lines that assign"
+            raise SheetError(message, node.lineno, 1)
         if self._below_cost(node.lineno) and name not in self.claim_of:
             of = claimed(name, self.known)
             if of is not None and name not in self.known:
@@ -365,9 +360,7 @@ class _Parser:
         else:
             lines.forward.append(statement)
             self.known.add(name)
-        if advance:
-            self.latest[name] = version
-        elif name not in self.latest:
+        if advance or name not in self.latest:
             self.latest[name] = version
 
     def _written_in(self, loop: ast.For) -> dict[int, str]:
