@@ -62,12 +62,12 @@ class Activations:
                 e, multiplied = stack.pop()
                 if e.op in ("name", "number"):
                     continue
-                after = statement.key if e is statement.expr else None
-                activation = self._activation(e, after, statement.key, multiplied)
+                whole = e is statement.expr
+                activation = self._activation(e, statement.key, whole, multiplied)
                 if activation is None or not activation.forms:
                     multiplied = multiplied or kind_of_product(e) == "@"
                     stack.extend((a, multiplied) for a in e.args)
-                if activation is not None and (activation.forms or after is not None):
+                if activation is not None and (activation.forms or whole):
                     found.append(activation)
         return found
 
@@ -89,38 +89,37 @@ class Activations:
             forms = tuple(self._forms(e, u, result, slopes, masking)) if slopes else ()
             if forms:
                 before = (show(u), -1)
-                found.append(Activation(before, key, key, e, result, forms, tuple(slopes), masking))
+                found.append(Activation(before, key, e, result, forms, tuple(slopes), masking))
         return found
 
-    def _activation(
-        self, e: Expr, after: Key | None, within: Key, multiplied: bool
-    ) -> Activation | None:
+    def _activation(self, e: Expr, within: Key, whole: bool, multiplied: bool) -> Activation | None:
         """A formula as an activation: a function of one named quantity element by element.
 
-        `multiplied`: it stands in a matrix product, so that its shape is not that of the line.
+        It is the `whole` of the line `within`, or part of it. `multiplied`: it stands in a matrix
+        product, so that its shape is not that of the line.
         """
         values = self.context.graph.values
         self.context.account.spend(_SOUGHT)
         names = names_in(e)
         read = [k for k in names if isinstance(values.get(k), Value) and values[k].requires_grad]
         computed = [k for k in read if values[k].op is not None]
-        before = computed if after is not None and len(computed) == 1 else read
-        if len(before) != 1 or (after is None and not _curved(e)):
+        before = computed if whole and len(computed) == 1 else read
+        if len(before) != 1 or (not whole and not _curved(e)):
             return None
         key = before[0]
-        if after is None and any(np.ndim(self.context.plain.get(k, 0.0)) for k in names - {key}):
+        if not whole and any(np.ndim(self.context.plain.get(k, 0.0)) for k in names - {key}):
             return None  # a mask or another array takes part: look deeper
         shape = np.shape(self.context.plain[key])
-        if after is None and not multiplied and shape != values[within].shape:
+        if not whole and not multiplied and shape != values[within].shape:
             return None  # the loss is no activation
         self.context.account.spend(_FITTED)
         slopes, masking = self._slopes(e, key, [s.plain[key] for s in self.context.samples])
         if not slopes:
             return None
-        result = self.context.name(after) if after is not None else e
+        result = self.context.name(within) if whole else e
         forms = tuple(self._forms(e, self.context.name(key), result, slopes, masking))
-        made = None if after is None else e
-        return Activation(key, after, within, made, result, forms, tuple(slopes), masking)
+        made = e if whole else None
+        return Activation(key, within, made, result, forms, tuple(slopes), masking)
 
     def _slopes(self, e: Expr, key: Key, arguments: list[Any]) -> tuple[list[Any], bool]:
         """The derivative of a formula by one name, for what that is on each sample, and whether it

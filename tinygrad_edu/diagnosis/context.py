@@ -33,18 +33,21 @@ _COMPARED = 15_000
 class Activation:
     """``N = g(P)``, element by element.
 
-    `before` is P; `after` is N, None where it has no name of its own; `result` is N as a formula,
-    `forms` are ways to write g'(P).
+    `before` is P; `result` is N as a formula, `forms` are ways to write g'(P).
     """
 
     before: Key
-    after: Key | None
     within: Key  # the name of the line it stands in
-    made: Expr | None  # the line that computes N, where N has a name
+    made: Expr | None  # that line's formula, where all of it is N
     result: Expr
     forms: tuple[Expr, ...]
     values: tuple[Any, ...]  # g' on each sample
     masking: bool  # g is a ReLU of some kind
+
+    @property
+    def after(self) -> Key | None:
+        """The name of N; None where it has none of its own."""
+        return None if self.made is None else self.within
 
     @property
     def curved(self) -> bool:
