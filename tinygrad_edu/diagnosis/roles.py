@@ -24,8 +24,6 @@ class Roles:
     def __init__(self, context: Context) -> None:
         self.context = context
         self.sheet = context.sheet
-        self.make = context.formulas.make
-        self.number = context.formulas.number
         graph = context.graph
         self.parameters = [
             (name, 0) for name in self.sheet.givens if isinstance(graph.values[name, 0], Value)
