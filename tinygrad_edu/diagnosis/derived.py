@@ -114,27 +114,19 @@ class DerivedRules:
                     yield e
 
     def _in_learners_names(self, e: Expr) -> Expr:
-        """A rule with the learner's own names for parts of it."""
+        """A rule with the names that the learner gave to steps of the backward pass."""
         named: dict[Expr, Expr] = {}
         seek = [e]
         while seek:
             part = seek.pop()
-            name = next(
-                filter(
-                    self._is_own,
-                    (x for x, c in self.context.alike(self.context.value(part)) if c == 1),
-                ),
-                None,
-            )
-            if name is not None and part.op != "name" and self.context.same(name, part):
-                named[part] = name
+            alike = self.context.alike(self.context.value(part))
+            names = (x for x, constant in alike if constant == 1 and x.op == "name")
+            own = next((x for x in names if x.extra not in self.graph.values), None)
+            if own is not None and part.op != "name" and self.context.same(own, part):
+                named[part] = own
             else:
                 seek.extend(part.args)
         return self.formulas.substituted(e, named)
-
-    def _is_own(self, e: Expr) -> bool:
-        """Is this a name that the learner gave to a step of the backward pass?"""
-        return e.op == "name" and e.extra not in self.graph.values
 
     def _is_right(self, e: Expr, key: Key, factor: float, i: int) -> bool:
         at, value = self.context.samples[i], self.context.value(e, i)
