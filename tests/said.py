@@ -36,6 +36,9 @@ from tinygrad_edu.words import Words
 #: The sentences of the subject, which are claims about no line.
 ADVICE = tuple(Words("en").under("advice").values())
 
+#: Where another line is told to be at fault.
+ABOVE = r"With line (\d+) as (\w+) = (.+?) the line is right\."
+
 
 def fresh(sheet: Sheet, seed: int) -> dict[str, Any]:
     """Other numbers for what a sheet is given, of the same kinds."""
@@ -164,6 +167,12 @@ def cases(sheet: Sheet, row: Any, convention: str) -> Iterator[tuple[Case, Any]]
         inlined = case.inlined(statement.expr)
         if inlined is not statement.expr:
             yield Case(context, judgement, inlined, edit, []), formula
+        above = re.match(ABOVE, row.diagnosis.explanation)
+        for s in context.above(statement) if above else ():
+            if (s.line, s.name) == (int(above[1]), above[2]):  # what is told is told of this line
+                put, name = sheet.formulas.substituted, context.name(s.key)
+                line, right = (put(statement.expr, {name: e}) for e in (s.expr, formula(above[3])))
+                yield Case(context, judgement, line, Edit(right, "read back"), []), formula
 
 
 def false_or_unread(sheet: Sheet, row: Any, convention: str) -> tuple[int, list[str]]:

@@ -133,6 +133,37 @@ def test_brackets_that_close_elsewhere_are_not_called_a_missing_factor():
     assert found.explanation.startswith("With the brackets elsewhere the line is right.")
 
 
+BACK = NET + "dZ2 = A2 - Y\nerr = W2.T @ dZ2\nback = {}\ndW1 = back @ X.T / m\ndb1 = {}\n"
+SUM = "np.sum(back, axis=1, keepdims=True) / m"
+
+
+@pytest.mark.parametrize("back, mistake, right", [
+    ("err * (1 - Z1**2)", "derivative_at_wrong_point", "err * (1 - A1**2)"),
+    ("err * A1 * (1 - A1)", "derivative_of_other_activation", "err * (1 - A1**2)"),
+    ("-err * (1 - A1**2)", "sign", "err * (1 - A1**2)"),
+    ("err * (1 - A1**2) / m", "one_over_m_twice", "err * (1 - A1**2)"),
+])  # fmt: skip
+def test_where_all_that_read_a_line_without_a_claim_are_wrong_it_is_told_as_what_they_are_right(
+    back, mistake, right
+):
+    sheet = BACK.format(back, SUM)
+    rows = [row for row in tg.check_text(sheet).rows if row.verdict == "wrong"]
+    assert [row.name for row in rows] == ["dW1", "db1"]
+    line = sheet[: sheet.index("back =")].count("\n") + 1
+    for row in rows:
+        said = f"With line {line} as back = {right} the line is right."
+        assert row.diagnosis.explanation.startswith(said)
+        assert row.diagnosis.mistake == mistake
+    assert of_text(sheet, "back")[1] == []
+
+
+def test_a_line_without_a_claim_that_a_right_line_reads_is_not_at_fault():
+    sheet = BACK.format("err * (1 - A1**2)", SUM.replace("back", "err * (1 - Z1**2)"))
+    (row,) = (row for row in tg.check_text(sheet).rows if row.verdict == "wrong")
+    assert row.name == "db1"
+    assert "With line" not in row.diagnosis.explanation
+
+
 def test_a_detector_that_fails_takes_its_own_line_and_no_verdict(monkeypatch):
     def failing(case):
         raise AttributeError

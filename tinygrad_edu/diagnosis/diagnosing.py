@@ -21,10 +21,11 @@ from tinygrad_edu.diagnosis.edits import Edit
 from tinygrad_edu.diagnosis.evidence import Case
 from tinygrad_edu.diagnosis.matrices import of_matrix
 from tinygrad_edu.diagnosis.mistakes.state import accumulated
-from tinygrad_edu.diagnosis.places import Place, places_above, places_of
+from tinygrad_edu.diagnosis.places import Place, places_of
 from tinygrad_edu.diagnosis.registry import named
-from tinygrad_edu.diagnosis.search import Correction, CorrectionSearch
-from tinygrad_edu.diagnosis.words import LONGEST_PIECE, LONGEST_SEARCHED, Words, visible_keys
+from tinygrad_edu.diagnosis.scratch import Fault, common_faults, near_fault, replaced_fault
+from tinygrad_edu.diagnosis.search import Correction, search_for
+from tinygrad_edu.diagnosis.words import LONGEST_PIECE, LONGEST_SEARCHED, visible_keys
 from tinygrad_edu.sheets.account import DIAGNOSING, LARGEST_SEARCHED, Account, TooMuch
 from tinygrad_edu.sheets.lines import Jacobian, Statement
 from tinygrad_edu.sheets.syntax import Expr, assigns, names_in, parts, show, walk
@@ -60,15 +61,18 @@ def diagnose(judged: Judged) -> dict[str, Diagnosis]:
     wrong.sort(key=lambda judgement: judgement.claim.last.line)
     found |= {judgement.claim.name: Diagnosis("other", NOT_SOUGHT, None) for judgement in wrong}
     derived: DerivedRules | None = None
+    faults: dict[str, Fault] = {}
     with np.errstate(all="ignore"), warnings.catch_warnings(), contextlib.suppress(TooMuch):
         warnings.simplefilter("ignore")  # a mean of nothing, in some trial
         for judgement in wrong:
             name = judgement.claim.name
             found[name] = Diagnosis("other", UNFINISHED, None)
-            if derived is None:
-                derived = DerivedRules(context_of(judged, Account(DIAGNOSING, LARGEST_SEARCHED)))
             try:
-                found[name] = _diagnosed(derived, judgement)
+                if derived is None:
+                    account = Account(DIAGNOSING, LARGEST_SEARCHED)
+                    derived = DerivedRules(context_of(judged, account))
+                    faults = common_faults(derived.context, wrong)
+                found[name] = _diagnosed(derived, judgement, faults.get(name))
             except TooMuch:
                 raise
             except Exception:
@@ -77,7 +81,7 @@ def diagnose(judged: Judged) -> dict[str, Diagnosis]:
     return found
 
 
-def _diagnosed(derived: DerivedRules, judgement: Judgement) -> Diagnosis:
+def _diagnosed(derived: DerivedRules, judgement: Judgement, fault: Fault | None) -> Diagnosis:
     context, statement = derived.context, judgement.claim.last
     context.use_names_above(statement)
     # A learner has no `scatter`.
@@ -87,18 +91,17 @@ def _diagnosed(derived: DerivedRules, judgement: Judgement) -> Diagnosis:
     known = _at_once(case, places)
     if known is not None:
         return known
-    above = _above(context, judgement) if statement.turn else ""
-    found, place = _correct(context, judgement, [] if above else places, rules)
-    if found is None and not statement.turn:
-        above = _above(context, judgement)
-    line, edit = place.line, None if found is None else found.edit
-    if place.whole(line) is not line or line.length > LONGEST_SEARCHED:
-        line, edit = statement.expr, None  # what is written in part is compared as a whole
+    if statement.turn:
+        fault = near_fault(context, judgement)
+    found, place = _correct(context, judgement, [] if statement.turn and fault else places, rules)
+    fault = _fault(context, judgement, found, fault)
+    line, edit = _compared(context, statement, place, found, fault)
     mistake, explanation = named(Case(context, judgement, line, edit, rules))
     if mistake == "updated_weights":
         return Diagnosis(mistake, explanation, one_line(statement))
-    if mistake == "other" and above:
-        explanation = above
+    if fault is not None:
+        more = () if mistake == "other" else (explanation,)
+        explanation = words.together("note.space", fault.says, *more)
     elif mistake == "other" and found is not None and line is not place.line:
         explanation = _changed(place.line, found.edit).says
     if statement.turn:
@@ -107,6 +110,38 @@ def _diagnosed(derived: DerivedRules, judgement: Judgement) -> Diagnosis:
         rule = words.say("diagnosis.rule", line=f"{statement.name} = {show(rules[0])}")
         explanation = words.together("note.space", explanation, rule)
     return Diagnosis(mistake, explanation, None if found is None else found.text)
+
+
+def _fault(
+    context: Context, judgement: Judgement, found: Correction | None, fault: Fault | None
+) -> Fault | None:
+    """The scratch line at fault; `fault` is what is known of that."""
+    if judgement.claim.last.turn:
+        return fault
+    if found is None:
+        return fault or near_fault(context, judgement)
+    return replaced_fault(context, judgement, found.edit.expr) or fault
+
+
+def _compared(
+    context: Context,
+    statement: Statement,
+    place: Place,
+    found: Correction | None,
+    fault: Fault | None,
+) -> tuple[Expr, Edit | None]:
+    """The formula in which the mistake is looked for, and what is changed in it."""
+    line = place.line
+    if found is None or place.whole(line) is not line or line.length > LONGEST_SEARCHED:
+        return statement.expr, None  # what is written in part is compared as a whole
+    if fault is not None:
+        put, name = context.formulas.substituted, context.name(fault.statement.key)
+        was = put(statement.expr, {name: fault.statement.expr})
+        now = put(statement.expr, {name: fault.right})
+        if was is not now:
+            removed, added = chain(was, now)[-1]
+            return was, Edit(now, "replacement", (removed,), (added,))
+    return line, found.edit
 
 
 def _at_once(case: Case, places: list[Place]) -> Diagnosis | None:
@@ -134,31 +169,6 @@ def _changed(line: Expr, edit: Edit) -> Claim:
     return say.with_for(y, x)
 
 
-def _above(context: Context, judgement: Judgement) -> str:
-    """The scratch line of which a small change makes a line right, where none of its own does."""
-    statement = judgement.claim.last
-    for place in places_above(context, statement):
-        found = _search(context, judgement, place, [], []).run_near()
-        if found is not None and place.statement is statement:
-            break
-        if found is not None:
-            line = place.statement.line
-            return words.say("diagnosis.above", line=line, formula=found.text)
-    return ""
-
-
-def _search(
-    context: Context, judgement: Judgement, place: Place, rules: list[Expr], pieces: list[Expr]
-) -> CorrectionSearch:
-    """The search for a formula that makes a line right in a place."""
-    truth = judgement.truth
-    assert truth is not None
-    visible = place.visible(visible_keys(context, place.statement))
-    known = [e for e in pieces if names_in(e) <= visible]
-    own = Words(context, rules, visible, place.line, known)
-    return CorrectionSearch(context, place, lambda i: context.truth(truth, i), own, rules)
-
-
 def _correct(
     context: Context, judgement: Judgement, places: list[Place], rules: list[Expr]
 ) -> tuple[Correction | None, Place]:
@@ -169,7 +179,7 @@ def _correct(
     own = _own_words(context, statement)
     best: tuple[Correction, Place] | None = None
     for place in places:
-        search = _search(context, judgement, place, rules, own + place.pieces())
+        search = search_for(context, judgement, place, rules, own + place.pieces())
         chosen = search.run(pairs=not statement.turn)
         if chosen is None:
             continue

@@ -89,6 +89,11 @@ def places_of(context: Context, statement: Statement) -> Iterator[Place]:
         yield Place(statement, inlined)
 
 
+def place_above(context: Context, statement: Statement, judged: Statement) -> Place:
+    """A scratch line in what a line below is computed from; SheetError where that is too much."""
+    return _Written(context, statement, judged)
+
+
 def places_above(context: Context, statement: Statement) -> Iterator[Place]:
     """A line of a loop, and the scratch lines that a line is computed from, the nearest first."""
     final, seen = context.judged.final.keys() - {statement.key}, set()
@@ -99,7 +104,7 @@ def places_above(context: Context, statement: Statement) -> Iterator[Place]:
             if (s.line, s.name) not in seen and (s.turn or s is not statement):
                 seen.add((s.line, s.name))
                 with contextlib.suppress(SheetError, SyntaxError):
-                    yield _Written(context, s, statement)
+                    yield place_above(context, s, statement)
 
 
 class _Written(Place):

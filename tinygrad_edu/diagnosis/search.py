@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.checking.truth import equal
+from tinygrad_edu.checking.verdict import Judgement
 from tinygrad_edu.diagnosis.context import Context
 from tinygrad_edu.diagnosis.edit_cost import cost_of, distance, tokens
 from tinygrad_edu.diagnosis.edits import Edit, Edits, Path, Places
 from tinygrad_edu.diagnosis.parts import factors_of, kind_of_product, product
 from tinygrad_edu.diagnosis.places import Place
 from tinygrad_edu.diagnosis.simplifying import simplified
-from tinygrad_edu.diagnosis.words import LONGEST_SEARCHED, Words, unique
+from tinygrad_edu.diagnosis.words import LONGEST_SEARCHED, Words, unique, visible_keys
 from tinygrad_edu.sheets.syntax import Expr, names_in, nodes, part_at, parts, walk
 
 #: Formulas tried per line: single edits, and pairs where no single edit does it.
@@ -315,6 +316,18 @@ class CorrectionSearch:
     def _alike(self, value: Any) -> Iterable[tuple[Expr, float]]:
         """Known formulas of these values; formulas are known by their values on sample 0."""
         return self.context.alike(value) if self.known_at[0] == 0 else ()
+
+
+def search_for(
+    context: Context, judgement: Judgement, place: Place, rules: list[Expr], pieces: list[Expr]
+) -> CorrectionSearch:
+    """The search for a formula that makes a line right in a place."""
+    truth = judgement.truth
+    assert truth is not None
+    visible = place.visible(visible_keys(context, place.statement))
+    known = [e for e in pieces if names_in(e) <= visible]
+    own = Words(context, rules, visible, place.line, known)
+    return CorrectionSearch(context, place, lambda i: context.truth(truth, i), own, rules)
 
 
 def _distinct(edits: Iterable[Edit]) -> Iterator[Edit]:

@@ -12,6 +12,7 @@ from tinygrad_edu.diagnosis.differences import Pair, chain
 from tinygrad_edu.diagnosis.edits import REDUCTIONS
 from tinygrad_edu.diagnosis.evidence import Case
 from tinygrad_edu.diagnosis.parts import Factors, kind_of_product, summands, unsigned
+from tinygrad_edu.diagnosis.places import place_above
 from tinygrad_edu.diagnosis.statements.things import activations, has, is_mask, symbol_of
 from tinygrad_edu.diagnosis.statements.whole import plus, times
 from tinygrad_edu.sheets.lines import Key
@@ -21,6 +22,14 @@ from tinygrad_edu.sheets.syntax import Expr, is_transposed, names_in, show, walk
 @claim("With {y} for {x} the line is right.")
 def with_for(case: Case, y: Expr, x: Expr) -> bool:
     return any(map(case.right, case.exchanged(x, y)))
+
+
+@claim("With line {line} as {name} = {right} the line is right.")
+def line_as(case: Case, line: int, name: str, right: Expr) -> bool:
+    """A scratch line above changed."""
+    judged = case.judgement.claim.last
+    lines = [s for s in case.context.above(judged) if (s.line, s.name, s.turn) == (line, name, ())]
+    return any(case.right(place_above(case.context, s, judged).whole(right)) for s in lines)
 
 
 @claim("Without {x} the line is right.")
