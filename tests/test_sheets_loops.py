@@ -272,6 +272,8 @@ for i in range(n):
      "dw += 2 * e * X[pi]", "one_over_m_missing"),
     (GROUPS, "dW[k] += 0.7 * W[k] / np.sqrt(np.sum(W[k]**2))", "dW[k] += 0.7 * W[k]", "other"),
     (WAVE, "dw += np.cos(w * t[i]) * t[i]", "dw += np.cos(w * t[i])", "other"),
+    (ROWS, "dw += 2 * e * X[i] / n", "dw = 2 * e * X[i] / n", "lost_accumulation"),
+    (RECURRENT, "dWh += dz @ H[t].T", "dWh = dz @ H[t].T", "lost_accumulation"),
     (RECURRENT, "dWx += dz @ X[t].T", "dWx += dz @ X[t - 1].T", "other"),
     (RECURRENT, "dWh += dz @ H[t].T", "dWh += dz @ H[t + 1].T", "other"),
 ])  # fmt: skip

@@ -191,7 +191,7 @@ class _Written(Place):
         return new if target.op == "name" else make("setitem", *target.args, new)
 
     def adding(self) -> Place | None:
-        if self.op or self.target.op == "name":
+        if self.op:
             return None
         other = copy.copy(self)
         other.op = "+"
