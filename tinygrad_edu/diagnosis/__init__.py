@@ -6,7 +6,7 @@ The way of a wrong line, in reading order:
   `activations`; `derived` has the rule for the line.
 - `places` says where the line's formula stands, `words` what it may be made of; `edits` changes it
   in one spot, `search` tries the edits and keeps the nearest that is right (`edit_cost`,
-  `simplifying`).
+  `simplifying`). `scratch` finds the line without a claim that is at fault, where one is.
 - `evidence` puts line, correction and numbers together in a `Case`, with their `differences`, and
   `roles`: what its formulas are.
 - `registry` shows the case to the detectors of `mistakes`, one after another. Each finds a mistake
