@@ -81,9 +81,12 @@ class Stamp(ast.NodeTransformer):
     def visit_Assign(self, node: ast.Assign) -> ast.AST:
         """``dZ = dA`` may be where something is missing: it makes a node of its own."""
         self.generic_visit(node)
-        named = isinstance(node.value, (ast.Name, ast.Attribute, ast.Subscript))
-        if len(node.targets) == 1 and not isinstance(node.targets[0], ast.Tuple) and named:
+        if len(node.targets) != 1 or isinstance(node.targets[0], ast.Tuple):
+            return node
+        if isinstance(node.value, (ast.Name, ast.Attribute, ast.Subscript)):
             node.value = placed(_call("__alias__", node.value), node.value)
+        elif _is_start(node):
+            node.value = placed(_call("__start__"), node.value)
         return node
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
@@ -96,6 +99,14 @@ class Stamp(ast.NodeTransformer):
                 if part.value.id in given:
                     part.value = placed(_call("__alias__", part.value), part.value)
         return self.generic_visit(node)
+
+
+def _is_start(node: ast.Assign) -> bool:
+    """``total = 0.0``, ``self.grad = 0``: a number that a gradient may be added to later."""
+    value = node.value
+    if not isinstance(value, ast.Constant) or value.value != 0:
+        return False
+    return type(value.value) is float or "grad" in ast.unparse(node.targets[0]).lower()
 
 
 def count_loops(tree: ast.AST) -> None:

@@ -254,6 +254,7 @@ class Workspace:
             names["__at__"] = self.record.at
             names["__alias__"], names["__dot__"] = stand_ins.alias, stand_ins.dot
             names["__float__"] = stand_ins.as_float
+            names["__start__"] = functools.partial(leaf, self.record, 0.0)
         return names
 
     def _keep(self, number: int) -> Callable[[Any], Any]:
@@ -280,8 +281,19 @@ class Workspace:
                 self._new[id(old)] = new
             if isinstance(old, type):
                 self._classes[old] = new
+                if new.__hash__ is object.__hash__:
+                    new.__hash__ = self._hashed()
             self._held += _holding(old, new)
         self._new[id(self.source.run)] = self.names[self.source.run.__name__]
+
+    def _hashed(self) -> Callable[[Any], int]:
+        """A hash for objects that have none of their own: sets of them are in the same order at
+        every run."""
+
+        def hashed(x: Any) -> int:
+            return self._hashes.setdefault(id(x), (len(self._hashes), x))[0]
+
+        return hashed
 
     def _prepared(self, unit: Unit, node: ast.stmt) -> ast.stmt:
         made: Any = unit.copied(node)
@@ -306,6 +318,8 @@ class Workspace:
     def restart(self) -> None:
         """The names as the learner's module has them, copied."""
         self._ticks = 0
+        # With each object, which keeps it and its id alive.
+        self._hashes: dict[int, tuple[int, Any]] = {}
         self.stand_ins.restart()
         self._memo: dict[int, Any] = {}
         given = {**self.source.names, **self.source.local}
