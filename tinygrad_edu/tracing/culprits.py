@@ -102,7 +102,7 @@ def _blamed(
         told = [say("code.forward")]
     alternatives = []
     known = {(correction.line, correction.edits[0].kind)}
-    for other in others:
+    for other in _of_other_lines_first(correction, others):
         near = other.cost <= correction.cost + 1 and other.natural == correction.natural
         # Another change of the same line, of the same kind, is the same said otherwise.
         what = (other.line, other.edits[0].kind)
@@ -127,6 +127,12 @@ def _blamed(
     )
 
 
+def _of_other_lines_first(correction: Correction, others: Sequence[Correction]) -> list[Correction]:
+    """The first of each other line, then the rest: it may be told in so many places."""
+    first = {other.line: other for other in reversed(others) if other.line != correction.line}
+    return sorted(others, key=lambda other: first.get(other.line) is not other)
+
+
 def _takes_back(other: Correction, correction: Correction) -> bool:
     """Does one only add to a line what takes back what the other changes: ``x / m * m`` for x, or
     ``4 - m`` for 1 where m is 3?"""
@@ -146,13 +152,25 @@ def unread(study: Study, k: int) -> CodeLine:
 
 def constant(study: Study, name: str) -> CodeLine | None:
     """The last line that gives a gradient its value, which nothing the run is given changes."""
+    handed = _handed_back(study, name)
     for k in sorted({*range(len(study.statements))} - study.run_statements, reverse=True):
-        targets = targets_of(study.statements[k][1])
-        if any(claimed(ast.unparse(target), study.truth) == name for target in targets):
+        texts = [ast.unparse(target) for target in targets_of(study.statements[k][1])]
+        if any(t in handed or claimed(t, study.truth) == name for t in texts):
             of = target_text(study.statements[k][1])
             why = say("code.constant", of=of)
             return _line(study, k, why, None, "other")
     return None
+
+
+def _handed_back(study: Study, name: str) -> set[str]:
+    """What is handed back as a gradient, as in ``return cost, {"w": g}``."""
+    returned = [s.value for _, s in study.statements if isinstance(s, ast.Return) and s.value]
+    tables = [d for value in returned for d in ast.walk(value) if isinstance(d, ast.Dict)]
+    return {
+        ast.unparse(value) for d in tables for key, value in zip(d.keys, d.values)
+        if isinstance(key, ast.Constant) and isinstance(value, ast.Name)
+        and (key.value == name or claimed(str(key.value), study.truth) == name)
+    }  # fmt: skip
 
 
 def suspected(study: Study, ranking: Ranking, suspect: Suspect, alone: bool) -> CodeLine:
@@ -166,7 +184,7 @@ def suspected(study: Study, ranking: Ranking, suspect: Suspect, alone: bool) -> 
     else:
         why = say("code.would", of=of, names=names)
     mistake = "missing_fan_out_term" if suspect.empty else "other"
-    line = _line(study, suspect.statement, why, suspected_steps(study, ranking, suspect), mistake)
+    line = _line(study, suspect.statement, why, suspected_steps(study, suspect), mistake)
     others = [study.statements[s.statement][1].lineno for s in ranking.suspects if not s.passes]
     statement = study.statements[suspect.statement][1]
     others[:0] = (

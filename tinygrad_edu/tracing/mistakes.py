@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from tinygrad_edu.tracing.edits import Edit, called, sides, targets_of
+from tinygrad_edu.tracing.edits import Edit, sides, targets_of
+from tinygrad_edu.tracing.scope import called
 from tinygrad_edu.words import say, together
 
 #: What a number of examples is called.
@@ -55,11 +56,12 @@ def _count(text: str) -> bool:
     return _COUNTS.fullmatch(text) is not None
 
 
-def _lost(edit: Edit, longer: Any, shorter: Any) -> Any:
-    """The side of `longer` that is not in `shorter`."""
+def _lost(longer: Any, shorter: Any) -> Any:
+    """The side of `longer` that is not in `shorter`; None where neither side is that."""
     both = sides(longer) or (longer, longer)
     kept = ast.dump(shorter)
-    return both[1] if ast.dump(both[0]) == kept else both[0]
+    rest = [side for side in both if ast.dump(side) != kept]
+    return rest[0] if len(rest) < 2 else None
 
 
 def _number(node: Any) -> bool:
@@ -72,7 +74,7 @@ def _dropped(old: str, new: str, edit: Edit) -> Named:
     if called(edit.node) in ("sum", "mean", "max"):
         kind = "mean_instead_of_sum" if called(edit.node) == "mean" else "other"
         return kind, say("code.reduction_too_many", name=called(edit.node), new=new)
-    lost = _lost(edit, edit.node, edit.new)
+    lost = _lost(edit.node, edit.new) or edit.node
     text = ast.unparse(lost)
     if isinstance(operator, (ast.Add, ast.Sub)):
         return "double_counted_path", say("code.term_extra", text=text)
@@ -140,7 +142,10 @@ def _operated(old: str, new: str, edit: Edit) -> Named:
 
 def _multiplied(old: str, new: str, edit: Edit) -> Named:
     divides = isinstance(getattr(edit.new, "op", None), ast.Div)
-    return _scaled(_lost(edit, edit.new, edit.node), divides, mask=edit.kind == "mask")
+    factor = _lost(edit.new, edit.node)
+    if factor is None:
+        return "missing_upstream_factor", say("code.instead", new=new, old=old)
+    return _scaled(factor, divides, mask=edit.kind == "mask")
 
 
 def _scaled(factor: Any, divides: bool, mask: bool = False) -> Named:
@@ -158,7 +163,7 @@ def _scaled(factor: Any, divides: bool, mask: bool = False) -> Named:
 
 
 def _summed(old: str, new: str, edit: Edit) -> Named:
-    text = ast.unparse(_lost(edit, edit.new, edit.node))
+    text = ast.unparse(_lost(edit.new, edit.node) or edit.new)
     return "missing_fan_out_term", say("code.term_missing", text=text)
 
 

@@ -138,7 +138,7 @@ def _compiled(scope: Scope, top: Any) -> CodeType:
     body: Any = bare
     path = [name]
     for cls in reversed(scope.classes(top)):
-        body = placed(ast.ClassDef(cls.name, [], [], [body], []), cls)
+        body = ast.copy_location(ast.ClassDef(cls.name, [], [], [body], []), cls)
         path.insert(0, cls.name)
     code = compile(ast.Module([body], []), scope.unit.file, "exec", dont_inherit=True)
     for name in path:
