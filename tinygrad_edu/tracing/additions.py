@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tinygrad_edu.tracing.edits import Edit, binary, call, called, negative, targets_of, transposed
+from tinygrad_edu.tracing.edits import Edit, binary, call, negative, targets_of, transposed
 from tinygrad_edu.tracing.scope import Scope, parsed, without_ticks
 
 _ONE = ast.Constant(1)
@@ -15,21 +15,16 @@ _ONE = ast.Constant(1)
 class Additions:
     """The changes of one statement that put something into it, or after it."""
 
-    def __init__(self, scope: Scope, statement: Any, words: int) -> None:
-        self.scope, self.statement = scope, statement
+    def __init__(self, scope: Scope, statement: Any, words: int, formula: Any = None) -> None:
+        self.scope, self.statement, self.formula = scope, statement, formula
         self.words = scope.words(statement, words)
-        function = scope.function(statement)
-        own = scope.own_functions
-        calls = [n for n in ast.walk(function) if isinstance(n, ast.Call) and called(n) in own]
-        self.calls = list({ast.unparse(n): n for n in calls if len(ast.unparse(n)) < 60}.values())
-        self.shapes = list({
-            ast.unparse(made): made for n in self.calls if n.args and (made := _with(n, _ONE))
-        }.values())  # fmt: skip
+        self.calls = scope.own_calls(scope.function(statement))
 
     def all(self, most: float) -> Iterator[Edit]:
         """The changes that cost at most so much."""
-        for i, spot in enumerate(dict.fromkeys(self._spots())):
-            far = 0 if i == 0 else 1
+        tops = self._tops()
+        for spot in dict.fromkeys(self._spots()):
+            far = 0 if spot in tops else 1
             yield from self._numbers(spot, far)
             for word in self.words if 2 + far <= most else ():
                 yield from self._word(spot, parsed(word), far)
@@ -48,6 +43,8 @@ class Additions:
     def _tops(self) -> list[Any]:
         s = self.statement
         value = getattr(s, "value", None)
+        if self.formula is not None:
+            return [self.formula]
         if isinstance(s, ast.Expr):
             args = value.args if isinstance(value, ast.Call) else []
             return [a for a in args if not isinstance(a, ast.Constant)]
@@ -125,10 +122,16 @@ class Additions:
             for left, right in (
                 (word, spot), (spot, word), (transposed(word), spot), (spot, transposed(word)),
             ):  # fmt: skip
-                yield Edit(3, "factor", spot, call("np.dot", left, right))
+                yield Edit(3, "factor", spot, self._product(left, right))
             if outer:
                 yield Edit(3, "factor", spot, call("np.outer", spot, word))
                 yield Edit(3, "factor", spot, call("np.outer", word, spot))
+
+    def _product(self, left: Any, right: Any) -> Any:
+        """A matrix product, written as those in the file are."""
+        if " @ " in self.scope.unit.text:
+            return binary(left, ast.MatMult, right)
+        return call("np.dot", left, right)
 
     def _own_calls(self, spot: Any) -> Iterator[Edit]:
         for made in self.calls:
@@ -136,7 +139,10 @@ class Additions:
             yield Edit(4, "factor", spot, binary(spot, ast.Mult, slope))
             yield Edit(3, "factor", spot, binary(spot, ast.Mult, made))
             yield Edit(4, "term", spot, binary(spot, ast.Add, made))
-        for shape in self.shapes:
+        shapes = {
+            ast.unparse(made): made for n in self.calls if n.args and (made := _with(n, _ONE))
+        }
+        for shape in shapes.values():
             for word in self.words:
                 made = _with(shape, parsed(word))
                 yield Edit(4, "factor", spot, binary(spot, ast.Mult, made))
@@ -147,18 +153,9 @@ class Additions:
             for b in near:
                 first, second = parsed(a), parsed(b)
                 both = binary(first, ast.Mult, second)
-                yield Edit(
-                    5,
-                    "factor",
-                    spot,
-                    binary(spot, ast.Mult, call("np.dot", transposed(first), second)),
-                )
-                yield Edit(
-                    5,
-                    "factor",
-                    spot,
-                    binary(spot, ast.Mult, call("np.dot", second, transposed(first))),
-                )
+                for left, right in ((transposed(first), second), (second, transposed(first))):
+                    factor = self._product(left, right)
+                    yield Edit(5, "factor", spot, binary(spot, ast.Mult, factor))
                 yield Edit(5, "term", spot, binary(spot, ast.Add, both))
                 twice = binary(ast.Constant(2), ast.Mult, both)
                 yield Edit(5, "term", spot, binary(spot, ast.Add, twice))
@@ -201,7 +198,7 @@ class Additions:
                 for a in near[:18]:
                     for b in near[:18]:
                         first, second = parsed(a), parsed(b)
-                        product = call("np.dot", first, transposed(second))
+                        product = self._product(first, transposed(second))
                         yield _added(3, block, target, product)
                         yield _added(3, block, target, binary(first, ast.Mult, second))
                         if "outer" in self.scope.unit.text:

@@ -6,8 +6,8 @@ import ast
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tinygrad_edu.tracing.edits import Edit, binary, called
-from tinygrad_edu.tracing.scope import Scope
+from tinygrad_edu.tracing.edits import Edit, binary
+from tinygrad_edu.tracing.scope import Scope, called
 
 #: What gives another name to the same numbers, or to some of them.
 _SAME = (ast.Name, ast.Attribute, ast.Subscript)

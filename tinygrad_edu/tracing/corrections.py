@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tinygrad_edu.tracing.edits import Edit, targets_of
+from tinygrad_edu.tracing.formulas import Formula
 from tinygrad_edu.tracing.ranking import Suspect
 from tinygrad_edu.tracing.scope import Scope
 from tinygrad_edu.tracing.trial import text_with
@@ -17,7 +18,8 @@ from tinygrad_edu.tracing.trial import text_with
 class Place:
     """A statement to be changed, why, and how much more a change there costs.
 
-    `asked`: it is known by numbers what statement is missing after it, if one is.
+    `asked`: it is known by numbers what statement is missing after it, if one is. `formulas`: those
+    that must give other numbers, as far as they are known.
     """
 
     scope: Scope
@@ -28,6 +30,12 @@ class Place:
     wrong: tuple[str, ...] = ()
     suspect: Suspect | None = None
     asked: bool = False
+    formulas: list[Formula] = field(default_factory=list)
+
+    @property
+    def formula(self) -> Any:
+        """The one formula that must give other numbers; None where there are several."""
+        return self.formulas[0].value if len(self.formulas) == 1 else None
 
     @property
     def own(self) -> bool:

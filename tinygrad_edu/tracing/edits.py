@@ -11,7 +11,7 @@ import copy
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from tinygrad_edu.tracing.scope import Scope, parsed
+from tinygrad_edu.tracing.scope import Scope, called, parsed
 from tinygrad_edu.tracing.stamp import Tick
 
 #: What is not changed places with.
@@ -52,12 +52,6 @@ def transposed(x: Any) -> ast.Attribute:
     return ast.Attribute(x, "T", ast.Load())
 
 
-def called(node: ast.AST) -> str:
-    """The last name of a called function."""
-    f = getattr(node, "func", None)
-    return f.attr if isinstance(f, ast.Attribute) else getattr(f, "id", "")
-
-
 def sides(node: ast.AST) -> tuple[Any, Any] | None:
     """The two sides of an operation, or of a call of a product."""
     if isinstance(node, ast.BinOp):
@@ -73,10 +67,10 @@ def sides(node: ast.AST) -> tuple[Any, Any] | None:
 
 
 class Edits:
-    """The changes of one statement in its scope."""
+    """The changes of one statement in its scope; `formula`: the one part of it that is changed."""
 
-    def __init__(self, scope: Scope, statement: Any, words: int) -> None:
-        self.scope, self.statement = scope, statement
+    def __init__(self, scope: Scope, statement: Any, words: int, formula: Any = None) -> None:
+        self.scope, self.statement, self.formula = scope, statement, formula
         self.words = scope.words(statement, words * (3 if isinstance(statement, ast.Return) else 1))
 
     def all(self) -> Iterator[Edit]:
@@ -99,9 +93,10 @@ class Edits:
             roots = [s.test]
         elif isinstance(s, (ast.Assign, ast.AugAssign)):
             targets = s.targets if isinstance(s, ast.Assign) else [s.target]
-            roots = [s.value, *(t.slice for t in targets if isinstance(t, ast.Subscript))]
+            value = self.formula or s.value
+            roots = [value, *(t.slice for t in targets if isinstance(t, ast.Subscript))]
         elif isinstance(s, (ast.Return, ast.Expr)) and not isinstance(s, Tick):
-            roots = [s.value] if s.value is not None else []
+            roots = [self.formula or s.value] if s.value is not None else []
         else:
             roots = []
         for root in roots:

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from types import CodeType
 from typing import Any, NamedTuple
 
-from tinygrad_edu.tracing.edits import Edit, binary, called, targets_of
+from tinygrad_edu.tracing.edits import Edit, binary, negative
 from tinygrad_edu.tracing.parameters import Values
-from tinygrad_edu.tracing.products import After, Clock, Found, Products, Watch, written
+from tinygrad_edu.tracing.products import After, Clock, Found, Products, Watch, by_rows, written
 from tinygrad_edu.tracing.repair import Effect
-from tinygrad_edu.tracing.scope import Scope, parsed
+from tinygrad_edu.tracing.scope import Scope, called, parsed
 from tinygrad_edu.tracing.study import Runner
 from tinygrad_edu.tracing.trial import Trials, looking
 
@@ -46,23 +46,18 @@ class Spot(NamedTuple):
 class Missing:
     """The changes of one statement that bring about an `Effect`, and those after it.
 
-    `shapes`: of its results, None at executions that do not matter; `which` of several targets.
+    `shapes`: of its results, None at executions that do not matter; `target`: the one of its
+    targets that is meant, `value`: the formula for it; None where there is none.
     """
 
     def __init__(
         self, trials: Trials, runner: Runner, values: Values, scope: Scope, statement: Any,
-        shapes: Sequence[tuple[int, ...] | None], effect: Effect, which: int = 0,
+        shapes: Sequence[tuple[int, ...] | None], effect: Effect, target: Any, value: Any,
     ) -> None:  # fmt: skip
         self.trials, self.runner, self.values = trials, runner, values
         self.scope, self.statement = scope, statement
         self.shapes, self.effect = shapes, effect
-        targets, value = targets_of(statement), getattr(statement, "value", None)
-        self.target = targets[which] if targets else None
-        if isinstance(value, ast.Tuple):
-            value = value.elts[which]
-        elif len(targets) > 1:
-            value = None
-        self.value = value if isinstance(value, ast.expr) else None
+        self.target, self.value = target, value
         self._text = ast.unparse(self.target or ast.Pass())
         # What is written into an array is, as a whole, another array.
         self.held = [self.target.value] if isinstance(self.target, ast.Subscript) else []
@@ -114,7 +109,9 @@ class Missing:
         for n, (k, (part, sign)) in enumerate(summands, len(self.atoms)):
             extra = bool(spots[k].context)
             for found in first.spots[k].factors(n, sign):
-                made.append(Edit(3.0 + extra, "factor", part, self._product(found, every, clock)))
+                made.append(
+                    Edit(3.0 + extra, "factor", part, self._times(part, found, every, clock, n))
+                )
         for point, watch in zip(points, later) if not too_many else ():
             made += self._after(point, watch) if watch.turns else ()
         return list({_key(edit): edit for edit in reversed(made)}.values())[::-1]
@@ -172,9 +169,8 @@ class Missing:
 
     def _terms(self, spot: Spot, products: Products) -> Iterator[Edit]:
         """A term more."""
-        numbers = products.clock.numbers.keys()
         for found in products.terms() if not self.effect.whole else ():
-            if found.left in numbers and (found.form == "" or found.right in numbers):
+            if self._is_count(found, products.clock):
                 continue  # 4 - m is 1 by accident
             cost = (2.0 if found.form == "" else 3.0) + bool(spot.context)
             operator = ast.Add if found.scale * spot.sign > 0 else ast.Sub
@@ -193,12 +189,15 @@ class Missing:
             return Edit(cost, "insert", point.block, (point.before, new))
 
         for found in watch.spots[0].terms():
+            if self._is_count(found, watch.clock):
+                continue
             operator = ast.Add if found.scale > 0 else ast.Sub
             value = self._product(found, self.atoms, watch.clock)
             cost = (3.0 if found.form == "" else 3.5) + (operator is ast.Sub)  # too much, rather
             yield added(cost, None, operator, value)
-        for i, divided in watch.scalings():
-            yield added(3.0, None, ast.Div if divided else ast.Mult, self.atoms[i])
+        for i, how in watch.scalings():
+            by = by_rows(self.atoms[i]) if how == "rows" else self.atoms[i]
+            yield added(3.0, None, ast.Div if how == "/" else ast.Mult, by)
         for i, j, k, scale in watch.entries():
             index: Any = self.atoms[i] if i >= 0 else ast.Slice()
             if j >= 0:
@@ -206,20 +205,44 @@ class Missing:
             operator = ast.Add if scale > 0 else ast.Sub
             yield added(4.0, index, operator, ast.Constant(1) if k < 0 else self.atoms[k])
 
+    def _is_count(self, found: Found, clock: Clock) -> bool:
+        """Is it made of numbers, one of which is a count or an index?"""
+        parts = {found.left} if found.form == "" else {found.left, found.right}
+        return parts <= clock.numbers.keys() and bool(parts & clock.counts)
+
+    def _times(self, part: Any, found: Found, every: Sequence[Any], clock: Clock, n: int) -> Any:
+        """A summand multiplied, by numbers beside what is found too."""
+        if found.scale == 1 or found.form not in ("", "*"):
+            new = self._product(found, every, clock)
+            return new if found.scale > 0 else negative(new)
+        if found.form == "" and found.scale > 0:
+            return self._scaled(part, found.scale, clock)
+        if found.form == "":
+            factor = self._scaled(ast.Constant(1), abs(found.scale), clock)
+        else:
+            other = every[found.right if found.left == n else found.left]
+            factor = self._scaled(other, abs(found.scale), clock)
+        return binary(factor if found.scale > 0 else negative(factor), ast.Mult, part)
+
     def _product(self, found: Found, every: Sequence[Any], clock: Clock) -> Any:
         matmul = " @ " in self.scope.unit.text
         made = written(found.form, every[found.left], every[found.right], matmul)
-        scale = abs(found.scale)
+        return self._scaled(made, abs(found.scale), clock)
+
+    def _scaled(self, made: Any, scale: float, clock: Clock) -> Any:
+        """Something multiplied by a number that has a name, or is a half or two."""
+        one = isinstance(made, ast.Constant)
         if scale == 1:
             return made
-        if scale in (2, 0.5):
-            return binary(made, ast.Mult if scale == 2 else ast.Div, ast.Constant(2))
-        for i, number in clock.numbers.items():
+        for number, node in ((2.0, ast.Constant(2)), *self._numbers(clock)):
             if scale == number:
-                return binary(made, ast.Mult, self.atoms[i])
-            if number and scale == 1 / number:
-                return binary(made, ast.Div, self.atoms[i])
+                return node if one else binary(node, ast.Mult, made)
+            if scale == 1 / number:
+                return binary(made, ast.Div, node)
         return made
+
+    def _numbers(self, clock: Clock) -> Iterator[tuple[float, Any]]:
+        yield from ((number, self.atoms[i]) for i, number in clock.numbers.items() if number)
 
 
 def _key(edit: Edit) -> tuple[Any, ...]:

@@ -24,8 +24,10 @@ _SUMS = 6
 _SCALES = (1.0, 2.0, 0.5)
 #: So many of a kind, the nearest, are handed on.
 _MOST = 12
-#: Entry by entry, matrix products with one side turned, the outer product, sums over an axis.
-_FORMS = ("*", ".", "T.", ".T", "outer", "sum0", "sum1")
+#: Entry by entry, matrix products with one side turned, the outer product, a number for each row,
+#: sums over an axis.
+_FORMS = ("*", ".", "T.", ".T", "outer", "rows", "sum0", "sum1")
+_FACTORS = _FORMS[:6]
 
 #: Sums of one thing over an axis, which is kept or not.
 _SUMMED = ("all0", "all1", "all0k", "all1k")
@@ -44,6 +46,12 @@ class Found(NamedTuple):
     scale: float
 
 
+def by_rows(x: Any) -> Any:
+    """``x[:, None]``."""
+    column = ast.Tuple([ast.Slice(), ast.Constant(None)], ast.Load())
+    return ast.Subscript(x, column, ast.Load())
+
+
 def written(form: str, left: Any, right: Any, matmul: bool) -> Any:
     """A product as the learner would write it."""
     if form == "":
@@ -56,6 +64,8 @@ def written(form: str, left: Any, right: Any, matmul: bool) -> Any:
         return call("np.sum", left, axis=int(form[3]), **kept)
     if form == "outer":
         return call("np.outer", left, right)
+    if form == "rows":
+        return binary(right, ast.Mult, by_rows(left))
     a = transposed(left) if form == "T." else left
     b = transposed(right) if form == ".T" else right
     return binary(a, ast.MatMult, b) if matmul else call("np.dot", a, b)
@@ -70,6 +80,7 @@ class Clock:
         sums = random.normal(size=(_SUMS, effect.missing.size))
         self.missing, self.whole = sums @ effect.missing, effect.whole
         self.numbers: dict[int, float] = {}
+        self.counts: set[int] = set()
         self.sums: list[Any] = []
         i = 0
         for shape in shapes:
@@ -186,16 +197,25 @@ class Products:
         if not self.clock.whole and self.alone_seen[of] < self.turns:
             return []
         goal = self.clock.missing + (0 if self.clock.whole else sign * self.alone[of])
-        limit = 1e-6 * max(np.abs(goal).max(), np.abs(self.clock.missing).max())
+        if not self.clock.whole and (scale := self._scale(self.alone[of], sign, goal)):
+            return [Found("", of, of, scale)]
         found = []
-        for form in _FORMS[:5]:
+        for form in _FACTORS:
             for i in range(self.atoms):
-                for left, right in ((of, i), (i, of)):
+                for left, right in ((of, i), (i, of)) if form != "*" else ((of, i),):
                     if self.seen[form][left, right] == self.turns:
-                        off = np.abs(sign * self.brought[form][left, right] - goal).max()
-                        if off <= limit and not (form == "*" and left == i):
-                            found.append(Found(form, left, right, 1.0))
-        return sorted(found, key=lambda f: min(f.left, f.right))[:_MOST]
+                        scale = self._scale(self.brought[form][left, right], sign, goal)
+                        if scale:
+                            found.append(Found(form, left, right, scale))
+        return sorted(found, key=lambda f: (abs(f.scale) != 1, min(f.left, f.right)))[:_MOST]
+
+    def _scale(self, brought: Any, sign: int, goal: Any) -> float:
+        """By what nice number something must be multiplied to bring what is wanted; else 0."""
+        size = float(brought @ brought)
+        scale = sign * float(brought @ goal) / size if size > 0 else 0.0
+        limit = 1e-6 * max(np.abs(goal).max(), np.abs(self.clock.missing).max())
+        fits = scale and np.abs(sign * scale * brought - goal).max() <= limit
+        return self.clock.nice(scale) if fits else 0.0
 
 
 class Watch:
@@ -238,6 +258,7 @@ class Watch:
                 known.setdefault(x.shape, []).append((i, x * 1.0))
             if x is not None and x.ndim == 0 and i < self.atoms:
                 self.clock.numbers.setdefault(i, abs(float(x)))
+                self.clock.counts |= {i} if x.dtype.kind == "i" else set()
             if x is not None and x.dtype.kind == "i":
                 places.append((i, x))
         groups = {
@@ -260,7 +281,7 @@ class After(Watch):
         super().__init__(codes, len(codes), clock, [[]], ticks=False)
         self.held, self.held_at = held, 0
         self._entries: dict[tuple[int, int, int], list[Any]] = {}
-        self._scaled: dict[tuple[int, bool], list[Any]] = {}
+        self._scaled: dict[tuple[int, str], list[Any]] = {}
 
     def more(self, names: dict[str, Any], places: Any, groups: Any, shape: Any, sums: Any) -> None:
         """Entries of the target, and the target multiplied or divided."""
@@ -279,13 +300,15 @@ class After(Watch):
         for self.held_at in fits[:1]:
             x = held[self.held_at]
             for s, (of, values) in groups.items():
-                for i, value in zip(of, values) if broadcast(s, shape) == shape else ():
-                    _count(self._scaled, (i, False), sums @ np.ravel(x * value - x))
+                rows = _shape("rows", s, shape) is not None
+                for i, value in zip(of, values) if broadcast(s, shape) == shape or rows else ():
+                    by = value[:, None] if rows else value
+                    _count(self._scaled, (i, "rows" if rows else "*"), sums @ np.ravel(x * by - x))
                     if s == () and value:
-                        _count(self._scaled, (i, True), sums @ np.ravel(x / value - x))
+                        _count(self._scaled, (i, "/"), sums @ np.ravel(x / value - x))
 
-    def scalings(self) -> list[tuple[int, bool]]:
-        """By what the target must be multiplied, or divided."""
+    def scalings(self) -> list[tuple[int, str]]:
+        """By what the target must be multiplied, or divided, or each of its rows multiplied."""
         return [
             key for key, (seen, brought) in self._scaled.items()
             if seen == self.turns and self.clock.scale(brought) == 1
@@ -306,7 +329,7 @@ def _indices(places: Sequence[tuple[int, Any]]) -> Iterator[tuple[tuple[int, int
         yield (i, -1), x
         yield (-1, i), (slice(None), x)
         for j, y in places:
-            if x.ndim == 1 and x.shape == y.shape:
+            if x.ndim <= 1 and x.shape == y.shape:
                 yield (i, j), (x, y)
 
 
@@ -345,6 +368,8 @@ def _shape(form: str, s: Shape, t: Shape) -> Shape | None:
     """The shape of a product, None where there is none."""
     if form == "*":
         return broadcast(s, t)
+    if form == "rows":
+        return t if len(s) == 1 and len(t) == 2 and s[0] == t[0] != t[1] else None
     if form == "outer":
         rows = all(x and max(x) == math.prod(x) for x in (s, t))
         return (math.prod(s), math.prod(t)) if rows else None
@@ -367,6 +392,8 @@ def _multiplied(form: str, a: Any, b: Any, s: Shape, t: Shape) -> Any:
         return made if form == "*" else made.sum(2 + int(form[-1]), keepdims=True)
     if form == "outer":
         return a.reshape(len(a), 1, -1, 1) * b.reshape(1, len(b), 1, -1)
+    if form == "rows":
+        return a[:, None, :, None] * b[None]
     a = a.swapaxes(1, 2) if form == "T." else a
     b = b.swapaxes(1, 2) if form == ".T" else b
     rows, columns = a if len(s) > 1 else a[:, None], b if len(t) > 1 else b[..., None]

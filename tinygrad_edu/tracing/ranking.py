@@ -15,18 +15,24 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.tracing.record import Node, ancestors, below, computed, nodes_in, value_at
-from tinygrad_edu.tracing.repair import Sites, Solution, solve
+from tinygrad_edu.tracing.repair import Sites, Solution, narrowed, solve
 from tinygrad_edu.tracing.study import Study
 
+#: So many suspects, the first, are asked what they are computed from.
+_FIRST = 4
 #: Lengths up to this count as numbers of examples.
 _LENGTH = 50
 
 
 @dataclass
 class Suspect:
-    """A statement whose repair would make gradients right: all of them, or those named."""
+    """A statement whose repair would make gradients right: all of them, or those named.
+
+    `results`: of each of its executions, those that must be others; `part`: which, if only one.
+    """
 
     statement: int
+    results: list[list[Node]]
     soft: bool
     outer: bool
     fits: bool
@@ -35,11 +41,18 @@ class Suspect:
     passes: bool = False
     of: tuple[str, ...] = ()
     solution: Solution | None = None
+    part: int | None = None
 
     @property
     def order(self) -> tuple[Any, ...]:
-        """The most suspicious first."""
-        return (self.soft, self.passes, self.outer, not self.fits, self.first)
+        """The most suspicious first.
+
+        A start that nothing was added to comes before what only calls others.
+        """
+        own = not self.soft and not self.outer
+        kind = 0 if own else 1 if self.empty else 2 if not self.soft else 3
+        fits = self.fits or self.solution is None
+        return (kind, self.passes, self.outer, not fits, self.first)
 
 
 class Certificates:
@@ -48,7 +61,7 @@ class Certificates:
     def __init__(self, study: Study, sites: Sites) -> None:
         self.study, self.sites = study, sites
         self.scales = self._scales()
-        self._bank = self._truths()
+        self._named, self._inner = self._truths()
         self.certified = self._certified()
         self._above = ancestors(study.record.nodes[number] for number in self.certified)
         self._answers: dict[int, bool] = {}
@@ -60,26 +73,42 @@ class Certificates:
                 lengths |= {n for n in node.value.shape if 0 < n < _LENGTH}
         return sorted(lengths)
 
-    def _truths(self) -> dict[int, Any]:
-        truths = self.study.truths
-        bank: dict[int, list[Any]] = {}
-        for value in (*truths.of.values(), *truths.of_use.values()):
-            bank.setdefault(value.size, []).append(np.ravel(value))
-        return {
-            size: np.unique(np.round(np.array(values), 12), axis=0) for size, values in bank.items()
-        }
+    def _truths(self) -> tuple[dict[int, Any], dict[int, Any]]:
+        """The gradients of what statements made, and of what is inside of formulas, by size."""
+        truths, nodes = self.study.truths, self.study.record.nodes
+        roots = {node.number for node in self.study.roots.values()}
+        named: dict[int, list[Any]] = {}
+        inner: dict[int, list[Any]] = {}
+        for number, value in truths.of.items():
+            users = self.sites.users.get(number, ())
+            outside = any(user.places[:1] != nodes[number].places[:1] for user in users)
+            known = (nodes[number].function is not None and outside) or number in roots
+            (named if known else inner).setdefault(value.size, []).append(np.ravel(value))
+        for value in truths.of_use.values():
+            inner.setdefault(value.size, []).append(np.ravel(value))
+        return _unique(named), _unique(inner)
 
     def scale(self, value: Any) -> int | None:
         """The scale in which a value is a gradient of something, or None."""
-        truths = self._bank.get(value.size)
-        if truths is None or not np.isfinite(value).all():
+        if value.size not in self._named | self._inner or not np.isfinite(value).all():
             return None
-        largest = np.abs(value).max(initial=0)
+        flat, largest = np.ravel(value), np.abs(value).max(initial=0)
         if largest < 1e-9:
             return None
-        for scale in self.scales if value.size > 1 else (1,):
-            off = np.abs(truths * scale - np.ravel(value)).max(axis=1)
-            if (off <= 1e-6 * largest).any():
+
+        def found(bank: dict[int, Any], of: Any, scale: int) -> bool:
+            if value.size not in bank:
+                return False
+            off = np.abs(bank[value.size] * scale - of).max(axis=1)
+            return bool((off <= 1e-6 * largest).any())
+
+        scales = self.scales if value.size > 1 else [1]
+        for scale in scales:
+            if found(self._named, flat, scale):
+                return scale
+        for scale in scales:
+            # Of -z in np.exp(-z) the gradient is -dZ, which for dZ is a wrong sign.
+            if found(self._inner, flat, scale) and not found(self._named, -flat, scale):
                 return scale
         return None
 
@@ -124,6 +153,10 @@ class Certificates:
                 usual[scale] = usual.get(scale, 0) + 1
         kept = {1, max(usual, key=lambda scale: usual[scale], default=1)}
         return {number: scale for number, scale in found.items() if scale in kept}
+
+
+def _unique(bank: dict[int, list[Any]]) -> dict[int, Any]:
+    return {size: np.unique(np.round(np.array(some), 12), axis=0) for size, some in bank.items()}
 
 
 def natural(study: Study) -> int:
@@ -212,6 +245,9 @@ class Ranking:
         self, k: int, results: list[list[Node]], solution: Solution | None,
         of: tuple[str, ...] = (),
     ) -> Suspect:  # fmt: skip
+        part = None
+        if solution is not None:
+            part, results, solution = narrowed(results, solution)
         flat = [node for made in results for node in made]
         open_ = [node.number for node in flat if not self.certificates.vouched(node)]
         start = all(node.value.size and not np.any(node.value) for node in flat)  # to be filled
@@ -219,18 +255,25 @@ class Ranking:
             not np.any(self.study.gradients[name]) for name in self.study.wrong
             if self.study.gradients[name] is not None
         )  # fmt: skip
-        passed = solution is not None and _one_caller(k, results, solution)
+        # What adds up has at its last execution all that was added before.
+        adds_up = isinstance(self.study.statements[k][1], ast.AugAssign)
+        passed = solution is not None and not adds_up and _one_caller(k, results, solution)
         outer = any([j for j, _ in node.places].index(k) > 0 for node in flat)
         fits = solution is not None and self._fits(solution)
         through = self._passes(k, flat)
-        soft = not open_ or start or passed or through
+        # A value of the forward pass that is kept, under another name, is as it should be.
+        kept = all(self._is_same(n) and not self.certificates.is_copy(n) for n in flat)
+        soft = not open_ or start or passed or through or kept
         first = (open_ or [flat[0].number])[0]
-        return Suspect(k, soft, outer, fits, first, empty, through, of, solution)
+        return Suspect(k, results, soft, outer, fits, first, empty, through, of, solution, part)
 
     def _passes(self, k: int, flat: list[Node]) -> bool:
         """Does a statement only pass on the gradients, as `run` does, or a loop that clips them?"""
-        shared = any(j == k for n in self.study.forward.values() for j, _ in n.places)
-        if k in self.study.run_statements or shared:
+        turns = {place for node in flat for place in node.places if place[0] == k}
+        shared = {p for n in self.study.forward.values() for p in n.places if p[0] == k}
+        if shared - turns:
+            return True
+        if (k in self.study.run_statements or shared) and not self._computes(k, flat):
             return True
         if not all(self.certificates.is_copy(node) for node in flat):
             return False
@@ -240,6 +283,18 @@ class Ranking:
             return False
         shapes = [node.value.shape for node in flat]
         return all(self.study.truth[name].shape in shapes for name in self.study.wrong)
+
+    def _computes(self, k: int, flat: list[Node]) -> bool:
+        """Does a statement of the learner's compute something, beside what it calls for it?"""
+        own = [node for node in flat if node.places[0][0] == k and not self._is_same(node)]
+        return bool(own) and not self.study.statements[k][0].file.startswith("<the")
+
+    def _is_same(self, node: Node) -> bool:
+        return any(
+            parent.value.size == node.value.size
+            and np.array_equal(np.ravel(parent.value), np.ravel(node.value))
+            for parent in nodes_in(node.args)
+        )
 
     def _fits(self, solution: Solution) -> bool:
         """Would true gradients, put there at every execution, make all right?"""
@@ -254,6 +309,22 @@ class Ranking:
                     if solution.repairs(scale * value) or solution.repairs(-scale * value):
                         return True
         return False
+
+    def feeding(self) -> list[int]:
+        """What the first suspects are computed from, and is neither a gradient nor kept from the
+        forward pass: no numbers there may do where what follows is not affine in them."""
+        known = {suspect.statement for suspect in self.suspects}
+        forward = {node.value.tobytes() for node in self.study.forward.values()}
+        firsts = [s for s in self.suspects if not s.passes][:_FIRST]
+        above = ancestors(node for s in firsts for made in s.results for node in made)
+        return [
+            k for k, results in self.sites.results.items()
+            if k not in known and any(
+                node.number in above and not self.certificates.vouched(node)
+                and node.value.tobytes() not in forward
+                for made in results for node in made
+            )
+        ]  # fmt: skip
 
     def never_read(self) -> list[int]:
         """Statements of the backward pass whose result nobody reads: it may belong elsewhere."""

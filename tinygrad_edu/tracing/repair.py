@@ -112,9 +112,15 @@ class Sites:
                 runs.setdefault(k, {}).setdefault(serial, []).append(node)
         self.results: dict[int, list[list[Node]]] = {}
         self.unused: list[int] = []
+        #: The statements whose results are what they hand over to a function of the learner's.
+        self.hand_over: set[int] = set()
         self._used: dict[int, list[bool]] = {}
         for k, executions in runs.items():
             every = [self._results(made) for _, made in sorted(executions.items())]
+            handed = [self._handed(k, made) for _, made in sorted(executions.items())]
+            if any(handed) and all(n.places[0][0] != k for made in every for n in made):
+                self.hand_over.add(k)
+                every = handed
             self._used[k] = [bool(made) for made in every]
             if any(every):
                 self.results[k] = [made for made in every if made]
@@ -131,12 +137,24 @@ class Sites:
         inside = {node.number for node in made}
         return [
             node for node in made
-            if node.number in self.live and node.number not in self.study.forward and node.is_float
-            and (
+            if self._is_backward(node) and (
                 node.number in self._final
                 or any(user.number not in inside for user in self.users.get(node.number, ()))
             )
         ]  # fmt: skip
+
+    def _handed(self, k: int, made: list[Node]) -> list[Node]:
+        """Of what one execution computed, that which a function computes with that it calls."""
+        inside = {node.number for node in made if node.places[0][0] != k}
+        return [
+            node for node in made
+            if node.places[0][0] == k and self._is_backward(node) and any(nodes_in(node.args))
+            and any(user.number in inside for user in self.users.get(node.number, ()))
+        ]  # fmt: skip
+
+    def _is_backward(self, node: Node) -> bool:
+        live = node.number in self.live and node.number not in self.study.forward
+        return live and node.is_float
 
 
 def solve(
@@ -250,9 +268,36 @@ def _newton(run: Any, x0: Any, goal: Any) -> tuple[Any, Any, Any]:
     return False, None, None
 
 
+def narrowed(
+    results: list[list[Node]], solution: Solution
+) -> tuple[int | None, list[list[Node]], Solution]:
+    """Where of several results of a statement only one must be another: which, it, and how."""
+    count = len(results[0])
+    if count == 1 or any(len(made) != count for made in results):
+        return None, results, solution
+    ends = list(itertools.accumulate(solution.sizes, initial=0))
+    change = np.abs(solution.x - solution.x0)
+    least = 1e-9 * change.max(initial=0)
+    parts = {
+        i % count for i, (a, b) in enumerate(itertools.pairwise(ends))
+        if change[a:b].max(initial=0) > least
+    }  # fmt: skip
+    if len(parts) != 1:
+        return None, results, solution
+    (part,) = parts
+    those = range(part, len(ends) - 1, count)
+    columns = [c for i in those for c in range(ends[i], ends[i + 1])]
+    return part, [[made[part]] for made in results], Solution(
+        solution.nodes[part::count], solution.shapes[part::count], solution.x0[columns],
+        solution.x[columns], solution.jacobian[:, columns], solution.missing,
+    )  # fmt: skip
+
+
 def feeds_itself(results: Sequence[Sequence[Node]]) -> bool:
     """Is a later result of a statement computed from an earlier one?"""
-    return len(results) > 1 and results[0][0].number in ancestors([results[-1][0]])
+    every = [node for made in results for node in made]
+    above = ancestors(parent for node in every for parent in nodes_in(node.args))
+    return any(node.number in above for node in every)
 
 
 def effects(

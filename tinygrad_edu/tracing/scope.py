@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 from collections import Counter
-from collections.abc import Container
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from tinygrad_edu.tracing.stamp import Tick, count_loops
@@ -20,12 +20,20 @@ _NOT_WORDS = frozenset("np numpy self math grads params parameters cache range".
 _PIECES = (ast.BinOp, ast.Call, ast.Subscript, ast.Attribute, ast.Compare)
 _METHODS = frozenset("dot sum mean transpose reshape copy astype ravel max min".split())
 _LENGTH = 45
+#: A call that is written in more letters is not put anywhere else.
+_CALL = 60
 
 
 @functools.cache
 def parsed(text: str) -> ast.expr:
     """A formula, as an expression. Shared: to be put into other expressions, never changed."""
     return ast.parse(text, mode="eval").body
+
+
+def called(node: ast.AST) -> str:
+    """The last name of a called function."""
+    f = getattr(node, "func", None)
+    return f.attr if isinstance(f, ast.Attribute) else getattr(f, "id", "")
 
 
 class Scope:
@@ -48,6 +56,8 @@ class Scope:
         count_loops(self.tree)
         self._connect()
         self._words: dict[Any, dict[str, list[int]]] = {}
+        self._calls: dict[Any, list[Any]] = {}
+        self._pieces: dict[Any, dict[str, list[int]]] = {}
 
     def _connect(self) -> None:
         for node in ast.walk(self.tree):
@@ -112,9 +122,7 @@ class Scope:
         function = self.function(statement)
         if function not in self._words:
             self._words[function] = self._lines_of_words(function)
-        lines = self._words[function]
-        far = {word: min(abs(line - statement.lineno) for line in at) for word, at in lines.items()}
-        return sorted(far, key=lambda word: (far[word], word))[:most]
+        return _nearest(self._words[function], statement, most)
 
     def _lines_of_words(self, function: Any) -> dict[str, list[int]]:
         lines: dict[str, list[int]] = {}
@@ -122,33 +130,57 @@ class Scope:
         for node in ast.walk(function):
             if self._is_word(node):
                 lines.setdefault(ast.unparse(node), []).append(node.lineno)
-        for argument in getattr(getattr(function, "args", None), "args", []):
-            if argument.arg not in _NOT_WORDS:
-                lines.setdefault(argument.arg, []).append(function.lineno)
+        given = [a.arg for a in _arguments(function)]
+        for name in given:
+            if name not in _NOT_WORDS:
+                lines.setdefault(name, []).append(function.lineno)
         for cls in self.classes(function)[-1:]:
             for node in ast.walk(cls):
                 if self._is_word(node) and ast.unparse(node).startswith("self."):
                     lines.setdefault(ast.unparse(node), []).append(node.lineno)
+        shared = {*given} - {"self"}
+        for node in self._elsewhere(function):  # what another function calls by the same name
+            part = isinstance(node, (ast.Attribute, ast.Subscript)) and _names(node) <= shared
+            if part and self._is_word(node):
+                lines.setdefault(ast.unparse(node), []).append(node.lineno)
         return lines
+
+    def _elsewhere(self, function: Any) -> Iterator[Any]:
+        own = set(ast.walk(function))
+        yield from (node for node in ast.walk(self.tree) if node not in own)
 
     def pieces(self, statement: Any, most: int) -> list[str]:
         """Formulas used in the function that are no words, by nearness; none that changes things.
 
         Of an entry at a number also the entries beside it, of arguments those a loop counts.
         """
-        far: dict[str, int] = {}
         function = self.function(statement)
-        node: Any
-        for node in ast.walk(function):
-            text = ast.unparse(node) if isinstance(node, _PIECES) else ""
-            for piece in (text, *_beside(node)) if 0 < len(text) <= _LENGTH else ():
-                if self._is_read(node):
-                    apart = abs(node.lineno - statement.lineno)
-                    far[piece] = min(apart, far.get(piece, apart))
+        if function not in self._pieces:
+            self._pieces[function] = self._lines_of_pieces(function)
+        lines = dict(self._pieces[function])
         counters = [ast.unparse(n.target) for n in self.around(statement) if isinstance(n, ast.For)]
-        for argument in getattr(getattr(function, "args", None), "args", []):
-            far.update({f"{argument.arg}[{t}]": 0 for t in counters if t.isidentifier()})
-        return sorted(far, key=lambda piece: (far[piece], piece))[:most]
+        held = {a.arg: [statement.lineno] for a in _arguments(function)}
+        words = self._words.get(function) or {}
+        held |= {word: at for word, at in words.items() if "." in word and "[" not in word}
+        for name, at in held.items():
+            lines.update({f"{name}[{t}]": at for t in counters if t.isidentifier()})
+        return _nearest(lines, statement, most)
+
+    def _lines_of_pieces(self, function: Any) -> dict[str, list[int]]:
+        lines: dict[str, list[int]] = {}
+        own: list[Any] = list(ast.walk(function))
+        indices = {
+            ast.unparse(n.slice) for n in own
+            if isinstance(n, ast.Subscript) and isinstance(n.slice, (ast.Name, ast.BinOp))
+        }  # fmt: skip
+        known = set().union(*map(_names, own)) | {"np"}
+        others = [n for n in self._elsewhere(function) if isinstance(n, _PIECES)]
+        for node in [*own, *(n for n in others if _names(n) <= known)]:
+            text = ast.unparse(node) if isinstance(node, _PIECES) else ""
+            if 0 < len(text) <= _LENGTH and self._is_read(node):
+                for piece in (text, *_beside(node, indices)):
+                    lines.setdefault(piece, []).append(node.lineno)
+        return lines
 
     def _is_read(self, node: Any) -> bool:
         """Can a formula be evaluated once more, without doing anything?"""
@@ -212,6 +244,16 @@ class Scope:
         )  # fmt: skip
         return [key for key, _ in held.most_common(_KEYS)]
 
+    def own_calls(self, function: Any) -> list[Any]:
+        """The calls of the learner's functions in a function; each once, and none that is long."""
+        if function not in self._calls:
+            every = [n for n in ast.walk(function) if isinstance(n, ast.Call)]
+            texts = [ast.unparse(n) for n in every if called(n) in self.own_functions]
+            made = dict.fromkeys(text for text in texts if len(text) < _CALL)
+            # Parsed once more: what is in the tree would be put into itself.
+            self._calls[function] = [parsed(text) for text in made]
+        return self._calls[function]
+
     def functions_named(self, name: str) -> list[ast.FunctionDef]:
         """The learner's functions and methods of a name."""
         return self._functions.get(name, [])
@@ -230,15 +272,32 @@ class Scope:
         return set(self._functions)
 
 
-def _beside(node: Any) -> list[str]:
-    """``x[-2]`` and ``x[0]`` beside ``x[-1]``, ``x[t - 1]`` and ``x[t + 1]`` beside ``x[t]``."""
+def _nearest(lines: Mapping[str, list[int]], statement: Any, most: int) -> list[str]:
+    """Texts by how far from a statement they stand."""
+    far = {text: min(abs(line - statement.lineno) for line in at) for text, at in lines.items()}
+    return sorted(far, key=lambda text: (far[text], text))[:most]
+
+
+def _arguments(function: Any) -> list[ast.arg]:
+    return getattr(getattr(function, "args", None), "args", [])
+
+
+def _names(node: ast.AST) -> set[str]:
+    """The names that are used in something."""
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+
+
+def _beside(node: Any, indices: Iterable[str]) -> list[str]:
+    """``x[-2]`` and ``x[0]`` beside ``x[-1]``; beside ``x[t]`` the entries before and after it, and
+    those at other indices in use."""
     if not isinstance(node, ast.Subscript) or not isinstance(node.value, (ast.Name, ast.Attribute)):
         return []
     held, at = ast.unparse(node.value), ast.unparse(node.slice)
-    if at.isidentifier():
-        return [f"{held}[{at} - 1]", f"{held}[{at} + 1]"]
     digits = at.removeprefix("-").isdigit()
-    return [f"{held}[{int(at) - 1}]", f"{held}[{int(at) + 1}]"] if digits else []
+    if digits:
+        return [f"{held}[{int(at) - 1}]", f"{held}[{int(at) + 1}]"]
+    near = [f"{at} - 1", f"{at} + 1"] if at.isidentifier() else []
+    return [f"{held}[{index}]" for index in [*near, *sorted(indices)] if index != at]
 
 
 def _changes(node: ast.AST) -> bool:

@@ -15,6 +15,7 @@ from tinygrad_edu.tracing.additions import Additions
 from tinygrad_edu.tracing.copies import copies, written_in
 from tinygrad_edu.tracing.corrections import Correction, Job, Place
 from tinygrad_edu.tracing.edits import Edit, Edits, targets_of
+from tinygrad_edu.tracing.formulas import formulas
 from tinygrad_edu.tracing.missing import Missing
 from tinygrad_edu.tracing.parameters import Parameters
 from tinygrad_edu.tracing.ranking import Ranking, natural
@@ -36,9 +37,10 @@ _AXES = frozenset({"keyword"})
 _FORWARD_TRIALS = 400
 #: So many changes are tried after the first that is right.
 _AFTER = 400
+_NOW_AND_THEN = 25
 #: Changes are tried in bands of cost, up to the last.
 _BANDS = (0, 2.5, 3.5, 4.5, 6.0)
-_SIEVED_BANDS = (0, 3.0, 6.0)
+_SIEVED_BANDS = (0, 3.0, 4.0, 6.0)
 #: Of so many places it is asked what they lack.
 _LACKING = 8
 #: A smaller slope is none.
@@ -67,7 +69,7 @@ class Search:
         self._first = 0
         self._cost, _ = runner.outcome(study.values)
         self._most = _WORK // (_TRIAL + len(study.record.nodes))
-        self._until = until
+        self._until, self._asked, self._late = until, 0, False
 
     def scope_of(self, k: int) -> tuple[Scope, Any] | None:
         """The statement of a record in the tree for edits; None for what is not the learner's."""
@@ -99,8 +101,11 @@ class Search:
                 add(found, why, rank, extra)
                 if found is not None and made[found[1]].why == why:
                     made[found[1]].suspect = suspect
+                    made[found[1]].formulas = formulas(self.ranking.sites, suspect, found[1])
         for k in () if alone else self.ranking.sites.results:
             add(self.scope_of(k), "reaches", 1, 0)
+        for k in self.ranking.feeding() if alone else ():
+            add(self.scope_of(k), "feeds", len(made), 0.5)
         self._surroundings(list(made.values()), add, len(made))
         for k in self.ranking.sites.unused:
             add(self.scope_of(k), "unused", len(made), 1)
@@ -154,7 +159,7 @@ class Search:
             kind = tuple(type(node) for node in ast.walk(place.statement))
             if block and len(kind) < 12:
                 groups.setdefault((id(block), kind), []).append(place)
-        self.tried = 0
+        self.tried = self._asked = 0
         for places in groups.values():
             if 2 <= len(places) <= 4:
                 alike = [
@@ -221,7 +226,8 @@ class Search:
         yield list(self._copies())
         sieves = {place: sieve for place in places if (sieve := self._sieve(place)) is not None}
         lacking: list[tuple[Place, Missing]] = []
-        for low, high in itertools.pairwise(_SIEVED_BANDS):
+        added: list[Job] = []
+        for i, (low, high) in enumerate(itertools.pairwise(_SIEVED_BANDS)):
             jobs: list[Job] = []
             for place, sieve in sieves.items() if self._stop is None else ():
                 every = _edits(place, int(high - place.extra), _SIEVED)
@@ -230,14 +236,16 @@ class Search:
             yield self._in_order(jobs)
             if self._stop is None:
                 lacking = lacking or list(self._lacking(places))
-                yield self._in_order(list(_additions(lacking, inside=low > 0)))
+                added += _additions(lacking, inside=i > 0) if i < 2 else ()
+                yield self._in_order([job for job in added if job[0] <= high])
+                added = [job for job in added if job[0] > high]
         rest = [place for place in places if place not in sieves]
         for top, bands in ((2, _BANDS[:2]), (_BANDS[-1], _BANDS[1:])):
             jobs = []
             for place in rest if self._stop is None or bands[0] < self._stop else ():
                 if not self._spent():
-                    some = _edits(place, min(int(top - place.extra * (top > 2)), self._beyond))
-                    jobs += [(e.cost + place.extra, place, e) for e in some]
+                    most = min(int(top - place.extra * (top > 2)), self._limit(place) - place.extra)
+                    jobs += [(e.cost + place.extra, place, e) for e in _edits(place, most)]
             for low, high in itertools.pairwise(bands):
                 if self._stop is None or low < self._stop:
                     yield self._in_order([job for job in jobs if low < job[0] <= high])
@@ -268,15 +276,12 @@ class Search:
             if suspect is None or suspect.solution is None:
                 continue
             k, solution = suspect.statement, suspect.solution
-            targets = _given_arrays(place.statement)
-            if any(len(made) != len(targets) for made in sites.results[k]):
-                continue
-            place.asked = True
-            for i, which in enumerate(targets):
-                for effect in effects(sites, sites.results[k], solution, i):
+            place.asked = bool(place.formulas)
+            for i, formula in enumerate(place.formulas):
+                for effect in effects(sites, suspect.results, solution, i):
                     yield place, Missing(
                         self.trials, self.runner, self.study.values, place.scope, place.statement,
-                        sites.spread(k, effect.shapes), effect, which,
+                        sites.spread(k, effect.shapes), effect, *formula,
                     )  # fmt: skip
 
     def _sieve(self, place: Place) -> Sieve | None:
@@ -284,33 +289,36 @@ class Search:
         suspect = place.suspect
         if suspect is None or suspect.solution is None or place.why == "empty":
             return None
-        if place not in self._sieves:
+        if place not in self._sieves and place.formula is not None:
             self._sieves[place] = Sieve(
                 self.trials, self.runner, self.study.values, place.scope, place.statement,
-                self.ranking.sites, suspect.statement, suspect.solution,
+                place.formula, self.ranking.sites, suspect,
             )  # fmt: skip
-        made = self._sieves[place]
-        return made if made.ready else None
+        made = self._sieves.get(place)
+        return made if made is not None and made.ready else None
 
     def _spent(self) -> bool:
-        """Has enough been tried? Not by the clock, unless changes make the code slow."""
-        return self.tried >= self._most or time.process_time() > self._until
+        """Has enough been tried? Not by the clock, unless changes make the code slow.
 
-    @property
-    def _beyond(self) -> float:
-        """What costs more is not tried, as something cheaper is right."""
+        To read the clock takes as long as a trial, so it is read now and then.
+        """
+        if self.tried >= self._asked:
+            self._asked = self.tried + _NOW_AND_THEN
+            self._late = time.process_time() > self._until
+        return self._late or self.tried >= self._most
+
+    def _limit(self, place: Place) -> float:
+        """What costs more at a place is not tried, as something cheaper is right."""
         if self._stop is None:
-            return _BANDS[-1]
-        return self._stop + (1 if self._stop <= 2 else 0)
+            return _BANDS[-1] + place.extra
+        return self._stop + (1 if self._stop <= 2 and place.own else 0)
 
     def _over(self, cost: float, place: Place) -> bool:
         if self._spent():
             return True
         if self._stop is None:
             return False
-        if self.tried > self._first + _AFTER:
-            return True
-        return cost > (self._beyond if place.own else self._stop)
+        return self.tried > self._first + _AFTER or cost > self._limit(place)
 
     def _tried(self, place: Place, edits: tuple[Edit, ...], cost: float) -> Correction | None:
         self.tried += 1
@@ -347,9 +355,13 @@ class Search:
         found = list({c.text: c for c in reversed(found[: 2 * _COMPARED])}.values())[::-1]
         found = found[:_COMPARED]
         cheapest = min((c.cost for c in found), default=0)  # what costs much more comes after it
+        alike: dict[Any, int] = {}  # a change of the same line, of the same kind, does the same
         for correction in found if len(found) > 1 else ():
             if correction.cost <= cheapest + _NATURAL:
-                correction.natural = self._natural(correction)
+                key = correction.line, correction.edits[0].kind
+                if key not in alike:
+                    alike[key] = self._natural(correction)
+                correction.natural = alike[key]
         best = max((c.natural for c in found), default=0)
         return sorted(found, key=lambda c: (
             c.cost - _NATURAL * (c.natural == best), c.cost, c.edits[0].cost, -c.natural,
@@ -387,15 +399,6 @@ def _additions(lacking: list[tuple[Place, Missing]], inside: bool) -> Iterator[J
             yield edit.cost + place.extra - empty, place, edit
 
 
-def _given_arrays(statement: Any) -> list[int]:
-    """Which of its targets a statement gives arrays; 0 where it hands one back."""
-    value = getattr(statement, "value", None)
-    if isinstance(value, ast.Tuple):
-        return [i for i, part in enumerate(value.elts) if not isinstance(part, ast.Constant)]
-    count = len(targets_of(statement)) or isinstance(statement, ast.Return)
-    return list(range(count))
-
-
 def _returns(place: Place) -> list[Any]:
     function = place.scope.function(place.statement)
     return [node for node in ast.walk(function) if isinstance(node, ast.Return) and node.value]
@@ -406,11 +409,11 @@ def _edits(place: Place, top: float, words: int = _WORDS) -> Iterator[Edit]:
         for edit in Additions(place.scope, place.statement, words).never_added(place.wrong):
             if edit.cost <= top:
                 yield edit
-    for edit in Edits(place.scope, place.statement, words).all():
+    for edit in Edits(place.scope, place.statement, words, place.formula).all():
         if edit.cost <= top:
             yield edit
     if top >= 2:
-        for edit in Additions(place.scope, place.statement, words).all(top):
+        for edit in Additions(place.scope, place.statement, words, place.formula).all(top):
             if edit.cost <= top:
                 yield edit
 

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import CodeType
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.tracing.edits import Edit, called
+from tinygrad_edu.tracing.edits import Edit
 from tinygrad_edu.tracing.parameters import Values
-from tinygrad_edu.tracing.repair import Sites, Solution
-from tinygrad_edu.tracing.scope import Scope
+from tinygrad_edu.tracing.ranking import Suspect
+from tinygrad_edu.tracing.repair import Sites, effects
+from tinygrad_edu.tracing.scope import Scope, called
 from tinygrad_edu.tracing.study import Runner
 from tinygrad_edu.tracing.trial import Trials, applied, looking
 
@@ -37,25 +38,29 @@ class Sieve:
 
     def __init__(
         self, trials: Trials, runner: Runner, values: Values, scope: Scope, statement: Any,
-        sites: Sites, k: int, solution: Solution,
+        formula: Any, sites: Sites, suspect: Suspect,
     ) -> None:  # fmt: skip
+        assert suspect.solution is not None
         self.trials, self.runner, self.values = trials, runner, values
-        self.scope, self.statement, self.solution = scope, statement, solution
-        executions = sites.results[k]
+        self.scope, self.statement, self.solution = scope, statement, suspect.solution
+        self._formula = _held(scope.up[formula], formula)
+        executions, solution, k = suspect.results, suspect.solution, suspect.statement
         self.shapes = sites.spread(k, solution.shapes)
         self.ready = False
         self._begun = solution.begun(executions)
         # What is held by then is as wrong as what was added before: the numbers tell little.
         self._adds_up = isinstance(statement, ast.AugAssign) and len(executions) > 1
-        if _is_pure(scope, statement) and all(len(made) == 1 for made in executions):
+        if self._is_pure() and all(len(made) == 1 for made in executions):
             recorded = [made[0].value for made in executions]
-            (own,) = self._results([_code(statement)], sites.spread(k, [x.shape for x in recorded]))
+            (own,) = self._results([self._code()], sites.spread(k, [x.shape for x in recorded]))
             before = np.concatenate([np.ravel(x) for x in recorded])
             self.ready = own is not None and np.allclose(own, before, 1e-9, 1e-12)
+            if self.ready and self._adds_up:
+                self._own, self._effect = own, next(effects(sites, executions, solution))
 
     def passed(self, edits: Sequence[Edit]) -> list[Edit]:
         """The edits after which the statement computes what is needed; and those of other kinds."""
-        inside = set(ast.walk(self.statement.value))
+        inside = set(ast.walk(self._formula()))
         known = [e for e in edits if not isinstance(e.node, list) and e.node in inside]
         passed = [e for e in edits if isinstance(e.node, list) or e.node not in inside]
         if self._adds_up:
@@ -67,16 +72,39 @@ class Sieve:
             results = self._results([self._edited(edit) for edit in some], self.shapes)
             passed += [
                 edit for edit, x in zip(some, results)
-                if x is not None and self.solution.may_begin(x[: self._begun])
+                if x is not None and self._fits(x)
             ]  # fmt: skip
         return passed
+
+    def _fits(self, x: Any) -> bool:
+        """Do results like these, or their first, do?"""
+        if self._adds_up:
+            off = self._effect.jacobian @ (x - self._own) - self._effect.missing
+            if np.abs(off).max(initial=0) <= 1e-6 * np.abs(self._effect.missing).max(initial=0):
+                return True
+        return self.solution.may_begin(x[: self._begun])
 
     def _edited(self, edit: Edit) -> CodeType | None:
         back = applied(self.scope, edit)
         try:
-            return _code(self.statement)
+            return self._code()
         finally:
             back()
+
+    def _code(self) -> CodeType | None:
+        try:
+            return compile(ast.Expression(self._formula()), "<line>", "eval")
+        except (ValueError, TypeError, SyntaxError):
+            return None
+
+    def _is_pure(self) -> bool:
+        """A formula that is assigned, returned or handed over, and changes nothing itself."""
+        s, scope = self.statement, self.scope
+        if isinstance(s, ast.AugAssign) and not isinstance(s.op, (ast.Add, ast.Sub)):
+            return False
+        parts = ast.walk(self._formula())
+        calls = {called(node) for node in parts if isinstance(node, ast.Call)}
+        return not calls & scope.changing and bool(scope.block(s))
 
     def _results(self, codes: Sequence[CodeType | None], shapes: Sequence[Any]) -> list[Any]:
         """What each formula gives at all executions, in a row; None if it has another shape."""
@@ -144,18 +172,12 @@ def _value(code: CodeType | None, names: dict[str, Any], held: Any, sign: int) -
     return x if np.asarray(x).dtype.kind == "f" and np.isfinite(x).all() else None
 
 
-def _code(statement: Any) -> CodeType | None:
-    try:
-        return compile(ast.Expression(statement.value), "<line>", "eval")
-    except (ValueError, TypeError, SyntaxError):
-        return None
-
-
-def _is_pure(scope: Scope, statement: Any) -> bool:
-    """A formula that is assigned or returned, and changes nothing when it is computed."""
-    if not isinstance(statement, (ast.Assign, ast.AugAssign, ast.Return)) or not statement.value:
-        return False
-    if isinstance(statement, ast.AugAssign) and not isinstance(statement.op, (ast.Add, ast.Sub)):
-        return False
-    calls = {called(node) for node in ast.walk(statement.value) if isinstance(node, ast.Call)}
-    return not calls & scope.changing and bool(scope.block(statement))
+def _held(parent: Any, formula: Any) -> Callable[[], Any]:
+    """What stands in the place of a formula, as it is then."""
+    for field, value in ast.iter_fields(parent):
+        if value is formula:
+            return lambda: getattr(parent, field)
+        if isinstance(value, list) and formula in value:
+            i = value.index(formula)
+            return lambda: value[i]
+    raise ValueError("the formula is not where it was")

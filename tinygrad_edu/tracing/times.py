@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygrad_edu.tracing.arrays import plain
 from tinygrad_edu.tracing.corrections import Correction
-from tinygrad_edu.tracing.ranking import Ranking, Suspect
+from tinygrad_edu.tracing.ranking import Suspect
 from tinygrad_edu.tracing.record import Record
 from tinygrad_edu.tracing.study import Study
 from tinygrad_edu.words import say, together
@@ -51,14 +51,14 @@ def corrected_steps(study: Study, correction: Correction) -> Steps | None:
     return _told(wrong, _turns(study, k, compare), k, study)
 
 
-def suspected_steps(study: Study, ranking: Ranking, suspect: Suspect) -> Steps | None:
+def suspected_steps(study: Study, suspect: Suspect) -> Steps | None:
     """Where other numbers would be needed, of a line that has no correction."""
     solution = suspect.solution
     if solution is None:
         return None
     change, i, wrong = np.abs(solution.x - solution.x0), 0, []
     sizes = iter(solution.sizes)
-    for made in ranking.sites.results[suspect.statement]:
+    for made in suspect.results:
         size = sum(next(sizes) for _ in made)
         wrong.append(bool(change[i : i + size].max(initial=0) > 1e-9))
         i += size
