@@ -198,10 +198,10 @@ class Missing:
         for i, how in watch.scalings():
             by = by_rows(self.atoms[i]) if how == "rows" else self.atoms[i]
             yield added(3.0, None, ast.Div if how == "/" else ast.Mult, by)
-        for i, j, k, scale in watch.entries():
-            index: Any = self.atoms[i] if i >= 0 else ast.Slice()
-            if j >= 0:
-                index = ast.Tuple([index, self.atoms[j]], ast.Load())
+        for whole, i, j, k, scale in watch.entries():
+            parts = [*(ast.Slice() for _ in range(whole)), self.atoms[i]]
+            parts += [self.atoms[j]] if j >= 0 else []
+            index = parts[0] if len(parts) == 1 else ast.Tuple(parts, ast.Load())
             operator = ast.Add if scale > 0 else ast.Sub
             yield added(4.0, index, operator, ast.Constant(1) if k < 0 else self.atoms[k])
 

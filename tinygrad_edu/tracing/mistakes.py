@@ -60,8 +60,9 @@ def _lost(longer: Any, shorter: Any) -> Any:
     """The side of `longer` that is not in `shorter`; None where neither side is that."""
     both = sides(longer) or (longer, longer)
     kept = ast.dump(shorter)
-    rest = [side for side in both if ast.dump(side) != kept]
-    return rest[0] if len(rest) < 2 else None
+    if ast.dump(both[0]) == kept:
+        return both[1]
+    return both[0] if ast.dump(both[1]) == kept else None
 
 
 def _number(node: Any) -> bool:

@@ -280,20 +280,22 @@ class After(Watch):
     ) -> None:
         super().__init__(codes, len(codes), clock, [[]], ticks=False)
         self.held, self.held_at = held, 0
-        self._entries: dict[tuple[int, int, int], list[Any]] = {}
+        self._entries: dict[tuple[int, int, int, int], list[Any]] = {}
         self._scaled: dict[tuple[int, str], list[Any]] = {}
 
     def more(self, names: dict[str, Any], places: Any, groups: Any, shape: Any, sums: Any) -> None:
         """Entries of the target, and the target multiplied or divided."""
-        for key, index in _indices(places):
-            numbers = np.arange(math.prod(shape)).reshape(shape)
+        numbers = np.arange(math.prod(shape)).reshape(shape)
+        for key, index in _indices(places, len(shape)):
             try:
                 at = numbers[index]
             except IndexError:
                 continue
-            of, values = groups.get(at.shape, ([], [])) if -1 in key and at.ndim < 2 else ([], [])
-            for k, value in ((-1, np.ones(at.shape)), *zip(of, values)):
-                brought = sums[:, np.ravel(at)] @ np.ravel(value)
+            some = [(-1, np.ones(at.shape))]
+            for s in {at.shape, ()} if key[2] < 0 and at.size > 0 else ():
+                some += zip(*groups.get(s, ((), ())))
+            for k, value in some:
+                brought = sums[:, np.ravel(at)] @ np.ravel(np.broadcast_to(value, at.shape))
                 _count(self._entries, (*key, k), brought)
         held = [value_of(code, names) for code in self.held]
         fits = [i for i, x in enumerate(held) if x is not None and x.shape == shape]
@@ -314,23 +316,26 @@ class After(Watch):
             if seen == self.turns and self.clock.scale(brought) == 1
         ][:_MOST]  # fmt: skip
 
-    def entries(self) -> list[tuple[int, int, int, float]]:
-        """At which index what is missing; -1 for all rows, no second index, and for a one."""
+    def entries(self) -> list[tuple[int, int, int, int, float]]:
+        """At which index what is missing: after how many whole axes, at one or two indices in use;
+        -1 for no second one, and for a one."""
         found = [
             (*key, scale) for key, (seen, brought) in self._entries.items()
             if seen == self.turns and abs(scale := self.clock.scale(brought)) == 1
         ]  # fmt: skip
-        return sorted(found, key=lambda entry: entry[:3])[:_MOST]
+        return sorted(found, key=lambda entry: entry[:4])[:_MOST]
 
 
-def _indices(places: Sequence[tuple[int, Any]]) -> Iterator[tuple[tuple[int, int], Any]]:
-    """What may be an index: an integer, integers, two rows of them; of columns one or several."""
+def _indices(
+    places: Sequence[tuple[int, Any]], count: int
+) -> Iterator[tuple[tuple[int, int, int], Any]]:
+    """What may be an index into so many axes: an integer, integers, two rows of them."""
     for i, x in places:
-        yield (i, -1), x
-        yield (-1, i), (slice(None), x)
+        for whole in range(count if x.ndim == 0 else min(count, 2)):
+            yield (whole, i, -1), (*(slice(None),) * whole, x)
         for j, y in places:
             if x.ndim <= 1 and x.shape == y.shape:
-                yield (i, j), (x, y)
+                yield (0, i, j), (x, y)
 
 
 def _count(table: dict[Any, list[Any]], key: Any, brought: Any) -> None:

@@ -160,12 +160,10 @@ def _unique(bank: dict[int, list[Any]]) -> dict[int, Any]:
 
 
 def natural(study: Study) -> int:
-    """How many results of a backward pass are gradients of something."""
-    sites = Sites(study)
-    certificates = Certificates(study, sites)
-    every = [node for results in sites.results.values() for made in results for node in made]
-    found = [n for n in every if certificates.scale(n.value) is not None]
-    return len({np.ravel(node.value).round(9).tobytes() for node in found})
+    """How many gradients of something the results of a backward pass are."""
+    nodes, certified = study.record.nodes, Certificates(study, Sites(study)).certified
+    found = [np.ravel(nodes[number].value / scale) for number, scale in certified.items()]
+    return len({value.round(9).tobytes() for value in found})
 
 
 class Ranking:
