@@ -136,9 +136,10 @@ def test_a_correction_that_only_makes_up_for_an_earlier_line_is_told_as_such():
         dW = (dA * (1 - A**2)) @ X.T
         return cost, {"dW": dW}
 
-    (line,) = tg.check_code(run, {"W": NUMBERS["W"]}).lines
+    earlier, line = tg.check_code(run, {"W": NUMBERS["W"]}).lines
     assert line["diagnosis"]["correction"] == "dA = error_of(A) / k"
-    told = f"But this only makes up for line {error_of.__code__.co_firstlineno + 1}: "
+    told = f"But this only makes up for line {earlier['line']}: "
+    assert earlier["line"] == error_of.__code__.co_firstlineno + 1
     assert told in line["diagnosis"]["explanation"]
 
 

@@ -13,10 +13,12 @@ from tinygrad_edu.sheets.claims import claimed
 from tinygrad_edu.tracing.corrections import Correction
 from tinygrad_edu.tracing.edits import targets_of
 from tinygrad_edu.tracing.mistakes import named, target_text
-from tinygrad_edu.tracing.ranking import Ranking, Suspect
+from tinygrad_edu.tracing.ranking import Certificates, Ranking, Suspect
+from tinygrad_edu.tracing.repair import Sites
 from tinygrad_edu.tracing.report import CodeLine
 from tinygrad_edu.tracing.study import Study
 from tinygrad_edu.tracing.times import Steps, corrected_steps, suspected_steps
+from tinygrad_edu.tracing.workspace import Source
 from tinygrad_edu.words import say, together
 
 #: Other corrections that are shown.
@@ -65,10 +67,11 @@ def blamed(
         earlier = None if correction.forward else _made_up_for(study, ranking, correction)
         if earlier is None:
             return [line]
-        target = target_text(earlier[1])
-        but = say("code.makes_up", line=earlier[1].lineno, target=target)
+        statement = study.statements[earlier.statement][1]
+        but = say("code.makes_up", line=statement.lineno, target=target_text(statement))
         told = together("note.space", line.diagnosis.explanation, but)
-        return [replace(line, diagnosis=replace(line.diagnosis, explanation=told))]
+        line = replace(line, diagnosis=replace(line.diagnosis, explanation=told))
+        return [replace(suspected(study, ranking, earlier, True), alternatives=()), line]
     made = zip(correction.places, correction.edits)
     return [
         _blamed(study, replace(correction, place=place, edits=(edit,)), [], alone=False)
@@ -76,15 +79,35 @@ def blamed(
     ]
 
 
-def _made_up_for(study: Study, ranking: Ranking, correction: Correction) -> Any:
+def _made_up_for(study: Study, ranking: Ranking, correction: Correction) -> Suspect | None:
     """An earlier statement that a true gradient would fit into, and that stays without one."""
-    k = study.number_of(correction.place.scope.unit.file, correction.place.statement)
+    scope = correction.place.scope
+    if len(correction.text) < len(scope.unit.text):
+        return None  # what is too many there makes up for nothing
+    k = study.number_of(scope.unit.file, correction.place.statement)
     starts = [node.number for made in ranking.sites.results.get(k, ()) for node in made]  # type: ignore[arg-type]
     for suspect in ranking.suspects:
         earlier = suspect.statement != k and starts and suspect.first <= min(starts)
         if earlier and suspect.fits and not (suspect.soft or suspect.outer):
-            return study.statements[suspect.statement]
+            return suspect if _stays(study, suspect, scope.unit.file, correction.text) else None
     return None
+
+
+def _stays(study: Study, suspect: Suspect, file: str, text: str) -> bool:
+    """Is what a statement makes no gradient of anything with a correction either?"""
+    unit, statement = study.statements[suspect.statement]
+    texts = {**study.source.texts, file: text}
+    try:
+        source = Source(study.source.run, texts, study.source.shapes)
+        corrected = Study(source, study.parameters, study.values)
+        corrected.judge()
+        k = corrected.number_of(unit.file, statement)
+        sites = Sites(corrected)
+        certificates = Certificates(corrected, sites)
+        made = [node for part in sites.results[k] for node in part]  # type: ignore[index]
+    except Exception:  # it is another statement that stands there
+        return False
+    return not all(certificates.scale(node.value) in certificates.kept for node in made)
 
 
 def _blamed(

@@ -151,8 +151,8 @@ class Certificates:
         for number, scale in found.items():
             if self.study.record.nodes[number].value.size > 1:
                 usual[scale] = usual.get(scale, 0) + 1
-        kept = {1, max(usual, key=lambda scale: usual[scale], default=1)}
-        return {number: scale for number, scale in found.items() if scale in kept}
+        self.kept = {1, max(usual, key=lambda scale: usual[scale], default=1)}
+        return {number: scale for number, scale in found.items() if scale in self.kept}
 
 
 def _unique(bank: dict[int, list[Any]]) -> dict[int, Any]:
@@ -161,9 +161,14 @@ def _unique(bank: dict[int, list[Any]]) -> dict[int, Any]:
 
 def natural(study: Study) -> int:
     """How many gradients of something the results of a backward pass are."""
-    nodes, certified = study.record.nodes, Certificates(study, Sites(study)).certified
-    found = [np.ravel(nodes[number].value / scale) for number, scale in certified.items()]
-    return len({value.round(9).tobytes() for value in found})
+    sites = Sites(study)
+    certificates = Certificates(study, sites)
+    every = [node for results in sites.results.values() for made in results for node in made]
+    found = [(node.value, certificates.scale(node.value)) for node in every]
+    return len({
+        np.ravel(value / scale).round(9).tobytes() for value, scale in found
+        if scale is not None and scale in certificates.kept
+    })  # fmt: skip
 
 
 class Ranking:

@@ -175,7 +175,7 @@ class Scope:
         }  # fmt: skip
         known = set().union(*map(_names, own)) | {"np"}
         others = [n for n in self._elsewhere(function) if isinstance(n, _PIECES)]
-        for node in [*own, *(n for n in others if _names(n) <= known)]:
+        for node in [*own, *(n for n in others if {"np"} < _names(n) | {"np"} <= known)]:
             text = ast.unparse(node) if isinstance(node, _PIECES) else ""
             if 0 < len(text) <= _LENGTH and self._is_read(node):
                 for piece in (text, *_beside(node, indices)):
