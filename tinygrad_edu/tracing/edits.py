@@ -11,7 +11,7 @@ import copy
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from tinygrad_edu.tracing.scope import Scope, called, parsed
+from tinygrad_edu.tracing.scope import Scope, called, parsed, stored
 from tinygrad_edu.tracing.stamp import Tick
 
 #: What is not changed places with.
@@ -297,10 +297,10 @@ class Edits:
         for old in targets_of(self.statement):
             if not isinstance(old, (ast.Name, ast.Subscript, ast.Attribute)):
                 continue
+            text = ast.unparse(old)
             for word in self.words:
-                if word != ast.unparse(old) and isinstance(parsed(word), type(old)):
-                    new = ast.parse(f"{word} = 0").body[0].targets[0]  # type: ignore[attr-defined]
-                    yield Edit(3, "target", old, new)
+                if word != text and isinstance(parsed(word), type(old)):
+                    yield Edit(3, "target", old, stored(word))
 
     def _of_place(self) -> Iterator[Edit]:
         s = self.statement

@@ -16,7 +16,7 @@ from tinygrad_edu.tracing.edits import Edit, binary, negative
 from tinygrad_edu.tracing.parameters import Values
 from tinygrad_edu.tracing.products import After, Clock, Found, Products, Watch, by_rows, written
 from tinygrad_edu.tracing.repair import Effect
-from tinygrad_edu.tracing.scope import Scope, called, parsed
+from tinygrad_edu.tracing.scope import Scope, called, parsed, stored
 from tinygrad_edu.tracing.study import Runner
 from tinygrad_edu.tracing.trial import Trials, looking
 
@@ -184,7 +184,7 @@ class Missing:
         def added(cost: float, index: Any, operator: Any, value: Any) -> Edit:
             target: Any = ast.Subscript(parsed(text), index, ast.Store())
             if index is None:
-                target = ast.parse(f"{text} = 0").body[0].targets[0]  # type: ignore[attr-defined]
+                target = stored(text)
             new: ast.stmt = ast.AugAssign(target, operator(), value)
             return Edit(cost, "insert", point.block, (point.before, new))
 

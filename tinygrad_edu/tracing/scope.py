@@ -30,6 +30,12 @@ def parsed(text: str) -> ast.expr:
     return ast.parse(text, mode="eval").body
 
 
+@functools.cache
+def stored(text: str) -> Any:
+    """What something is stored in: a target of an assignment. Shared, as above."""
+    return ast.parse(f"{text} = 0").body[0].targets[0]  # type: ignore[attr-defined]
+
+
 def called(node: ast.AST) -> str:
     """The last name of a called function."""
     f = getattr(node, "func", None)

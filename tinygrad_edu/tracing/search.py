@@ -36,7 +36,7 @@ _FORWARD = frozenset({"sign", "keyword", "operator", "transpose", "compare"})
 _AXES = frozenset({"keyword"})
 _FORWARD_TRIALS = 400
 #: So many changes are tried after the first that is right.
-_AFTER = 400
+_AFTER = 150
 _NOW_AND_THEN = 25
 #: Changes are tried in bands of cost, up to the last.
 _BANDS = (0, 2.5, 3.5, 4.5, 6.0)
