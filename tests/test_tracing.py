@@ -362,6 +362,161 @@ def test_a_product_of_a_matrix_that_is_read_elsewhere_and_a_vector_may_be_missin
     assert line["diagnosis"]["correction"] == """dh = p["V"].T @ dc + dr @ p['U']"""
 
 
+LAYERS = """
+import numpy as np
+rng = np.random.default_rng(8)
+X, Y, gains = rng.normal(size=(6, 3)), rng.normal(size=(6, 2)), rng.uniform(1, 2, size=6)
+
+class Sigmoid:
+    def forward(self, z):
+        self.a = 1 / (1 + np.exp(-z))
+        return self.a
+    def backward(self, da):
+        dz = da * self.a * (1 - self.a)
+        return dz
+
+class Gain:
+    def forward(self, x):
+        self.scale = 0.5
+        return gains[:, None] * x * np.sqrt(self.scale)
+    def backward(self, dout):
+        dx = dout * np.sqrt(self.scale)
+        dx *= gains[:, None]
+        return dx
+
+def numbers():
+    return {"W": rng.normal(size=(3, 2)), "b": rng.normal(size=2)}
+
+def run(numbers):
+    act, gain = Sigmoid(), Gain()
+    out = gain.forward(act.forward(X @ numbers["W"] + numbers["b"]))
+    cost = np.sum((out - Y) ** 2) / len(Y)
+    dz = act.backward(gain.backward(2 * (out - Y) / len(Y)))
+    return cost, {"dW": X.T @ dz, "db": dz.sum(axis=0)}
+"""
+
+
+@pytest.mark.parametrize("right, wrong, correction", [
+    ("2 * (out - Y) / len(Y)", "2 * out / len(Y)",
+     "dz = act.backward(gain.backward(2 * (out - Y) / len(Y)))"),
+    ("dz = da * self.a", "dz = -da * self.a", "dz = da * self.a * (1 - self.a)"),
+    ("dout * np.sqrt(self.scale)", "dout", "dx = np.sqrt(self.scale) * dout"),
+    ("X.T @ dz, ", "X.T, ", 'return cost, {"dW": X.T @ dz, "db": dz.sum(axis=0)}'),
+])  # fmt: skip
+@pytest.mark.one_in(4)
+def test_of_layers_that_hand_over_to_each_other_the_mistaken_line_is_put_right(
+    right, wrong, correction, tmp_path
+):
+    assert piece_report(LAYERS, tmp_path).ok
+    line, *more = piece_report(LAYERS.replace(right, wrong), tmp_path).lines
+    assert not more
+    assert line["diagnosis"]["correction"] == correction
+
+
+ENGINE = """
+class Value:
+    def __init__(self, data, parents=()):
+        self.data, self.grad, self.parents, self.back = data, 0.0, set(parents), lambda: None
+        self.grad = 0.0
+    def plus(self, other):
+        out = Value(self.data + other.data, (self, other))
+        def back():
+            self.grad += out.grad
+            other.grad += out.grad
+        out.back = back
+        return out
+    def times(self, other):
+        out = Value(self.data * other.data, (self, other))
+        def back():
+            self.grad += other.data * out.grad
+            other.grad += self.data * out.grad
+        out.back = back
+        return out
+    def backward(self):
+        order, seen = [], set()
+        def visit(v):
+            if v not in seen:
+                seen.add(v)
+                for parent in v.parents:
+                    visit(parent)
+                order.append(v)
+        visit(self)
+        self.grad = 1.0
+        for v in reversed(order):
+            v.back()
+
+def numbers():
+    return {"w": 0.7, "x": -1.3, "b": 0.4}
+
+def run(numbers):
+    v = {name: Value(x) for name, x in numbers.items()}
+    z = v["w"].times(v["x"]).plus(v["b"])
+    cost = z.times(z).plus(v["b"].times(v["w"]))
+    cost.backward()
+    return cost.data, {name: x.grad for name, x in v.items()}
+"""
+
+
+@pytest.mark.slow
+def test_objects_in_a_set_are_in_the_same_order_at_every_run(tmp_path):
+    assert piece_report(ENGINE, tmp_path).ok
+    text = ENGINE.replace("other.grad += out.grad", "other.grad = out.grad")
+    report = piece_report(text, tmp_path)
+    assert report.followed
+    assert report.lines[0]["diagnosis"]["correction"] == "other.grad += out.grad"
+
+
+@pytest.mark.slow
+def test_a_number_that_nothing_is_ever_added_to_is_named(tmp_path):
+    text = ENGINE.replace("other.grad += self.data * out.grad", "pass")
+    assert piece_report(text, tmp_path).lines[0]["source"] == "self.grad = 0.0"
+
+
+TABLES = """
+import numpy as np
+rng = np.random.default_rng(9)
+X, beta = rng.normal(size=(4, 3)), 0.3
+
+def numbers():
+    return {"P": rng.normal(size=(4, 2)).tolist(), "c": rng.normal(size=(1, 1, 2)), "q": 0.5}
+
+def run(numbers):
+    P, c, q = numbers["P"], numbers["c"], numbers["q"]
+    cost, g, dc, dq = 0.0, [[0.0] * 2 for _ in range(4)], np.zeros((1, 1, 2)), 0.0
+    for i in range(4):
+        for k in range(2):
+            e = P[i][k] * q + c[0, 0, k] - X[i, k]
+            cost += e**2 + beta * P[i][k] ** 2
+            g[i][k] += 2 * e * q + 2 * beta * P[i][k]
+            dc[:, :, k] += 2 * e
+            dq += 2 * e * P[i][k]
+    return cost, {"P": g, "c": dc, "q": dq}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("right, wrong, correction", [
+    ("2 * beta * P[i][k]\n", "beta * P[i][k]\n", "g[i][k] += 2 * e * q + beta * P[i][k] * 2"),
+    (" + 2 * beta * P[i][k]\n", "\n", "g[i][k] += 2 * e * q + P[i][k] * beta * 2"),
+    ("2 * e * P[i][k]\n", "e\n", "dq += 2 * P[i][k] * e"),
+    ("            dc[:, :, k] += 2 * e\n", "", "dq += 2 * e * P[i][k]\ndc[:, :, k] += 2 * e"),
+])  # fmt: skip
+@pytest.mark.one_in(4)
+def test_in_plain_loops_what_is_missing_is_found(right, wrong, correction, tmp_path):
+    assert piece_report(TABLES, tmp_path).ok
+    (line,) = piece_report(TABLES.replace(right, wrong), tmp_path).lines
+    assert line["diagnosis"]["correction"] == correction
+
+
+@pytest.mark.slow
+def test_of_a_gradient_that_nothing_changes_the_line_is_named_by_what_is_handed_back(tmp_path):
+    begun = "g = [[0.0] * 2 for _ in range(4)]"
+    text = TABLES.replace("g[i][k] += 2 * e * q + 2 * beta * P[i][k]", "pass")
+    text = text.replace("    for i in", f"    {begun}\n    for i in", 1)
+    (line,) = piece_report(text, tmp_path).lines
+    assert line["source"] == begun
+
+
 RESIDUAL = """
 import numpy as np
 rng = np.random.default_rng(3)

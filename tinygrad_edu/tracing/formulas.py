@@ -10,8 +10,9 @@ from tinygrad_edu.tracing.edits import targets_of
 from tinygrad_edu.tracing.ranking import Suspect
 from tinygrad_edu.tracing.repair import Sites
 
-#: What computes nothing.
+#: What computes nothing, and what makes no array.
 _NAMED = (ast.Name, ast.Attribute, ast.Subscript, ast.Constant)
+_NO_ARRAY = (ast.Constant, ast.List, ast.ListComp, ast.Dict, ast.DictComp)
 
 
 class Formula(NamedTuple):
@@ -43,7 +44,7 @@ def _given(statement: Any) -> Iterator[Formula]:
         for i, part in enumerate(value.elts):
             values = part.values if isinstance(part, ast.Dict) and not targets else [part]
             for x in values:
-                if not isinstance(x, ast.Constant if targets else _NAMED):
+                if not isinstance(x, _NO_ARRAY if targets else _NAMED):
                     yield Formula(targets[i] if targets else None, x)
     elif len(targets) > 1:
         yield from (Formula(target, None) for target in targets)

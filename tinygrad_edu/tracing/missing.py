@@ -236,7 +236,9 @@ class Missing:
             return made
         for number, node in ((2.0, ast.Constant(2)), *self._numbers(clock)):
             if scale == number:
-                return node if one else binary(node, ast.Mult, made)
+                if one or isinstance(made, ast.BinOp):
+                    return node if one else binary(made, ast.Mult, node)
+                return binary(node, ast.Mult, made)
             if scale == 1 / number:
                 return binary(made, ast.Div, node)
         return made

@@ -179,7 +179,8 @@ class Scope:
             ast.unparse(n.slice) for n in own
             if isinstance(n, ast.Subscript) and isinstance(n.slice, (ast.Name, ast.BinOp))
         }  # fmt: skip
-        known = set().union(*map(_names, own)) | {"np"}
+        known = set().union(*map(_names, own)) | self._globals
+        known |= {a.arg for a in _arguments(function)}
         others = [n for n in self._elsewhere(function) if isinstance(n, _PIECES)]
         for node in [*own, *(n for n in others if {"np"} < _names(n) | {"np"} <= known)]:
             text = ast.unparse(node) if isinstance(node, _PIECES) else ""
@@ -187,6 +188,13 @@ class Scope:
                 for piece in (text, *_beside(node, indices)):
                     lines.setdefault(piece, []).append(node.lineno)
         return lines
+
+    @functools.cached_property
+    def _globals(self) -> set[str]:
+        """The names that are given a value outside of functions."""
+        loose = [s for s in self.tree.body if not isinstance(s, (ast.FunctionDef, ast.ClassDef))]
+        nodes = [n for s in loose for n in ast.walk(s) if isinstance(n, ast.Name)]
+        return {"np"} | {n.id for n in nodes if isinstance(n.ctx, ast.Store)}
 
     def _is_read(self, node: Any) -> bool:
         """Can a formula be evaluated once more, without doing anything?"""
