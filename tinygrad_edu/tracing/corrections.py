@@ -38,9 +38,15 @@ class Place:
         return self.formulas[0].value if len(self.formulas) == 1 else None
 
     @property
+    def changed(self) -> Any:
+        """What of the statement is changed: the one of several formulas; None for all of it."""
+        parts = isinstance(getattr(self.statement, "value", None), ast.Tuple)
+        return self.formula if parts else None
+
+    @property
     def own(self) -> bool:
-        """Is it one of the suspects itself, or what they read an index from?"""
-        return self.why in ("repairs", "indexes")
+        """Is it one of the suspects itself, or what they are computed or read an index from?"""
+        return self.why in ("repairs", "indexes", "makes")
 
 
 #: A change to be tried: what it costs, where, and the change.

@@ -27,7 +27,7 @@ from tinygrad_edu.tracing.trial import Trials, bounded_memory
 from tinygrad_edu.tracing.workspace import Source
 
 #: The work of all trials together, in recorded operations; a trial has a price of its own.
-_WORK = 2_400_000
+_WORK = 3_000_000
 _TRIAL = 400
 #: So many words, the nearest, are put in place of another; more where edits can be sieved.
 _WORDS, _SIEVED = 40, 100
@@ -36,7 +36,7 @@ _FORWARD = frozenset({"sign", "keyword", "operator", "transpose", "compare"})
 _AXES = frozenset({"keyword"})
 _FORWARD_TRIALS = 400
 #: So many changes are tried after the first that is right.
-_AFTER = 150
+_AFTER = 250
 _NOW_AND_THEN = 25
 #: Changes are tried in bands of cost, up to the last.
 _BANDS = (0, 2.5, 3.5, 4.5, 6.0)
@@ -105,7 +105,7 @@ class Search:
         for k in () if alone else self.ranking.sites.results:
             add(self.scope_of(k), "reaches", 1, 0)
         for k in self.ranking.feeding() if alone else ():
-            add(self.scope_of(k), "feeds", len(made), 0.5)
+            add(self.scope_of(k), "makes", len(made), 0.5)
         self._surroundings(list(made.values()), add, len(made))
         for k in self.ranking.sites.unused:
             add(self.scope_of(k), "unused", len(made), 1)
@@ -240,7 +240,8 @@ class Search:
                 yield self._in_order([job for job in added if job[0] <= high])
                 added = [job for job in added if job[0] > high]
         rest = [place for place in places if place not in sieves]
-        for top, bands in ((2, _BANDS[:2]), (_BANDS[-1], _BANDS[1:])):
+        steps = ((2, _BANDS[:2]), (_BANDS[-1], _BANDS[1:]))
+        for top, bands in steps if self._stop is None else ((_BANDS[-1], _BANDS[::4]),):
             jobs = []
             for place in rest if self._stop is None or bands[0] < self._stop else ():
                 if not self._spent():
@@ -255,7 +256,7 @@ class Search:
 
         def order(job: Job) -> tuple[Any, ...]:
             cost, place, edit = job
-            return cost, self._stop is not None and not place.own, edit.cost, place.rank
+            return self._stop is not None and not place.own, cost, edit.cost, place.rank
 
         return sorted(jobs, key=order)
 
@@ -409,11 +410,11 @@ def _edits(place: Place, top: float, words: int = _WORDS) -> Iterator[Edit]:
         for edit in Additions(place.scope, place.statement, words).never_added(place.wrong):
             if edit.cost <= top:
                 yield edit
-    for edit in Edits(place.scope, place.statement, words, place.formula).all():
+    for edit in Edits(place.scope, place.statement, words, place.changed).all():
         if edit.cost <= top:
             yield edit
     if top >= 2:
-        for edit in Additions(place.scope, place.statement, words, place.formula).all(top):
+        for edit in Additions(place.scope, place.statement, words, place.changed).all(top):
             if edit.cost <= top:
                 yield edit
 

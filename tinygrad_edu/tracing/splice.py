@@ -59,10 +59,11 @@ def spelled(text: str, new: ast.AST, own: Container[ast.AST]) -> str:
         tried = shown
         for name, (piece, atom) in held.pieces.items():
             tried = tried.replace(name, piece if atom or bare else f"({piece})")
-        # A formula may go over several lines: within parentheses of its own it does.
-        whole = f"({tried})" if isinstance(new, ast.expr) else tried
-        if _means(whole.encode(), meant):
-            return tried
+        try:
+            if ast.dump(ast.parse(tried)) == meant:
+                return tried
+        except SyntaxError:
+            pass
     return ast.unparse(new)
 
 
