@@ -280,7 +280,7 @@ class After(Watch):
     ) -> None:
         super().__init__(codes, len(codes), clock, [[]], ticks=False)
         self.held, self.held_at = held, 0
-        self._entries: dict[tuple[int, int, int, int], list[Any]] = {}
+        self._entries: dict[tuple[int, int, int], tuple[Any, Any]] = {}
         self._scaled: dict[tuple[int, str], list[Any]] = {}
 
     def more(self, names: dict[str, Any], places: Any, groups: Any, shape: Any, sums: Any) -> None:
@@ -291,12 +291,18 @@ class After(Watch):
                 at = numbers[index]
             except IndexError:
                 continue
-            some = [(-1, np.ones(at.shape))]
+            seen, brought = self._entries.setdefault(
+                key, (np.zeros(len(self.codes) + 1, int), np.zeros((len(self.codes) + 1, _SUMS)))
+            )
+            some = sums[:, np.ravel(at)]
+            seen[-1] += 1  # the last is a one
+            brought[-1] += some.sum(1)
             for s in {at.shape, ()} if key[2] < 0 and at.size > 0 else ():
-                some += zip(*groups.get(s, ((), ())))
-            for k, value in some:
-                brought = sums[:, np.ravel(at)] @ np.ravel(np.broadcast_to(value, at.shape))
-                _count(self._entries, (*key, k), brought)
+                if s in groups:
+                    of, values = groups[s]
+                    seen[of] += 1
+                    each = values.reshape(len(of), -1)
+                    brought[of] += (each @ some.T) if s == at.shape else each * some.sum(1)
         held = [value_of(code, names) for code in self.held]
         fits = [i for i, x in enumerate(held) if x is not None and x.shape == shape]
         for self.held_at in fits[:1]:
@@ -319,10 +325,13 @@ class After(Watch):
     def entries(self) -> list[tuple[int, int, int, int, float]]:
         """At which index what is missing: after how many whole axes, at one or two indices in use;
         -1 for no second one, and for a one."""
+        last = len(self.codes)
         found = [
-            (*key, scale) for key, (seen, brought) in self._entries.items()
-            if seen == self.turns and abs(scale := self.clock.scale(brought)) == 1
-        ]  # fmt: skip
+            (*key, int(k) if k < last else -1, scale)
+            for key, (seen, brought) in self._entries.items()
+            for k in np.flatnonzero(seen == self.turns)
+            if abs(scale := self.clock.scale(brought[k])) == 1
+        ]
         return sorted(found, key=lambda entry: entry[:4])[:_MOST]
 
 
