@@ -23,7 +23,7 @@ from tinygrad_edu.diagnosis.constants import Constants
 from tinygrad_edu.sheets.account import Account
 from tinygrad_edu.sheets.evaluate import Evaluator
 from tinygrad_edu.sheets.lines import Key, Statement
-from tinygrad_edu.sheets.syntax import ORDERING, Expr, parts, walk
+from tinygrad_edu.sheets.syntax import ORDERING, Expr, names_in, parts, walk
 
 #: What it costs to compare two small arrays.
 _COMPARED = 15_000
@@ -168,6 +168,14 @@ class Context:
     def above(self, line: Statement) -> Iterator[Statement]:
         """The backward lines above one of them."""
         return itertools.takewhile(lambda s: s is not line, self.sheet.backward)
+
+    def sources(self, line: Statement) -> Iterator[Statement]:
+        """The scratch lines that a line is computed from, through no others, the nearest first."""
+        wanted = set(names_in(line.expr))
+        for s in reversed(list(self.above(line))):
+            if s.key in wanted and s.key not in self.judged.final:
+                wanted |= names_in(s.expr)
+                yield s
 
     def inlined(self, e: Expr, line: Statement) -> Expr:
         """A formula with the learner's scratch lines, and earlier steps of claims, put in."""

@@ -23,7 +23,7 @@ from tinygrad_edu.diagnosis.matrices import of_matrix
 from tinygrad_edu.diagnosis.mistakes.state import accumulated
 from tinygrad_edu.diagnosis.places import Place, places_of
 from tinygrad_edu.diagnosis.registry import named
-from tinygrad_edu.diagnosis.scratch import Fault, common_faults, near_fault, replaced_fault
+from tinygrad_edu.diagnosis.scratch import Fault, ScratchLines, near_fault
 from tinygrad_edu.diagnosis.search import Correction, search_for
 from tinygrad_edu.diagnosis.words import LONGEST_PIECE, LONGEST_SEARCHED, visible_keys
 from tinygrad_edu.sheets.account import DIAGNOSING, LARGEST_SEARCHED, Account, TooMuch
@@ -61,7 +61,6 @@ def diagnose(judged: Judged) -> dict[str, Diagnosis]:
     wrong.sort(key=lambda judgement: judgement.claim.last.line)
     found |= {judgement.claim.name: Diagnosis("other", NOT_SOUGHT, None) for judgement in wrong}
     derived: DerivedRules | None = None
-    faults: dict[str, Fault] = {}
     with np.errstate(all="ignore"), warnings.catch_warnings(), contextlib.suppress(TooMuch):
         warnings.simplefilter("ignore")  # a mean of nothing, in some trial
         for judgement in wrong:
@@ -71,8 +70,9 @@ def diagnose(judged: Judged) -> dict[str, Diagnosis]:
                 if derived is None:
                     account = Account(DIAGNOSING, LARGEST_SEARCHED)
                     derived = DerivedRules(context_of(judged, account))
-                    faults = common_faults(derived.context, wrong)
-                found[name] = _diagnosed(derived, judgement, faults.get(name))
+                    scratch = ScratchLines(derived.context)
+                    scratch.find_common(wrong)
+                found[name] = _diagnosed(derived, scratch, judgement)
             except TooMuch:
                 raise
             except Exception:
@@ -81,7 +81,7 @@ def diagnose(judged: Judged) -> dict[str, Diagnosis]:
     return found
 
 
-def _diagnosed(derived: DerivedRules, judgement: Judgement, fault: Fault | None) -> Diagnosis:
+def _diagnosed(derived: DerivedRules, scratch: ScratchLines, judgement: Judgement) -> Diagnosis:
     context, statement = derived.context, judgement.claim.last
     context.use_names_above(statement)
     # A learner has no `scatter`.
@@ -91,10 +91,10 @@ def _diagnosed(derived: DerivedRules, judgement: Judgement, fault: Fault | None)
     known = _at_once(case, places)
     if known is not None:
         return known
-    if statement.turn:
-        fault = near_fault(context, judgement)
-    found, place = _correct(context, judgement, [] if statement.turn and fault else places, rules)
-    fault = _fault(context, judgement, found, fault)
+    fault = near_fault(context, judgement) if statement.turn else None
+    found, place = _correct(context, judgement, [] if fault else places, rules)
+    if not statement.turn:
+        fault = scratch.fault(judgement, None if found is None else found.edit.expr)
     line, edit = _compared(context, statement, place, found, fault)
     mistake, explanation = named(Case(context, judgement, line, edit, rules))
     if mistake == "updated_weights":
@@ -110,17 +110,6 @@ def _diagnosed(derived: DerivedRules, judgement: Judgement, fault: Fault | None)
         rule = words.say("diagnosis.rule", line=f"{statement.name} = {show(rules[0])}")
         explanation = words.together("note.space", explanation, rule)
     return Diagnosis(mistake, explanation, None if found is None else found.text)
-
-
-def _fault(
-    context: Context, judgement: Judgement, found: Correction | None, fault: Fault | None
-) -> Fault | None:
-    """The scratch line at fault; `fault` is what is known of that."""
-    if judgement.claim.last.turn:
-        return fault
-    if found is None:
-        return fault or near_fault(context, judgement)
-    return replaced_fault(context, judgement, found.edit.expr) or fault
 
 
 def _compared(

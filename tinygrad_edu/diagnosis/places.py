@@ -96,15 +96,12 @@ def place_above(context: Context, statement: Statement, judged: Statement) -> Pl
 
 def places_above(context: Context, statement: Statement) -> Iterator[Place]:
     """A line of a loop, and the scratch lines that a line is computed from, the nearest first."""
-    final, seen = context.judged.final.keys() - {statement.key}, set()
-    wanted, end = {statement.key}, context.sheet.backward.index(statement)
-    for s in context.sheet.backward[end::-1]:
-        if s.key in wanted and s.key not in final:
-            wanted |= names_in(s.expr)
-            if (s.line, s.name) not in seen and (s.turn or s is not statement):
-                seen.add((s.line, s.name))
-                with contextlib.suppress(SheetError, SyntaxError):
-                    yield place_above(context, s, statement)
+    seen = set()
+    for s in (statement, *context.sources(statement)):
+        if (s.line, s.name) not in seen and (s.turn or s is not statement):
+            seen.add((s.line, s.name))
+            with contextlib.suppress(SheetError, SyntaxError):
+                yield place_above(context, s, statement)
 
 
 class _Written(Place):

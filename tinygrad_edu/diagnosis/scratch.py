@@ -7,20 +7,17 @@ read it are. Where the mistake is there, these are told so.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from tinygrad_edu import words
-from tinygrad_edu.checking.truth import equal
 from tinygrad_edu.checking.verdict import Judgement
 from tinygrad_edu.diagnosis.context import Context
-from tinygrad_edu.diagnosis.places import Place, place_above, places_above
-from tinygrad_edu.diagnosis.search import Correction, search_for
+from tinygrad_edu.diagnosis.places import place_above, places_above
+from tinygrad_edu.diagnosis.search import search_for
 from tinygrad_edu.diagnosis.statements import line_as
 from tinygrad_edu.diagnosis.words import visible_keys
-from tinygrad_edu.sheets.lines import Statement
+from tinygrad_edu.sheets.lines import Key, Statement
 from tinygrad_edu.sheets.syntax import Expr, SheetError, names_in
 
 
@@ -35,7 +32,7 @@ class Fault(NamedTuple):
 def near_fault(context: Context, judgement: Judgement) -> Fault | None:
     """The scratch line of which a small change makes a line right, where none of its own does."""
     for place in places_above(context, judgement.claim.last):
-        found = _nearest(context, judgement, place)
+        found = search_for(context, judgement, place, [], []).run_near()
         if found is not None and place.statement is judgement.claim.last:
             break
         if found is not None:
@@ -45,84 +42,77 @@ def near_fault(context: Context, judgement: Judgement) -> Fault | None:
     return None
 
 
-def common_faults(context: Context, wrong: Sequence[Judgement]) -> dict[str, Fault]:
-    """By the name of a claim, the scratch line of which a small change makes right all that is
-    computed from it, at least two lines; where several do, the one that has to change least."""
-    found: list[tuple[float, Fault, list[Judgement]]] = []
-    for statement in _scratch(context):
-        readers = [j for j in context.judged.judgements.values() if _reads(context, j, statement)]
-        if len(readers) < 2 or any(j not in wrong for j in readers):
-            continue
-        with contextlib.suppress(SheetError, SyntaxError):
-            places = [place_above(context, statement, j.claim.last) for j in readers]
-            nearest = _nearest(context, readers[0], places[0])
-            if nearest is None:
+class ScratchLines:
+    """The scratch lines of a sheet that stand by themselves, `readers`: the judged lines that are
+    computed from each; `common`: by the name of a claim, what is at fault for several."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.common: dict[str, Fault] = {}
+        self.readers: dict[Key, list[Judgement]] = {}
+        for judgement in context.judged.judgements.values():
+            for s in context.sources(judgement.claim.last):
+                if _as_it_stands(s):
+                    self.readers.setdefault(s.key, []).append(judgement)
+
+    def fault(self, judgement: Judgement, fixed: Expr | None) -> Fault | None:
+        """The scratch line at fault for a wrong line; `fixed` is that line's own correction."""
+        common = self.common.get(judgement.claim.name)
+        if fixed is None:
+            return common or near_fault(self.context, judgement)
+        return self._replaced(judgement, fixed) or common
+
+    def find_common(self, wrong: Sequence[Judgement]) -> None:
+        """Find the lines of which a small change makes right all that is computed from them, at
+        least two lines, all wrong; where several do, the one that has to change least counts."""
+        context, found = self.context, list[tuple[float, Fault, list[Judgement]]]()
+        names = {judgement.claim.name for judgement in wrong}
+        for statement in context.sheet.backward:
+            readers = self.readers.get(statement.key, [])
+            if len(readers) < 2 or any(j.claim.name not in names for j in readers):
                 continue
-            if all(_right(context, j, p, nearest) for j, p in zip(readers, places, strict=True)):
-                found.append((nearest.cost, _fault(statement, nearest.edit.expr), readers))
-    found.sort(key=lambda one: -one[0])  # the least, and of equal ones the last, is put in last
-    return {j.claim.name: fault for _, fault, readers in found for j in readers}
+            with contextlib.suppress(SheetError, SyntaxError):
+                places = [(j, place_above(context, statement, j.claim.last)) for j in readers]
+                searches = [search_for(context, j, place, [], []) for j, place in places]
+                nearest = searches[0].run_near()
+                if nearest is not None and all(s.right(nearest.edit.expr) for s in searches):
+                    found.append((nearest.cost, _fault(statement, nearest.edit.expr), readers))
+        found.sort(key=lambda one: -one[0])  # the least, and of equal ones the last, is put in last
+        self.common = {j.claim.name: fault for _, fault, readers in found for j in readers}
 
+    def _replaced(self, judgement: Judgement, fixed: Expr) -> Fault | None:
+        """The scratch line whose name only stands for something else in a correction.
 
-def replaced_fault(context: Context, judgement: Judgement, fixed: Expr) -> Fault | None:
-    """The scratch line whose name only stands for something else in a correction.
-
-    None where a line that is right reads the name as it is.
-    """
-    line, found = judgement.claim.last, dict[Expr, Expr]()
-    scratch = {context.name(s.key): s for s in _scratch(context) if s.line < line.line}
-    stands = _stands_for(line.expr, fixed, scratch, found)
-    changed = [(name, new) for name, new in found.items() if name is not new]
-    if not stands or len(changed) != 1:
-        return None
-    [(name, right)] = changed
-    if right.op == "name":  # a name taken for another is a mistake of the line that reads it
-        return None
-    statement = scratch[name]
-    readers = [j for j in context.judged.judgements.values() if _reads(context, j, statement)]
-    if any(j.verdict != "wrong" for j in readers):
-        return None
-    lines = [*context.sheet.forward, *(s for s in scratch.values() if s.line < statement.line)]
-    names = {s.expr: context.name(s.key) for s in lines if s.plain}
-    right = context.formulas.substituted(right, names)
-    if not names_in(right) <= visible_keys(context, statement):
-        return None
-    return _fault(statement, right)
+        None where a line that is right reads the name as it is.
+        """
+        context, line = self.context, judgement.claim.last
+        scratch = {context.name(s.key): s for s in context.sources(line) if _as_it_stands(s)}
+        found: dict[Expr, Expr] = {}
+        stands = _stands_for(line.expr, fixed, scratch, found)
+        changed = [(name, new) for name, new in found.items() if name is not new]
+        if not stands or len(changed) != 1:
+            return None
+        [(name, right)] = changed
+        if right.op == "name":  # a name taken for another is a mistake of the line that reads it
+            return None
+        statement, final = scratch[name], context.judged.final
+        if any(j.verdict != "wrong" for j in self.readers[statement.key]):
+            return None
+        above = [s for s in context.above(statement) if s.key not in final and not s.turn]
+        lines = [s for s in (*context.sheet.forward, *above) if s.plain]
+        right = context.formulas.substituted(right, {s.expr: context.name(s.key) for s in lines})
+        if not names_in(right) <= visible_keys(context, statement):
+            return None
+        return _fault(statement, right)
 
 
 def _fault(statement: Statement, right: Expr) -> Fault:
     return Fault(statement, right, line_as(statement.line, statement.name, right).says)
 
 
-def _scratch(context: Context) -> Iterator[Statement]:
-    """The backward lines that claim nothing, as they stand."""
-    for s in context.sheet.backward:
-        if s.key not in context.judged.final and s.plain and not s.turn:
-            yield s
-
-
-def _reads(context: Context, judgement: Judgement, statement: Statement) -> bool:
-    """Is a line computed from a scratch line, through none but scratch lines?"""
-    line = judgement.claim.last
-    wanted = set(names_in(line.expr))
-    for s in reversed(list(context.above(line))):
-        if s.key in wanted and s.key not in context.judged.final:
-            wanted |= names_in(s.expr)
-    return statement.key in wanted
-
-
-def _nearest(context: Context, judgement: Judgement, place: Place) -> Correction | None:
-    """The nearest change of a scratch line that makes a line right and brings in no new word."""
-    return search_for(context, judgement, place, [], []).run_near()
-
-
-def _right(context: Context, judgement: Judgement, place: Place, found: Correction) -> bool:
-    """Is a line right with a change of the scratch line in this place?"""
-    truth, whole = judgement.truth, place.whole(found.edit.expr)
-    return truth is not None and all(
-        equal(context.value(whole, i), np.asarray(context.truth(truth, i), float))
-        for i in range(len(context.samples))
-    )
+def _as_it_stands(statement: Statement) -> bool:
+    """Is a line ``NAME = formula``, and in no loop?"""
+    return statement.plain and not statement.turn
 
 
 def _stands_for(old: Expr, new: Expr, names: Container[Expr], found: dict[Expr, Expr]) -> bool:
