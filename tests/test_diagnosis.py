@@ -157,6 +157,31 @@ def test_where_all_that_read_a_line_without_a_claim_are_wrong_it_is_told_as_what
     assert of_text(sheet, "back")[1] == []
 
 
+WEIGHTED = """
+n = 6
+X: (n, 3)
+t: (n,)
+w: (3,)
+c: ()
+s = X @ w + c
+h = np.tanh(s)
+J = np.sum((h - t)**2) / n
+r = 2 * (h - t) / n * (1 - s**2)
+dw = X.T @ r
+dc = np.sum(r)
+"""
+
+
+def test_a_line_between_the_cost_and_the_first_claim_may_be_at_fault():
+    rows = tg.check_text(WEIGHTED).rows
+    assert [(row.verdict, row.diagnosis.mistake) for row in rows] == [
+        ("wrong", "derivative_at_wrong_point")
+    ] * 2
+    said = "With line 10 as r = 2 * (h - t) / n * (1 - h**2) the line is right."
+    assert all(row.diagnosis.explanation.startswith(said) for row in rows)
+    assert of_text(WEIGHTED, "weighted")[1] == []
+
+
 def test_a_line_without_a_claim_that_a_right_line_reads_is_not_at_fault():
     sheet = BACK.format("err * (1 - A1**2)", SUM.replace("back", "err * (1 - Z1**2)"))
     (row,) = (row for row in tg.check_text(sheet).rows if row.verdict == "wrong")

@@ -201,6 +201,23 @@ def test_functions_of_scipy_and_linalg_are_known_without_their_module():
     assert np.isfinite(Sheet(text).cost.data)
 
 
+def test_a_state_that_changes_below_the_cost_in_its_loop_is_part_of_the_cost():
+    text = """
+x: (4,)
+y: (4,)
+a: ()
+s = 0.0
+J = 0.0
+for t in range(4):
+    J += 0.5 * (s - y[t])**2
+    s = a * s + x[t]
+"""
+    s1, s2, s3 = (f"s{t}" for t in (1, 2, 3))
+    states = f"{s1} = x[0]\n{s2} = a * {s1} + x[1]\n{s3} = a * {s2} + x[2]\n"
+    back = f"g = {s3} - y[3]\nh = {s2} - y[2] + a * g\nda = g * {s2} + h * {s1}\n"
+    assert said(text + states + back) == [("da", "correct")]
+
+
 GROUPS = """
 W: (3, 2)
 J = 0.0

@@ -70,6 +70,11 @@ class _Parser:
         """All statements read."""
         lines, statements = self.lines, self.nodes
         self.cost_line = self._find_cost(statements)
+        #: Where the loop ends that the cost is added up in: what is below has no part in it.
+        self.cost_end = max(
+            (s.end_lineno for s in statements if isinstance(s, ast.For) and s.end_lineno
+             and s.lineno <= self.cost_line <= s.end_lineno), default=self.cost_line,
+        )  # fmt: skip
         self._lines(statements)
         if not any(s.name == lines.cost_name for s in lines.forward):
             raise SheetError(say("error.no_cost"), 1, 1)
@@ -355,7 +360,7 @@ class _Parser:
         turn, text = tuple(self.turn.items()), reader.text
         statement = Statement(name, version, expr, node.lineno, text, reader, plain, looped, turn)
         made.append(statement)
-        if self.in_backward:
+        if self.in_backward or node.lineno > self.cost_end:
             lines.backward.append(statement)
         else:
             lines.forward.append(statement)
