@@ -55,3 +55,27 @@ def test_a_number_that_is_none_is_named(program):
         program(**NAMED | {"p3": "three"})
     with pytest.raises(tg.GradError, match=r"p3: shape \(2,\) was given"):
         program(**NAMED | {"p3": np.ones(2)})
+
+
+@pytest.mark.parametrize("given", [
+    [3.0, -2.0], (3.0, -2.0), [3, -2], [np.float64(3.0), -2.0], np.array([3.0, -2.0]),
+])  # fmt: skip
+def test_a_list_may_be_given_as_numbers_of_any_kind_and_is_left_as_it_was(given):
+    p = [tg.Value(1.0), tg.Value(5.0)]
+    program = tg.compile(tg.sin(p[0]) * p[1], names={"p": p})
+    before = str(given)
+    cost, gradients = program(p=given)
+    assert cost == pytest.approx(np.sin(3.0) * -2.0)
+    np.testing.assert_allclose(gradients["p"], [-2.0 * np.cos(3.0), np.sin(3.0)])
+    assert str(given) == before
+
+
+@pytest.mark.parametrize("given, error", [
+    ([1.0], tg.GradError), ([1.0, 2.0, 3.0], tg.GradError), ([[1.0, 2.0]], tg.GradError),
+    ([1.0, "2"], TypeError), ([1.0, None], TypeError),
+])  # fmt: skip
+def test_a_list_of_another_length_or_kind_is_refused_by_name(given, error):
+    p = [tg.Value(1.0), tg.Value(5.0)]
+    program = tg.compile(tg.sin(p[0]) * p[1], names={"p": p})
+    with pytest.raises(error, match="^p: "):
+        program(p=given)

@@ -183,6 +183,27 @@ def test_uses_of_one_number_add_up():
     assert_program_is_right(build, [0.7, -0.2], [1.5, 2.0])
 
 
+def test_equal_uses_of_one_number_leave_no_array():
+    def build(p):
+        return sum((p[0] * 0.5 for _ in range(99)), 0.0) * p[0]
+
+    assert "np." not in assert_program_is_right(build, [0.7], [1e8]).source
+
+
+@pytest.mark.parametrize("x", [5e-324, 3e-320, 0.3, 1e305, np.finfo(float).max])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_doublings_are_multiplied_first_and_change_no_digit(x, sign):
+    leaf = tg.Value(1.0)
+    halved = leaf * 0.5
+    for factor in (2.0, 16.0, 64.0, 0.25, 0.5, 2.0, 128.0):
+        halved = halved * factor
+    program = tg.compile(halved, names={"p": [leaf]})
+    assert "* 0.5 * 2048.0 * 0.25 * 0.5 * 256.0" in program.source
+    with np.errstate(over="ignore"):
+        expected = np.float64(sign * x) * 0.5 * 2 * 16 * 64 * 0.25 * 0.5 * 2 * 128
+    assert program(p=[sign * x])[0] == expected
+
+
 @pytest.mark.slow
 def test_a_long_sum_needs_no_recursion():
     def build(p):

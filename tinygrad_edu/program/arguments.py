@@ -119,6 +119,10 @@ class Listed(Argument):
 
     def read(self, given: dict[str, Any]) -> Any:
         """A float, or a list of them, row after row."""
+        x = given.get(self.name)
+        if type(x) is list and self.shape == (len(x),) and set(map(type, x)) == {float}:
+            del given[self.name]
+            return x if len(x) != 1 else x[0]
         x = super().read(given)
         if not self.shape:
             return x

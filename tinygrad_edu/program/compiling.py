@@ -18,7 +18,7 @@ from tinygrad_edu.core.ops import shaping
 from tinygrad_edu.core.primitive import GradError
 from tinygrad_edu.core.sweep import needed, reachable, sweep
 from tinygrad_edu.core.value import Value
-from tinygrad_edu.program import floats, source
+from tinygrad_edu.program import floats, source, symbol
 from tinygrad_edu.program.arguments import Argument, Listed, Scalars
 from tinygrad_edu.program.careful import careful_where_steep
 from tinygrad_edu.program.lowering import lowered
@@ -269,6 +269,8 @@ def _rolled_program(
     if found is None:
         return None
     root, roller = found
+    if all(s.size == 1 for s in symbol.needed([root])):
+        return None  # what is left of them is no array
     recorded = sum(v.op is not None for v in nodes)
     story = [
         f"{recorded} operations on single numbers were recorded: {roller.groups} on arrays.",

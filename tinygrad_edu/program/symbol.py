@@ -304,16 +304,26 @@ def _multiply(x: Symbol, y: Symbol) -> Any:
         return -(x * y.parents[0])
     if x.op is ar.negative:
         return -(x.parents[0] * y)
-    if x.op is ar.multiply and _are_signs(y):
+    if x.op is ar.multiply and x.parents[1].constant and y.constant:
         first = x.parents[1]
-        if first.constant and first.dtype == y.dtype and first._shape in ((), y._shape):
+        alike = first.dtype == y.dtype and first._shape in ((), y._shape)
+        if alike and (_are_signs(y) or _are_doublings(first, y)):
             return x.parents[0] * (first * y)
     return None
 
 
 def _are_signs(x: Symbol) -> bool:
-    """Are all numbers of a constant 1 or -1? Only such may be multiplied with others first."""
-    return x.constant and bool(np.all(np.abs(x.value) == 1))
+    """Are all numbers of a constant 1 or -1? Such may be multiplied with others first."""
+    return bool(np.all(np.abs(x.value) == 1))
+
+
+def _are_doublings(x: Symbol, y: Symbol) -> bool:
+    """Are these 2, 4, 8 …, and their product no more than any dtype holds?
+
+    Such may be multiplied first too: no digit is lost, and what overflows by both overflows by one.
+    """
+    powers = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
+    return x.weak and y.weak and x.value in powers and y.value in powers
 
 
 def _divide(x: Symbol, y: Symbol) -> Any:
