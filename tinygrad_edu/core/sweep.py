@@ -18,6 +18,7 @@ from numpy import float64, ndarray
 from tinygrad_edu.core import branches
 from tinygrad_edu.core.ops.shaping import broadcast_to, sum_to
 from tinygrad_edu.core.primitive import Each, GradError, Shape, Traced, plain, shape
+from tinygrad_edu.core.recording import asking
 
 _created = attrgetter("_created")
 
@@ -48,24 +49,25 @@ def reachable(root: Any, every: bool = False) -> list[Any]:
     add, keep, push, pop = seen.add, found.append, todo.append, todo.pop  # asked for at every node
     while todo:
         node = pop()
-        keep(node)
-        if node._more is None:
+        while node is not None:  # down along one input; what waits meanwhile is in `todo`
+            keep(node)
+            if node._more is not None:
+                for parent, needs_one in zip(node._more[0], node._more[4]):
+                    if (needs_one or every) and parent not in seen:
+                        add(parent)
+                        push(parent)
+                break
             which = 3 if every else node._needs
-            if which & 1:
-                x = node._x
-                if x not in seen:
-                    add(x)
+            x, y, node = node._x, node._y, None
+            if which > 1 and y not in seen:
+                add(y)
+                node = y
+            if which and which != 2 and x not in seen:
+                add(x)
+                if node is None:
+                    node = x
+                else:
                     push(x)
-            if which > 1:
-                y = node._y
-                if y not in seen:
-                    add(y)
-                    push(y)
-        else:
-            for parent, needs_one in zip(node._more[0], node._more[4]):
-                if (needs_one or every) and parent not in seen:
-                    add(parent)
-                    push(parent)
     found.sort(key=_created, reverse=True)
     return found
 
@@ -132,7 +134,7 @@ def sweep(
     Of recorded numbers, what was left out contributes nothing, also through an infinite slope: see
     `branches`.
     """
-    watch = watching.get()
+    watch = watching.get() if asking else None
     order = reachable(root)
     if wrt is not None:
         order = leading_to(wrt, order)
