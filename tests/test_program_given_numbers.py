@@ -77,5 +77,5 @@ def test_a_list_may_be_given_as_numbers_of_any_kind_and_is_left_as_it_was(given)
 def test_a_list_of_another_length_or_kind_is_refused_by_name(given, error):
     p = [tg.Value(1.0), tg.Value(5.0)]
     program = tg.compile(tg.sin(p[0]) * p[1], names={"p": p})
-    with pytest.raises(error, match="^p: "):
+    with pytest.raises(error, match=r"^p: "):
         program(p=given)
