@@ -1,8 +1,9 @@
 """Mistakes planted by a seeded program in right pieces of code, and what is said of each.
 
-``python tests/code_mutants.py [SEED]`` prints the table by kind, and a line for each of the mutants
-that may be looked at; half of them, every second one, never are. Another seed plants others. A
-mutant is kept if it runs, keeps the cost and makes a gradient wrong.
+``python tests/code_mutants.py`` prints the table by kind, and a line for each of the mutants that
+may be looked at; half of them, every second one, never are. ``python tests/code_mutants.py SEED …``
+plants others, and counts those that the first did not plant. A mutant is kept if it runs, keeps the
+cost and makes a gradient wrong.
 """
 
 from __future__ import annotations
@@ -292,6 +293,7 @@ def mutants(piece, seed="", most=34, of_kind=3):
         lines = [i + 1 for i, (a, b) in enumerate(zip(was, now)) if a != b]
         kept.append({
             "piece": piece, "kind": kind, "text": made, "lines": lines,
+            "statement": statement_of(made, lines),
             "was": [was[i - 1].strip() for i in lines], "now": [now[i - 1].strip() for i in lines],
         })  # fmt: skip
     return kept
@@ -300,6 +302,17 @@ def mutants(piece, seed="", most=34, of_kind=3):
 def every_mutant(seed=""):
     """All mutants; those at even places may be looked at, the others are never."""
     return [mutant for piece in EXPECTED for mutant in mutants(piece, seed)]
+
+
+def statement_of(text, lines):
+    """These lines, and the others of a statement that goes over several."""
+    found = {*lines}
+    for s in ast.walk(ast.parse(text)):
+        if isinstance(s, ast.stmt) and not hasattr(s, "body"):
+            every = range(s.lineno, s.end_lineno + 1)
+            if not found.isdisjoint(every):
+                found.update(every)
+    return sorted(found)
 
 
 def target_of(line):
@@ -325,8 +338,8 @@ def judged(mutant, folder):
     return {
         "kind": mutant["kind"], "seconds": seconds, "followed": report.followed,
         "wrong": not report.ok,
-        "first": named if deleted else places[:1] != [] and places[0] in mutant["lines"],
-        "three": named if deleted else any(p in mutant["lines"] for p in places[:3]),
+        "first": named if deleted else places[:1] != [] and places[0] in mutant["statement"],
+        "three": named if deleted else any(p in mutant["statement"] for p in places[:3]),
         "corrected": bool(report.corrected),
     }  # fmt: skip
 
@@ -373,14 +386,22 @@ def told(mutant, row):
     return f"{marks} {row['seconds']:4.1f} s  {mutant['kind']}: {mutant['piece']}:{at}  {changed}"
 
 
-def main(seed=""):
-    """Both halves in one table."""
-    every = every_mutant(seed)
+def others(seeds):
+    """What other seeds plant, and the first does not."""
+    first = {mutant["text"] for mutant in every_mutant()}
+    found = {mutant["text"]: mutant for seed in seeds for mutant in every_mutant(seed)}
+    return [mutant for text, mutant in found.items() if text not in first]
+
+
+def main(*seeds):
+    """Both halves in one table; of other seeds all, none of them looked at."""
+    every = others(seeds) if seeds else every_mutant()
     halves = [], []
     with ProcessPoolExecutor() as pool:
         for i, row in enumerate(pool.map(judged_apart, every)):
-            halves[i % 2].append(row)
-            said = told(every[i], row) if i % 2 == 0 else "not looked at"
+            shown = not seeds and i % 2 == 0
+            halves[not shown].append(row)
+            said = told(every[i], row) if shown else "not looked at"
             print(f"{i + 1}/{len(every)} {said}", file=sys.stderr, flush=True)
     print(table(halves))
 

@@ -64,7 +64,7 @@ def blamed(
     """
     if not correction.places:
         line = _blamed(study, correction, others, alone)
-        earlier = None if correction.forward else _made_up_for(study, ranking, correction)
+        earlier = None if correction.forward else _made_up_for(study, ranking, correction, others)
         if earlier is None:
             return [line]
         statement = study.statements[earlier.statement][1]
@@ -79,8 +79,13 @@ def blamed(
     ]
 
 
-def _made_up_for(study: Study, ranking: Ranking, correction: Correction) -> Suspect | None:
-    """An earlier statement that a true gradient would fit into, and that stays without one."""
+def _made_up_for(
+    study: Study, ranking: Ranking, correction: Correction, others: Sequence[Correction]
+) -> Suspect | None:
+    """An earlier statement that a true gradient would fit into, and that stays without one.
+
+    Not where a correction of its own is equally right: then that is told beside the first.
+    """
     scope = correction.place.scope
     if len(correction.text) < len(scope.unit.text):
         return None  # what is too many there makes up for nothing
@@ -89,6 +94,9 @@ def _made_up_for(study: Study, ranking: Ranking, correction: Correction) -> Susp
     for suspect in ranking.suspects:
         earlier = suspect.statement != k and starts and suspect.first <= min(starts)
         if earlier and suspect.fits and not (suspect.soft or suspect.outer):
+            if any(study.number_of(c.place.scope.unit.file, c.place.statement) == suspect.statement
+                   for c in others):  # fmt: skip
+                return None
             return suspect if _stays(study, suspect, scope.unit.file, correction.text) else None
     return None
 

@@ -29,6 +29,7 @@ class Suspect:
     """A statement whose repair would make gradients right: all of them, or those named.
 
     `results`: of each of its executions, those that must be others; `part`: which, if only one.
+    `sure`: each of them is a gradient of something as it is, and not so many times that.
     """
 
     statement: int
@@ -39,6 +40,7 @@ class Suspect:
     first: int
     empty: bool = False
     passes: bool = False
+    sure: bool = False
     of: tuple[str, ...] = ()
     solution: Solution | None = None
     part: int | None = None
@@ -52,7 +54,7 @@ class Suspect:
         own = not self.soft and not self.outer
         kind = 0 if own else 1 if self.empty else 2 if not self.soft else 3
         fits = self.fits or self.solution is None
-        return (kind, self.passes, self.outer, not fits, self.first)
+        return (kind, self.passes, self.outer, self.sure, not fits, self.first)
 
 
 class Certificates:
@@ -160,15 +162,26 @@ def _unique(bank: dict[int, list[Any]]) -> dict[int, Any]:
 
 
 def natural(study: Study) -> int:
-    """How many gradients of something the results of a backward pass are."""
+    """How many gradients of something the results of a backward pass are, and what it adds up."""
     sites = Sites(study)
     certificates = Certificates(study, sites)
     every = [node for results in sites.results.values() for made in results for node in made]
+    every += [
+        part for k, results in sites.results.items()
+        if isinstance(study.statements[k][1], ast.AugAssign)
+        for made in results for node in made for part in _added(node)
+    ]  # fmt: skip
     found = [(node.value, certificates.scale(node.value)) for node in every]
     return len({
         np.ravel(value / scale).round(9).tobytes() for value, scale in found
         if scale is not None and scale in certificates.kept
     })  # fmt: skip
+
+
+def _added(node: Node) -> list[Node]:
+    """What a statement that adds up has computed, to add it: it is at most two steps before."""
+    sums = [node, *nodes_in(node.args)]
+    return [part for x in sums for part in nodes_in(x.args) if part.places[:1] == node.places[:1]]
 
 
 class Ranking:
@@ -268,7 +281,10 @@ class Ranking:
         kept = all(self._is_same(n) and not self.certificates.is_copy(n) for n in flat)
         soft = not open_ or start or passed or through or kept
         first = (open_ or [flat[0].number])[0]
-        return Suspect(k, results, soft, outer, fits, first, empty, through, of, solution, part)
+        sure = all(self.certificates.certified.get(node.number) == 1 for node in flat)
+        return Suspect(
+            k, results, soft, outer, fits, first, empty, through, sure, of, solution, part
+        )
 
     def _passes(self, k: int, flat: list[Node]) -> bool:
         """Does a statement only pass on the gradients, as `run` does, or a loop that clips them?"""

@@ -36,6 +36,7 @@ class Solution:
     """Numbers at a statement that make the gradients right: x for x0, J their effect.
 
     `shapes`: of each of its results; another than it has where a gradient has the wrong one.
+    `affine`: are the gradients affine in the numbers? If not, others may do as well.
     """
 
     nodes: list[Node]
@@ -44,6 +45,7 @@ class Solution:
     x: Any
     jacobian: Any
     missing: Any
+    affine: bool = True
     _ranges: dict[int, Any] = field(default_factory=dict)
 
     def repairs(self, values: Any) -> bool:
@@ -199,8 +201,10 @@ def solve(
         for node, shape in zip(flat, wanted)
     ])  # fmt: skip
     with np.errstate(all="ignore"):
-        x, jacobian, missing = _newton(run, x0, goal)
-    return Solution(flat, wanted, x0, x, jacobian, missing) if jacobian is not None else x
+        x, jacobian, missing, affine = _newton(run, x0, goal)
+    if jacobian is None:
+        return x
+    return Solution(flat, wanted, x0, x, jacobian, missing, affine)
 
 
 class _Changing(NamedTuple):
@@ -242,30 +246,39 @@ def _unclipped(node: Node, env: dict[int, Any], args: Any = None) -> Any:
     return computed(node, env)
 
 
-def _newton(run: Any, x0: Any, goal: Any) -> tuple[Any, Any, Any]:
-    """One step, for what is affine; two more where it is not quite. x, J and what was missing."""
+def _newton(run: Any, x0: Any, goal: Any) -> tuple[Any, Any, Any, bool]:
+    """One step, for what is affine; two more where it is not quite.
+
+    Gives x, J, what was missing, and whether it is affine.
+    """
     x = x0
     start = run(x0)
     if start.shape != goal.shape:
-        return False, None, None
+        return False, None, None, False
     for _ in range(3):
         y = run(x)
         jacobian = np.array([run(x + unit) - y for unit in np.eye(x0.size)]).T
         missing = goal - y
         if not np.isfinite(jacobian).all() or not np.isfinite(missing).all():
-            return None, None, None
+            return None, None, None, False
         try:
             step = np.linalg.lstsq(jacobian, missing, rcond=1e-10)[0]
         except np.linalg.LinAlgError:
-            return None, None, None
+            return None, None, None, False
         if not np.isfinite(step).all() or not np.isfinite(x + step).all():
-            return None, None, None
+            return None, None, None, False
         if np.abs(jacobian @ step - missing).max() > 1e-5 * max(np.abs(missing).max(), 1e-12):
-            return False, None, None
+            return False, None, None, False
         x = x + step
         if np.abs(run(x) - goal).max() <= 1e-6 * max(1e-3, np.abs(goal).max()):
-            return x, jacobian, goal - start
-    return False, None, None
+            return x, jacobian, goal - start, _is_affine(run, x0, start, jacobian)
+    return False, None, None, False
+
+
+def _is_affine(run: Any, x0: Any, start: Any, jacobian: Any) -> bool:
+    step = np.random.default_rng(0).normal(size=x0.size)
+    off = np.abs(run(x0 + step) - start - jacobian @ step).max(initial=0)
+    return bool(off <= 1e-6 * np.abs(start).max(initial=1.0))
 
 
 def narrowed(
@@ -289,7 +302,7 @@ def narrowed(
     columns = [c for i in those for c in range(ends[i], ends[i + 1])]
     return part, [[made[part]] for made in results], Solution(
         solution.nodes[part::count], solution.shapes[part::count], solution.x0[columns],
-        solution.x[columns], solution.jacobian[:, columns], solution.missing,
+        solution.x[columns], solution.jacobian[:, columns], solution.missing, solution.affine,
     )  # fmt: skip
 
 

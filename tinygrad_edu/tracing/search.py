@@ -19,6 +19,7 @@ from tinygrad_edu.tracing.formulas import formulas
 from tinygrad_edu.tracing.missing import Missing
 from tinygrad_edu.tracing.parameters import Parameters
 from tinygrad_edu.tracing.ranking import Ranking, natural
+from tinygrad_edu.tracing.record import ancestors
 from tinygrad_edu.tracing.repair import effects
 from tinygrad_edu.tracing.scope import Scope
 from tinygrad_edu.tracing.sieve import Sieve
@@ -366,8 +367,18 @@ class Search:
         best = max((c.natural for c in found), default=0)
         return sorted(found, key=lambda c: (
             c.cost - _NATURAL * (c.natural == best), c.cost, c.edits[0].cost, -c.natural,
-            c.edits[0].kind == "swap", c.place.rank,
+            c.edits[0].kind == "swap", self._early(c), c.place.rank,
         ))  # fmt: skip
+
+    def _early(self, correction: Correction) -> tuple[bool, int]:
+        """Is something multiplied with where no gradient has come to yet? The later, the better."""
+        suspect, edit = correction.place.suspect, correction.edits[0]
+        if suspect is None or edit.kind != "factor" or not _names(edit.new) - _names(edit.node):
+            return False, 0
+        above = ancestors(node for made in suspect.results for node in made)
+        divides = isinstance(edit.new, ast.BinOp) and isinstance(edit.new.op, ast.Div)
+        early = not divides and above.keys().isdisjoint(self.ranking.certificates.certified)
+        return early, -suspect.first if early else 0
 
     def _natural(self, correction: Correction) -> int:
         try:
@@ -398,6 +409,10 @@ def _additions(lacking: list[tuple[Place, Missing]], inside: bool) -> Iterator[J
             # Of a sum that nothing has been added to, a statement is what is missing.
             empty = place.why == "empty" and edit.kind == "insert"
             yield edit.cost + place.extra - empty, place, edit
+
+
+def _names(node: Any) -> set[str]:
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
 
 
 def _returns(place: Place) -> list[Any]:

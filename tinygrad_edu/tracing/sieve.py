@@ -25,7 +25,7 @@ from tinygrad_edu.tracing.trial import Trials, applied, looking
 
 #: So many numbers are computed in one go.
 _NUMBERS = 4_000_000
-#: What costs no more is tried, sieved or not, where a statement adds up.
+#: What costs no more is tried, sieved or not, where not all is known of what is needed.
 _SMALL = 2
 _LOOK = "__look__"
 
@@ -63,7 +63,7 @@ class Sieve:
         inside = set(ast.walk(self._formula()))
         known = [e for e in edits if not isinstance(e.node, list) and e.node in inside]
         passed = [e for e in edits if isinstance(e.node, list) or e.node not in inside]
-        if self._adds_up:
+        if self._adds_up or not self.solution.affine:
             passed += [e for e in known if e.cost <= _SMALL]
             known = [e for e in known if e.cost > _SMALL]
         most = 1 + _NUMBERS // sum(self.solution.sizes)
