@@ -738,3 +738,44 @@ def test_no_correction_takes_back_in_a_line_what_is_too_much_in_it():
     offered = [other["correction"] for other in line["alternatives"]]
     assert "self.db = np.sum(dZ, axis=1, keepdims=True) / m" in offered
     assert not [text for text in offered if "/ m *" in text]
+
+
+CORRELATION = """
+import numpy as np
+rng = np.random.default_rng(5)
+X, Y = rng.normal(size=(7, 3)), rng.normal(size=(5,))
+
+def numbers():
+    return {"w": rng.normal(size=(3,)), "v": rng.normal(size=(7, 3))}
+
+def run(numbers):
+    w, v = numbers["w"], numbers["v"]
+    U = np.tanh(X * v)
+    z = np.array([np.sum(U[t : t + 3] * w) for t in range(5)])
+    s = 1 / (1 + np.exp(-z))
+    cost = np.sum((s - Y) ** 2) / 2
+    a = 1 / (1 + np.exp(-z))
+    dz = (s - Y) * a * (1 - a)
+    dw, dU = np.zeros(3), np.zeros((7, 3))
+    for t in range(5):
+        part = U[t : t + 3]
+        dw += np.sum(part * dz[t], axis=0)
+        dU[t : t + 3] += w * dz[t]
+    dv = dU * (1 - U**2) * X
+    return cost, {"w": dw, "v": dv}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("right, wrong", [
+    # s(1 - s) is the same for 1 - s: other numbers there do as well, and no term is missing.
+    ("a = 1 / (1 + np.exp(-z))", "a = -(1 / (1 + np.exp(-z)))"),
+    # The line before it would do too; but no gradient has come to that.
+    ("dw += np.sum(part * dz[t], axis=0)", "dw += np.sum(part, axis=0)"),
+])  # fmt: skip
+def test_of_lines_that_could_be_corrected_the_mistaken_one_is_named(right, wrong, tmp_path):
+    assert piece_report(CORRELATION, tmp_path).ok
+    report = piece_report(CORRELATION.replace(right, wrong), tmp_path)
+    assert [line["source"] for line in report.lines] == [wrong]
+    assert report.corrected
+    assert "makes up" not in str(report)
