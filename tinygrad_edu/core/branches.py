@@ -10,6 +10,7 @@ every zero whether it is certain.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -39,9 +40,12 @@ _GENTLE = {
 }  # fmt: skip
 
 
+_op = attrgetter("op")
+
+
 def gentle(nodes: Sequence[Any]) -> bool:
     """Is every slope of a graph finite wherever its numbers are?"""
-    return _GENTLE.issuperset([v.op for v in nodes])
+    return _GENTLE.issuperset(map(_op, nodes))
 
 
 def suspected(gradients: dict[Any, Any], ends: Iterable[Any], order: list[Any]) -> bool:

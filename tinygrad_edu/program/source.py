@@ -24,7 +24,7 @@ _QUICK = 1 << 14
 
 #: An update goes through its vectors in parts of up to so many bytes: a processor's own memory
 #: holds all that is computed from them.
-_PART = 1 << 18
+_PART = 1 << 20
 
 #: A function of NumPy's, as it is called.
 _NUMPY_CALL = re.compile(r"\bnp\.(\w+)(?=[.(])")
