@@ -105,6 +105,6 @@ def _in_order(x: Array) -> Array:
     if x.ndim != 2 or x.flags.c_contiguous:
         return np.ascontiguousarray(x)
     new = np.empty(x.shape, x.dtype)
-    for j in range(0, x.shape[1], 12):  # so many rows of the other order are read side by side
+    for j in range(0, x.shape[1], 12):  # more rows read side by side push each other out
         new[:, j : j + 12] = x[:, j : j + 12]
     return new

@@ -22,8 +22,8 @@ from tinygrad_edu.program.symbol import Symbol, Table, needed
 #: Arrays up to this many numbers are small: what a call costs besides its work counts.
 _QUICK = 1 << 14
 
-#: An update goes through its vectors in parts of up to so many bytes: a processor's own memory
-#: holds all that is computed from them.
+#: An update goes through its vectors in parts of up to so many bytes: what is computed from them
+#: stays near the processor, and the calls cost little.
 _PART = 1 << 20
 
 #: A function of NumPy's, as it is called.
