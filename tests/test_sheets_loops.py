@@ -277,6 +277,30 @@ for i in range(n):
 """
 
 
+TWO_STATES = """
+x: (5,)
+a: ()
+b: ()
+S = np.ones(6)
+U = np.ones(6)
+for t in range(5):
+    U[t + 1] = b * U[t] + a * S[t]
+    S[t + 1] = a * S[t] + x[t] * U[t + 1]
+J = 0.5 * np.sum((S - 2)**2)
+gS = 0.0
+gU = 0.0
+da = 0.0
+db = 0.0
+for t in reversed(range(5)):
+    e = gS + S[t + 1] - 2
+    h = x[t] * e + gU
+    da += e * S[t] + h * S[t]
+    db += h * U[t]
+    gS = a * e + h * a
+    gU = b * h
+"""
+
+
 @pytest.mark.parametrize("text, right, wrong, mistake", [
     (CONVOLUTION, "dx[i + j] += dy[i] * k[j]", "dx[i + j] += dy[i] * k[2 - j]", "other"),
     (CONVOLUTION, "dx[i + j] += dy[i] * k[j]", "dx[i + j] -= dy[i] * k[j]", "sign"),
@@ -311,6 +335,8 @@ def test_of_a_line_that_writes_into_an_array_what_is_written_is_corrected():
     (ROWS, "e = X[i] @ w - y[i]", "e = X[i] @ w + y[i]"),
     (RECURRENT, "dz = dh * (1 - H[t + 1]**2)", "dz = dh * (1 - H[t]**2)"),
     (RECURRENT, "dh = Wh.T @ dz", "dh = Wh @ dz"),
+    (TWO_STATES, "h = x[t] * e + gU", "h = x[t] * e"),
+    (TWO_STATES, "gS = a * e + h * a", "gS = a * e"),
 ])  # fmt: skip
 @pytest.mark.one_in(3)
 def test_of_a_line_of_a_loop_that_another_one_makes_wrong_that_one_is_told(text, right, wrong):

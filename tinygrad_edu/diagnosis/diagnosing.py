@@ -23,7 +23,7 @@ from tinygrad_edu.diagnosis.matrices import of_matrix
 from tinygrad_edu.diagnosis.mistakes.state import accumulated
 from tinygrad_edu.diagnosis.places import Place, places_of
 from tinygrad_edu.diagnosis.registry import named
-from tinygrad_edu.diagnosis.scratch import Fault, ScratchLines, near_fault
+from tinygrad_edu.diagnosis.scratch import Fault, ScratchLines
 from tinygrad_edu.diagnosis.search import Correction, search_for
 from tinygrad_edu.diagnosis.words import LONGEST_PIECE, LONGEST_SEARCHED, visible_keys
 from tinygrad_edu.sheets.account import DIAGNOSING, LARGEST_SEARCHED, Account, TooMuch
@@ -70,8 +70,8 @@ def diagnose(judged: Judged) -> dict[str, Diagnosis]:
                 if derived is None:
                     account = Account(DIAGNOSING, LARGEST_SEARCHED)
                     derived = DerivedRules(context_of(judged, account))
-                    scratch = ScratchLines(derived.context)
-                    scratch.find_common(wrong)
+                    scratch = ScratchLines(derived.context, wrong)
+                    scratch.find_common()
                 found[name] = _diagnosed(derived, scratch, judgement)
             except TooMuch:
                 raise
@@ -91,7 +91,7 @@ def _diagnosed(derived: DerivedRules, scratch: ScratchLines, judgement: Judgemen
     known = _at_once(case, places)
     if known is not None:
         return known
-    fault = near_fault(context, judgement) if statement.turn else None
+    fault = scratch.above(judgement) if statement.turn else None
     found, place = _correct(context, judgement, [] if fault else places, rules)
     if not statement.turn:
         fault = scratch.fault(judgement, None if found is None else found.edit.expr)

@@ -41,6 +41,8 @@ class Place:
 
     #: How often the line is computed.
     often = 1
+    #: Is what the line makes read in the next turn, by a line above it or by itself?
+    carried = False
 
     def __init__(self, statement: Statement, line: Expr) -> None:
         self.statement, self.line = statement, line
@@ -69,6 +71,10 @@ class Place:
 
     def pieces(self) -> list[Expr]:
         """Parts of the lines of other loops, in this loop's own names."""
+        return []
+
+    def words(self) -> list[Expr]:
+        """The names and entries of arrays that the lines of its loop read, and what they make."""
         return []
 
     def text(self, e: Expr) -> str:
@@ -128,6 +134,11 @@ class _Written(Place):
             (s, {self.names(*key) for key in names_in(s.expr)})
             for s in backward[first : backward.index(judged) + 1]
         ]
+        self.carried = any(
+            step.turn and step.line <= statement.line
+            and statement.name in {name for name, _ in names_in(step.expr)}
+            for step, _ in self.steps
+        )  # fmt: skip
         #: The gradients that are claimed, which are true wherever they are read.
         self.final = context.judged.final.keys() - {judged.key}
         #: The loop's names, as no other names are, and what they stand for in each turn.
@@ -219,6 +230,23 @@ class _Written(Place):
         return {key for key in keys if key[0] not in self.loops} | own | names_in(self.line)
 
     def pieces(self) -> list[Expr]:
+        found = [e for line in self._lines_of_loops() for e in walk(line)]
+        return [e for e in found if e.op not in ("name", "number") and e.length <= LONGEST_PIECE]
+
+    def words(self) -> list[Expr]:
+        made = {s.name for s, _ in self.steps if s.turn and s.name in self.last}
+        found = {self.names(name, self.last[name]): None for name in sorted(made)}
+        todo = self._lines_of_loops()
+        while todo:
+            e = todo.pop(0)
+            if e.op in ("name", "index"):
+                found[e] = None
+            else:
+                todo += e.args
+        return [e for e in found if e not in self.loops.values()]
+
+    def _lines_of_loops(self) -> list[Expr]:
+        """What the lines of other loops compute, in this loop's own names."""
         sheet, found = self.context.sheet, []
         texts = {
             s.looped for s in (*sheet.forward, *sheet.backward)
@@ -229,8 +257,8 @@ class _Written(Place):
             reader = Reader(self.context.formulas, text, self._version)
             if isinstance(line, (ast.Assign, ast.AugAssign)):
                 with contextlib.suppress(SheetError):
-                    found += walk(reader.read(line.value))
-        return [e for e in found if e.op not in ("name", "number") and e.length <= LONGEST_PIECE]
+                    found.append(reader.read(line.value))
+        return found
 
     def text(self, e: Expr) -> str:
         op = self.op

@@ -7,14 +7,15 @@ read it are. Where the mistake is there, these are told so.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Container, Sequence
+import itertools
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import NamedTuple
 
 from tinygrad_edu import words
 from tinygrad_edu.checking.verdict import Judgement
 from tinygrad_edu.diagnosis.context import Context
-from tinygrad_edu.diagnosis.places import place_above, places_above
-from tinygrad_edu.diagnosis.search import search_for
+from tinygrad_edu.diagnosis.places import Place, place_above, places_above
+from tinygrad_edu.diagnosis.search import Correction, CorrectionSearch, search_for
 from tinygrad_edu.diagnosis.statements import line_as
 from tinygrad_edu.diagnosis.words import visible_keys
 from tinygrad_edu.sheets.lines import Key, Statement
@@ -29,25 +30,15 @@ class Fault(NamedTuple):
     says: str
 
 
-def near_fault(context: Context, judgement: Judgement) -> Fault | None:
-    """The scratch line of which a small change makes a line right, where none of its own does."""
-    for place in places_above(context, judgement.claim.last):
-        found = search_for(context, judgement, place, [], []).run_near()
-        if found is not None and place.statement is judgement.claim.last:
-            break
-        if found is not None:
-            line, right = place.statement.line, found.edit.expr
-            says = words.say("diagnosis.above", line=line, formula=found.text)
-            return Fault(place.statement, right, says)
-    return None
-
-
 class ScratchLines:
     """The scratch lines of a sheet that stand by themselves, `readers`: the judged lines that are
-    computed from each; `common`: by the name of a claim, what is at fault for several."""
+    computed from each; `common`: by the name of a claim, what is at fault for several.
 
-    def __init__(self, context: Context) -> None:
-        self.context = context
+    `wrong`: the lines to be explained; `told`: what was found to be at fault for some of them."""
+
+    def __init__(self, context: Context, wrong: Sequence[Judgement]) -> None:
+        self.context, self.wrong = context, wrong
+        self.told: list[Fault] = []
         self.common: dict[str, Fault] = {}
         self.readers: dict[Key, list[Judgement]] = {}
         for judgement in context.judged.judgements.values():
@@ -59,21 +50,75 @@ class ScratchLines:
         """The scratch line at fault for a wrong line; `fixed` is that line's own correction."""
         common = self.common.get(judgement.claim.name)
         if fixed is None:
-            return common or near_fault(self.context, judgement)
+            return common or self.above(judgement)
         return self._replaced(judgement, fixed) or common
 
-    def find_common(self, wrong: Sequence[Judgement]) -> None:
+    def above(self, judgement: Judgement) -> Fault | None:
+        """The scratch line above of which a small change makes a line right, where none of its own
+        does. Once one was found, a line that it does not mend has a mistake of its own."""
+        if not self.told:
+            fault = self._above(judgement)
+            self.told = [] if fault is None else [fault]
+            return fault
+        return next((fault for fault in self.told if self._mends(fault, judgement)), None)
+
+    def _above(self, judgement: Judgement) -> Fault | None:
+        places = list(places_above(self.context, judgement.claim.last))
+        for place in places:
+            found = self._search(judgement, place).run_near()
+            if found is not None and place.statement is judgement.claim.last:
+                return None
+            if found is not None:
+                return _fault_of(place, found)
+        places = [p for p in places if p.statement.turn and p.statement is not judgement.claim.last]
+        lacking = self._lacking(judgement, places, lambda place: place.words())
+        return lacking or self._lacking(judgement, places, self._products)
+
+    def _lacking(
+        self, judgement: Judgement, places: Sequence[Place],
+        terms: Callable[[Place], Iterable[Expr]],
+    ) -> Fault | None:  # fmt: skip
+        """The scratch line of a loop that lacks one of its terms: that which mends most lines."""
+        others = [j for j in self.wrong if j is not judgement and j.claim.last.turn]
+        best: tuple[int, Fault] | None = None
+        for place in places:
+            found = self._search(judgement, place).run_terms(terms(place))
+            if found is not None:
+                fault = _fault_of(place, found)
+                mended = sum(self._mends(fault, other) for other in others)
+                if best is None or mended > best[0]:
+                    best = mended, fault
+                if mended == len(others):
+                    break
+        return None if best is None else best[1]
+
+    def _products(self, place: Place) -> list[Expr]:
+        """Products of two words, for what is handed on to the next turn: another path is one."""
+        pairs = itertools.combinations(place.words() if place.carried else (), 2)
+        return [self.context.formulas.make("*", x, y) for x, y in pairs]
+
+    def _mends(self, fault: Fault, judgement: Judgement) -> bool:
+        """Is a line right with a change of a line above it?"""
+        with contextlib.suppress(SheetError, SyntaxError, ValueError):
+            place = place_above(self.context, fault.statement, judgement.claim.last)
+            return self._search(judgement, place).right(fault.right)
+        return False
+
+    def _search(self, judgement: Judgement, place: Place) -> CorrectionSearch:
+        return search_for(self.context, judgement, place, [], [])
+
+    def find_common(self) -> None:
         """Find the lines of which a small change makes right all that is computed from them, at
         least two lines, all wrong; where several do, the one that has to change least counts."""
         context, found = self.context, list[tuple[float, Fault, list[Judgement]]]()
-        names = {judgement.claim.name for judgement in wrong}
+        names = {judgement.claim.name for judgement in self.wrong}
         for statement in context.sheet.backward:
             readers = self.readers.get(statement.key, [])
             if len(readers) < 2 or any(j.claim.name not in names for j in readers):
                 continue
             with contextlib.suppress(SheetError, SyntaxError):
                 places = [(j, place_above(context, statement, j.claim.last)) for j in readers]
-                searches = [search_for(context, j, place, [], []) for j, place in places]
+                searches = [self._search(j, place) for j, place in places]
                 nearest = searches[0].run_near()
                 if nearest is not None and all(s.right(nearest.edit.expr) for s in searches):
                     found.append((nearest.cost, _fault(statement, nearest.edit.expr), readers))
@@ -104,6 +149,11 @@ class ScratchLines:
         if not names_in(right) <= visible_keys(context, statement):
             return None
         return _fault(statement, right)
+
+
+def _fault_of(place: Place, found: Correction) -> Fault:
+    says = words.say("diagnosis.above", line=place.statement.line, formula=found.text)
+    return Fault(place.statement, found.edit.expr, says)
 
 
 def _fault(statement: Statement, right: Expr) -> Fault:

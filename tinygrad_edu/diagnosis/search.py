@@ -133,6 +133,16 @@ class CorrectionSearch:
         self._search([(3.0, itertools.chain(*small))], MOST_SINGLE // 4)
         return self.best
 
+    def run_terms(self, terms: Iterable[Expr]) -> Correction | None:
+        """The nearest correction that adds one of these, or takes it away."""
+        make = self.formulas.make
+        edits = (
+            Edit(make(op, self.line, term), "insert term", (), (term,))
+            for term in terms for op in "+-"
+        )  # fmt: skip
+        self._search([(3.0, edits)], MOST_SINGLE)
+        return self.best
+
     def _search(self, stages: Iterable[Stage], budget: int) -> None:
         """Try the edits of one stage after the other, as many as there are in the budget."""
         budget //= self.place.often
