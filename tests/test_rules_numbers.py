@@ -393,3 +393,12 @@ def test_an_index_and_a_quantity_of_one_name_are_two():
     J.backward()
     found = scope["gradients"](y.data, picked)[1]
     np.testing.assert_allclose(found["dy"], y.grad)
+
+
+@pytest.mark.parametrize("f, line", [
+    (tg.log2, "dx = 1 / (x ∗ log(2))"), (tg.log10, "dx = 1 / (x ∗ log(10))"),
+    (tg.exp2, "dx = exp2(x) ∗ log(2)"), (lambda x: 2.0**x, "dx = 2^x ∗ log(2)"),
+])  # fmt: skip
+def test_a_logarithm_in_a_rule_is_written_as_one(f, line):
+    x = tg.Value([1.0, 3.0, 4.0], "x")
+    assert str(tg.derive(tg.sum(f(x)))).strip() == line

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from tinygrad_edu.core.operators import Operators
+from tinygrad_edu.core.ops import elementwise
 from tinygrad_edu.core.primitive import Primitive, Shape
 from tinygrad_edu.core.primitive import shape as shape_of
 from tinygrad_edu.rules.poly import Poly, broadcast
@@ -49,9 +51,18 @@ class Formula(Operators):
     @classmethod
     def _apply(cls, op: Primitive, args: tuple[Any, ...], options: dict[str, Any]) -> Formula:
         algebra = next(x.algebra for x in args if isinstance(x, Formula))
-        xs = [
-            x if isinstance(x, Formula) else Formula(algebra, algebra.number(x), shape_of(x))
-            for x in args
-        ]
+        xs = [x if isinstance(x, Formula) else _constant(algebra, x) for x in args]
         made: Formula = algebra.apply(op, xs, options)
         return made
+
+
+#: Numbers of the operations' rules that are written as what they are.
+_LOGARITHMS = {math.log(n): n for n in (2, 10)}
+
+
+def _constant(algebra: Any, x: Any) -> Formula:
+    n = _LOGARITHMS.get(x) if type(x) is float else None
+    if n is None:
+        return Formula(algebra, algebra.number(x), shape_of(x))
+    made: Formula = algebra.apply(elementwise.log, [Formula(algebra, algebra.number(n), ())], {})
+    return made
