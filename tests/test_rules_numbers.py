@@ -402,3 +402,18 @@ def test_an_index_and_a_quantity_of_one_name_are_two():
 def test_a_logarithm_in_a_rule_is_written_as_one(f, line):
     x = tg.Value([1.0, 3.0, 4.0], "x")
     assert str(tg.derive(tg.sum(f(x)))).strip() == line
+
+
+@pytest.mark.parametrize("f", [
+    lambda a, b: tg.prod(a * a, axis=0),
+    lambda a, b: tg.prod(a * b, axis=0),
+    lambda a, b: tg.prod(tg.log(2.0 + a * b), axis=0),
+    lambda a, b: (tg.tanh(a) * tg.tanh(a))[None] @ tg.sin(a),
+])  # fmt: skip
+def test_a_product_of_numbers_that_are_repeated_is_printed_in_its_shape(f):
+    x, y = tg.Value(0.7, "x"), tg.Value(1.5, "y")
+    cost = tg.sum(f(tg.broadcast_to(x, (3,)), tg.broadcast_to(y, (3,))))
+    cost.backward()
+    found, gradients = readings.function_of(tg.derive(cost, wrt=["x"]))({"x": 0.7, "y": 1.5})
+    assert found == pytest.approx(cost.item(), rel=1e-12)
+    assert gradients["x"] == pytest.approx(x.grad, rel=1e-9)

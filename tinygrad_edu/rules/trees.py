@@ -385,7 +385,8 @@ def _unrepeated(tree: Tree, other: Tree) -> Tree:
 def _product(parts: tuple[Tree, ...], options: dict[str, Any]) -> Tree:
     """Factors on the left are taken in; a number need not be repeated for each entry."""
     x, y = parts
-    parts = _unrepeated(x, y), _unrepeated(y, x)
+    x = _unrepeated(x, y)
+    parts = x, _unrepeated(y, x)  # of two numbers that are repeated, one stays so
     left = parts[0].parts if parts[0].kind == "multiply" else (parts[0],)
     vector, row = column(parts[0]), _row(parts[1])
     if vector is not None and row is not None:
