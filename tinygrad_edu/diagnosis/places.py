@@ -41,8 +41,6 @@ class Place:
 
     #: How often the line is computed.
     often = 1
-    #: Is what the line makes read in the next turn, by a line above it or by itself?
-    carried = False
 
     def __init__(self, statement: Statement, line: Expr) -> None:
         self.statement, self.line = statement, line
@@ -76,6 +74,10 @@ class Place:
     def words(self) -> list[Expr]:
         """The names and entries of arrays that the lines of its loop read, and what they make."""
         return []
+
+    def is_carried(self) -> bool:
+        """Is what the line makes read in the next turn, by a line above it or by itself?"""
+        return False
 
     def text(self, e: Expr) -> str:
         """The line with a formula in this place."""
@@ -134,11 +136,6 @@ class _Written(Place):
             (s, {self.names(*key) for key in names_in(s.expr)})
             for s in backward[first : backward.index(judged) + 1]
         ]
-        self.carried = any(
-            step.turn and step.line <= statement.line
-            and statement.name in {name for name, _ in names_in(step.expr)}
-            for step, _ in self.steps
-        )  # fmt: skip
         #: The gradients that are claimed, which are true wherever they are read.
         self.final = context.judged.final.keys() - {judged.key}
         #: The loop's names, as no other names are, and what they stand for in each turn.
@@ -244,6 +241,11 @@ class _Written(Place):
             else:
                 todo += e.args
         return [e for e in found if e not in self.loops.values()]
+
+    def is_carried(self) -> bool:
+        line, name = self.statement.line, self.statement.name
+        above = [s for s, _ in self.steps if s.turn and s.line <= line]
+        return any(name == read for s in above for read, _ in names_in(s.expr))
 
     def _lines_of_loops(self) -> list[Expr]:
         """What the lines of other loops compute, in this loop's own names."""

@@ -34,11 +34,11 @@ class ScratchLines:
     """The scratch lines of a sheet that stand by themselves, `readers`: the judged lines that are
     computed from each; `common`: by the name of a claim, what is at fault for several.
 
-    `wrong`: the lines to be explained; `told`: what was found to be at fault for some of them."""
+    `wrong`: the lines to be explained; `told`: what was found to be at fault for one."""
 
     def __init__(self, context: Context, wrong: Sequence[Judgement]) -> None:
         self.context, self.wrong = context, wrong
-        self.told: list[Fault] = []
+        self.told: Fault | None = None
         self.common: dict[str, Fault] = {}
         self.readers: dict[Key, list[Judgement]] = {}
         for judgement in context.judged.judgements.values():
@@ -56,11 +56,10 @@ class ScratchLines:
     def above(self, judgement: Judgement) -> Fault | None:
         """The scratch line above of which a small change makes a line right, where none of its own
         does. Once one was found, a line that it does not mend has a mistake of its own."""
-        if not self.told:
-            fault = self._above(judgement)
-            self.told = [] if fault is None else [fault]
-            return fault
-        return next((fault for fault in self.told if self._mends(fault, judgement)), None)
+        if self.told is None:
+            self.told = self._above(judgement)
+            return self.told
+        return self.told if self._mends(self.told, judgement) else None
 
     def _above(self, judgement: Judgement) -> Fault | None:
         places = list(places_above(self.context, judgement.claim.last))
@@ -94,7 +93,7 @@ class ScratchLines:
 
     def _products(self, place: Place) -> list[Expr]:
         """Products of two words, for what is handed on to the next turn: another path is one."""
-        pairs = itertools.combinations(place.words() if place.carried else (), 2)
+        pairs = itertools.combinations(place.words() if place.is_carried() else (), 2)
         return [self.context.formulas.make("*", x, y) for x, y in pairs]
 
     def _mends(self, fault: Fault, judgement: Judgement) -> bool:

@@ -201,9 +201,10 @@ def solve(
         for node, shape in zip(flat, wanted)
     ])  # fmt: skip
     with np.errstate(all="ignore"):
-        x, jacobian, missing, affine = _newton(run, x0, goal)
-    if jacobian is None:
-        return x
+        x, jacobian, missing = _newton(run, x0, goal)
+        if jacobian is None:
+            return x
+        affine = _is_affine(run, x0, goal - missing, jacobian)
     return Solution(flat, wanted, x0, x, jacobian, missing, affine)
 
 
@@ -246,36 +247,34 @@ def _unclipped(node: Node, env: dict[int, Any], args: Any = None) -> Any:
     return computed(node, env)
 
 
-def _newton(run: Any, x0: Any, goal: Any) -> tuple[Any, Any, Any, bool]:
-    """One step, for what is affine; two more where it is not quite.
-
-    Gives x, J, what was missing, and whether it is affine.
-    """
+def _newton(run: Any, x0: Any, goal: Any) -> tuple[Any, Any, Any]:
+    """One step, for what is affine; two more where it is not quite. x, J and what was missing."""
     x = x0
     start = run(x0)
     if start.shape != goal.shape:
-        return False, None, None, False
+        return False, None, None
     for _ in range(3):
         y = run(x)
         jacobian = np.array([run(x + unit) - y for unit in np.eye(x0.size)]).T
         missing = goal - y
         if not np.isfinite(jacobian).all() or not np.isfinite(missing).all():
-            return None, None, None, False
+            return None, None, None
         try:
             step = np.linalg.lstsq(jacobian, missing, rcond=1e-10)[0]
         except np.linalg.LinAlgError:
-            return None, None, None, False
+            return None, None, None
         if not np.isfinite(step).all() or not np.isfinite(x + step).all():
-            return None, None, None, False
+            return None, None, None
         if np.abs(jacobian @ step - missing).max() > 1e-5 * max(np.abs(missing).max(), 1e-12):
-            return False, None, None, False
+            return False, None, None
         x = x + step
         if np.abs(run(x) - goal).max() <= 1e-6 * max(1e-3, np.abs(goal).max()):
-            return x, jacobian, goal - start, _is_affine(run, x0, start, jacobian)
-    return False, None, None, False
+            return x, jacobian, goal - start
+    return False, None, None
 
 
 def _is_affine(run: Any, x0: Any, start: Any, jacobian: Any) -> bool:
+    """Does J tell what any other step does, from x0 with its outcome `start`?"""
     step = np.random.default_rng(0).normal(size=x0.size)
     off = np.abs(run(x0 + step) - start - jacobian @ step).max(initial=0)
     return bool(off <= 1e-6 * np.abs(start).max(initial=1.0))

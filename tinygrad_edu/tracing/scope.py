@@ -146,7 +146,7 @@ class Scope:
                     lines.setdefault(ast.unparse(node), []).append(node.lineno)
         shared = {*given} - {"self"}
         for node in self._elsewhere(function):  # what another function calls by the same name
-            part = isinstance(node, (ast.Attribute, ast.Subscript)) and _names(node) <= shared
+            part = isinstance(node, (ast.Attribute, ast.Subscript)) and names_used(node) <= shared
             if part and self._is_word(node):
                 lines.setdefault(ast.unparse(node), []).append(node.lineno)
         return lines
@@ -179,10 +179,10 @@ class Scope:
             ast.unparse(n.slice) for n in own
             if isinstance(n, ast.Subscript) and isinstance(n.slice, (ast.Name, ast.BinOp))
         }  # fmt: skip
-        known = set().union(*map(_names, own)) | self._globals
+        known = set().union(*map(names_used, own)) | self._globals
         known |= {a.arg for a in _arguments(function)}
         others = [n for n in self._elsewhere(function) if isinstance(n, _PIECES)]
-        for node in [*own, *(n for n in others if {"np"} < _names(n) | {"np"} <= known)]:
+        for node in [*own, *(n for n in others if {"np"} < names_used(n) | {"np"} <= known)]:
             text = ast.unparse(node) if isinstance(node, _PIECES) else ""
             if 0 < len(text) <= _LENGTH and self._is_read(node):
                 for piece in (text, *_beside(node, indices)):
@@ -296,7 +296,7 @@ def _arguments(function: Any) -> list[ast.arg]:
     return getattr(getattr(function, "args", None), "args", [])
 
 
-def _names(node: ast.AST) -> set[str]:
+def names_used(node: ast.AST) -> set[str]:
     """The names that are used in something."""
     return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
 

@@ -21,7 +21,7 @@ from tinygrad_edu.tracing.parameters import Parameters
 from tinygrad_edu.tracing.ranking import Ranking, natural
 from tinygrad_edu.tracing.record import ancestors
 from tinygrad_edu.tracing.repair import effects
-from tinygrad_edu.tracing.scope import Scope
+from tinygrad_edu.tracing.scope import Scope, names_used
 from tinygrad_edu.tracing.sieve import Sieve
 from tinygrad_edu.tracing.study import Runner, Study, wrong_among
 from tinygrad_edu.tracing.trial import Trials, bounded_memory
@@ -373,7 +373,9 @@ class Search:
     def _early(self, correction: Correction) -> tuple[bool, int]:
         """Is something multiplied with where no gradient has come to yet? The later, the better."""
         suspect, edit = correction.place.suspect, correction.edits[0]
-        if suspect is None or edit.kind != "factor" or not _names(edit.new) - _names(edit.node):
+        if suspect is None or edit.kind != "factor":
+            return False, 0
+        if names_used(edit.new) <= names_used(edit.node):
             return False, 0
         above = ancestors(node for made in suspect.results for node in made)
         divides = isinstance(edit.new, ast.BinOp) and isinstance(edit.new.op, ast.Div)
@@ -409,10 +411,6 @@ def _additions(lacking: list[tuple[Place, Missing]], inside: bool) -> Iterator[J
             # Of a sum that nothing has been added to, a statement is what is missing.
             empty = place.why == "empty" and edit.kind == "insert"
             yield edit.cost + place.extra - empty, place, edit
-
-
-def _names(node: Any) -> set[str]:
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
 
 
 def _returns(place: Place) -> list[Any]:
@@ -457,7 +455,7 @@ def _nearby(place: Place) -> Iterator[tuple[Scope, Any, str]]:
     scope, statement = place.scope, place.statement
     for node in (*scope.around(statement), *_returns(place)):
         yield scope, node, "around"
-    used = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name)}
+    used = names_used(statement)
     indices = {
         n.id for part in ast.walk(statement) if isinstance(part, ast.Subscript)
         for n in ast.walk(part.slice) if isinstance(n, ast.Name)
