@@ -57,7 +57,7 @@ def of_nothing(
 
     if any(known(i, sample) for i, sample in enumerate(samples)):
         return None
-    reasons = [sample.cancelled(sample.graph.values[key]) for sample in samples]
+    reasons = [sample.cancelled(sample.graph.node(key)) for sample in samples]
     if reasons[0] is None or None in reasons:
         return say("note.rounding", of=of)
     above, axes = reasons[0]

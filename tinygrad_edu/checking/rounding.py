@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.checking.truth import KINKED, TOLERANCE, gradient_of
+from tinygrad_edu.checking.truth import KINKED, TOLERANCE
 from tinygrad_edu.core.sweep import reachable, sweep
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.sheets.account import Account
@@ -176,7 +176,12 @@ class Rounding:
         """The size of the terms that a gradient was added up from, entry by entry."""
         if self.large:
             return _largest(true)
-        return terms([gradient_of(node, self.graph(run)[1]) for run in range(runs)], true)
+        return terms([self.gradient(node, run) for run in range(runs)], true)
+
+    def gradient(self, node: Value, run: int) -> Any:
+        """The gradient of a node in one run; KeyError for one that was not kept."""
+        g = self.graph(run)[1][node]
+        return np.zeros(node.shape) if g is None else np.broadcast_to(np.asarray(g), node.shape)
 
 
 class RoundingOfLines(Rounding):
@@ -222,7 +227,7 @@ class RoundingOfLines(Rounding):
         """What every name is, up to the line `last`."""
         if run not in self._graphs:
             self.account.spend(_NODE * len(self.values))
-        now, gradients = self.graph(run)
+        now, _ = self.graph(run)
         self.account.spend(_NAME * (len(self.values) + len(self.backward)))
         world = {
             key: now.get(v, v._data) if isinstance(v, Value) else v
@@ -235,7 +240,7 @@ class RoundingOfLines(Rounding):
                 if key in true and key != last:
                     node, factor = true[key]
                     self.account.charge(node.size, 20)
-                    world[key] = factor * gradient_of(node, gradients)
+                    world[key] = factor * self.gradient(node, run)
                 else:
                     world[key] = evaluator.get(statement.expr)
                 if key == last:

@@ -52,8 +52,8 @@ class Sample:
         nodes = [
             value
             for claim in sheet.claims.values()
-            for key in sheet.versions(claim.of)
-            if isinstance(value := graph.values[key], Value)
+            for key in sheet.quantities(claim.of, graph)
+            if isinstance(value := graph.node(key), Value)
         ]
         self.kinks = Kinks(graph.cost, nodes, self.gradients)
         if self.kinks.tied:  # the gradients to either side were computed too
@@ -75,7 +75,7 @@ class Sample:
 
     def gradient(self, key: Key) -> Any:
         """``∂J/∂`` the quantity."""
-        return gradient_of(self.graph.values[key], self.gradients)
+        return gradient_of(self.graph.node(key), self.gradients)
 
     def jacobian(self, claim: Jacobian) -> Any:
         """``∂top/∂by`` of what a sheet derives beside the gradients of its cost."""
@@ -85,13 +85,13 @@ class Sample:
 
     def off(self, key: Key) -> bool:
         """Is a quantity a single number that does not matter here, though it can?"""
-        node = self.graph.values[key]
+        node = self.graph.node(key)
         return node in self.reached and node.shape == () and not self.gradient(key)
 
     def unnamed(self, key: Key) -> list[Any]:
         """The gradients of what a quantity is made of, back to what has a name; its shape only."""
         named = {id(v) for v in self.graph.values.values()}
-        node, found = self.graph.values[key], []
+        node, found = self.graph.node(key), []
         while isinstance(node, Value):
             inner = [p for p in node.parents if p in self.reached and p.requires_grad]
             if len(inner) != 1 or id(inner[0]) in named or inner[0].shape != node.shape:
@@ -113,7 +113,7 @@ class Sample:
         if not self._bare:
             return None
         graph, found = self._bare
-        return gradient_of(graph.values[key], found)
+        return gradient_of(graph.node(key), found)
 
     @property
     def finite(self) -> bool:

@@ -119,8 +119,8 @@ def _taken(graph: Graph) -> set[Side]:
 def _safe(sheet: Sheet, sample: Sample) -> bool:
     """Has a number added for safety no effect here?"""
     for claim in sheet.claims.values() if sheet.adds_tiny else ():
-        for key in sheet.versions(claim.of):
-            if isinstance(sample.graph.values[key], Value):
+        for key in sheet.quantities(claim.of, sample.graph):
+            if isinstance(sample.graph.node(key), Value):
                 true, bare = sample.gradient(key), sample.without_tiny(sheet, key)
                 if bare is None or not np.allclose(true, bare, rtol=1e-3, atol=1e-9):
                     return False

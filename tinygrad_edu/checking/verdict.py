@@ -84,10 +84,10 @@ class Judged:
         return truth.factor * self.samples[sample].gradient(truth.key)
 
     def _candidates(self, claim: Claim) -> list[Truth]:
-        values = self.samples[0].graph.values
+        graph = self.samples[0].graph
         found = []
-        for key in self.sheet.versions(claim.of):
-            node = values[key]
+        for key in self.sheet.quantities(claim.of, graph):
+            node = graph.node(key)
             if isinstance(node, Value) and node in self.samples[0].reached:
                 for factor in scales(node, self.examples, self.convention):
                     found.append(Truth(key, factor))
@@ -128,7 +128,7 @@ class Judged:
         candidates = self._candidates(claim)
         if not candidates:
             return Judgement(claim, "unchecked", None)
-        if all(p.kinks.undecided(p.graph.values[k]) for p in self.samples for k, _ in candidates):
+        if all(p.kinks.undecided(p.graph.node(k)) for p in self.samples for k, _ in candidates):
             return Judgement(claim, "unchecked", None, say("note.only_kinks"))
         as_run = [sample.run[claim.last.key] for sample in self.samples]
         key = claim.last.key
@@ -183,7 +183,7 @@ class Judged:
         """The judgement with what is to be said of a line although it is right."""
         claim, truth = judgement.claim, judgement.truth
         if judgement.verdict == "correct" and truth is not None:
-            node = self.samples[0].graph.values[truth.key]
+            node = self.samples[0].graph.node(truth.key)
             scale = of_data(claim.of, truth.factor, scales(node, self.examples, self.convention))
             judgement.other_scale = scale is not None
             key = claim.last.key
@@ -201,7 +201,7 @@ class Judged:
         """What is said where a gradient is 0 up to rounding on all samples; None of others."""
 
         def size(i: int) -> Any:
-            node = self.samples[i].graph.values[truth.key]
+            node = self.samples[i].graph.node(truth.key)
             return self.samples[i].rounding.of_gradient(node, self.samples[i].gradient(truth.key))
 
         return of_nothing(self.samples, claim.of, truth.key, self.sheet.cost_name, size)
@@ -229,7 +229,7 @@ class Judged:
     ) -> bool:
         """Is this the true number on one sample, up to rounding (and a constant)?"""
         sample = self.samples[i]
-        node = sample.graph.values[truth.key]
+        node = sample.graph.node(truth.key)
         factor = constant * truth.factor
         mask = sample.kinks.excused(node, value, factor)
         true = factor * sample.gradient(truth.key)
@@ -261,7 +261,7 @@ class Judged:
     ) -> Any:
         """The size of the terms that a gradient and a line were added up from on one sample."""
         sample = self.samples[i]
-        node = sample.graph.values[truth.key]
+        node = sample.graph.node(truth.key)
         of_gradient = sample.rounding.of_gradient(node, sample.gradient(truth.key), runs)
         return abs(truth.factor) * of_gradient + self._of_line(i, key, value, given_truth, runs)
 
@@ -274,7 +274,7 @@ class Judged:
         for judgement in self.judgements.values():
             if judgement.truth is not None:
                 at, factor = judgement.truth
-                true[judgement.claim.last.key] = sample.graph.values[at], factor
+                true[judgement.claim.last.key] = sample.graph.node(at), factor
         return sample.rounding.of_line_given_truth(key, value, true, self.worlds[i], runs)
 
     def _settle_ambiguous(self) -> None:
@@ -284,17 +284,24 @@ class Judged:
                 continue
             if not self.account.ample:
                 return
-            best: tuple[int, dict[str, Truth]] | None = None
+            best: tuple[tuple[int, float], dict[str, Truth]] | None = None
             fixed = {n: j.truth for n, j in self.judgements.items() if j.truth is not None}
             for truth in judgement.candidates:
                 if best is not None and not self.account.ample:
                     break
                 chosen = {**fixed, name: truth}
                 self._judge(chosen)
-                if best is None or self.score < best[0]:
-                    best = (self.score, chosen)
+                fit = self.score, -self._zeros_alike(judgement.claim, truth)
+                if best is None or fit < best[0]:
+                    best = fit, chosen
             assert best is not None
             self._judge(best[1])
+
+    def _zeros_alike(self, claim: Claim, truth: Truth) -> float:
+        """At what share of the entries are a claim's numbers 0 where the true ones are?"""
+        value, true = self.samples[-1].run[claim.last.key], self.samples[-1].gradient(truth.key)
+        alike = np.shape(value) == np.shape(true)
+        return float(np.mean((np.asarray(value) == 0) == (true == 0))) if alike else 0.0
 
     @property
     def score(self) -> int:
@@ -449,12 +456,12 @@ def _judged_within(
 
 def _noted_with(judged: Judged, node: Value, said: str) -> bool:
     """Is there a claim to note it with that numbers beyond `node` were not found: the nearest?"""
-    values = judged.samples[0].graph.values
+    graph = judged.samples[0].graph
     before = set(reachable(node)) - {node}
     near = [
-        (values[judgement.truth.key]._created, i, judgement)
+        (made._created, i, judgement)
         for i, judgement in enumerate(judged.judgements.values())
-        if judgement.truth is not None and values[judgement.truth.key] in before
+        if judgement.truth is not None and (made := graph.node(judgement.truth.key)) in before
     ]
     if not near:
         return False

@@ -69,7 +69,7 @@ class DerivedRules:
         assert judgement.truth is not None
         key, factor = judgement.truth
         self.context.account.spend(_NODE * len(self.work.nodes))
-        node = self.graph.values[key]
+        node = self.graph.node(key)
         if node not in self.work.learning or node not in self.work.name_of:
             return []
         known = self._claimed_above(judgement.claim.last)
@@ -97,7 +97,7 @@ class DerivedRules:
             claim = judged.final.get(statement.key)
             truth = None if claim is None else judged.judgements[claim.name].truth
             if truth is not None:
-                above[self.graph.values[truth.key]] = self.context.name(statement.key)
+                above[self.graph.node(truth.key)] = self.context.name(statement.key)
         return above
 
     def _right(
@@ -136,7 +136,7 @@ class DerivedRules:
         if at.matters(key) or np.shape(value) != true.shape:
             return False
         # Where a gradient is 0, what rounding leaves of it is no one's to match.
-        size = at.rounding.of_gradient(at.graph.values[key], true / factor)
+        size = at.rounding.of_gradient(at.graph.node(key), true / factor)
         return agree(value, true, abs(factor) * size)
 
     @cached_property

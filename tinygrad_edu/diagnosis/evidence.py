@@ -161,7 +161,7 @@ class Case:
     def _made_of_own(self, key: Key) -> bool:
         """Is a quantity this one, or computed from it alone in one step?"""
         values = self.context.graph.values
-        own, value = values[self.of], values[key]
+        own, value = self.context.graph.node(self.of), values[key]
         read = [p for p in value.parents if p.requires_grad]
         return value is own or (len(read) == 1 and read[0] is own)
 
@@ -245,7 +245,7 @@ class Case:
 
     def _shares_on(self, i: int) -> Iterator[Any]:
         sample = self.context.samples[i]
-        own = sample.graph.values[self.of]
+        own = sample.graph.node(self.of)
         order = reachable(sample.graph.cost)
         below: set[Any] = set()
         for v in order if self.normalised else ():

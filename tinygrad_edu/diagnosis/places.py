@@ -220,7 +220,7 @@ class _Written(Place):
             elif step.key in self.final or not changed.keys() & read:
                 continue
             changed[self.names(*step.key)] = put(new, changed)
-        return changed[self.names(*self.judged.key)]
+        return changed.get(self.names(*self.judged.key), self.judged.expr)
 
     def visible(self, keys: set[Key]) -> set[Key]:
         own = {e.extra for e in self.loops.values()}

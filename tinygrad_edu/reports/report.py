@@ -323,7 +323,7 @@ def _row(judged: Judged, judgement: Judgement, differences: _Differences) -> Row
     if judgement.truth is None:
         return row
     key, factor = claimed = judgement.truth
-    node = judged.samples[0].graph.values[key]
+    node = judged.samples[0].graph.node(key)
     assert isinstance(node, Value)
     row = replace(row, expected_shape=tuple(node.shape))
     if value is None or np.shape(value) != node.shape:
@@ -345,7 +345,7 @@ def _row(judged: Judged, judgement: Judgement, differences: _Differences) -> Row
     if not row.ok and note is None and off <= SHARE:
         note = say("note.by_chance")
     if judgement.verdict == "correct" and note is None:
-        if all(sample.kinks.masks[sample.graph.values[key]].any() for sample in judged.samples):
+        if all(sample.kinks.masks[sample.graph.node(key)].any() for sample in judged.samples):
             note = say("note.always_kink")
         elif judged.samples[0].kinks.masks[node].any():
             note = say("note.kink")

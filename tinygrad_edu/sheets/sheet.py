@@ -24,6 +24,7 @@ from tinygrad_edu.core.signature import checked
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.rules import Derivation, derive
 from tinygrad_edu.sheets.account import MOST_IN_GRAPH, READING, Account, TooMuch
+from tinygrad_edu.sheets.entries import Entries
 from tinygrad_edu.sheets.evaluate import Evaluator, Uncomputable
 from tinygrad_edu.sheets.kinds import DISCRETE
 from tinygrad_edu.sheets.lines import Key, Lines, Statement, too_much_in
@@ -37,17 +38,24 @@ MOST_BYTES = 64_000_000
 #: What a number costs to be drawn; how much dearer an operation of a graph is than one that only
 #: computes: there and back, and on either side of a kink.
 _DRAWN, _RECORDED = 30, 10
+#: No state of a name, but its entries when they were written; below, with those it began with.
+ENTRIES = -2
 
 
 @dataclass(frozen=True)
 class Graph:
     """The forward lines computed on some numbers: every name's value, the cost, the numbers given,
-    and the nodes that formulas of plain numbers have."""
+    the nodes that formulas of plain numbers have, and the `entries` of arrays that are filled."""
 
     values: dict[Key, Any]
     cost: Value
     numbers: dict[str, Any]
     constants: dict[Expr, Any]
+    entries: dict[Key, Value]
+
+    def node(self, key: Key) -> Any:
+        """What a claim may be the gradient of: a state of a name, or its entries."""
+        return self.entries[key] if key in self.entries else self.values[key]
 
 
 class Sheet(Lines):
@@ -192,12 +200,14 @@ class Sheet(Lines):
                 differentiable = given.kind not in DISCRETE or name in claimed
                 values[name, 0] = Value(np.asarray(numbers[name], float), name, differentiable)
         constants: dict[Expr, Any] = {}
+        entries = {name: Entries(name) for name in claimed if self._is_filled(name)}
         first = account.kept
         with np.errstate(all="ignore"):
             for statement in self.forward:
                 bare = self._bare.get(statement.key) if without_tiny else None
                 expr = bare or statement.expr
-                value = self._forward_value(statement, expr, values, account, constants)
+                into = entries.get(statement.name)
+                value = self._forward_value(statement, expr, values, account, constants, into)
                 if isinstance(value, (int, float)) and not isinstance(value, bool):
                     if statement.name in claimed:  # a number one wants the gradient of
                         at = numbers.get(statement.name, value)
@@ -211,7 +221,11 @@ class Sheet(Lines):
                     raise self._error(str(TooMuch()), statement.line)
         account.keep(account.kept - first)  # a gradient for each
         cost = self._checked_cost(values[self.above_cost[-1].key])
-        return Graph(values, cost, dict(numbers), constants)
+        nodes = {
+            (name, ENTRIES - i): node
+            for name, filled in entries.items() for i, node in enumerate(filled.nodes())
+        }  # fmt: skip
+        return Graph(values, cost, dict(numbers), constants, nodes)
 
     def _checked_cost(self, cost: Any) -> Value:
         where = self.above_cost[-1].line
@@ -234,12 +248,15 @@ class Sheet(Lines):
         values: dict[Key, Any],
         account: Account,
         constants: dict[Expr, Any],
+        filled: Entries | None,
     ) -> Any:
         evaluator = Evaluator(values, account, constants)
         before = account.left
         try:
             with self.line_of(statement.line):
                 value = evaluator.value(expr)
+                if filled is not None:
+                    value = filled.added(self.formulas, expr, value, evaluator)
                 account.spend((before - account.left) * (_RECORDED - 1))
             return value
         except Uncomputable as error:
@@ -258,6 +275,15 @@ class Sheet(Lines):
         """Every state a given or forward name had, oldest first."""
         first = [(name, 0)] if name in self.givens else []
         return first + [s.key for s in self.forward if s.name == name]
+
+    def quantities(self, name: str, graph: Graph) -> list[Key]:
+        """What the gradient of a name may be meant of: every state of it, and its entries."""
+        return self.versions(name) + [key for key in graph.entries if key[0] == name]
+
+    def _is_filled(self, name: str) -> bool:
+        """Is a name an array into which forward lines write one part after another?"""
+        ops = [s.expr.op for s in self.forward if s.name == name]
+        return name not in self.givens and {*ops[1:]} == {"setitem"} != {*ops[:1]}
 
 
 def _is_tiny(e: Expr) -> bool:
