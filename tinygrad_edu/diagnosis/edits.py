@@ -286,6 +286,7 @@ class Edits:
                     for by in (1, -1)
                     for a, b in ((by, by), (by, 0), (0, by))
                 ]
+                new += self._other_end(part)
             elif is_scalar(self.context.value(part)) and part.op != "number":
                 new += [edit.expr for edit in self._deletions(part)]
                 new += [word for word in self.words.scalars if word.op == "name"]
@@ -293,6 +294,15 @@ class Edits:
                 if other is not part:
                     changed = self.make("index", *e.args[:i], other, *e.args[i + 1 :])
                     yield Edit(changed, "index", (e,), (changed,))
+
+    def _other_end(self, part: Expr) -> Iterator[Expr]:
+        """All but the last for all but the first, and the other way round: ``[:-1]``, ``[1:]``."""
+        start, stop, step = part.args
+        none, zero = self.number(None), (self.number(None), self.number(0))
+        if stop is none and start.op == "number" and start not in zero:
+            yield self.make("slice", none, self.make("neg", start), step)
+        if start in zero and stop.op == "neg":
+            yield self.make("slice", stop.args[0], none, step)
 
     def _moved(self, bound: Expr, by: int) -> Expr:
         """A bound, one more or one less."""
