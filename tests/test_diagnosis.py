@@ -208,3 +208,36 @@ def test_every_sentence_ends_in_a_full_stop_and_is_another():
     texts = [kind.text for kind in KINDS.values()]
     assert all(text.endswith(".") for text in (*texts, *ADVICE))
     assert len(set(texts)) == len(texts)
+
+
+SPARSE = """
+m = 6
+X: (4, m) = uniform(0, 1)
+W: (3, 4)
+t: (3, m)
+rho = 0.2
+beta = 6.0
+A = 1 / (1 + np.exp(-W @ X))
+r = np.mean(A, axis=1, keepdims=True)
+J = np.sum((A - t)**2) / 2 + beta * np.sum(rho * np.log(rho / r) + (1 - rho) * np.log(1 / (1 - r)))
+dA = A - t - beta * rho / r / m
+"""
+
+
+def test_what_is_right_only_for_the_constants_of_the_sheet_is_no_correction():
+    """beta is m here: one could add (1 - rho) / (1 - r)."""
+    (row,) = tg.check_text(SPARSE).rows
+    assert row.verdict == "wrong"
+    right = SPARSE.rsplit("\n", 2)[0] + f"\n{row.diagnosis.correction}\n"
+    for beta in ("beta = 6.0", "beta = 0.7"):
+        (again,) = tg.check_text(right.replace("beta = 6.0", beta)).rows
+        assert again.verdict == "correct"
+
+
+def test_a_number_with_a_point_is_nothing_that_is_averaged_over():
+    text = "m = 5\nZ: (m, 3)\nY: (m, 3)\ntau = 3.0\nS = np.tanh(Z / tau)\n"
+    text += "J = np.sum((S - Y)**2) / m\ndZ = 2 * (S - Y) * (1 - S**2) / m\n"
+    (row,) = tg.check_text(text).rows
+    assert row.verdict == "wrong"
+    assert "average" not in row.diagnosis.explanation
+    assert row.diagnosis.mistake != "one_over_m_missing"

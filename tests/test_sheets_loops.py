@@ -353,3 +353,60 @@ def test_what_takes_too_much_to_find_is_not_put_down_to_the_lines_above(monkeypa
     text = ROWS.replace("dw += 2 * e * X[i] / n", "dw += e**3 * X[i]")
     row = next(r for r in tg.check_text(text).rows if r.diagnosis)
     assert row.diagnosis.explanation == diagnosing.UNFINISHED
+
+
+THROUGH_TIME = """
+n, T = 5, 4
+x: (n, T)
+t: (n,)
+u: ()
+a: ()
+H = np.zeros((n, T + 1))
+for k in range(T):
+    H[:, k + 1] = np.tanh(u * x[:, k] + a * H[:, k])
+J = np.mean((H[:, -1] - t)**2)
+dH = np.zeros_like(H)
+dH[:, T] = 2 * (H[:, T] - t) / n
+for k in range(T, {first}, -1):
+    dH[:, k - 1] = a * dH[:, k] * (1 - H[:, k]**2)
+da = np.sum(dH[:, 1:] * (1 - H[:, 1:]**2) * H[:, :-1])
+"""
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_the_gradient_of_an_array_filled_in_a_loop_is_that_of_each_entry_when_it_was_written(first):
+    text = THROUGH_TIME.format(first=first)  # the zeros it begins with may have none
+    assert said(text) == [("dH", "correct"), ("da", "correct")]
+    report = tg.check_text(text)
+    assert all(row.numerical_error < 1e-6 for row in report.rows)
+
+
+def test_the_gradient_of_the_array_as_it_is_in_the_end_is_right_too():
+    text = THROUGH_TIME.format(first=0)
+    start, end = text.index("for k in range(T, 0"), text.index("da =")
+    assert said(text[:start] + text[end:])[0] == ("dH", "correct")
+
+
+@pytest.mark.parametrize("right, wrong", [
+    ("a * dH[:, k] * (1 - H[:, k]**2)", "u * dH[:, k] * (1 - H[:, k]**2)"),
+    ("a * dH[:, k] * (1 - H[:, k]**2)", "a * dH[:, k] * (1 - H[:, k - 1]**2)"),
+])  # fmt: skip
+def test_a_recurrence_back_through_time_that_is_wrong_is_corrected(right, wrong):
+    text = THROUGH_TIME.format(first=0).replace(right, wrong)
+    back, last = tg.check_text(text).rows
+    assert (back.verdict, last.verdict) == ("wrong", "follows")
+    assert back.diagnosis.correction == f"dH[:, k - 1] = {right}"
+
+
+def test_all_but_the_last_taken_for_all_but_the_first_is_corrected():
+    right = "H[:, :-1])"
+    text = THROUGH_TIME.format(first=0).replace(right, "H[:, 1:])")
+    (row,) = (row for row in tg.check_text(text).rows if row.verdict == "wrong")
+    assert row.diagnosis.correction.endswith(right)
+
+
+def test_entries_written_twice_have_no_gradient_of_their_own():
+    text = "x: (3,)\ny = np.zeros(3)\ny[0] = x[0]\ny[0:2] = y[0] * x[1:]\nJ = np.sum(y**2)\n"
+    sheet = Sheet(f"{text}dy = 2 * y\n")
+    assert not sheet.main.entries
+    assert said(sheet.source) == [("dy", "correct")]

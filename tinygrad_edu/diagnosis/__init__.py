@@ -3,7 +3,7 @@
 The way of a wrong line, in reading order:
 
 - `context` has the sheet's formulas and their values on several samples, with its `constants` and
-  `activations`; `derived` has the rule for the line.
+  `activations`, and what they would be with `other_constants`; `derived` has the rule for the line.
 - `places` says where the line's formula stands, `words` what it may be made of; `edits` changes it
   in one spot, `search` tries the edits and keeps the nearest that is right (`edit_cost`,
   `simplifying`). `scratch` finds the line without a claim that is at fault, where one is.

@@ -12,6 +12,7 @@ import bisect
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from tinygrad_edu.checking.truth import equal, is_scalar
 from tinygrad_edu.checking.verdict import Judged, Truth
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.diagnosis.constants import Constants
+from tinygrad_edu.diagnosis.other_constants import OtherConstants
 from tinygrad_edu.sheets.account import Account
 from tinygrad_edu.sheets.evaluate import Evaluator
 from tinygrad_edu.sheets.lines import Key, Statement
@@ -74,6 +76,11 @@ class Context:
         self.graph_scalars = {
             key for key, v in judged.samples[0].graph.values.items() if isinstance(v, Value)
         }
+        #: Names of numbers with a point, ``tau = 3.0``: they count nothing.
+        self.decimals = {
+            s.key for s in self.sheet.forward
+            if s.expr.op == "number" and isinstance(s.expr.extra, float)
+        }  # fmt: skip
         #: Every formula of the forward lines, as often as it stands there.
         self.written = [e for s in self.sheet.forward for e in walk(s.expr)]
         self.by_value: dict[Any, list[Expr]] = {}
@@ -127,6 +134,11 @@ class Context:
     def truth(self, truth: Truth, sample: int) -> Any:
         """The true gradient of a quantity on a sample of this context."""
         return self.judged.truth_at(self.order[sample], truth)
+
+    @cached_property
+    def with_other_constants(self) -> OtherConstants:
+        """The sheet's true values if its constants were others."""
+        return OtherConstants(self.judged, self.account)
 
     def constant(self, e: Expr) -> float | None:
         """The single number that a formula is, the same on all samples; None if it is none."""

@@ -199,13 +199,17 @@ class Case:
                 if e.op == "/":
                     for f, _ in [(e.args[1], 1), *factors_of(e.args[1])]:
                         value = self.context.value(f)
-                        if is_scalar(value) and (whole or names_in(f)):
+                        if is_scalar(value) and (whole or names_in(f)) and self._counts(f):
                             found.add(abs(float(value)))
                 if e.function == "mean":
                     inner, outer = self.context.value(e.args[0]), self.context.value(e)
                     if inner is not None and outer is not None and np.size(outer):
                         found.add(float(np.size(inner) / np.size(outer)))
         return found
+
+    def _counts(self, e: Expr) -> bool:
+        """May a number say how many there are?"""
+        return e.op != "name" or e.extra not in self.context.decimals
 
     @cached_property
     def sizes(self) -> list[float]:
@@ -384,7 +388,7 @@ class Case:
 
     def count(self, m: float) -> Expr:
         """A number of examples by its name, where it has one."""
-        named = (e for value, e in self.context.constants.named() if near(value, m))
+        named = (e for n, e in self.context.constants.named() if near(n, m) and self._counts(e))
         return next(named, None) or self.constant(m)
 
     def is_constant(self, e: Expr, value: float | None) -> bool:

@@ -80,7 +80,7 @@ class Roles:
         lengths = {n for key in self.parameters for n in np.shape(plain[key]) if n > 1}
         for key, value in plain.items():
             if key[0] not in self.sheet.givens and is_scalar(value) and value in lengths:
-                if key not in self.context.graph_scalars:
+                if key not in self.context.graph_scalars | self.context.decimals:
                     sizes.add(float(value))
         return sizes
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.checking.truth import equal
-from tinygrad_edu.checking.verdict import Judgement
+from tinygrad_edu.checking.verdict import Judgement, Truth
 from tinygrad_edu.diagnosis.context import Context
 from tinygrad_edu.diagnosis.edit_cost import cost_of, distance, tokens
 from tinygrad_edu.diagnosis.edits import Edit, Edits, Path, Places
@@ -36,6 +36,8 @@ DEEPEST_SEARCHED = 40
 MOST_BRACKETED = 12
 #: What a trial costs, a token of a correction, and the comparison of two tokens.
 _TRIED, _WRITTEN, _TOKENS = 5_000, 20_000, 150
+#: What a correction costs more that is right by accident.
+_CHANCE = 30.0
 
 #: Edits, and the cost of a correction at which it is not worth going on.
 Stage = tuple[float, Iterator[Edit]]
@@ -63,9 +65,10 @@ class CorrectionSearch:
         words: Words,
         rules: list[Expr],
         known_at: list[int] | None = None,
+        truth: Truth | None = None,
     ) -> None:
         self.context, self.place, self.words, self.rules = context, place, words, rules
-        self.line = place.line
+        self.line, self.truth = place.line, truth
         self.formulas = context.formulas
         self.edits = Edits(context, words)
         self.was = tokens(place.was)
@@ -211,15 +214,25 @@ class CorrectionSearch:
         named = {part: word for part, word in new.items() if part not in own}
         return self.formulas.substituted(e, named)
 
+    def _by_chance(self, e: Expr) -> bool:
+        """Is a formula right only with the constants that the sheet has?"""
+        others = self.context.with_other_constants
+        if self.truth is None or others.spelt_out(self.line):
+            return False
+        return not others.right(self.place.whole(e), self.truth)
+
     def _hit(self, edit: Edit) -> None:
         simple = simplified(self.context, edit.expr, self.line)
         if simple is not edit.expr and self.right(simple):
-            edit.expr = simple
+            if not self._by_chance(simple) or self._by_chance(edit.expr):
+                edit.expr = simple
         account = self.context.account
         account.spend(_WRITTEN * edit.expr.length + _TOKENS * edit.expr.length * len(self.was))
         text = self.place.text(edit.expr)
         d = distance(self.was, tokens(text))
         cost = cost_of(edit, d, self.line, self.words)
+        if cost < self._cost and self._by_chance(edit.expr):
+            cost += _CHANCE
         if cost < self._cost:
             edit.expr = self._named(edit.expr)
             self.best = Correction(edit, self.place.text(edit.expr), d, cost)
@@ -337,7 +350,8 @@ def search_for(
     visible = place.visible(visible_keys(context, place.statement))
     known = [e for e in pieces if names_in(e) <= visible]
     own = Words(context, rules, visible, place.line, known)
-    return CorrectionSearch(context, place, lambda i: context.truth(truth, i), own, rules)
+    target = lambda i: context.truth(truth, i)  # noqa: E731
+    return CorrectionSearch(context, place, target, own, rules, truth=truth)
 
 
 def _distinct(edits: Iterable[Edit]) -> Iterator[Edit]:

@@ -2,7 +2,8 @@
 
 In reading order: `syntax` (formulas as trees), `vocabulary` (what a formula may say), `account`
 (how much work it may ask for), `applying` and `evaluate` (formulas computed), `paper` (what paper
-writes and Python does not), `claims` (which names are gradients), `lines`, `parsing`, `sheet`.
+writes and Python does not), `claims` (which names are gradients), `lines`, `parsing`, `entries`
+(of arrays that are filled), `sheet`.
 """
 
 from tinygrad_edu.sheets.sheet import Sheet, load_sheet

@@ -209,9 +209,9 @@ class Sheet(Lines):
                 into = entries.get(statement.name)
                 value = self._forward_value(statement, expr, values, account, constants, into)
                 if isinstance(value, (int, float)) and not isinstance(value, bool):
+                    value = numbers.get(statement.name, value)
                     if statement.name in claimed:  # a number one wants the gradient of
-                        at = numbers.get(statement.name, value)
-                        value = Value(float(at), statement.name)
+                        value = Value(float(value), statement.name)
                 elif isinstance(value, Value):
                     if value.name is not None or value.op is None:
                         value = +value  # another name for it is a node of its own
