@@ -241,3 +241,28 @@ def test_a_number_with_a_point_is_nothing_that_is_averaged_over():
     assert row.verdict == "wrong"
     assert "average" not in row.diagnosis.explanation
     assert row.diagnosis.mistake != "one_over_m_missing"
+
+
+def test_a_line_without_a_claim_in_which_less_is_to_be_changed_is_told():
+    text = "m = 5\nX: (m, 4)\nV: (4, 3)\nG: (m, 3)\nB = X @ V\nS = 1 / (1 + np.exp(-B))\n"
+    text += "H = G * S\nJ = np.sum(H**2) / (2 * m)\ndH = H / m\nslope = B * (1 - B)\n"
+    (row,) = tg.check_text(f"{text}dB = dH * G * slope\ndV = X.T @ dB\n").rows[1:2]
+    assert row.diagnosis.mistake == "derivative_at_wrong_point"
+    said = "With line 10 as slope = S * (1 - S) the line is right."
+    assert row.diagnosis.explanation.startswith(said)
+
+
+def test_a_term_that_a_factor_lacks_is_told_as_a_term():
+    text = (
+        "m = 5\nX: (4, m)\nW: (3, 4)\nV: (2, 3)\nu: (3, 1)\nZ = W @ X\nA = np.tanh(Z)\nP = V @ A\n"
+    )
+    text += "J = np.sum(P**2) / 2 + np.sum(u * A**3)\ndP = P\ndZ = V.T @ dP * (1 - A**2)\n"
+    row = tg.check_text(text).rows[-1]
+    assert row.diagnosis.mistake == "missing_fan_out_term"
+    assert row.diagnosis.explanation.startswith("The term ")
+
+
+def test_terms_that_gave_way_to_more_of_them_are_told():
+    text = "A: (4, 4)\nb: (4, 1)\nx: (4, 1)\ny = A @ x\nJ = np.sum(x * y) + np.sum(b * x)\n"
+    (row,) = tg.check_text(f"{text}dx = 2 * A @ x + b\n").rows
+    assert row.diagnosis.explanation.startswith("2 * A @ x stands where ")

@@ -94,7 +94,7 @@ def _diagnosed(derived: DerivedRules, scratch: ScratchLines, judgement: Judgemen
     fault = scratch.above(judgement) if statement.turn else None
     found, place = _correct(context, judgement, [] if fault else places, rules)
     if not statement.turn:
-        fault = scratch.fault(judgement, None if found is None else found.edit.expr)
+        fault = scratch.fault(judgement, found)
     line, edit = _compared(context, statement, place, found, fault)
     mistake, explanation = named(Case(context, judgement, line, edit, rules))
     if mistake == "updated_weights":

@@ -186,7 +186,7 @@ class Differences:
             return min(known, key=_how_much)
         mine, theirs = self._expanded(a), self._expanded(b)
         found = self._matched(a, b, mine, theirs, depth, strict=True)
-        return found if found is not None else [Pair("whole", a, b)]
+        return found if found is not None else [self._some_terms(a, b)]
 
     def _differ_in_terms(self, a: Expr, b: Expr, keep: bool, depth: int) -> list[Pair] | None:
         mine, theirs = self.terms(a, keep), self.terms(b, keep)
@@ -224,6 +224,23 @@ class Differences:
                 p.kind, p.kept = "factors", [(a, 1)]
         return pairs
 
+    def _some_terms(self, a: Expr, b: Expr) -> Pair:
+        """The terms of a sum that gave way to others, fewer or more of them."""
+        mine, theirs = self.terms(a), self.terms(b)
+        left, rest = self._struck_out(mine, theirs)
+        if not (left and rest) or len(left) == len(mine):
+            return Pair("whole", a, b)
+        extra, lost = ([(self._sum_of(terms), 1)] for terms in (left, rest))
+        return Pair("factors", a, b, lost, extra, [(a, 1)])
+
+    def _sum_of(self, terms: list[Term]) -> Expr:
+        """Terms as one sum."""
+        first, *others = (t.expr for t in terms)
+        for e in others:
+            minus = e.op == "neg"
+            first = self.make("-" if minus else "+", first, e.args[0] if minus else e)
+        return first
+
     def _struck_out(self, mine: list[Term], theirs: list[Term]) -> tuple[list[Term], list[Term]]:
         """What is left of two sums when equal terms are struck out."""
         left, rest = [], list(theirs)
@@ -251,7 +268,10 @@ class Differences:
         if not extra and not lost:
             return [] if abs(c - 1) < 1e-9 else [Pair("factors", a, b, [], [], kept, c)]
         pair = Pair("factors", a, b, lost, extra, kept, c)
-        for look in (self._in_one_factor, self._multiplied_out, self._in_one_of_several):
+        for look in (
+            self._in_one_factor, self._one_of_its_terms, self._multiplied_out,
+            self._in_one_of_several,
+        ):  # fmt: skip
             found = look(pair, depth)
             if found is not None:
                 return found
@@ -270,6 +290,18 @@ class Differences:
         if abs(pair.coefficient - 1) > 1e-9:
             inner.append(Pair("factors", pair.a, pair.b, [], [], pair.kept, pair.coefficient))
         return inner
+
+    def _one_of_its_terms(self, pair: Pair, depth: int) -> list[Pair] | None:
+        """Where factors gave way to a sum of which they are one term, the other terms."""
+        one, several = len(pair.lost) == 1, len(pair.extra) > 1
+        if not (one and several and self._is_sum(pair.lost[0])) or pair.coefficient != 1:
+            return None
+        mine, whole = Term(1.0, pair.extra, pair.a), pair.lost[0][0]
+        _, rest = self._struck_out([mine], theirs := self.terms(whole))
+        if len(rest) == len(theirs):
+            return None
+        lost: Factors = [(term.expr, 1) for term in rest]
+        return [Pair("terms", pair.a, pair.b, lost, [], pair.kept)]
 
     def _multiplied_out(self, pair: Pair, depth: int) -> list[Pair] | None:
         """Where that tells more, the difference of the products multiplied out."""

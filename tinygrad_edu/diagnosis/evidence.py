@@ -222,9 +222,20 @@ class Case:
 
     def uses(self) -> int:
         """In how many places the forward lines read this quantity."""
-        name = self.context.name(self.of)
-        lines = [s.expr for s in self.context.sheet.forward if s.key != self.of]
-        return sum(e is name for line in lines for e in walk(line))
+        return len(self._readers(self.of))
+
+    def _readers(self, key: Key) -> list[Key]:
+        """The forward lines that read a quantity, as often as they do."""
+        name, lines = self.context.name(key), self.context.sheet.forward
+        return [s.key for s in lines if s.key != key for e in walk(s.expr) if e is name]
+
+    @cached_property
+    def forked(self) -> tuple[str, int]:
+        """This quantity, or what is made of it alone; and in how many places that is read."""
+        readers = self._readers(self.of)
+        if len(readers) == 1 and self.elementwise(readers[0]):
+            return readers[0][0], len(self._readers(readers[0]))
+        return self.of[0], len(readers)
 
     @cached_property
     def normalised(self) -> bool:

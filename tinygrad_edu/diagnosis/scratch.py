@@ -21,6 +21,9 @@ from tinygrad_edu.diagnosis.words import visible_keys
 from tinygrad_edu.sheets.lines import Key, Statement
 from tinygrad_edu.sheets.syntax import Expr, SheetError, names_in
 
+#: So much less than in a line itself has to be changed in another, in tokens, to be the one told.
+_LESS = 2.0
+
 
 class Fault(NamedTuple):
     """A scratch line, the formula with which a line that reads it is right, and a sentence."""
@@ -46,12 +49,24 @@ class ScratchLines:
                 if _as_it_stands(s):
                     self.readers.setdefault(s.key, []).append(judgement)
 
-    def fault(self, judgement: Judgement, fixed: Expr | None) -> Fault | None:
-        """The scratch line at fault for a wrong line; `fixed` is that line's own correction."""
+    def fault(self, judgement: Judgement, own: Correction | None) -> Fault | None:
+        """The scratch line at fault for a wrong line; `own` is that line's own correction."""
         common = self.common.get(judgement.claim.name)
-        if fixed is None:
+        if own is None:
             return common or self.above(judgement)
-        return self._replaced(judgement, fixed) or common
+        return self._replaced(judgement, own.edit.expr) or common or self._nearer(judgement, own)
+
+    def _nearer(self, judgement: Judgement, own: Correction) -> Fault | None:
+        """The scratch line that this line alone reads, where less has to be changed there."""
+        best, line = own.cost - _LESS, judgement.claim.last
+        fault = None
+        for statement in self.context.sources(line) if best > 0 else ():
+            if self.readers.get(statement.key) == [judgement]:
+                place = place_above(self.context, statement, line)
+                found = self._search(judgement, place).run_near()
+                if found is not None and found.cost < best:
+                    best, fault = found.cost, _fault(statement, found.edit.expr)
+        return fault
 
     def above(self, judgement: Judgement) -> Fault | None:
         """The scratch line above of which a small change makes a line right, where none of its own

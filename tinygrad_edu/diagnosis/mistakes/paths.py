@@ -27,7 +27,7 @@ def terms(case: Case) -> Iterator[Finding]:
     pairs = case.pairs
     if len(pairs) == 1 and pairs[0].kind == "terms":
         lost, extra = ([f for f, _ in part] for part in (pairs[0].lost, pairs[0].extra))
-        several = case.uses() > 1 or case.normalised
+        several = case.forked[1] > 1 or case.normalised
         if lost:
             missing = say.lacks_term(case.summed(lost))
             followed = any(
@@ -58,7 +58,7 @@ def _missing(case: Case, claim: Claim, lost: list[Expr]) -> Iterator[Finding]:
 
 
 def _why(case: Case) -> tuple[Claim, ...]:
-    return (say.read_often(case.of[0], case.uses()),)
+    return (say.read_often(*case.forked),)
 
 
 def some_of_the_rule(case: Case) -> Iterator[Finding]:

@@ -250,5 +250,5 @@ def local(case: Case) -> Iterator[Finding]:
             if power > 0 and arrays and all(map(case.made_of, arrays)):
                 no_slope = say.not_derivative(case.product(rest), key[0], case.of[0])
                 claims = (say.is_gradient(f, key[0]), no_slope)
-                often = say.read_often(case.of[0], case.uses())
+                often = say.read_often(*case.forked)
                 yield Finding("wrong_derivative_formula", claims, (often,))

@@ -115,7 +115,7 @@ def is_activation(case: Case, x: Expr, u: Expr) -> bool:
 
 @claim("{q} is read in {n} places of the forward lines, and the shares of all add up.")
 def read_often(case: Case, q: str, n: int) -> bool:
-    return case.of[0] == q and case.uses() == n > 1
+    return case.forked == (q, n) and n > 1
 
 
 @claim(
@@ -124,7 +124,8 @@ def read_often(case: Case, q: str, n: int) -> bool:
 )
 def lacks_use(case: Case, q: str, n: int) -> bool:
     missing = case.minus(case.truths, case.lines)
-    return read_often.test(case, q, n) and any(case.equal(missing, s) for s in case.shares)
+    read = case.of[0] == q and case.uses() == n > 1
+    return read and any(case.equal(missing, s) for s in case.shares)
 
 
 @claim("{q} is divided by a deviation that is made of it.")
