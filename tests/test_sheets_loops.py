@@ -410,3 +410,72 @@ def test_entries_written_twice_have_no_gradient_of_their_own():
     sheet = Sheet(f"{text}dy = 2 * y\n")
     assert not sheet.main.entries
     assert said(sheet.source) == [("dy", "correct")]
+
+
+#: The states of a recurrent net as people keep them: in a dictionary, with one before the first.
+CHARACTERS = """
+T = 3
+x: (T, 4, 1)
+y: (T, 2, 1)
+Wxh: (3, 4)
+Whh: (3, 3)
+Why: (2, 3)
+h0: (3, 1)
+hs = {}
+hs[-1] = h0
+J = 0
+for t in range(T):
+    hs[t] = np.tanh(Wxh @ x[t] + Whh @ hs[t - 1])
+    J += 0.5 * np.sum((Why @ hs[t] - y[t])**2)
+dWxh, dWhh, dWhy = np.zeros_like(Wxh), np.zeros_like(Whh), np.zeros_like(Why)
+after = np.zeros_like(hs[0])
+for t in reversed(range(T)):
+    dy = Why @ hs[t] - y[t]
+    dWhy += dy @ hs[t].T
+    back = Why.T @ dy + after
+    raw = (1 - hs[t] * hs[t]) * back
+    dWxh += raw @ x[t].T
+    dWhh += raw @ hs[t - 1].T
+    after = Whh.T @ raw
+"""
+LISTED = (
+    CHARACTERS.replace("hs = {}\nhs[-1] = h0", "hs = [h0]")
+    .replace("hs[t]", "hs[t + 1]")
+    .replace("hs[t - 1]", "hs[t]")
+    .replace("    hs[t + 1] = np.tanh(Wxh @ x[t] + Whh @ hs[t])",
+             "    hs.append(np.tanh(Wxh @ x[t] + Whh @ hs[t]))")
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", [CHARACTERS, LISTED])
+def test_states_may_be_kept_in_a_dictionary_or_a_list(text):
+    verdicts = dict(said(text))
+    assert {name: verdicts[name] for name in ("dWhy", "dWxh", "dWhh")} == dict.fromkeys(
+        ("dWhy", "dWxh", "dWhh"), "correct"
+    )
+    assert verdicts["dy"] == "unchecked"  # y[t] is the target; dy is another in each turn
+
+
+@pytest.mark.parametrize("right, wrong", [
+    ("dWhh += raw @ hs[t - 1].T", "dWhh += raw @ hs[t].T"),
+    ("back = Why.T @ dy + after", "back = Why.T @ dy"),
+])  # fmt: skip
+def test_lines_that_read_a_dictionary_are_corrected(right, wrong):
+    rows = [row for row in tg.check_text(CHARACTERS.replace(right, wrong)).rows if row.diagnosis]
+    for row in rows:
+        assert row.diagnosis.correction == right or f"as {right} " in row.diagnosis.explanation
+    assert rows
+
+
+@pytest.mark.parametrize("lines, said", [
+    ("hs = {}\nz = hs[3]", "nothing has been put there yet"),
+    ("hs = {}\nhs['a'] = w", "the keys of a dictionary are whole numbers"),
+    ("hs = {}\nz = np.sum(hs)", "take one of its entries"),
+    ("hs = {}\nz = hs + 1", "take one of its entries"),
+    ("hs = np.zeros(3)\nhs.append(w)", "this is none"),
+    ("hs.append(w)", "hs is not defined"),
+    ("hs = []\nhs.append(w, w)", "keeps it nowhere"),
+])  # fmt: skip
+def test_what_a_dictionary_or_a_list_cannot_be_asked_for_is_told(lines, said):
+    with pytest.raises(SheetError, match=said):
+        tg.check_text(f"w: (3,)\n{lines}\nJ = np.sum(w**2)\ndw = 2 * w\n")

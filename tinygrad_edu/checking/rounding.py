@@ -21,7 +21,7 @@ from tinygrad_edu.core.sweep import reachable, sweep
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.sheets.account import Account
 from tinygrad_edu.sheets.applying import apply
-from tinygrad_edu.sheets.evaluate import Evaluator
+from tinygrad_edu.sheets.evaluate import Evaluator, in_numbers
 from tinygrad_edu.sheets.lines import Key, Statement
 from tinygrad_edu.sheets.sheet import Graph
 from tinygrad_edu.sheets.syntax import Expr
@@ -230,8 +230,7 @@ class RoundingOfLines(Rounding):
         now, _ = self.graph(run)
         self.account.spend(_NAME * (len(self.values) + len(self.backward)))
         world = {
-            key: now.get(v, v._data) if isinstance(v, Value) else v
-            for key, v in self.values.items()
+            key: in_numbers(x, lambda v: now.get(v, v._data)) for key, x in self.values.items()
         }
         evaluator = NoisyEvaluator(world, Noise(run + RUNS), exactly, self.account)
         with np.errstate(all="ignore"):

@@ -17,7 +17,7 @@ from tinygrad_edu.core.ops import arithmetic, elementwise
 from tinygrad_edu.core.sweep import reachable
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.sheets.account import Account, entries_of
-from tinygrad_edu.sheets.evaluate import Evaluator, Uncomputable
+from tinygrad_edu.sheets.evaluate import Evaluator, Uncomputable, in_numbers
 from tinygrad_edu.sheets.lines import Jacobian, Key
 from tinygrad_edu.sheets.sheet import Graph, Sheet
 
@@ -46,8 +46,7 @@ class Sample:
         self.gradients = gradients(graph.cost)
         self.reached = set(reachable(graph.cost))
         self.plain: dict[Key, Any] = {
-            key: value._data if isinstance(value, Value) else value
-            for key, value in graph.values.items()
+            key: in_numbers(value, lambda v: v._data) for key, value in graph.values.items()
         }
         nodes = [
             value

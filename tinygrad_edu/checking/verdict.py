@@ -20,7 +20,7 @@ from tinygrad_edu.sheets.account import JUDGING, Account, entries_of
 from tinygrad_edu.sheets.evaluate import Evaluator
 from tinygrad_edu.sheets.lines import Claim, Jacobian, Key, Statement
 from tinygrad_edu.sheets.sheet import Sheet
-from tinygrad_edu.sheets.syntax import names_in
+from tinygrad_edu.sheets.syntax import names_in, walk
 from tinygrad_edu.words import say, together
 
 #: What it costs to compare numbers with the truth, besides their number.
@@ -140,7 +140,21 @@ class Judged:
             if self._went_on(claim, values, candidates):
                 note = say("note.went_on", name=claim.name, of=claim.of)
                 return Judgement(claim, verdict, None, note)
+        if self._of_one_turn(claim, as_run[0], candidates):
+            note = say("note.one_turn", name=claim.name, of=claim.of)
+            return Judgement(claim, "unchecked", None, note)
         return Judgement(claim, "wrong", preferred or candidates[0], None, candidates)
+
+    def _of_one_turn(self, claim: Claim, value: Any, candidates: list[Truth]) -> bool:
+        """Is ``dy``, in a loop that reads ``y[t]``, what each turn calls the gradient of y[t]?"""
+        if not (claim.last.turn and claim.last.plain):
+            return False
+        shapes = [self.samples[0].graph.node(truth.key).shape for truth in candidates]
+        read = (e for s in self.sheet.forward for e in walk(s.expr) if e.op == "index")
+        return any(e.args[0].op == "name" and e.args[0].extra[0] == claim.of for e in read) and all(
+            any(n > 1 and np.shape(value) == s[:i] + s[i + 1 :] for i, n in enumerate(s))
+            for s in shapes
+        )
 
     def _judged_matrix(self, claim: Jacobian, given_truth: list[Any]) -> Judgement:
         """Derivatives of something else than the cost: no scale, no other state, as they are."""

@@ -175,7 +175,9 @@ class _Written(Place):
     def _read(self, node: ast.stmt) -> tuple[Expr, str, Expr]:
         """What is written to, how, and what is written."""
         read = self.reader.read
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):  # np.add.at
+        if isinstance(node, ast.Expr):
+            if not isinstance(node.value, ast.Call) or len(node.value.args) != 3:
+                raise SheetError(self.was)  # no np.add.at
             old, index, new = node.value.args
             parts = index.elts if isinstance(index, ast.Tuple) else [index]
             return self.make("index", read(old), *map(read, parts)), "at", read(new)

@@ -99,6 +99,8 @@ def entries_of(x: Any) -> int:
     """
     if isinstance(x, (np.ndarray, Value)):
         return x.size
+    if isinstance(x, dict):
+        return 1 + sum(map(entries_of, x.values()))
     return _listed(x, {})[0] if isinstance(x, (list, tuple)) else 1
 
 

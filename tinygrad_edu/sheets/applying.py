@@ -100,6 +100,8 @@ def _result(x: Any, account: Account) -> Any:
 
 def _charge(name: str, args: list[Any], account: Account) -> None:
     """Account for an operation on all its arguments, named ones too, before it is computed."""
+    if any(isinstance(a, dict) for a in args):
+        raise TypeError("a dictionary is no array: take one of its entries, hs[t]")
     each = _DEAR.get(name, 1)
     if len(args) == 2:  # what nearly every operation is
         x, y = args
@@ -193,6 +195,10 @@ def _index(_: Any, args: list[Any], account: Account) -> Any:
     x, *parts = args
     account.charge(sum(map(entries_of, parts)), _PICKED)
     index = as_index(parts)
+    if isinstance(x, dict):
+        if _key(index) not in x:
+            raise IndexError("nothing has been put there yet")
+        return x[_key(index)]
     if isinstance(x, (tuple, list)):
         return x[index if isinstance(index, slice) else operator.index(index)]
     if not isinstance(x, Value):
@@ -239,9 +245,20 @@ def _added_there(x: Any, index: Any, new: Any) -> Any:
     return new.parents[1] if of is x and there == index else None
 
 
+def _key(index: Any) -> int:
+    """The number of a step in time, which entries of a dictionary are known by."""
+    try:
+        return operator.index(plain(index))
+    except TypeError:
+        raise TypeError("the keys of a dictionary are whole numbers here, hs[t]") from None
+
+
 def _setitem(_: Any, args: list[Any], account: Account) -> Any:
     """A copy of an array with other numbers at an index."""
     x, *parts, new = args
+    if isinstance(x, dict):
+        account.charge(len(x) + 1, _PICKED)
+        return {**x, _key(as_index(parts)): new}
     index, result = _changed(x, parts, new, account)
     if not isinstance(x, Value) and not isinstance(new, Value):
         result[index] = new
@@ -260,6 +277,15 @@ def _setitem(_: Any, args: list[Any], account: Account) -> Any:
     return arithmetic.where(keep, x, float(new))
 
 
+def _append(_: Any, args: list[Any], account: Account) -> list[Any]:
+    """A longer list."""
+    x, new = args
+    if not isinstance(x, list):
+        raise TypeError("append puts something at the end of a list, and this is none")
+    account.charge(len(x) + 1, _PICKED)
+    return [*x, new]
+
+
 def _addat(_: Any, args: list[Any], account: Account) -> Any:
     """A copy of an array with numbers added at an index, repeated ones as often as they occur."""
     x, *parts, new = args
@@ -270,5 +296,5 @@ def _addat(_: Any, args: list[Any], account: Account) -> Any:
 _NO_OPERATORS: dict[str, Callable[[Any, list[Any], Account], Any]] = {
     "slice": _slice, "tuple": _tuple, "list": _list, "call": _called(FUNCTIONS),
     "method": _called(METHODS), "attribute": _attribute, "index": _index, "setitem": _setitem,
-    "addat": _addat,
+    "addat": _addat, "dict": lambda *_: {}, "append": _append,
 }  # fmt: skip

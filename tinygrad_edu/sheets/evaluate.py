@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,15 @@ _FUNCTIONS = frozenset(
 )
 #: … and in these, of numbers alone.
 _OF_NUMBERS = frozenset({"sqrt", "exp", "log", "square", "power", "abs", "absolute"})
+
+
+def in_numbers(x: Any, of: Callable[[Value], Any]) -> Any:
+    """A value with numbers in the place of Values, `of` each, in lists and dictionaries too."""
+    if isinstance(x, Value):
+        return of(x)
+    if isinstance(x, (list, tuple)):
+        return type(x)([in_numbers(part, of) for part in x])
+    return {k: in_numbers(part, of) for k, part in x.items()} if isinstance(x, dict) else x
 
 
 class Evaluator:

@@ -178,6 +178,9 @@ class _Parser:
         call = node.value
         if isinstance(call, ast.Constant) and isinstance(call.value, str):
             return  # a remark
+        if _is_append(call):
+            self._append(node)
+            return
         if (
             not isinstance(call, ast.Call)
             or ast.unparse(call.func) not in ("np.add.at", "numpy.add.at", "add.at")
@@ -192,6 +195,14 @@ class _Parser:
         read = [reader.read(part) for part in (target, *parts, new)]
         added = self.lines.formulas.make("addat", *read)
         self._add(node, call.args[0].id, added, reader, plain=False)
+
+    def _append(self, node: ast.Expr) -> None:
+        """``hs.append(h)`` as a new state of hs."""
+        reader, shifted = self._read(node)
+        call = cast(ast.Call, shifted.value)
+        old = cast(ast.Name, cast(ast.Attribute, call.func).value)
+        read = reader.read(old), reader.read(call.args[0])
+        self._add(node, old.id, self.lines.formulas.make("append", *read), reader, plain=False)
 
     def _annotated(self, node: ast.AnnAssign) -> None:
         if not isinstance(node.target, ast.Name):
@@ -418,6 +429,15 @@ class _Parser:
         rows[-1] = rows[-1][: node.end_col_offset]
         rows[0] = rows[0][node.col_offset :]
         return b"\n".join(rows).decode("utf-8", "surrogatepass")
+
+
+def _is_append(node: ast.expr) -> bool:
+    """Is this ``NAME.append(formula)``?"""
+    return (
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "append" and isinstance(node.func.value, ast.Name)
+        and len(node.args) == 1 and not node.keywords
+    )  # fmt: skip
 
 
 def _all(statements: Iterable[ast.stmt | Unreadable]) -> Iterator[ast.stmt | Unreadable]:

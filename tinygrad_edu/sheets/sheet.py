@@ -283,7 +283,7 @@ class Sheet(Lines):
     def _is_filled(self, name: str) -> bool:
         """Is a name an array into which forward lines write one part after another?"""
         ops = [s.expr.op for s in self.forward if s.name == name]
-        return name not in self.givens and {*ops[1:]} == {"setitem"} != {*ops[:1]}
+        return name not in self.givens and {*ops[1:]} == {"setitem"} and "dict" not in ops
 
 
 def _is_tiny(e: Expr) -> bool:

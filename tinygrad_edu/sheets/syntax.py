@@ -73,10 +73,11 @@ class Expr:
     """A node of a formula: an operation (`op`), its arguments (`args`), constants (`extra`).
 
     `op` is an operator as written (``"+"``, ``"@"``, ``">"``), or one of ``"neg" "number" "name"
-    "call" "method" "attribute" "index" "slice" "tuple" "list" "setitem" "addat" "unread"``. The
-    `extra` of a name is the name and which of its assignments is meant; that of a line that could
-    not be read, why. `length` is about its tokens, written out, and `depth` how deep its operations
-    are nested: shared parts make a formula that is small in memory long.
+    "call" "method" "attribute" "index" "slice" "tuple" "list" "dict" "setitem" "addat" "append"
+    "unread"``. A "dict" is empty. The `extra` of a name is the name and which of its assignments is
+    meant; that of a line that could not be read, why. `length` is about its tokens, written out,
+    and `depth` how deep its operations are nested: shared parts make a formula that is small in
+    memory long.
     """
 
     __slots__ = ("args", "depth", "extra", "length", "number", "op")
@@ -300,7 +301,7 @@ class Reader:
             return made
         what = {
             ast.IfExp: "conditional", ast.ListComp: "list", ast.GeneratorExp: "generator",
-            ast.Lambda: "lambda", ast.BoolOp: "and", ast.Dict: "dict",
+            ast.Lambda: "lambda", ast.BoolOp: "and",
         }.get(type(node), "this")  # fmt: skip
         raise self.error(say(f"error.formula_{what}"), node)
 
@@ -330,6 +331,11 @@ class Reader:
     def _tuple(self, node: ast.Tuple, read: Read) -> Expr:
         whole = (0, len(self.source))  # its brackets are its members' as well
         return self.formulas.make("tuple", *(read(item, whole) for item in node.elts))
+
+    def _dict(self, node: ast.Dict, read: Read) -> Expr:
+        if node.keys:
+            raise self.error(say("error.formula_dict"), node)
+        return self.formulas.make("dict")
 
     def _subscript(self, node: ast.Subscript, read: Read) -> Expr:
         within = (
@@ -423,7 +429,7 @@ class Reader:
 _READING: dict[type[ast.expr], Callable[..., Expr]] = {
     ast.Constant: Reader._constant, ast.Name: Reader._name, ast.BinOp: Reader._binary,
     ast.UnaryOp: Reader._unary, ast.Compare: Reader._compare, ast.List: Reader._list,
-    ast.Tuple: Reader._tuple, ast.Attribute: Reader._attribute,
+    ast.Tuple: Reader._tuple, ast.Dict: Reader._dict, ast.Attribute: Reader._attribute,
     ast.Subscript: Reader._subscript, ast.Call: Reader._call,
 }  # fmt: skip
 
@@ -455,7 +461,7 @@ def masks(e: Expr) -> bool:
 
 def assigns(e: Expr) -> bool:
     """Is a formula ``NAME[index] = new`` or np.add.at, of which ``NAME = …`` cannot be said?"""
-    return e.op == "addat" or (e.op == "setitem" and not masks(e))
+    return e.op in ("addat", "append") or (e.op == "setitem" and not masks(e))
 
 
 def _bracketed(text: str) -> bool:
@@ -552,6 +558,8 @@ _WRITING: dict[str, Callable[[Expr, Sub], str]] = {
     "method": _called, "attribute": lambda e, sub: f"{sub(e.args[0], ATOM)}.{e.extra}",
     "index": lambda e, sub: _indexed(e.args[0], e.args[1:], sub), "slice": _sliced,
     "tuple": lambda e, sub: f"({_several(e, sub)}{',' if len(e.args) == 1 else ''})",
-    "list": lambda e, sub: f"[{_several(e, sub)}]", "setitem": _assigned,
+    "list": lambda e, sub: f"[{_several(e, sub)}]", "dict": lambda e, sub: "{}",
+    "setitem": _assigned,
     "addat": lambda e, sub: f"np.add.at({_several(e, sub)})",
+    "append": lambda e, sub: f"{sub(e.args[0], ATOM)}.append({sub(e.args[1])})",
 }  # fmt: skip
