@@ -25,7 +25,8 @@ def _masked(outputs):
         kinds = {kind: "".join(text) for kind, text in kinds.items()}
         for kind in kinds:
             kinds[kind] = re.sub(r"<svg.*</svg>", "<svg>", kinds[kind], flags=re.S)
-            kinds[kind] = re.sub(r"-?\d+\.\d+(e[-+]?\d+)?|\d+e[-+]?\d+", "#", kinds[kind])
+            number = r"-?\d+\.\d+(e[-+]?\d+)?|\d+e[-+]?\d+|(?<=<td>)0(?=</td>)"
+            kinds[kind] = re.sub(number, "#", kinds[kind])
         kinds.pop("image/svg+xml", None)
         shown.append(kinds)
     return shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -206,7 +207,11 @@ def test_the_guide_shows_what_the_command_prints(capsys, monkeypatch):
     said = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     shown = Path("examples/guide/check_your_own_code.md").read_text(encoding="utf-8")
     block = shown.split("$ tinygrad-edu check-code examples/18_your_script.py\n")[1].split("```")[0]
-    assert block.splitlines() == said
+    #: How far rounding takes right numbers from the true ones is another on another processor.
+    rounded = re.compile(r" +(0|\d\.\de-1[4-9]) │")
+    assert [rounded.sub(" # │", line) for line in block.splitlines()] == [
+        rounded.sub(" # │", line) for line in said
+    ]
 
 
 def test_a_file_that_is_not_there_is_not_said_to_be_executed(capsys):
