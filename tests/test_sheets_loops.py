@@ -479,3 +479,45 @@ def test_lines_that_read_a_dictionary_are_corrected(right, wrong):
 def test_what_a_dictionary_or_a_list_cannot_be_asked_for_is_told(lines, said):
     with pytest.raises(SheetError, match=said):
         tg.check_text(f"w: (3,)\n{lines}\nJ = np.sum(w**2)\ndw = 2 * w\n")
+
+
+ONE_HOT = """
+n, T = 5, 3
+letter: (T,) = integers(0, 5)
+W: (2, n)
+V: (2, 2)
+xs, hs = {}, {}
+hs[-1] = np.zeros((2, 1))
+J = 0
+for t in range(T):
+    xs[t] = np.zeros((n, 1))
+    xs[t][letter[t]] = 1
+    hs[t] = np.tanh(W @ xs[t] + V @ hs[t - 1])
+    J += np.sum(hs[t]**3)
+dW, dV = np.zeros_like(W), np.zeros_like(V)
+after = 0
+for t in reversed(range(T)):
+    raw = (1 - hs[t]**2) * (3 * hs[t]**2 + after)
+    dW += raw @ xs[t].T
+    dV += raw @ hs[t - 1].T
+    after = V.T @ raw
+"""
+AFTERWARDS = """
+for g in [dW, dV]:
+    np.clip(g, -0.1, 0.1, out=g)
+for parameter, g in zip([W, V], [dW, dV]):
+    parameter -= 0.1 * g
+"""
+
+
+def test_a_part_of_an_entry_may_be_written():
+    assert said(ONE_HOT) == [("dW", "correct"), ("dV", "correct")]
+    text = "x: (2,)\nE = np.zeros((3, 2))\nE[1][0] = x[0]\nE[1][1] += x[1]**2\nJ = np.sum(E**2)\n"
+    assert said(f"{text}dx = np.array([2 * x[0], 4 * x[1]**3])\n") == [("dx", "correct")]
+
+
+def test_what_training_does_with_gradients_is_no_part_of_the_derivation():
+    assert said(ONE_HOT + AFTERWARDS) == [("dW", "correct"), ("dV", "correct")]
+    wrong = ONE_HOT.replace("raw @ hs[t - 1].T", "raw @ hs[t].T") + AFTERWARDS
+    assert said(wrong) == [("dW", "correct"), ("dV", "wrong")]
+    assert said("w: (3,)\nJ = np.sum(w**2)\ndw = np.clip(2 * w, -1, 1)\n") == [("dw", "wrong")]

@@ -78,13 +78,18 @@ def replaced(
     """
     first, new = loop.body[0], list(rows)
     start = first.lineno - 1
-    names = [part for part in ast.walk(loop) if isinstance(part, ast.Name) and part.id in texts]
+    inside = list(ast.walk(loop))
+    names = [part for part in inside if isinstance(part, ast.Name) and part.id in texts]
+    # An array that the loop runs over is changed in its place: W += … is that of its own name.
+    in_place = {part.target for part in inside if isinstance(part, ast.AugAssign)}
     length = sum(map(len, rows)) + sum(len(texts[part.id]) for part in names)
     account.spend(CHARACTER * length)
     for part in sorted(names, key=lambda part: (part.lineno, part.col_offset), reverse=True):
         if (part.lineno, part.col_offset) < (first.lineno, first.col_offset):
             continue  # the loop's own line
-        if isinstance(part.ctx, ast.Store):
+        if isinstance(part.ctx, ast.Store) and not (
+            part in in_place and texts[part.id].isidentifier()
+        ):
             raise error_at(f"{part.id} is the loop's: give the line's result another name", part)
         row = new[part.lineno - 1 - start]
         new[part.lineno - 1 - start] = (

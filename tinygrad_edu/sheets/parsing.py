@@ -18,7 +18,7 @@ from tinygrad_edu.sheets.evaluate import Evaluator, Uncomputable
 from tinygrad_edu.sheets.kinds import KINDS, Given, kind_of
 from tinygrad_edu.sheets.lines import Claim, Jacobian, Key, Lines, Statement, Unread, too_much_in
 from tinygrad_edu.sheets.paper import Unreadable, changed_by, read, target_of
-from tinygrad_edu.sheets.syntax import BINARY, Expr, Reader, SheetError, error_at
+from tinygrad_edu.sheets.syntax import BINARY, Expr, Reader, SheetError, error_at, names_in
 from tinygrad_edu.words import say
 
 LONGEST_SHEET = 200_000
@@ -83,6 +83,8 @@ class _Parser:
             made = [s for s in lines.backward if s.name == name]
             if quantities.count(of) > 1 and all(s.expr.op == "number" for s in made):
                 continue  # W_grad = 0.0, to start from, where dW is derived
+            while len(made) > 1 and _only_clips(made[-1]):
+                made.pop()  # what training does to a gradient that has been derived
             lines.claims[name] = Claim(name, of, tuple(made))
         return lines
 
@@ -180,6 +182,12 @@ class _Parser:
             return  # a remark
         if _is_append(call):
             self._append(node)
+            return
+        if _is_clipped_in_place(call):
+            reader, shifted = self._read(node)
+            del cast(ast.Call, shifted.value).keywords[0]
+            name = cast(ast.Name, cast(ast.Call, call).args[0]).id
+            self._add(node, name, reader.read(shifted.value), reader, plain=False)
             return
         if (
             not isinstance(call, ast.Call)
@@ -297,7 +305,7 @@ class _Parser:
     ) -> None:
         if isinstance(target, ast.Name):
             self._add(node, target.id, value, reader)
-        elif isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
+        elif isinstance(target, ast.Subscript):
             self._put(node, shifted, value, reader)
         elif isinstance(target, (ast.Tuple, ast.List)):
             names = [t.id for t in target.elts if isinstance(t, ast.Name)]
@@ -312,9 +320,7 @@ class _Parser:
             for name in names:
                 self.latest[name] = self.statements[name][-1].version
         else:
-            raise error_at(
-                "on the left stands a name, or an array of your own with an index", target
-            )
+            raise error_at(say("error.left_side"), target)
 
     def _augmented(self, node: ast.AugAssign) -> None:
         if type(node.op) not in BINARY:
@@ -333,9 +339,14 @@ class _Parser:
             raise error_at("a name is needed on the left", node)
 
     def _put(self, node: ast.stmt, target: ast.expr, new: Expr, reader: Reader) -> None:
-        """``NAME[index] = new`` as a new state of NAME."""
+        """``NAME[index] = new`` as a new state of NAME; so is ``NAME[index][other] = new``."""
+        if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Subscript):
+            old = reader.read(target)
+            inner = self.lines.formulas.make("setitem", *old.args, new)
+            self._put(node, target.value, inner, reader)
+            return
         if not isinstance(target, ast.Subscript) or not isinstance(target.value, ast.Name):
-            raise SheetError("one index after a name is allowed on the left", node.lineno, 1)
+            raise SheetError(say("error.left_side"), node.lineno, 1)
         name = target.value.id
         if self._version(name) < 0:
             similar = vocabulary.suggestion(name, self.latest)
@@ -438,6 +449,24 @@ def _is_append(node: ast.expr) -> bool:
         and node.func.attr == "append" and isinstance(node.func.value, ast.Name)
         and len(node.args) == 1 and not node.keywords
     )  # fmt: skip
+
+
+def _is_clipped_in_place(node: ast.expr) -> bool:
+    """Is this ``np.clip(NAME, low, high, out=NAME)``?"""
+    if not isinstance(node, ast.Call) or ast.unparse(node.func) not in ("np.clip", "numpy.clip"):
+        return False
+    names = [part.id for part in (*node.args[:1], *(k.value for k in node.keywords))
+             if isinstance(part, ast.Name)]  # fmt: skip
+    outs = [k.arg for k in node.keywords]
+    return len(node.args) == 3 and outs == ["out"] and len(names) == 2 and names[0] == names[1]
+
+
+def _only_clips(s: Statement) -> bool:
+    """Does a line only limit the numbers that its name has, ``dW = np.clip(dW, -5, 5)``?"""
+    e = s.expr
+    if e.function != "clip" or not e.args or e.args[0].extra != (s.name, s.version - 1):
+        return False
+    return not any(names_in(limit) for limit in e.args[1:])
 
 
 def _all(statements: Iterable[ast.stmt | Unreadable]) -> Iterator[ast.stmt | Unreadable]:
