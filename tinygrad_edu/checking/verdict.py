@@ -298,16 +298,18 @@ class Judged:
                 continue
             if not self.account.ample:
                 return
-            best: tuple[tuple[int, float], dict[str, Truth]] | None = None
+            best: tuple[int, dict[str, Truth]] | None = None
             fixed = {n: j.truth for n, j in self.judgements.items() if j.truth is not None}
-            for truth in judgement.candidates:
+            likely = sorted(
+                judgement.candidates, key=lambda truth: -self._zeros_alike(judgement.claim, truth)
+            )
+            for truth in likely:
                 if best is not None and not self.account.ample:
                     break
                 chosen = {**fixed, name: truth}
                 self._judge(chosen)
-                fit = self.score, -self._zeros_alike(judgement.claim, truth)
-                if best is None or fit < best[0]:
-                    best = fit, chosen
+                if best is None or self.score < best[0]:
+                    best = self.score, chosen
             assert best is not None
             self._judge(best[1])
 

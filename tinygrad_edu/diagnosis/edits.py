@@ -22,6 +22,7 @@ REDUCTIONS = ("sum", "mean")
 _INFIX = ("+", "-", "*", "/", "**", "@")
 #: Functions of one argument that are taken for one another.
 _SMOOTH = ("tanh", "exp", "log", "sqrt", "square", "sigmoid")
+_PAIRS = (("maximum", "minimum"), ("sin", "cos"), ("sinh", "cosh"))
 #: Calls of which only the first argument is an array that may be edited.
 _OF_THE_FIRST = ("reshape", "astype", "sum", "mean", "zeros")
 #: Of longer sums and products nothing is left out or replaced.
@@ -211,8 +212,7 @@ class Edits:
         if e.op != "call":
             return
         others: tuple[str, ...] = _SMOOTH if len(e.args) == 1 else ()
-        if e.function in ("maximum", "minimum"):
-            others = ("maximum", "minimum")
+        others = next((pair for pair in _PAIRS if e.function in pair), others)
         for other in others:
             if other != e.function:
                 yield Edit(self.formulas.call(other, *e.args), "function", (e,))

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from tinygrad_edu import words
 from tinygrad_edu.checking.verdict import Judgement
 from tinygrad_edu.diagnosis.context import Context
-from tinygrad_edu.diagnosis.places import Place, place_above, places_above
+from tinygrad_edu.diagnosis.places import Place, place_above, places_above, places_of
 from tinygrad_edu.diagnosis.search import Correction, CorrectionSearch, search_for
 from tinygrad_edu.diagnosis.statements import line_as
 from tinygrad_edu.diagnosis.words import visible_keys
@@ -71,6 +71,8 @@ class ScratchLines:
     def above(self, judgement: Judgement) -> Fault | None:
         """The scratch line above of which a small change makes a line right, where none of its own
         does. Once one was found, a line that it does not mend has a mistake of its own."""
+        if judgement.claim.name in self.common:
+            return self.common[judgement.claim.name]
         if self.told is None:
             self.told = self._above(judgement)
             return self.told
@@ -138,6 +140,28 @@ class ScratchLines:
                     found.append((nearest.cost, _fault(statement, nearest.edit.expr), readers))
         found.sort(key=lambda one: -one[0])  # the least, and of equal ones the last, is put in last
         self.common = {j.claim.name: fault for _, fault, readers in found for j in readers}
+        self._find_in_loops()
+
+    def _find_in_loops(self) -> None:
+        """Find the line of a loop, itself a claim, of which a small change mends all others too:
+        where gradients are carried from turn to turn, one makes the others wrong."""
+        wrong = [judgement for judgement in self.wrong if judgement.claim.last.turn]
+        carried = [j for j in wrong if not j.claim.last.plain and self._is_read_by_others(j, wrong)]
+        for judgement in carried:
+            for place in places_of(self.context, judgement.claim.last):
+                found = self._search(judgement, place).run_near()
+                others = [j for j in wrong if j is not judgement]
+                if found is not None and all(
+                    self._mends(_fault_of(place, found), j) for j in others
+                ):
+                    self.common |= {j.claim.name: _fault_of(place, found) for j in others}
+                    return
+
+    def _is_read_by_others(self, judgement: Judgement, wrong: Sequence[Judgement]) -> bool:
+        """Do the lines of other wrong claims read what a line has written?"""
+        name = judgement.claim.name
+        others = (s for j in wrong if j is not judgement for s in j.claim.statements)
+        return any(name == read for s in others for read, _ in names_in(s.expr))
 
     def _replaced(self, judgement: Judgement, fixed: Expr) -> Fault | None:
         """The scratch line whose name only stands for something else in a correction.
