@@ -521,3 +521,11 @@ def test_what_training_does_with_gradients_is_no_part_of_the_derivation():
     wrong = ONE_HOT.replace("raw @ hs[t - 1].T", "raw @ hs[t].T") + AFTERWARDS
     assert said(wrong) == [("dW", "correct"), ("dV", "wrong")]
     assert said("w: (3,)\nJ = np.sum(w**2)\ndw = np.clip(2 * w, -1, 1)\n") == [("dw", "wrong")]
+
+
+def test_gradients_may_be_kept_in_a_list_that_grows():
+    text = "x: (3,)\na: ()\nhs = [x]\nfor t in range(3):\n    hs.append(a * hs[-1])\n"
+    text += "J = np.sum(hs[-1]**2)\nda = 0\ndhs = [2 * hs[-1]]\nfor t in reversed(range(3)):\n"
+    text += "    da += np.sum(dhs[-1] * hs[t])\n    dhs.append(a * dhs[-1])\ndx = dhs[-1]\n"
+    assert said(text) == [("da", "correct"), ("dx", "correct")]
+    assert said(text.replace("hs[t])", "hs[t + 1])")) == [("da", "wrong"), ("dx", "correct")]

@@ -63,6 +63,8 @@ class Edits:
         for path, e in places:
             above = part_at(root, path[:-1]).op if path else ""
             yield from self._at(root, path, self._replacements(e, above))
+            if not path:
+                yield from self._sums_for(e)
             if e.op in ("*", "/") and not (above in ("*", "/") and path[-1] == 0):
                 yield from self._at(root, path, self._factor_replacements(e))
 
@@ -393,6 +395,14 @@ class Edits:
             if word is not e and not (above == "*" and word.op in ("*", "/")):
                 yield Edit(word, "replacement", (e,), (word,))
         yield from self._transposed_words(e)
+
+    def _sums_for(self, e: Expr) -> Iterator[Edit]:
+        """A whole line replaced by the sum of a matrix along an axis, or minus that."""
+        for word in self.words.arrays:
+            for axis in range(2) if np.ndim(self.context.value(word)) == 2 else ():
+                new = self.formulas.call("sum", word, axis=self.number(axis))
+                for whole in (new, self.make("neg", new)):
+                    yield Edit(whole, "replacement", (e,), (whole,))
 
     def _transposed_words(self, e: Expr) -> Iterator[Edit]:
         for word in self.words.transposes():

@@ -48,6 +48,7 @@ class _Parser:
     def __init__(self, source: str, account: Account) -> None:
         self.account, self.lines = account, Lines()
         self.known: set[str] = set()  # given and forward names
+        self.collections: set[str] = set()  # those that keep things, and have no gradient
         self.claim_of: dict[str, str] = {}
         self.latest: dict[str, int] = {}
         self.statements: dict[str, list[Statement]] = {}
@@ -372,7 +373,7 @@ class _Parser:
             message = f"a sheet has at most {MOST_STATEMENTS} lines that assign"
             raise SheetError(message, node.lineno, 1)
         if self._below_cost(node.lineno) and name not in self.claim_of:
-            of = claimed(name, self.known)
+            of = claimed(name, self.known - self.collections)
             if of is not None and name not in self.known:
                 self.claim_of[name] = of
                 self.in_backward = True
@@ -387,6 +388,8 @@ class _Parser:
         else:
             lines.forward.append(statement)
             self.known.add(name)
+            if expr.op in ("dict", "append"):
+                self.collections.add(name)
         if advance or name not in self.latest:
             self.latest[name] = version
 
