@@ -285,3 +285,11 @@ def test_terms_that_gave_way_to_more_of_them_are_told():
     text = "A: (4, 4)\nb: (4, 1)\nx: (4, 1)\ny = A @ x\nJ = np.sum(x * y) + np.sum(b * x)\n"
     (row,) = tg.check_text(f"{text}dx = 2 * A @ x + b\n").rows
     assert row.diagnosis.explanation.startswith("2 * A @ x stands where ")
+
+
+def test_a_transpose_inside_of_a_function_is_no_constant():
+    text = "K: (3, 3)\nb: (3,)\nA = K + 4 * np.eye(3)\nx = np.linalg.solve(A, b)\n"
+    text += "J = np.sum(x**2) / 2\ndx = x\n"
+    (row,) = tg.check_text(f"{text}db = np.linalg.solve(A, dx)\n").rows[1:]
+    assert row.diagnosis.mistake == "missing_transpose"
+    assert row.diagnosis.correction == "db = np.linalg.solve(A.T, dx)"

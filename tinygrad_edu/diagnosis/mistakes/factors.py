@@ -10,7 +10,7 @@ from tinygrad_edu.diagnosis import statements as say
 from tinygrad_edu.diagnosis.claims import Claim, Finding
 from tinygrad_edu.diagnosis.differences import Pair
 from tinygrad_edu.diagnosis.evidence import Case
-from tinygrad_edu.diagnosis.mistakes.scale import constants_in
+from tinygrad_edu.diagnosis.mistakes.scale import arranged_inside, constants_in
 from tinygrad_edu.diagnosis.mistakes.slopes import (
     derivative,
     in_quotient,
@@ -53,7 +53,7 @@ def _factor(case: Case, p: Pair) -> Iterator[Finding]:
         [f for f in part if case.context.constant(f[0]) is None] for part in (p.lost, p.extra)
     )
     if not lost and not extra:
-        found = constants_in(case, p)
+        found = arranged_inside(p) or constants_in(case, p)
         if found is not None:
             yield found
         return

@@ -12,7 +12,7 @@ from tinygrad_edu.diagnosis import statements as say
 from tinygrad_edu.diagnosis.claims import Claim, Finding
 from tinygrad_edu.diagnosis.differences import Pair
 from tinygrad_edu.diagnosis.evidence import Case
-from tinygrad_edu.diagnosis.parts import near
+from tinygrad_edu.diagnosis.parts import near, untransposed
 from tinygrad_edu.sheets.syntax import Expr
 
 
@@ -105,6 +105,14 @@ def mask(case: Case) -> Iterator[Finding]:
             if near(abs(ratio), keep) or near(abs(ratio), 1 / keep):
                 scale = say.is_keep(case.constant(keep))
                 yield Finding("dropout_mask_missing", (times, noun, scale))
+
+
+def arranged_inside(p: Pair) -> Finding | None:
+    """What differs inside a function by how it is arranged only."""
+    if p.extra or p.lost or not near(p.coefficient, 1):
+        return None
+    turned = untransposed(p.a) is untransposed(p.b)
+    return Finding("missing_transpose" if turned else "other", (say.differs_in(p.b, p.a),))
 
 
 def constants_in(case: Case, p: Pair) -> Finding | None:
