@@ -471,6 +471,7 @@ def test_lines_that_read_a_dictionary_are_corrected(right, wrong):
     ("hs = {}\nz = hs[3]", "nothing has been put there yet"),
     ("hs = {}\nhs['a'] = w", "the keys of a dictionary are whole numbers"),
     ("hs = {}\nz = np.sum(hs)", "take one of its entries"),
+    ("hs = {}\nhs[0] = hs", "keeps arrays and numbers"),
     ("hs = {}\nz = hs + 1", "take one of its entries"),
     ("hs = np.zeros(3)\nhs.append(w)", "this is none"),
     ("hs.append(w)", "hs is not defined"),
@@ -529,3 +530,15 @@ def test_gradients_may_be_kept_in_a_list_that_grows():
     text += "    da += np.sum(dhs[-1] * hs[t])\n    dhs.append(a * dhs[-1])\ndx = dhs[-1]\n"
     assert said(text) == [("da", "correct"), ("dx", "correct")]
     assert said(text.replace("hs[t])", "hs[t + 1])")) == [("da", "wrong"), ("dx", "correct")]
+
+
+def test_a_line_of_a_loop_that_cannot_be_computed_is_wrong():
+    text = "x: (3, 4)\nJ = 0\nfor t in range(3):\n    J += np.sum(x[t]**2)\n"
+    text += "for t in range(3):\n    dx = x[t] @ x\n"
+    assert said(text) == [("dx", "wrong")]
+
+
+def test_lists_of_one_list_many_times_are_walked_once():
+    nested = "".join(f"a{i + 1} = [{f'a{i}, ' * 40}]\n" for i in range(3))
+    text = f"w: (3,)\na0 = [1, 2]\n{nested}J = np.sum(w**2)\ndw = 2 * w\n"
+    assert said(text) == [("dw", "correct")]

@@ -147,7 +147,7 @@ class Judged:
 
     def _of_one_turn(self, claim: Claim, value: Any, candidates: list[Truth]) -> bool:
         """Is ``dy``, in a loop that reads ``y[t]``, what each turn calls the gradient of y[t]?"""
-        if not (claim.last.turn and claim.last.plain):
+        if value is None or not (claim.last.turn and claim.last.plain):
             return False
         shapes = [self.samples[0].graph.node(truth.key).shape for truth in candidates]
         read = (e for s in self.sheet.forward for e in walk(s.expr) if e.op == "index")

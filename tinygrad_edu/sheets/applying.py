@@ -257,6 +257,8 @@ def _setitem(_: Any, args: list[Any], account: Account) -> Any:
     """A copy of an array with other numbers at an index."""
     x, *parts, new = args
     if isinstance(x, dict):
+        if isinstance(new, (dict, list, tuple)):
+            raise TypeError("a dictionary keeps arrays and numbers here")
         account.charge(len(x) + 1, _PICKED)
         return {**x, _key(as_index(parts)): new}
     index, result = _changed(x, parts, new, account)

@@ -36,13 +36,21 @@ _FUNCTIONS = frozenset(
 _OF_NUMBERS = frozenset({"sqrt", "exp", "log", "square", "power", "abs", "absolute"})
 
 
-def in_numbers(x: Any, of: Callable[[Value], Any]) -> Any:
-    """A value with numbers in the place of Values, `of` each, in lists and dictionaries too."""
+def in_numbers(x: Any, of: Callable[[Value], Any], made: dict[int, Any] | None = None) -> Any:
+    """A value with numbers in the place of Values, `of` each, in lists and dictionaries too.
+
+    `made`: those of lists that were met before, by their identity.
+    """
     if isinstance(x, Value):
         return of(x)
-    if isinstance(x, (list, tuple)):
-        return type(x)([in_numbers(part, of) for part in x])
-    return {k: in_numbers(part, of) for k, part in x.items()} if isinstance(x, dict) else x
+    if isinstance(x, dict):
+        return {key: in_numbers(part, of, made) for key, part in x.items()}
+    if not isinstance(x, (list, tuple)):
+        return x
+    made = {} if made is None else made
+    if id(x) not in made:
+        made[id(x)] = type(x)([in_numbers(part, of, made) for part in x])
+    return made[id(x)]
 
 
 class Evaluator:
