@@ -469,7 +469,7 @@ def test_lines_that_read_a_dictionary_are_corrected(right, wrong):
 
 @pytest.mark.parametrize("lines, said", [
     ("hs = {}\nz = hs[3]", "nothing has been put there yet"),
-    ("hs = {}\nhs['a'] = w", "the keys of a dictionary are whole numbers"),
+    ("hs = {}\nhs[0.5] = w", "keys are whole numbers here, or texts"),
     ("hs = {}\nz = np.sum(hs)", "take one of its entries"),
     ("hs = {}\nhs[0] = hs", "keeps arrays and numbers"),
     ("hs = {}\nz = hs + 1", "take one of its entries"),
@@ -542,3 +542,46 @@ def test_lists_of_one_list_many_times_are_walked_once():
     nested = "".join(f"a{i + 1} = [{f'a{i}, ' * 40}]\n" for i in range(3))
     text = f"w: (3,)\na0 = [1, 2]\n{nested}J = np.sum(w**2)\ndw = 2 * w\n"
     assert said(text) == [("dw", "correct")]
+
+
+#: Parameters and gradients in dictionaries, as courses keep them.
+KEPT = """
+N, D, H, C = 5, 4, 6, 3
+reg = 0.3
+X: (N, D)
+y: (N,) = integers(0, 3)
+W1: (D, H)
+b1: (H,)
+W2: (H, C)
+params = {'W1': W1, 'b1': b1, "W2": W2}
+h = np.tanh(X @ params['W1'] + params['b1'])
+scores = h @ params['W2']
+e = np.exp(scores)
+p = e / np.sum(e, axis=1, keepdims=True)
+loss = -np.sum(np.log(p[np.arange(N), y])) / N + reg * np.sum(params['W1']**2)
+grads = {}
+dscores = (p - np.eye(3)[y]) / N
+grads['W2'] = h.T @ dscores
+dh = dscores @ params['W2'].T
+raw = dh * (1 - h**2)
+grads['W1'] = X.T @ raw
+grads['W1'] += 2 * reg * params['W1']
+grads['b1'] = np.sum(raw, axis=0)
+"""
+
+
+@pytest.mark.parametrize("text", [KEPT, KEPT.replace("grads['", "grads['d")])
+def test_gradients_in_a_dictionary_are_claims(text):
+    names = ["dscores", "dW2", "dh", "dW1", "db1"]
+    assert said(text) == [(name, "correct") for name in names]
+    assert said(text.replace("grads = {}\n", "grads = {'loss': loss}\n"))[-1] == ("db1", "correct")
+
+
+@pytest.mark.parametrize("right, wrong, name, correction", [
+    ("+= 2 * reg", "+= reg", "dW1", "dW1 = dW1 + reg * params['W1'] * 2"),
+    ("raw, axis=0", "raw, axis=1", "db1", "db1 = np.sum(raw, axis=0)"),
+    ("h.T @ dscores", "X.T @ dscores", "dW2", "dW2 = h.T @ dscores"),
+])  # fmt: skip
+def test_a_wrong_gradient_in_a_dictionary_is_corrected(right, wrong, name, correction):
+    (row,) = (row for row in tg.check_text(KEPT.replace(right, wrong)).rows if row.diagnosis)
+    assert (row.name, row.diagnosis.correction) == (name, correction)

@@ -245,22 +245,37 @@ def _added_there(x: Any, index: Any, new: Any) -> Any:
     return new.parents[1] if of is x and there == index else None
 
 
-def _key(index: Any) -> int:
-    """The number of a step in time, which entries of a dictionary are known by."""
+def _dictionary(keys: tuple[Any, ...], args: list[Any], account: Account) -> dict[Any, Any]:
+    """What is kept by these keys."""
+    found: dict[Any, Any] = {}
+    for key, new in zip(keys, args, strict=True):
+        found = _kept(found, key, new, account)
+    return found
+
+
+def _kept(x: dict[Any, Any], key: Any, new: Any, account: Account) -> dict[Any, Any]:
+    """A dictionary with one entry more, or another one."""
+    if isinstance(new, (dict, list, tuple)):
+        raise TypeError("a dictionary keeps arrays and numbers here")
+    account.charge(len(x) + 1, _PICKED)
+    return {**x, key: new}
+
+
+def _key(index: Any) -> int | str:
+    """What entries of a dictionary are known by: a name, or the number of a step in time."""
+    if isinstance(index, str):
+        return index
     try:
         return operator.index(plain(index))
     except TypeError:
-        raise TypeError("the keys of a dictionary are whole numbers here, hs[t]") from None
+        raise TypeError("a dictionary's keys are whole numbers here, or texts") from None
 
 
 def _setitem(_: Any, args: list[Any], account: Account) -> Any:
     """A copy of an array with other numbers at an index."""
     x, *parts, new = args
     if isinstance(x, dict):
-        if isinstance(new, (dict, list, tuple)):
-            raise TypeError("a dictionary keeps arrays and numbers here")
-        account.charge(len(x) + 1, _PICKED)
-        return {**x, _key(as_index(parts)): new}
+        return _kept(x, _key(as_index(parts)), new, account)
     index, result = _changed(x, parts, new, account)
     if not isinstance(x, Value) and not isinstance(new, Value):
         result[index] = new
@@ -298,5 +313,5 @@ def _addat(_: Any, args: list[Any], account: Account) -> Any:
 _NO_OPERATORS: dict[str, Callable[[Any, list[Any], Account], Any]] = {
     "slice": _slice, "tuple": _tuple, "list": _list, "call": _called(FUNCTIONS),
     "method": _called(METHODS), "attribute": _attribute, "index": _index, "setitem": _setitem,
-    "addat": _addat, "dict": lambda *_: {}, "append": _append,
+    "addat": _addat, "dict": _dictionary, "append": _append,
 }  # fmt: skip

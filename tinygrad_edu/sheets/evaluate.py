@@ -119,8 +119,11 @@ class Evaluator:
             return None
 
     def array(self, e: Expr) -> Any:
-        """`get` for what is meant to be a gradient: a list is the array it stands for, if any."""
+        """`get` for what is meant to be a gradient: a list is the array it stands for, if any, and
+        a dictionary is none."""
         found = self.get(e)
+        if isinstance(found, dict):
+            return None
         if type(found) is np.ndarray:
             return found
         try:

@@ -307,7 +307,7 @@ class _Parser:
         if isinstance(target, ast.Name):
             self._add(node, target.id, value, reader)
         elif isinstance(target, ast.Subscript):
-            self._put(node, shifted, value, reader)
+            self._put(node, shifted, value, reader, plain=True)
         elif isinstance(target, (ast.Tuple, ast.List)):
             names = [t.id for t in target.elts if isinstance(t, ast.Name)]
             if len(names) != len(target.elts):
@@ -334,12 +334,18 @@ class _Parser:
             old = formulas.name(name, self._version(name))
             self._add(node, name, formulas.make(op, old, new), reader, plain=False)
         elif isinstance(shifted.target, ast.Subscript):
-            old = reader.read(shifted.target)
+            claim = self._kept_claim(node, shifted.target)
+            known = claim in self.latest
+            old = (
+                formulas.name(claim, self._version(claim)) if known else reader.read(shifted.target)
+            )
             self._put(node, shifted.target, formulas.make(op, old, new), reader)
         else:
             raise error_at("a name is needed on the left", node)
 
-    def _put(self, node: ast.stmt, target: ast.expr, new: Expr, reader: Reader) -> None:
+    def _put(
+        self, node: ast.stmt, target: ast.expr, new: Expr, reader: Reader, plain: bool = False
+    ) -> None:
         """``NAME[index] = new`` as a new state of NAME; so is ``NAME[index][other] = new``."""
         if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Subscript):
             old = reader.read(target)
@@ -353,8 +359,24 @@ class _Parser:
             similar = vocabulary.suggestion(name, self.latest)
             raise error_at(say("error.not_defined", name=name, similar=similar), node)
         old = reader.read(target)
+        claim = self._kept_claim(node, target)
+        if claim:
+            self._add(node, claim, new, reader, plain)
+            new = self.lines.formulas.name(claim, self.latest[claim])
         changed = self.lines.formulas.make("setitem", *old.args, new)
         self._add(node, name, changed, reader, plain=False)
+
+    def _kept_claim(self, node: ast.stmt, target: ast.Subscript) -> str:
+        """What ``grads['W1'] = …`` claims, and ``grads['dW1'] = …``: dW1; "" for nothing."""
+        name = target.value.id if isinstance(target.value, ast.Name) else ""
+        key = target.slice.value if isinstance(target.slice, ast.Constant) else None
+        kept = any(s.expr.op == "dict" for s in self.statements.get(name, []))
+        if not kept or not isinstance(key, str) or not self._below_cost(node.lineno):
+            return ""
+        quantities = self.known - self.collections
+        if claimed(key, quantities) is not None:
+            return key
+        return f"d{key}" if key in quantities and f"d{key}" not in self.known else ""
 
     def _add(
         self,

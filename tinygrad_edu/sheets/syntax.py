@@ -74,10 +74,10 @@ class Expr:
 
     `op` is an operator as written (``"+"``, ``"@"``, ``">"``), or one of ``"neg" "number" "name"
     "call" "method" "attribute" "index" "slice" "tuple" "list" "dict" "setitem" "addat" "append"
-    "unread"``. A "dict" is empty. The `extra` of a name is the name and which of its assignments is
-    meant; that of a line that could not be read, why. `length` is about its tokens, written out,
-    and `depth` how deep its operations are nested: shared parts make a formula that is small in
-    memory long.
+    "unread"``. The `extra` of a name is the name and which of its assignments is meant; that of a
+    "dict" its keys; that of a line that could not be read, why. `length` is about its tokens,
+    written out, and `depth` how deep its operations are nested: shared parts make a formula that is
+    small in memory long.
     """
 
     __slots__ = ("args", "depth", "extra", "length", "number", "op")
@@ -333,9 +333,10 @@ class Reader:
         return self.formulas.make("tuple", *(read(item, whole) for item in node.elts))
 
     def _dict(self, node: ast.Dict, read: Read) -> Expr:
-        if node.keys:
+        keys = [key.value if isinstance(key, ast.Constant) else None for key in node.keys]
+        if not all(isinstance(key, (str, int)) for key in keys):
             raise self.error(say("error.formula_dict"), node)
-        return self.formulas.make("dict")
+        return self.formulas.make("dict", *map(read, node.values), extra=tuple(keys))
 
     def _subscript(self, node: ast.Subscript, read: Read) -> Expr:
         within = (
@@ -545,6 +546,10 @@ def _indexed(of: Expr, parts: Sequence[Expr], sub: Sub) -> str:
     return f"{sub(of, ATOM)}[{', '.join(map(sub, parts))}]"
 
 
+def _dictionary(e: Expr, sub: Sub) -> str:
+    return f"{{{', '.join(f'{key!r}: {sub(part, 0)}' for key, part in zip(e.extra, e.args))}}}"
+
+
 def _assigned(e: Expr, sub: Sub) -> str:
     old, *where, new = e.args
     if masks(e):
@@ -558,7 +563,7 @@ _WRITING: dict[str, Callable[[Expr, Sub], str]] = {
     "method": _called, "attribute": lambda e, sub: f"{sub(e.args[0], ATOM)}.{e.extra}",
     "index": lambda e, sub: _indexed(e.args[0], e.args[1:], sub), "slice": _sliced,
     "tuple": lambda e, sub: f"({_several(e, sub)}{',' if len(e.args) == 1 else ''})",
-    "list": lambda e, sub: f"[{_several(e, sub)}]", "dict": lambda e, sub: "{}",
+    "list": lambda e, sub: f"[{_several(e, sub)}]", "dict": _dictionary,
     "setitem": _assigned,
     "addat": lambda e, sub: f"np.add.at({_several(e, sub)})",
     "append": lambda e, sub: f"{sub(e.args[0], ATOM)}.append({sub(e.args[1])})",
