@@ -112,7 +112,6 @@ def test_the_derivative_of_an_activation_goes_by_its_name(prime, derivative):
     ("x.T += 3", "a name is needed on the left"),
     ("x[0], y = 1, 2", "names are needed on the left"),
     ("x <<= 2", "no place in a sheet"),
-    ("x[0][1] += 3", "one index after a name"),
     ("yy[0] = 1", "yy is not defined"),
     ("np = 3", "np is the name of a module"),
     ("np.add.at(x, 0)", "keeps it nowhere"),

@@ -64,13 +64,13 @@ UNMENDED = {
 
 
 @pytest.mark.parametrize("sheet", [
-    pytest.param(sheet, marks=() if i % 4 == 0 else pytest.mark.slow, id=sheet.name)
+    pytest.param(sheet, marks=() if i % 9 == 0 else pytest.mark.slow, id=sheet.name)
     for i, sheet in enumerate(UNSEEN)
 ])  # fmt: skip
 def test_of_derivations_not_seen_before_every_verdict_is_right_and_what_is_told_mends_them(sheet):
     assert misjudged(sheet) == []
     if not sheet.is_right:
-        assert is_mended(sheet) or sheet.name in UNMENDED
+        assert sheet.name in UNMENDED or is_mended(sheet)
         if "for " not in sheet.text(right=False):
             assert of_text(sheet.text(right=False), sheet.name)[1] == []
 

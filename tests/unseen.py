@@ -8,6 +8,7 @@ about them has been done.
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
 from pathlib import Path
@@ -61,17 +62,22 @@ UNSEEN = [
 ]  # fmt: skip
 
 
+@functools.cache
+def _rows(text: str, name: str) -> list[Row]:
+    return check_sheet(Sheet(text, name)).rows
+
+
 def misjudged(sheet: Unseen) -> list[str]:
     """The claims with another verdict than they should have, of the right sheet and the wrong one.
 
     A wrong line is wrong or, where it claims nothing, makes a line below it wrong. No other line is
     but one that is told to be right with that line as it should be.
     """
-    rows = check_sheet(Sheet(sheet.text(right=True), sheet.name)).rows
+    rows = _rows(sheet.text(right=True), sheet.name)
     found = [f"{row.name} {row.verdict}" for row in rows if row.verdict in ("wrong", "follows")]
     if sheet.is_right:
         return found
-    rows = check_sheet(Sheet(sheet.text(right=False), sheet.name)).rows
+    rows = _rows(sheet.text(right=False), sheet.name)
     fault, claimed = sheet.at_fault(), {row.line for row in rows}
     wrong = {row.line for row in rows if row.verdict == "wrong"}
     missed = (fault & claimed) - wrong if wrong else fault
@@ -92,7 +98,7 @@ def mended(sheet: Unseen) -> str:
     text = sheet.text(right=False)
     lines = text.split("\n")
     told: dict[int, str] = {}
-    rows = [row for row in check_sheet(Sheet(text, sheet.name)).rows if row.diagnosis]
+    rows = [row for row in _rows(text, sheet.name) if row.diagnosis]
     for row in rows:
         above = ABOVE.search(row.diagnosis.explanation)
         if above:
@@ -111,7 +117,7 @@ def mended(sheet: Unseen) -> str:
 
 def is_mended(sheet: Unseen) -> bool:
     """Is all right once that is done?"""
-    rows = check_sheet(Sheet(mended(sheet), sheet.name)).rows
+    rows = _rows(mended(sheet), sheet.name)
     return all(row.verdict not in ("wrong", "follows") for row in rows)
 
 

@@ -399,6 +399,8 @@ class _Parser:
             if of is not None and name not in self.known:
                 self.claim_of[name] = of
                 self.in_backward = True
+        if expr.op == "dict" and name in self.claim_of:
+            raise error_at(say("error.formula_dict"), node)
         made = self.statements.setdefault(name, [])
         version = self.latest[name] + 1 if name in self.latest else 0
         looped = self.looped.get(node.lineno, "") if self.turn else ""

@@ -335,7 +335,7 @@ class Reader:
     def _dict(self, node: ast.Dict, read: Read) -> Expr:
         keys = [key.value if isinstance(key, ast.Constant) else None for key in node.keys]
         if not all(isinstance(key, (str, int)) for key in keys):
-            raise self.error(say("error.formula_dict"), node)
+            raise self.error(say("error.formula_keys"), node)
         return self.formulas.make("dict", *map(read, node.values), extra=tuple(keys))
 
     def _subscript(self, node: ast.Subscript, read: Read) -> Expr:
