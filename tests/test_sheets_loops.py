@@ -381,6 +381,7 @@ def test_the_gradient_of_an_array_filled_in_a_loop_is_that_of_each_entry_when_it
     assert all(row.numerical_error < 1e-6 for row in report.rows)
 
 
+@pytest.mark.slow
 def test_the_gradient_of_the_array_as_it_is_in_the_end_is_right_too():
     text = THROUGH_TIME.format(first=0)
     start, end = text.index("for k in range(T, 0"), text.index("da =")
@@ -391,6 +392,7 @@ def test_the_gradient_of_the_array_as_it_is_in_the_end_is_right_too():
     ("a * dH[:, k] * (1 - H[:, k]**2)", "u * dH[:, k] * (1 - H[:, k]**2)"),
     ("a * dH[:, k] * (1 - H[:, k]**2)", "a * dH[:, k] * (1 - H[:, k - 1]**2)"),
 ])  # fmt: skip
+@pytest.mark.one_in(2)
 def test_a_recurrence_back_through_time_that_is_wrong_is_corrected(right, wrong):
     text = THROUGH_TIME.format(first=0).replace(right, wrong)
     back, last = tg.check_text(text).rows
@@ -460,6 +462,7 @@ def test_states_may_be_kept_in_a_dictionary_or_a_list(text):
     ("dWhh += raw @ hs[t - 1].T", "dWhh += raw @ hs[t].T"),
     ("back = Why.T @ dy + after", "back = Why.T @ dy"),
 ])  # fmt: skip
+@pytest.mark.one_in(2)
 def test_lines_that_read_a_dictionary_are_corrected(right, wrong):
     rows = [row for row in tg.check_text(CHARACTERS.replace(right, wrong)).rows if row.diagnosis]
     for row in rows:
@@ -582,6 +585,7 @@ def test_gradients_in_a_dictionary_are_claims(text):
     ("raw, axis=0", "raw, axis=1", "db1", "db1 = np.sum(raw, axis=0)"),
     ("h.T @ dscores", "X.T @ dscores", "dW2", "dW2 = h.T @ dscores"),
 ])  # fmt: skip
+@pytest.mark.one_in(3)
 def test_a_wrong_gradient_in_a_dictionary_is_corrected(right, wrong, name, correction):
     (row,) = (row for row in tg.check_text(KEPT.replace(right, wrong)).rows if row.diagnosis)
     assert (row.name, row.diagnosis.correction) == (name, correction)
