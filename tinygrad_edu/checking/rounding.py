@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.checking.truth import KINKED, TOLERANCE
+from tinygrad_edu.checking.truth import KINKED, TOLERANCE, gradient_of
 from tinygrad_edu.core.sweep import reachable, sweep
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.sheets.account import Account
@@ -180,8 +180,10 @@ class Rounding:
 
     def gradient(self, node: Value, run: int) -> Any:
         """The gradient of a node in one run; KeyError for one that was not kept."""
-        g = self.graph(run)[1][node]
-        return np.zeros(node.shape) if g is None else np.broadcast_to(np.asarray(g), node.shape)
+        _, found = self.graph(run)
+        if node not in found:
+            raise KeyError(node)
+        return gradient_of(node, found)
 
 
 class RoundingOfLines(Rounding):

@@ -61,6 +61,7 @@ _ENTRYWISE = frozenset(
 }  # fmt: skip
 #: What a list costs for each number where it is made an array, and an index array for each entry.
 _LISTED, _PICKED = 1_000, 10
+_COLLECTIONS = (list, tuple, dict)
 
 
 def apply(op: str, extra: Any, args: list[Any], account: Account) -> Any:
@@ -100,17 +101,17 @@ def _result(x: Any, account: Account) -> Any:
 
 def _charge(name: str, args: list[Any], account: Account) -> None:
     """Account for an operation on all its arguments, named ones too, before it is computed."""
-    if any(isinstance(a, dict) for a in args):
-        raise TypeError("a dictionary is no array: take one of its entries, hs[t]")
     each = _DEAR.get(name, 1)
     if len(args) == 2:  # what nearly every operation is
         x, y = args
         entries = (x.size if isinstance(x, (Value, np.ndarray)) else 1) * (
             y.size if isinstance(y, (Value, np.ndarray)) else 1
         )
-        if entries <= _SMALL and not isinstance(x, (list, tuple)) and type(y) not in (list, tuple):
+        if entries <= _SMALL and not isinstance(x, _COLLECTIONS) and type(y) not in _COLLECTIONS:
             account.charge(entries, each)
             return
+    if any(isinstance(a, dict) for a in args):
+        raise TypeError("a dictionary is no array: take one of its entries, hs[t]")
     for a in args:
         if isinstance(a, (list, tuple)):
             account.charge(entries_of(a), _LISTED)
