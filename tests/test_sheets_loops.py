@@ -581,11 +581,39 @@ def test_gradients_in_a_dictionary_are_claims(text):
 
 
 @pytest.mark.parametrize("right, wrong, name, correction", [
-    ("+= 2 * reg", "+= reg", "dW1", "dW1 = dW1 + reg * params['W1'] * 2"),
-    ("raw, axis=0", "raw, axis=1", "db1", "db1 = np.sum(raw, axis=0)"),
-    ("h.T @ dscores", "X.T @ dscores", "dW2", "dW2 = h.T @ dscores"),
+    ("+= 2 * reg", "+= reg", "dW1", "grads['W1'] = grads['W1'] + reg * params['W1'] * 2"),
+    ("raw, axis=0", "raw, axis=1", "db1", "grads['b1'] = np.sum(raw, axis=0)"),
+    ("h.T @ dscores", "X.T @ dscores", "dW2", "grads['W2'] = h.T @ dscores"),
 ])  # fmt: skip
 @pytest.mark.one_in(3)
 def test_a_wrong_gradient_in_a_dictionary_is_corrected(right, wrong, name, correction):
     (row,) = (row for row in tg.check_text(KEPT.replace(right, wrong)).rows if row.diagnosis)
     assert (row.name, row.diagnosis.correction) == (name, correction)
+
+
+def test_what_a_dictionary_keeps_in_the_forward_lines_is_a_quantity():
+    text = """m = 5
+X: (3, m)
+T: (2, m)
+W1: (4, 3)
+W2: (2, 4)
+params = {'W1': W1, 'W2': W2}
+cache = {}
+cache['Z1'] = params['W1'] @ X
+cache['A1'] = np.tanh(cache['Z1'])
+J = np.sum((params['W2'] @ cache['A1'] - T)**2) / (2 * m)
+grads = {}
+dZ2 = (params['W2'] @ cache['A1'] - T) / m
+grads['dZ1'] = params['W2'].T @ dZ2 * (1 - cache['A1']**2)
+grads['dW1'] = grads['dZ1'] @ X.T
+"""
+    assert said(text) == [("dZ1", "correct"), ("dW1", "correct")]
+    bad = tg.check_text(text.replace("- cache['A1']**2", "- cache['Z1']**2")).rows[0].diagnosis
+    assert bad.mistake == "derivative_at_wrong_point"
+    assert bad.correction == "grads['dZ1'] = params['W2'].T @ dZ2 * (1 - cache['A1']**2)"
+
+
+@pytest.mark.parametrize("update", ["W1'] -=", "W1'] = params['W1'] -"])
+def test_an_update_of_parameters_in_a_dictionary_is_no_claim(update):
+    last = f"for i in range(2):\n    params['{update} 0.1 * grads['W1']\n"
+    assert said(KEPT + last) == said(KEPT)

@@ -45,11 +45,10 @@ class Place:
     def __init__(self, statement: Statement, line: Expr) -> None:
         self.statement, self.line = statement, line
         self.spelling = statement.reader.spelling
+        self.name = statement.left
         own = line is statement.expr and statement.plain
         #: The line as it is, of which corrections shall be near.
-        self.was = (
-            f"{statement.name} ={statement.text.split('=', 1)[1]}" if own else self.text(line)
-        )
+        self.was = f"{self.name} ={statement.text.split('=', 1)[1]}" if own else self.text(line)
 
     def whole(self, e: Expr) -> Expr:
         """What the name stands for, in the end, with a formula in this place."""
@@ -81,7 +80,7 @@ class Place:
 
     def text(self, e: Expr) -> str:
         """The line with a formula in this place."""
-        return f"{self.statement.name} = {show(e, self.spelling)}"
+        return f"{self.name} = {show(e, self.spelling)}"
 
 
 def places_of(context: Context, statement: Statement) -> Iterator[Place]:

@@ -32,6 +32,11 @@ class Statement:
         """The name and which of its assignments this is."""
         return self.name, self.version
 
+    @property
+    def left(self) -> str:
+        """The name as the learner writes it: ``grads['W1']``."""
+        return self.reader.spelling.get(self.reader.formulas.name(*self.key), self.name)
+
 
 @dataclass(frozen=True)
 class Claim:

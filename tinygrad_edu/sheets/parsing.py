@@ -49,6 +49,9 @@ class _Parser:
         self.account, self.lines = account, Lines()
         self.known: set[str] = set()  # given and forward names
         self.collections: set[str] = set()  # those that keep things, and have no gradient
+        #: What dictionaries keep by name, where that has a name of its own.
+        self.kept: dict[str, dict[str, Expr | None]] = {}
+        self.made: dict[Expr, str] = {}  # how the learner writes what has its name from there
         self.claim_of: dict[str, str] = {}
         self.latest: dict[str, int] = {}
         self.statements: dict[str, list[Statement]] = {}
@@ -334,11 +337,9 @@ class _Parser:
             old = formulas.name(name, self._version(name))
             self._add(node, name, formulas.make(op, old, new), reader, plain=False)
         elif isinstance(shifted.target, ast.Subscript):
-            claim = self._kept_claim(node, shifted.target)
-            known = claim in self.latest
-            old = (
-                formulas.name(claim, self._version(claim)) if known else reader.read(shifted.target)
-            )
+            kept = self._kept_as(node, shifted.target)
+            known = kept in self.latest
+            old = formulas.name(kept, self._version(kept)) if known else reader.read(shifted.target)
             self._put(node, shifted.target, formulas.make(op, old, new), reader)
         else:
             raise error_at("a name is needed on the left", node)
@@ -358,25 +359,36 @@ class _Parser:
         if self._version(name) < 0:
             similar = vocabulary.suggestion(name, self.latest)
             raise error_at(say("error.not_defined", name=name, similar=similar), node)
-        old = reader.read(target)
-        claim = self._kept_claim(node, target)
-        if claim:
-            self._add(node, claim, new, reader, plain)
-            new = self.lines.formulas.name(claim, self.latest[claim])
-        changed = self.lines.formulas.make("setitem", *old.args, new)
+        key, kept = _text_key(target), self._kept_as(node, target)
+        if kept:
+            self._add(node, kept, new, reader, plain)
+            new = self.lines.formulas.name(kept, self.latest[kept])
+            self.made[new] = reader.spelling[new] = f"{name}[{key!r}]"
+        make, held = self.lines.formulas.make, self.kept.get(name, {})
+        if key:  # which is what it is, not the name of what is kept there
+            held[key] = new if new.op == "name" else None
+            changed = make("setitem", reader.read(target.value), make("number", extra=key), new)
+        else:
+            changed = make("setitem", *reader.read(target).args, new)
         self._add(node, name, changed, reader, plain=False)
+        self.kept[name] = held
 
-    def _kept_claim(self, node: ast.stmt, target: ast.Subscript) -> str:
-        """What ``grads['W1'] = …`` claims, and ``grads['dW1'] = …``: dW1; "" for nothing."""
+    def _kept_as(self, node: ast.stmt, target: ast.Subscript) -> str:
+        """The name of what a dictionary keeps: ``cache['Z1'] = …`` is the quantity Z1, and below
+        the cost ``grads['W1'] = …`` and ``grads['dW1'] = …`` claim dW1; "" for no such thing."""
         name = target.value.id if isinstance(target.value, ast.Name) else ""
-        key = target.slice.value if isinstance(target.slice, ast.Constant) else None
-        kept = any(s.expr.op == "dict" for s in self.statements.get(name, []))
-        if not kept or not isinstance(key, str) or not self._below_cost(node.lineno):
+        key = _text_key(target)
+        if not key or not any(s.expr.op == "dict" for s in self.statements.get(name, [])):
             return ""
+        if not self._below_cost(node.lineno):
+            new = key.isidentifier() and key not in self.latest and key not in vocabulary.MODULES
+            return key if new else ""
         quantities = self.known - self.collections
         if claimed(key, quantities) is not None:
             return key
-        return f"d{key}" if key in quantities and f"d{key}" not in self.known else ""
+        updated = name in self.known and key in self.kept.get(name, {})  # params['W1'] -= …
+        new = key in quantities and not updated and f"d{key}" not in self.known
+        return f"d{key}" if new else ""
 
     def _add(
         self,
@@ -399,6 +411,10 @@ class _Parser:
             if of is not None and name not in self.known:
                 self.claim_of[name] = of
                 self.in_backward = True
+        self.kept[name] = {}
+        if expr.op == "dict":
+            values = zip(expr.extra, expr.args, strict=True)
+            self.kept[name] = {key: e if e.op == "name" else None for key, e in values}
         if expr.op == "dict" and name in self.claim_of:
             raise error_at(say("error.formula_dict"), node)
         made = self.statements.setdefault(name, [])
@@ -457,7 +473,8 @@ class _Parser:
             (again,) = ast.parse(text).body
         except (SyntaxError, ValueError):
             raise SheetError("this line cannot be read", node.lineno, 1) from None
-        reader = Reader(self.lines.formulas, text, self._version, node.lineno)
+        reader = Reader(self.lines.formulas, text, self._version, node.lineno, self.kept)
+        reader.spelling.update(self.made)
         return reader, cast(_Statement, again)
 
     def _text(self, node: ast.stmt) -> str:
@@ -467,6 +484,14 @@ class _Parser:
         rows[-1] = rows[-1][: node.end_col_offset]
         rows[0] = rows[0][node.col_offset :]
         return b"\n".join(rows).decode("utf-8", "surrogatepass")
+
+
+def _text_key(node: ast.expr) -> str:
+    """The key of ``NAME['key']``; "" for anything else."""
+    if not isinstance(node, ast.Subscript) or not isinstance(node.value, ast.Name):
+        return ""
+    key = node.slice.value if isinstance(node.slice, ast.Constant) else None
+    return key if isinstance(key, str) else ""
 
 
 def _is_append(node: ast.expr) -> bool:

@@ -255,15 +255,20 @@ class Reader:
     """Reads the formulas of one statement; remembers how each node was written, and where.
 
     `resolve` says which assignment of a name is meant. `text` is the statement on one line, `line`
-    that of the sheet.
+    that of the sheet. `kept` has, by the names of dictionaries, the names of what is in them.
     """
 
     def __init__(
-        self, formulas: Formulas, text: str, resolve: Callable[[str], int], line: int = 1
+        self,
+        formulas: Formulas,
+        text: str,
+        resolve: Callable[[str], int],
+        line: int = 1,
+        kept: Mapping[str, Mapping[str, Expr | None]] | None = None,
     ) -> None:
         self.formulas, self.text, self.line = formulas, text, line
         self.source = text.encode()
-        self.resolve = resolve
+        self.resolve, self.kept = resolve, kept or {}
         self.spelling: dict[Expr, str] = {}
         self.columns: dict[Expr, int] = {}
 
@@ -339,6 +344,10 @@ class Reader:
         return self.formulas.make("dict", *map(read, node.values), extra=tuple(keys))
 
     def _subscript(self, node: ast.Subscript, read: Read) -> Expr:
+        if isinstance(node.value, ast.Name) and isinstance(node.slice, ast.Constant):
+            named = self.kept.get(node.value.id, {}).get(str(node.slice.value))
+            if named is not None and isinstance(node.slice.value, str):
+                return named
         within = (
             self._position(b"[", node.value.end_col_offset or 0) + 1,
             (node.end_col_offset or 0) - 1,
