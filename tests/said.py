@@ -30,7 +30,7 @@ from tinygrad_edu.diagnosis.evidence import Case
 from tinygrad_edu.sheets.account import DIAGNOSING, LARGEST_SEARCHED, Account
 from tinygrad_edu.sheets.lines import Statement
 from tinygrad_edu.sheets.sheet import Sheet
-from tinygrad_edu.sheets.syntax import Expr, Reader, names_in
+from tinygrad_edu.sheets.syntax import Expr, Reader
 from tinygrad_edu.words import Words
 
 #: The sentences of the subject, which are claims about no line.
@@ -75,7 +75,7 @@ def readers(sheet: Sheet, statement: Statement) -> Iterator[Any]:
 
         return formula
 
-    own = dict(names_in(statement.expr))
+    own = dict(statement.expr.names)
     yield read({**above, **own})
     yield read({**above, **forward})
 

@@ -214,7 +214,8 @@ def test_a_detector_that_fails_takes_its_own_line_and_no_verdict(monkeypatch):
         raise AttributeError
 
     monkeypatch.setattr("tinygrad_edu.diagnosis.registry.DETECTORS", (failing,))
-    (row,) = tg.check_sheet(Sheet(NET + "dZ2 = Y - A2\n")).rows
+    with pytest.warns(RuntimeWarning, match=r"the diagnosis failed on dZ2: AttributeError\(\)"):
+        (row,) = tg.check_sheet(Sheet(NET + "dZ2 = Y - A2\n")).rows
     assert (row.verdict, row.diagnosis.mistake) == ("wrong", "other")
 
 

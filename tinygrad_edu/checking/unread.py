@@ -8,7 +8,7 @@ from dataclasses import replace
 from tinygrad_edu.checking.table import Row
 from tinygrad_edu.sheets.lines import Claim, Key, Statement
 from tinygrad_edu.sheets.sheet import Sheet
-from tinygrad_edu.sheets.syntax import Expr, names_in
+from tinygrad_edu.sheets.syntax import Expr
 from tinygrad_edu.words import say
 
 
@@ -64,12 +64,12 @@ def _read_by(
 ) -> Statement | None:
     """What a claim reads that has no value, through the learner's own steps too."""
     seen: set[Key] = set()
-    todo = set.union(*(names_in(statement.expr) for statement in claim.statements))
+    todo = set().union(*(statement.expr.names for statement in claim.statements))
     while todo:
         key = todo.pop()
         if key in missing:
             return missing[key]
         if key in steps and key not in seen:
-            todo |= names_in(steps[key])
+            todo |= steps[key].names
         seen.add(key)
     return None

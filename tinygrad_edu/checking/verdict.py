@@ -20,7 +20,7 @@ from tinygrad_edu.sheets.account import JUDGING, Account, entries_of
 from tinygrad_edu.sheets.evaluate import Evaluator
 from tinygrad_edu.sheets.lines import Claim, Jacobian, Key, Statement
 from tinygrad_edu.sheets.sheet import Sheet
-from tinygrad_edu.sheets.syntax import names_in, walk
+from tinygrad_edu.sheets.syntax import walk
 from tinygrad_edu.words import say, together
 
 #: What it costs to compare numbers with the truth, besides their number.
@@ -354,7 +354,7 @@ class Judged:
         found = set()
         for statement in self.sheet.backward:
             self.account.spend(2_000)
-            if statement.key != key and any(name in tainted for name in names_in(statement.expr)):
+            if statement.key != key and any(name in tainted for name in statement.expr.names):
                 tainted.add(statement.key)
                 if statement.name in self.sheet.claims:
                     found.add(statement.name)
@@ -407,7 +407,7 @@ class Judged:
             claim.name
             for claim in self.sheet.claims.values()
             if claim is not judgement.claim
-            and any(statement.key in names_in(s.expr) for s in claim.statements)
+            and any(statement.key in s.expr.names for s in claim.statements)
         }
         if not direct or any(self.judgements[n].verdict != "correct" for n in direct):
             return False

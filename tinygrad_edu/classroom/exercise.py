@@ -26,7 +26,7 @@ from tinygrad_edu.reports import SheetReport, check_sheet
 from tinygrad_edu.sheets.account import DIAGNOSING, Account
 from tinygrad_edu.sheets.lines import Statement
 from tinygrad_edu.sheets.sheet import Sheet
-from tinygrad_edu.sheets.syntax import Expr, names_in, show
+from tinygrad_edu.sheets.syntax import Expr, show
 
 #: The last layer and the cost of each topic.
 TOPICS = {
@@ -171,6 +171,6 @@ def _examples_of(statement: Statement) -> list[str]:
 
 def _likely(removed: tuple[Expr, ...], added: tuple[Expr, ...]) -> bool:
     """Is a word exchanged for one of the same sort, Z1 for A1, if for any?"""
-    old, new = ({name for e in es for name, _ in names_in(e)} for es in (removed, added))
+    old, new = ({name for e in es for name, _ in e.names} for es in (removed, added))
     sorts = [{_SORT.get(re.sub(r"\d", "", n), n) for n in names} for names in (old, new)]
     return not new - old or sorts[0] == sorts[1]

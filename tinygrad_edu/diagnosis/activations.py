@@ -21,7 +21,7 @@ from tinygrad_edu.rules.deriving import Deriving
 from tinygrad_edu.sheets.account import Account
 from tinygrad_edu.sheets.evaluate import Evaluator
 from tinygrad_edu.sheets.lines import Key
-from tinygrad_edu.sheets.syntax import ORDERING, Expr, names_in, show, walk
+from tinygrad_edu.sheets.syntax import ORDERING, Expr, show, walk
 
 ELEMENTWISE = frozenset(
     op
@@ -100,7 +100,7 @@ class Activations:
         """
         values = self.context.graph.values
         self.context.account.spend(_SOUGHT)
-        names = names_in(e)
+        names = e.names
         read = [k for k in names if isinstance(values.get(k), Value) and values[k].requires_grad]
         computed = [k for k in read if values[k].op is not None]
         before = computed if whole and len(computed) == 1 else read
@@ -159,11 +159,11 @@ class Activations:
             candidates += [make(">", p, zero), make(">", result, zero), make(">=", p, zero)]
         candidates.append(make("-", number(1), make("**", call("tanh", p), number(2))))
         candidates += [call(prime, p) for prime in self.context.primes]
-        own = names_in(p) | names_in(result)
+        own = p.names | result.names
         return [
             x
             for x in dict.fromkeys(candidates)
-            if not any(self.context.depends(self.context.name(key)) for key in names_in(x) - own)
+            if not any(self.context.depends(self.context.name(key)) for key in x.names - own)
             and self._has_values(x, values)
         ]
 

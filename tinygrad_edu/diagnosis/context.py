@@ -25,7 +25,7 @@ from tinygrad_edu.diagnosis.other_constants import OtherConstants
 from tinygrad_edu.sheets.account import Account
 from tinygrad_edu.sheets.evaluate import Evaluator
 from tinygrad_edu.sheets.lines import Key, Statement
-from tinygrad_edu.sheets.syntax import ORDERING, Expr, names_in, parts, walk
+from tinygrad_edu.sheets.syntax import ORDERING, Expr, parts, walk
 
 #: What it costs to compare two small arrays.
 _COMPARED = 15_000
@@ -183,10 +183,10 @@ class Context:
 
     def sources(self, line: Statement) -> Iterator[Statement]:
         """The scratch lines that a line is computed from, through no others, the nearest first."""
-        wanted = set(names_in(line.expr))
+        wanted = set(line.expr.names)
         for s in reversed(list(self.above(line))):
             if s.key in wanted and s.key not in self.judged.final:
-                wanted |= names_in(s.expr)
+                wanted |= s.expr.names
                 yield s
 
     def inlined(self, e: Expr, line: Statement) -> Expr:

@@ -27,7 +27,7 @@ from tinygrad_edu.rules.notation import NumPy
 from tinygrad_edu.rules.trees import Tree
 from tinygrad_edu.sheets import vocabulary
 from tinygrad_edu.sheets.lines import Key, Statement
-from tinygrad_edu.sheets.syntax import DEEPEST, Expr, Formulas, Reader, names_in, parts
+from tinygrad_edu.sheets.syntax import DEEPEST, Expr, Formulas, Reader, parts
 
 #: A longer formula, shared parts written out, is no rule anybody could read.
 LONGEST_RULE = 1_000
@@ -194,7 +194,7 @@ class Reading:
         """
         text = self.notation(tree)
         e = Reader(self.formulas, text, lambda name: 0).read(ast.parse(text, mode="eval").body)
-        meanings = {self.formulas.name(*key): self._meaning(key[0]) for key in names_in(e)}
+        meanings = {self.formulas.name(*key): self._meaning(key[0]) for key in e.names}
         meanings |= {part: self._number(part) for part in parts(e) if part.op == "number"}
         return self.formulas.substituted(e, meanings)
 

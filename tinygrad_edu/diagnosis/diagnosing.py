@@ -28,7 +28,7 @@ from tinygrad_edu.diagnosis.search import Correction, search_for
 from tinygrad_edu.diagnosis.words import LONGEST_PIECE, LONGEST_SEARCHED, visible_keys
 from tinygrad_edu.sheets.account import DIAGNOSING, LARGEST_SEARCHED, Account, TooMuch
 from tinygrad_edu.sheets.lines import Jacobian, Statement
-from tinygrad_edu.sheets.syntax import Expr, assigns, names_in, parts, show, walk
+from tinygrad_edu.sheets.syntax import Expr, assigns, parts, show, walk
 
 #: What is said of a wrong line when nothing more may be sought.
 NOT_SOUGHT = words.say("diagnosis.not_sought")
@@ -61,6 +61,7 @@ def diagnose(judged: Judged) -> dict[str, Diagnosis]:
     wrong.sort(key=lambda judgement: judgement.claim.last.line)
     found |= {judgement.claim.name: Diagnosis("other", NOT_SOUGHT, None) for judgement in wrong}
     derived: DerivedRules | None = None
+    failures: list[str] = []
     with np.errstate(all="ignore"), warnings.catch_warnings(), contextlib.suppress(TooMuch):
         warnings.simplefilter("ignore")  # a mean of nothing, in some trial
         for judgement in wrong:
@@ -75,9 +76,12 @@ def diagnose(judged: Judged) -> dict[str, Diagnosis]:
                 found[name] = _diagnosed(derived, scratch, judgement)
             except TooMuch:
                 raise
-            except Exception:
+            except Exception as error:
                 # A formula so odd that naming what is wrong with it fails is still wrong.
                 found[name] = Diagnosis("other", NOTHING_FOUND, None)
+                failures.append(f"{name}: {error!r}")
+    for failure in failures:
+        warnings.warn(f"the diagnosis failed on {failure}", RuntimeWarning, stacklevel=2)
     return found
 
 
@@ -178,7 +182,7 @@ def _correct(
             break
     if best is not None:
         return best
-    whole = Place(statement, statement.expr)
+    whole = Place(context, statement, statement.expr)
     if not rules or not assigns(statement.expr):
         return None, whole
     edit = Edit(rules[0], "rule", (statement.expr,), (rules[0],))  # below all that was written
@@ -193,7 +197,7 @@ def _own_words(context: Context, statement: Statement) -> list[Expr]:
         for other in context.sheet.backward
         if other is not statement and other.expr.length <= LONGEST_PIECE
         for e in walk(other.expr)[1:]
-        if e.op not in ("name", "number") and names_in(e) <= visible
+        if e.op not in ("name", "number") and e.names <= visible
         if isinstance(context.value(e), np.ndarray)
     )
     return list(itertools.islice(found, _MOST_PIECES))

@@ -27,7 +27,7 @@ from tinygrad_edu.diagnosis.parts import factors_of, near, product, summands
 from tinygrad_edu.diagnosis.roles import Roles
 from tinygrad_edu.sheets.evaluate import Evaluator, Uncomputable
 from tinygrad_edu.sheets.lines import Key, Statement
-from tinygrad_edu.sheets.syntax import Expr, names_in, nodes, walk
+from tinygrad_edu.sheets.syntax import Expr, nodes, walk
 
 #: One array, or None where a formula has none, for each sample.
 Numbers = list[Any]
@@ -126,7 +126,7 @@ class Case:
     def varies(self, e: Expr) -> bool:
         """Is a formula made of names, and other numbers on other samples?"""
         values = [v for v in self.values(e) if v is not None]
-        return bool(names_in(e)) and any(not np.array_equal(v, values[0]) for v in values[1:])
+        return bool(e.names) and any(not np.array_equal(v, values[0]) for v in values[1:])
 
     # --- what the cost is made of --------------------------------------------------------------
 
@@ -153,7 +153,7 @@ class Case:
         values = self.context.graph.values
         own = []
         for term in self.cost_terms:
-            read = [k for k in names_in(term) if isinstance(values.get(k), Value)]
+            read = [k for k in term.names if isinstance(values.get(k), Value)]
             if read and all(self._made_of_own(k) for k in read):
                 own.append(term)
         return own if len(own) < len(self.cost_terms) else []
@@ -199,7 +199,7 @@ class Case:
                 if e.op == "/":
                     for f, _ in [(e.args[1], 1), *factors_of(e.args[1])]:
                         value = self.context.value(f)
-                        if is_scalar(value) and (whole or names_in(f)) and self._counts(f):
+                        if is_scalar(value) and (whole or f.names) and self._counts(f):
                             found.add(abs(float(value)))
                 if e.function == "mean":
                     inner, outer = self.context.value(e.args[0]), self.context.value(e)
@@ -248,7 +248,7 @@ class Case:
             for s in self.context.sheet.forward
             for e in walk(s.expr)
             if e.function in ("sqrt", "std") or e.op == "**"
-            if any(self.made_of(k) for k in names_in(e) if k in known)
+            if any(self.made_of(k) for k in e.names if k in known)
         )
 
     @cached_property
@@ -286,7 +286,7 @@ class Case:
             self.made_of(key)
             for e in self.context.written
             if e.op in ("/", "*") and any(x in (root, name) for x in walk(e))
-            for key in names_in(e) - {statement.key}
+            for key in e.names - {statement.key}
         )
 
     def elementwise(self, after: Key) -> bool:

@@ -94,7 +94,7 @@ class StandIns:
         """The nearest change of `rule`, for the gradient `name`, that gives these numbers."""
         statement = self.statement(name)
         words = Words(self.context, [rule], visible_keys(self.context, statement), rule, [])
-        place = Place(statement, rule)
+        place = Place(self.context, statement, rule)
         search = CorrectionSearch(self.context, place, lambda i: numbers, words, [], [self.at])
         found = search.run(pairs)
         return None if found is None or found.edit.expr is rule else found.edit

@@ -11,10 +11,12 @@ import ast
 import contextlib
 import copy
 from collections.abc import Iterator
+from typing import Any
 
 from tinygrad_edu.diagnosis.context import Context
 from tinygrad_edu.diagnosis.edits import Edit, Edits
 from tinygrad_edu.diagnosis.words import LONGEST_PIECE
+from tinygrad_edu.sheets.evaluate import FAILURES, Evaluator, as_array
 from tinygrad_edu.sheets.lines import Key, Statement
 from tinygrad_edu.sheets.syntax import (
     BINARY,
@@ -23,7 +25,6 @@ from tinygrad_edu.sheets.syntax import (
     Reader,
     SheetError,
     assigns,
-    names_in,
     show,
     walk,
 )
@@ -32,8 +33,8 @@ from tinygrad_edu.sheets.syntax import (
 MOST_TURNS = 30
 #: No name has so many states: those from here on are the names of loops.
 _APART = 1_000_000
-#: What a line of a loop costs to be put together for one turn.
-_TURN = 15_000
+#: What a line of a loop costs to be put together for one turn, and to be computed at least.
+_TURN, _STEP = 15_000, 3_000
 
 
 class Place:
@@ -42,8 +43,8 @@ class Place:
     #: How often the line is computed.
     often = 1
 
-    def __init__(self, statement: Statement, line: Expr) -> None:
-        self.statement, self.line = statement, line
+    def __init__(self, context: Context, statement: Statement, line: Expr) -> None:
+        self.context, self.statement, self.line = context, statement, line
         self.spelling = statement.reader.spelling
         self.name = statement.left
         own = line is statement.expr and statement.plain
@@ -53,6 +54,10 @@ class Place:
     def whole(self, e: Expr) -> Expr:
         """What the name stands for, in the end, with a formula in this place."""
         return e
+
+    def value(self, e: Expr, sample: int) -> Any:
+        """The numbers that the name has in the end, with a formula in this place; None for none."""
+        return self.context.value(self.whole(e), sample)
 
     def adding(self) -> Place | None:
         """The place in a line that adds up, of one that overwrites a part of an array."""
@@ -90,10 +95,10 @@ def places_of(context: Context, statement: Statement) -> Iterator[Place]:
         with contextlib.suppress(SheetError, SyntaxError):
             yield _Written(context, statement, statement)
         return
-    yield Place(statement, statement.expr)
+    yield Place(context, statement, statement.expr)
     inlined = context.inlined(statement.expr, statement)
     if inlined is not statement.expr:
-        yield Place(statement, inlined)
+        yield Place(context, statement, inlined)
 
 
 def place_above(context: Context, statement: Statement, judged: Statement) -> Place:
@@ -131,12 +136,12 @@ class _Written(Place):
         first = backward.index(turns[0])
         self.last, self.often = self.turns[statement.key], len(turns)
         self.known: dict[tuple[Key, Key], Expr] = {}
-        self.steps = [
-            (s, {self.names(*key) for key in names_in(s.expr)})
-            for s in backward[first : backward.index(judged) + 1]
-        ]
-        #: The gradients that are claimed, which are true wherever they are read.
-        self.final = context.judged.final.keys() - {judged.key}
+        #: The gradients that are claimed are true wherever they are read.
+        final = context.judged.final.keys() - {judged.key, *self.turns}
+        steps = backward[first : backward.index(judged) + 1]
+        self.steps = [s for s in steps if s.key not in final]
+        self.needed: dict[frozenset[Key], list[Statement]] = {}
+        self.computed: dict[tuple[int, Key], Evaluator] = {}
         #: The loop's names, as no other names are, and what they stand for in each turn.
         self.loops = {name: self.names(name, _APART + statement.line) for name, _ in statement.turn}
         self.reader = Reader(context.formulas, self.was, self._version, statement.line)
@@ -211,28 +216,80 @@ class _Written(Place):
 
     def whole(self, e: Expr) -> Expr:
         full, put = self._full(e), self.context.formulas.substituted
-        names = names_in(full)
         self.context.account.spend(_TURN * len(self.steps))
         changed: dict[Expr, Expr] = {}
-        for step, read in self.steps:
+        for step in self._needed(full.names):
             new = step.expr
             if step.key in self.turns:
-                new = put(full, {self.names(*key): self._in_turn(step, key) for key in names})
-            elif step.key in self.final or not changed.keys() & read:
-                continue
+                new = put(full, {self.names(*key): self._in_turn(step, key) for key in full.names})
             changed[self.names(*step.key)] = put(new, changed)
         return changed.get(self.names(*self.judged.key), self.judged.expr)
 
+    def value(self, e: Expr, sample: int) -> Any:
+        full, base = self._full(e), self.context.at[sample]
+        steps, changed, keys = self._needed(full.names), dict[Expr, Any](), set[Key]()
+        self.context.account.spend(_STEP * len(steps))
+        try:
+            for step in steps:
+                if step.key in self.turns:
+                    value = self._value_in_turn(step, full, sample, changed, keys)
+                else:
+                    value = base.value_where(step.expr, changed, keys)
+                changed[self.names(*step.key)] = value
+                keys.add(step.key)
+            return as_array(
+                changed[self.names(*self.judged.key)] if steps else base.get(self.judged.expr)
+            )
+        except FAILURES:
+            return None
+
+    def _needed(self, names: frozenset[Key]) -> list[Statement]:
+        """The lines that are other ones, one after another, where the line reads these names: it,
+        in each of its turns, and those from there on that lead to the line that is judged."""
+        if names not in self.needed:
+            changed = set(self.turns)
+            steps = []
+            for step in self.steps:
+                if step.key in changed or not changed.isdisjoint(step.expr.names):
+                    changed.add(step.key)
+                    steps.append(step)
+            wanted, found = {self.judged.key}, []
+            for step in reversed(steps):
+                if step.key in wanted:
+                    found.append(step)
+                    turn = step.key in self.turns
+                    read = [self._in_turn(step, key) for key in names] if turn else [step.expr]
+                    wanted.update(*(e.names for e in read))
+            self.needed[names] = found[::-1]
+        return self.needed[names]
+
+    def _value_in_turn(
+        self, turn: Statement, full: Expr, sample: int, changed: dict[Expr, Any], keys: set[Key]
+    ) -> Any:
+        """What the line makes in a turn; what it reads of no changed name is computed once."""
+        base, here, own = self.context.at[sample], dict[Expr, Any](), set[Key]()
+        if (sample, turn.key) not in self.computed:
+            self.computed[sample, turn.key] = Evaluator({}, self.context.account)
+        evaluator = self.computed[sample, turn.key]
+        for key in full.names:
+            e = self._in_turn(turn, key)
+            if not e.names.isdisjoint(keys):
+                here[self.names(*key)] = base.value_where(e, changed, keys)
+                own.add(key)
+            elif key not in evaluator.known:
+                evaluator.known = {**evaluator.known, key: base.get(e)}
+        return evaluator.value_where(full, here, own)
+
     def visible(self, keys: set[Key]) -> set[Key]:
         own = {e.extra for e in self.loops.values()}
-        return {key for key in keys if key[0] not in self.loops} | own | names_in(self.line)
+        return {key for key in keys if key[0] not in self.loops} | own | self.line.names
 
     def pieces(self) -> list[Expr]:
         found = [e for line in self._lines_of_loops() for e in walk(line)]
         return [e for e in found if e.op not in ("name", "number") and e.length <= LONGEST_PIECE]
 
     def words(self) -> list[Expr]:
-        made = {s.name for s, _ in self.steps if s.turn and s.name in self.last}
+        made = {s.name for s in self.steps if s.turn and s.name in self.last}
         found = {self.names(name, self.last[name]): None for name in sorted(made)}
         todo = self._lines_of_loops()
         while todo:
@@ -245,8 +302,8 @@ class _Written(Place):
 
     def is_carried(self) -> bool:
         line, name = self.statement.line, self.statement.name
-        above = [s for s, _ in self.steps if s.turn and s.line <= line]
-        return any(name == read for s in above for read, _ in names_in(s.expr))
+        above = [s for s in self.steps if s.turn and s.line <= line]
+        return any(name == read for s in above for read, _ in s.expr.names)
 
     def _lines_of_loops(self) -> list[Expr]:
         """What the lines of other loops compute, in this loop's own names."""

@@ -15,7 +15,7 @@ from tinygrad_edu.core.value import Value
 from tinygrad_edu.diagnosis.context import Activation, Context
 from tinygrad_edu.diagnosis.parts import kind_of_product
 from tinygrad_edu.sheets.lines import Key
-from tinygrad_edu.sheets.syntax import Expr, names_in, walk
+from tinygrad_edu.sheets.syntax import Expr, walk
 
 
 class Roles:
@@ -43,7 +43,7 @@ class Roles:
         operands: set[Key] = set()
         for e in self.context.written:
             for a in e.args[:2] if kind_of_product(e) == "@" else ():
-                for key in names_in(a):
+                for key in a.names:
                     (weights if self._is_weight(key) else operands).add(key)
         return weights, operands
 
@@ -136,9 +136,9 @@ class Roles:
 
     def _goes_with_mask(self, key: Key) -> bool:
         """Does a number stand beside a mask, or scale what a mask was applied to just before?"""
-        masked = {s.key for s in self.sheet.forward if names_in(s.expr) & set(self.masks)}
+        masked = {s.key for s in self.sheet.forward if s.expr.names & set(self.masks)}
         return any(
-            key in (read := names_in(s.expr)) and (s.key in masked or read & masked)
+            key in (read := s.expr.names) and (s.key in masked or read & masked)
             for s in self.sheet.forward
         )
 
@@ -155,7 +155,7 @@ class Roles:
         context = self.context
         keys = {
             key
-            for key in names_in(t)
+            for key in t.names
             if key not in context.forward_keys or context.depends(context.name(key))
         }
         return bool(keys) and keys <= set(self.parameters)

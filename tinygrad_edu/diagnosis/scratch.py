@@ -19,7 +19,7 @@ from tinygrad_edu.diagnosis.search import Correction, CorrectionSearch, search_f
 from tinygrad_edu.diagnosis.statements import line_as
 from tinygrad_edu.diagnosis.words import visible_keys
 from tinygrad_edu.sheets.lines import Key, Statement
-from tinygrad_edu.sheets.syntax import Expr, SheetError, names_in
+from tinygrad_edu.sheets.syntax import Expr, SheetError
 
 #: So much less than in a line itself has to be changed in another, in tokens, to be the one told.
 _LESS = 2.0
@@ -161,7 +161,7 @@ class ScratchLines:
         """Do the lines of other wrong claims read what a line has written?"""
         name = judgement.claim.name
         others = (s for j in wrong if j is not judgement for s in j.claim.statements)
-        return any(name == read for s in others for read, _ in names_in(s.expr))
+        return any(name == read for s in others for read, _ in s.expr.names)
 
     def _replaced(self, judgement: Judgement, fixed: Expr) -> Fault | None:
         """The scratch line whose name only stands for something else in a correction.
@@ -184,7 +184,7 @@ class ScratchLines:
         above = [s for s in context.above(statement) if s.key not in final and not s.turn]
         lines = [s for s in (*context.sheet.forward, *above) if s.plain]
         right = context.formulas.substituted(right, {s.expr: context.name(s.key) for s in lines})
-        if not names_in(right) <= visible_keys(context, statement):
+        if not right.names <= visible_keys(context, statement):
             return None
         return _fault(statement, right)
 

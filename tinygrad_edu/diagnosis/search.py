@@ -25,7 +25,7 @@ from tinygrad_edu.diagnosis.parts import factors_of, kind_of_product, product
 from tinygrad_edu.diagnosis.places import Place
 from tinygrad_edu.diagnosis.simplifying import simplified
 from tinygrad_edu.diagnosis.words import LONGEST_SEARCHED, Words, unique, visible_keys
-from tinygrad_edu.sheets.syntax import Expr, names_in, nodes, part_at, parts, walk
+from tinygrad_edu.sheets.syntax import Expr, nodes, part_at, parts, walk
 
 #: Formulas tried per line: single edits, and pairs where no single edit does it.
 MOST_SINGLE = 12_000
@@ -90,11 +90,11 @@ class CorrectionSearch:
         known = self.tried.get(e)
         if known is None:
             self.context.account.spend(_TRIED)
-            known = self.tried[e] = self._right(self.place.whole(e))
+            known = self.tried[e] = self._right(self.place, e)
         return known
 
-    def _right(self, e: Expr) -> bool:
-        value = self.context.value(e, self.known_at[0])
+    def _right(self, place: Place, e: Expr) -> bool:
+        value = place.value(e, self.known_at[0])
         if value is None or np.shape(value) != self.shape:
             return False
         try:
@@ -104,13 +104,12 @@ class CorrectionSearch:
         if not abs(here - self.expected) <= 1e-5 * abs(self.expected) + 1e-300:
             return False
         return all(
-            equal(self.context.value(e, i), t)
-            for i, t in zip(self.known_at, self.targets, strict=True)
+            equal(place.value(e, i), t) for i, t in zip(self.known_at, self.targets, strict=True)
         )
 
     def _value(self, e: Expr) -> Any:
         """The numbers that a formula gives in its place."""
-        return self.context.value(self.place.whole(e), self.known_at[0])
+        return self.place.value(e, self.known_at[0])
 
     def run(self, pairs: bool = True) -> Correction | None:
         """The nearest correction: single edits, in stages, else pairs, else the derived rule."""
@@ -169,7 +168,7 @@ class CorrectionSearch:
             if self.right(e):
                 self._hit(Edit(e, "rule", (self.line,), (e,)))
         for edit, other in self.place.moved(self.edits) if self.best is None else ():
-            if self._right(other.whole(self.line)):
+            if self._right(other, self.line):
                 d = distance(self.was, tokens(text := other.text(self.line)))
                 return Correction(edit, text, d)
         return self.best
@@ -202,7 +201,7 @@ class CorrectionSearch:
         """What the derived rule says for a number by its names: m, where m is 2."""
         found, rule = {}, parts(*self.rules[:1])
         for e in sorted(rule, key=lambda e: -e.length):
-            value = self.context.constant(e) if names_in(e) else None
+            value = self.context.constant(e) if e.names else None
             if value is not None:
                 found[self.formulas.number(int(value) if value.is_integer() else value)] = e
         return {number: e for number, e in found.items() if number not in rule}
@@ -348,7 +347,7 @@ def search_for(
     truth = judgement.truth
     assert truth is not None
     visible = place.visible(visible_keys(context, place.statement))
-    known = [e for e in pieces if names_in(e) <= visible]
+    known = [e for e in pieces if e.names <= visible]
     own = Words(context, rules, visible, place.line, known)
     target = lambda i: context.truth(truth, i)  # noqa: E731
     return CorrectionSearch(context, place, target, own, rules, truth=truth)

@@ -10,7 +10,7 @@ from tinygrad_edu.checking.truth import is_scalar
 from tinygrad_edu.diagnosis.context import Context
 from tinygrad_edu.diagnosis.parts import subproducts, summands
 from tinygrad_edu.sheets.lines import Key, Statement
-from tinygrad_edu.sheets.syntax import Expr, names_in, parts, walk
+from tinygrad_edu.sheets.syntax import Expr, parts, walk
 
 #: A longer line is not searched: each trial costs as much as it is long.
 LONGEST_SEARCHED = 400
@@ -81,9 +81,9 @@ class Words:
         found = []
         for statement in self.context.sheet.forward:
             for e in walk(statement.expr):
-                if e.op in contrary and names_in(e) <= visible:
+                if e.op in contrary and e.names <= visible:
                     found += [e, make(contrary[e.op], *e.args)]
-                if e.function in ("abs", "absolute") and names_in(e) <= visible:
+                if e.function in ("abs", "absolute") and e.names <= visible:
                     found.append(self.context.formulas.call("sign", e.args[0]))
             made = statement.expr
             if made.function in ("maximum", "relu") and statement.key in visible:
@@ -113,7 +113,7 @@ def visible_keys(context: Context, statement: Statement) -> set[Key]:
     forward: dict[str, Key] = {key[0]: key for key in context.forward_keys}
     # Of an updated forward name its own value is what rules speak of.
     own = {s.name: s.key for s in context.above(statement) if s.name not in forward}
-    keys = {*forward.values(), *own.values(), *names_in(statement.expr)}
+    keys = {*forward.values(), *own.values(), *statement.expr.names}
     return {key for key in keys if key[1] >= 0}
 
 

@@ -41,7 +41,7 @@ from tinygrad_edu.sheets.account import TooMuch
 from tinygrad_edu.sheets.claims import claimed
 from tinygrad_edu.sheets.evaluate import Evaluator
 from tinygrad_edu.sheets.paper import advice, one_formula
-from tinygrad_edu.sheets.syntax import Formulas, Reader, names_in
+from tinygrad_edu.sheets.syntax import Formulas, Reader
 from tinygrad_edu.sheets.vocabulary import suggestion
 from tinygrad_edu.words import say
 
@@ -447,7 +447,7 @@ def _computed(name: str, text: str, known: dict[str, Any]) -> Any:
     except (ValueError, RecursionError, MemoryError) as error:
         raise GradError(f"{name}: {text!r:.60} is not a formula: {error}") from None
     e = Reader(Formulas(), text, lambda n: 0 if n in known else -1).read(tree.body)
-    missing = sorted({key[0] for key in names_in(e) if key[0] not in known})
+    missing = sorted({key[0] for key in e.names if key[0] not in known})
     if missing:
         raise GradError(
             f"{name}: its formula reads {', '.join(missing)}{suggestion(missing[0], known)}; "

@@ -26,6 +26,10 @@ class Uncomputable(Exception):
         self.expr = expr
 
 
+#: What an operation raises where it has no value.
+_RAISED = (ValueError, TypeError, IndexError, KeyError, ArithmeticError, MemoryError)
+FAILURES = (*_RAISED, Uncomputable)
+
 _UNKNOWN = object()
 #: Where a number with names meets a Value these names are kept: in arithmetic and comparisons, …
 _OPERATORS = frozenset({"+", "-", "*", "/", "@", "**", ">", ">=", "<", "<=", "==", "!="})
@@ -86,7 +90,7 @@ class Evaluator:
         except Uncomputable as error:
             self.values[e] = error
             raise
-        except (ValueError, TypeError, IndexError, KeyError, ArithmeticError, MemoryError) as error:
+        except _RAISED as error:
             self.account.spend(2_000 * e.length)  # it is written out
             self.values[e] = failure = Uncomputable(_message(e, error), e)
             raise failure from None
@@ -119,17 +123,22 @@ class Evaluator:
             return None
 
     def array(self, e: Expr) -> Any:
-        """`get` for what is meant to be a gradient: a list is the array it stands for, if any, and
-        a dictionary is none."""
-        found = self.get(e)
-        if isinstance(found, dict):
-            return None
-        if type(found) is np.ndarray:
-            return found
-        try:
-            return vocabulary.array(found)
-        except (ValueError, TypeError):
-            return None
+        """`get` for what is meant to be a gradient, see `as_array`."""
+        return as_array(self.get(e))
+
+    def value_where(self, e: Expr, others: dict[Expr, Any], names: set[tuple[str, int]]) -> Any:
+        """The value of a formula where some `names` have other values; `others` has these, and is
+        given the values of all parts that read them. Other parts are computed once and for all.
+
+        Raises one of `FAILURES` where there is no value, and TooMuch.
+        """
+        if e in others:
+            return others[e]
+        if e.names.isdisjoint(names):
+            return self.value(e)
+        args = [self.value_where(a, others, names) for a in e.args]
+        result = others[e] = apply(e.op, e.extra, args, self.account)
+        return result
 
     def _compute(self, e: Expr) -> Any:
         op = e.op
@@ -195,6 +204,19 @@ class Evaluator:
                 node = apply(e.op, e.extra, parts, self.account)
         self.constants[e] = node
         return node
+
+
+def as_array(found: Any) -> Any:
+    """A value that is meant to be a gradient: a list is the array it stands for, if any, and a
+    dictionary is none."""
+    if isinstance(found, dict):
+        return None
+    if type(found) is np.ndarray:
+        return found
+    try:
+        return vocabulary.array(found)
+    except (ValueError, TypeError):
+        return None
 
 
 def _message(e: Expr, error: Exception) -> str:

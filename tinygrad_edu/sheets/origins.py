@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygrad_edu.calculus.axes import DATA, Length, Origins
 from tinygrad_edu.core.value import Value
-from tinygrad_edu.sheets.syntax import CASTS, Expr, is_length, names_in, show, takes_all
+from tinygrad_edu.sheets.syntax import CASTS, Expr, is_length, show, takes_all
 
 #: What a number is called that counts examples, where shapes are written as numbers.
 COUNTS = re.compile(r"m|n|b|batch\w*|num\w*|n_\w+|samples|n\w", re.IGNORECASE)
@@ -164,14 +164,14 @@ class _Search:
         """How a part of an index is written; of a slice, how its limits are."""
         if e.op == "slice":
             return tuple(map(self.part, e.args))
-        known = e.op != "number" and all(not i and (n, 1) not in self.made for n, i in names_in(e))
+        known = e.op != "number" and all(not i and (n, 1) not in self.made for n, i in e.names)
         return show(e) if known else None
 
     def is_plain(self, e: Expr) -> bool:
         """Is a formula made of what is in no graph, each name given once?"""
         return all(
             not key[1] and (key[0], 1) not in self.made and self.is_plain_value(key)
-            for key in names_in(e)
+            for key in e.names
         )
 
     def is_plain_value(self, key: Key) -> bool:

@@ -18,7 +18,7 @@ from tinygrad_edu.sheets.evaluate import Evaluator, Uncomputable
 from tinygrad_edu.sheets.kinds import KINDS, Given, kind_of
 from tinygrad_edu.sheets.lines import Claim, Jacobian, Key, Lines, Statement, Unread, too_much_in
 from tinygrad_edu.sheets.paper import Unreadable, changed_by, read, target_of
-from tinygrad_edu.sheets.syntax import BINARY, Expr, Reader, SheetError, error_at, names_in
+from tinygrad_edu.sheets.syntax import BINARY, Expr, Reader, SheetError, error_at
 from tinygrad_edu.words import say
 
 LONGEST_SHEET = 200_000
@@ -518,7 +518,7 @@ def _only_clips(s: Statement) -> bool:
     e = s.expr
     if e.function != "clip" or not e.args or e.args[0].extra != (s.name, s.version - 1):
         return False
-    return not any(names_in(limit) for limit in e.args[1:])
+    return not any(limit.names for limit in e.args[1:])
 
 
 def _all(statements: Iterable[ast.stmt | Unreadable]) -> Iterator[ast.stmt | Unreadable]:

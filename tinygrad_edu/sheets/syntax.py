@@ -80,7 +80,7 @@ class Expr:
     small in memory long.
     """
 
-    __slots__ = ("args", "depth", "extra", "length", "number", "op")
+    __slots__ = ("_names", "args", "depth", "extra", "length", "number", "op")
 
     def __init__(self, op: str, args: tuple[Expr, ...], extra: Any, number: int) -> None:
         self.op, self.args, self.extra, self.number = op, args, extra, number
@@ -91,9 +91,18 @@ class Expr:
             if a.depth > depth:
                 depth = a.depth
         self.length, self.depth = length, depth + 1
+        self._names: frozenset[tuple[str, int]] | None = None
 
     def __repr__(self) -> str:
         return f"<{show(self)}>"
+
+    @property
+    def names(self) -> frozenset[tuple[str, int]]:
+        """The names a formula reads, each with which of its assignments is meant."""
+        if self._names is None:
+            own = [self.extra] if self.op == "name" else []
+            self._names = frozenset(own).union(*(a.names for a in self.args))
+        return self._names
 
     @property
     def function(self) -> str | None:
@@ -213,11 +222,6 @@ def parts(*roots: Expr) -> list[Expr]:
                 seen.add(a)
                 found.append(a)
     return found
-
-
-def names_in(e: Expr) -> set[tuple[str, int]]:
-    """The names a formula reads."""
-    return {part.extra for part in parts(e) if part.op == "name"}
 
 
 #: What leaves a whole number what it is.

@@ -20,7 +20,7 @@ from tinygrad_edu.diagnosis.mistakes.slopes import (
 )
 from tinygrad_edu.diagnosis.mistakes.words import exchanged
 from tinygrad_edu.diagnosis.parts import Factors, is_word, kind_of_product, near, untransposed
-from tinygrad_edu.sheets.syntax import ORDERING, Expr, names_in, walk
+from tinygrad_edu.sheets.syntax import ORDERING, Expr, walk
 from tinygrad_edu.words import together
 
 #: Names that do not count where another mistake is found beside them.
@@ -174,9 +174,7 @@ def _too_many(case: Case, extra: Factors) -> Iterator[Finding]:
                 yield Finding("multiplied_by_Z", gone, advice=advice.AT)
         if kind == "mask":
             yield Finding("dropout_mask_missing", gone)
-    if roles.contains_derivative(whole) is not None or any(
-        names_in(f) & activated for f, _ in extra
-    ):
+    if roles.contains_derivative(whole) is not None or any(f.names & activated for f, _ in extra):
         yield Finding("extra_activation_derivative", gone)
     yield Finding("other", gone)
 

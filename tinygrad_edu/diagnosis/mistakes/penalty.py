@@ -9,7 +9,7 @@ from tinygrad_edu.diagnosis import statements as say
 from tinygrad_edu.diagnosis.claims import Finding
 from tinygrad_edu.diagnosis.evidence import Case, Numbers
 from tinygrad_edu.diagnosis.parts import summands
-from tinygrad_edu.sheets.syntax import Expr, names_in
+from tinygrad_edu.sheets.syntax import Expr
 
 #: Sums of more terms are not looked through.
 _MOST_TERMS = 6
@@ -78,7 +78,7 @@ def _other_share(case: Case, text: Expr | None, share: Numbers, data: Numbers) -
 def _meant(case: Case, terms: list[Expr]) -> bool:
     """Do terms read the parameter, so that they can be meant as its penalty's share?"""
     context = case.context
-    return any(case.of in names_in(t) for t in terms) or all(
+    return any(case.of in t.names for t in terms) or all(
         case.roles.of_parameters(t) or context.constant(t) is not None for t in terms
     )
 

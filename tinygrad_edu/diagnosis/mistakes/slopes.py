@@ -13,7 +13,7 @@ from tinygrad_edu.diagnosis.evidence import Case
 from tinygrad_edu.diagnosis.mistakes.arrangement import changed
 from tinygrad_edu.diagnosis.parts import Factors, all_factors, factors_of, product, subproducts
 from tinygrad_edu.sheets.lines import Key
-from tinygrad_edu.sheets.syntax import COMPARING, Expr, names_in, nodes, walk
+from tinygrad_edu.sheets.syntax import COMPARING, Expr, nodes, walk
 
 
 def derivative(activation: Activation) -> Claim:
@@ -209,9 +209,9 @@ def _argument_or_formula(
     gradients = [e for e in walk(x) if case.roles.is_gradient_name(e)]
     if x.op != "name" and not activation.masking and gradients:
         yield Finding("derivative_at_wrong_point", put, (right,))
-    names = names_in(x)
+    names = x.names
     if x.op in COMPARING and y.op in COMPARING:
-        if names == names_in(y) or names <= {activation.before, activation.within}:
+        if names == y.names or names <= {activation.before, activation.within}:
             yield Finding("relu_mask_boundary", put, (right,))
     yield from _other_argument(case, activation, x, put)
     if names & {activation.before, activation.within}:
@@ -222,7 +222,7 @@ def _other_argument(
     case: Case, activation: Activation, x: Expr, put: tuple[Claim, ...]
 ) -> Iterator[Finding]:
     """The form of the right derivative, taken at something else."""
-    right, names = derivative(activation), names_in(x)
+    right, names = derivative(activation), x.names
     for form, inner in say.patterns(case, activation):
         for u in walk(x):
             if u is inner or u.op == "number" or not case.varies(u):
@@ -246,7 +246,7 @@ def local(case: Case) -> Iterator[Finding]:
     for key in case.context.forward_keys if len(factors) > 1 else ():
         for at, (f, power) in enumerate(factors) if case.elementwise(key) else ():
             rest = [x for i, x in enumerate(factors) if i != at]
-            arrays = [k for x, _ in rest for k in names_in(x) if case.context.depends(case.name(k))]
+            arrays = [k for x, _ in rest for k in x.names if case.context.depends(case.name(k))]
             if power > 0 and arrays and all(map(case.made_of, arrays)):
                 no_slope = say.not_derivative(case.product(rest), key[0], case.of[0])
                 claims = (say.is_gradient(f, key[0]), no_slope)

@@ -11,12 +11,12 @@ from tinygrad_edu.diagnosis import advice
 from tinygrad_edu.diagnosis import statements as say
 from tinygrad_edu.diagnosis.claims import Finding
 from tinygrad_edu.diagnosis.evidence import Case
-from tinygrad_edu.sheets.syntax import names_in, show
+from tinygrad_edu.sheets.syntax import show
 
 
 def updated(case: Case) -> Iterator[Finding]:
     """A weight read after the learner's own update of it."""
-    for name in sorted({name for name, _ in names_in(case.line)}):
+    for name in sorted({name for name, _ in case.line.names}):
         yield Finding("updated_weights", (say.was_updated(name),), advice=advice.UPDATE)
 
 
@@ -43,7 +43,7 @@ def softmax_axis(case: Case) -> Iterator[Finding]:
             continue
         axis = int(given.options[0]) % len(given.shape)
         y, axes = case.context.formulas.name(given.name, 0), range(len(given.shape))
-        for key, over in itertools.product(sorted(names_in(case.line)), axes):
+        for key, over in itertools.product(sorted(case.line.names), axes):
             claims = (
                 say.adds_to_one(key[0], over),
                 say.not_to_one(key[0], axis),

@@ -10,7 +10,7 @@ from tinygrad_edu.diagnosis.claims import Claim, Finding
 from tinygrad_edu.diagnosis.evidence import Case
 from tinygrad_edu.diagnosis.mistakes.slopes import in_quotient
 from tinygrad_edu.diagnosis.parts import is_word, near
-from tinygrad_edu.sheets.syntax import Expr, names_in
+from tinygrad_edu.sheets.syntax import Expr
 
 
 def bias_from_weight(case: Case) -> Iterator[Finding]:
@@ -63,5 +63,5 @@ def _swap(case: Case) -> tuple[Expr, Expr] | None:
 
 def exchanged(case: Case, x: Expr, y: Expr) -> Iterator[Finding]:
     """A name where a function of it belongs."""
-    if y.op == "call" and x in y.args and x.op == "name" and names_in(y):
+    if y.op == "call" and x in y.args and x.op == "name" and y.names:
         yield Finding("wrong_layer_variable", (say.stands_for(x, y),))

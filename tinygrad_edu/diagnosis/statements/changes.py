@@ -16,7 +16,7 @@ from tinygrad_edu.diagnosis.places import place_above
 from tinygrad_edu.diagnosis.statements.things import activations, has, is_mask, symbol_of
 from tinygrad_edu.diagnosis.statements.whole import plus, times
 from tinygrad_edu.sheets.lines import Key
-from tinygrad_edu.sheets.syntax import Expr, is_transposed, names_in, show, walk
+from tinygrad_edu.sheets.syntax import Expr, is_transposed, show, walk
 
 
 @claim("With {y} for {x} the line is right.")
@@ -301,9 +301,9 @@ def of_backward(case: Case, x: Expr, y: Expr) -> bool:
 
 def _forward(case: Case, e: Expr) -> bool:
     values = case.context.graph.values
-    return bool(names_in(e)) and all(
+    return bool(e.names) and all(
         key in values and (not isinstance(values[key], Value) or not _scratch(case, key))
-        for key in names_in(e)
+        for key in e.names
     )
 
 

@@ -8,7 +8,7 @@ from tinygrad_edu.diagnosis.claims import claim
 from tinygrad_edu.diagnosis.context import Activation
 from tinygrad_edu.diagnosis.evidence import Case, Numbers
 from tinygrad_edu.sheets.lines import Key
-from tinygrad_edu.sheets.syntax import Expr, names_in
+from tinygrad_edu.sheets.syntax import Expr
 
 
 @claim("{f} is the derivative of {a} with respect to {z}.")
@@ -83,9 +83,7 @@ def form_at(case: Case, x: Expr, a: Expr, u: Expr) -> bool:
 
 def patterns(case: Case, activation: Activation) -> list[tuple[Expr, Expr]]:
     """Ways to write an activation's derivative, each with the quantity it is taken at."""
-    found = [
-        (form, case.name(next(iter(names_in(form))))) for form in _in_one_name(case, activation)
-    ]
+    found = [(form, case.name(next(iter(form.names)))) for form in _in_one_name(case, activation)]
     return found + [
         (form, activation.result) for form in activation.forms if form is not activation.result
     ]
@@ -93,10 +91,10 @@ def patterns(case: Case, activation: Activation) -> list[tuple[Expr, Expr]]:
 
 def _in_one_name(case: Case, activation: Activation) -> list[Expr]:
     forms = list(activation.forms)
-    if activation.made is not None and names_in(activation.made) == {activation.before}:
+    if activation.made is not None and activation.made.names == {activation.before}:
         put = {activation.result: activation.made}
         forms += [case.substituted(form, put) for form in activation.forms]
-    return [form for form in forms if len(names_in(form)) == 1]
+    return [form for form in forms if len(form.names) == 1]
 
 
 @claim("{x} is the activation itself, of {u}.")
@@ -106,7 +104,7 @@ def is_activation(case: Case, x: Expr, u: Expr) -> bool:
         names = (activation.result, case.name(activation.within))
         if u is case.name(activation.before) and any(case.same(x, n) for n in names):
             return True
-        if made is not None and activation.before in names_in(made):
+        if made is not None and activation.before in made.names:
             put = {case.name(activation.before): u}
             if case.same(case.substituted(made, put), x):
                 return True

@@ -8,7 +8,7 @@ from tinygrad_edu.checking.truth import equal, is_scalar
 from tinygrad_edu.diagnosis.claims import claim
 from tinygrad_edu.diagnosis.evidence import Case
 from tinygrad_edu.diagnosis.statements.things import is_gradient
-from tinygrad_edu.sheets.syntax import Expr, names_in
+from tinygrad_edu.sheets.syntax import Expr
 
 
 @claim("Every number of this line has the wrong sign: a minus is lost or added.")
@@ -185,7 +185,7 @@ def no_penalty(case: Case, w: str) -> bool:
 )
 def was_updated(case: Case, w: str) -> bool:
     mapping = {}
-    for key in names_in(case.line):
+    for key in case.line.names:
         original = [k for k in case.context.forward_keys if k[0] == key[0]]
         if original and key not in case.context.graph.values:
             mapping[case.name(key)] = case.name(original[-1])
