@@ -205,7 +205,7 @@ class Context:
             return
         self.registered.add(e)
         value = self._vector(e)
-        key = None if value is None else _fingerprint(value)
+        key = None if value is None else fingerprint(value)
         if key is not None:
             bisect.insort(self.by_value.setdefault(key, []), e, key=lambda x: x.length)
 
@@ -230,7 +230,7 @@ class Context:
         """Known formulas of which `value` is a constant multiple on sample 0, with the constant."""
         if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiub":
             return
-        key = _fingerprint(value)
+        key = fingerprint(value)
         if key is None:
             return
         for e in self.by_value.get(key, ()):
@@ -271,7 +271,7 @@ class Context:
                     yield self.formulas.make(">", a, zero)
 
 
-def _fingerprint(value: Any) -> Any:
+def fingerprint(value: Any) -> Any:
     """A key that arrays share exactly when one is a constant multiple of the other."""
     v = np.asarray(value, float)
     if not v.size:

@@ -289,7 +289,7 @@ class Edits:
                     for a, b in ((by, by), (by, 0), (0, by))
                 ]
                 new += self._other_end(part)
-            elif is_scalar(self.context.value(part)) and part.op != "number":
+            elif is_scalar(self.context.value(part)):
                 new += [edit.expr for edit in self._deletions(part)]
                 new += [word for word in self.words.scalars if word.op == "name"]
             for other in new:
@@ -435,7 +435,7 @@ class Edits:
 
     def _terms(self, e: Expr) -> Iterator[Edit]:
         make, terms = self.make, self.words.terms
-        for term in unique([*terms, *self.words.factors]):
+        for term in unique([*terms, *self.words.factors, *self.words.ends]):
             if term.op == "neg":
                 yield Edit(make("-", e, term.args[0]), "insert term", (), (term,))
             else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable, Container, Iterable, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from tinygrad_edu import words
@@ -17,6 +18,7 @@ from tinygrad_edu.diagnosis.context import Context
 from tinygrad_edu.diagnosis.places import Place, place_above, places_above, places_of
 from tinygrad_edu.diagnosis.search import Correction, CorrectionSearch, search_for
 from tinygrad_edu.diagnosis.statements import line_as
+from tinygrad_edu.diagnosis.suspects import Suspects
 from tinygrad_edu.diagnosis.words import visible_keys
 from tinygrad_edu.sheets.lines import Key, Statement
 from tinygrad_edu.sheets.syntax import Expr, SheetError
@@ -49,6 +51,11 @@ class ScratchLines:
                 if _as_it_stands(s):
                     self.readers.setdefault(s.key, []).append(judgement)
 
+    @cached_property
+    def suspects(self) -> Suspects:
+        """The lines in which the mistake most likely is."""
+        return Suspects(self.context)
+
     def fault(self, judgement: Judgement, own: Correction | None) -> Fault | None:
         """The scratch line at fault for a wrong line; `own` is that line's own correction."""
         common = self.common.get(judgement.claim.name)
@@ -79,16 +86,24 @@ class ScratchLines:
         return self.told if self._mends(self.told, judgement) else None
 
     def _above(self, judgement: Judgement) -> Fault | None:
-        places = list(places_above(self.context, judgement.claim.last))
-        for place in places:
-            found = self._search(judgement, place).run_near()
-            if found is not None and place.statement is judgement.claim.last:
-                return None
-            if found is not None:
-                return _fault_of(place, found)
-        places = [p for p in places if p.statement.turn and p.statement is not judgement.claim.last]
-        lacking = self._lacking(judgement, places, lambda place: place.words())
-        return lacking or self._lacking(judgement, places, self._products)
+        line = judgement.claim.last
+        places = list(places_above(self.context, line))
+        own = [place for place in places if place.statement is line]
+        if any(self._search(judgement, place).run_near() for place in own):
+            return None
+        above = [place for place in places if place not in own]
+        suspect = [place for place in above if place.statement in self.suspects]
+        for several in (suspect, [place for place in above if place not in suspect]):
+            for place in several:
+                found = self._search(judgement, place).run_near()
+                if found is not None:
+                    return _fault_of(place, found)
+            in_loops = [place for place in several if place.statement.turn]
+            lacking = self._lacking(judgement, in_loops, lambda place: place.words())
+            if lacking is not None:
+                return lacking
+        in_loops = [place for place in above if place.statement.turn]
+        return self._lacking(judgement, in_loops, self._products)
 
     def _lacking(
         self, judgement: Judgement, places: Sequence[Place],

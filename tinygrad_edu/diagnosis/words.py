@@ -70,6 +70,7 @@ class Words:
             if isinstance(value, np.ndarray) or (e.op == "index" and is_scalar(value)):
                 pieces += [e] if e is not line else []
         self.factors = unique([*self.forms, *pieces, *self.arrays])
+        self.ends = self._ends(np.shape(context.value(line)))
         #: Formulas the sheet itself contains, or that its rules are made of.
         self.known = {*parts(*self.factors), *context.written}
 
@@ -101,6 +102,16 @@ class Words:
             if np.shape(context.value(q)) != np.shape(context.value(total))
             and np.shape(context.value(make("*", q, total))) == np.shape(context.value(q))
         ]  # fmt: skip
+
+    def _ends(self, shape: tuple[int, ...]) -> list[Expr]:
+        """The first and last entries of arrays, where they have the shape of the line."""
+        make, number = self.context.formulas.make, self.context.formulas.number
+        return [
+            make("index", e, number(i))
+            for e in self.arrays
+            if np.ndim(value := self.context.value(e)) and np.shape(value[0]) == shape
+            for i in (0, -1)
+        ]
 
     def transposes(self) -> list[Expr]:
         """The matrices among the names, transposed."""
