@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import warnings
 
 import numpy as np
@@ -15,6 +14,7 @@ from tinygrad_edu.diagnosis import statements as say
 from tinygrad_edu.diagnosis.activations import context_of
 from tinygrad_edu.diagnosis.claims import Claim
 from tinygrad_edu.diagnosis.context import Context
+from tinygrad_edu.diagnosis.correcting import correct
 from tinygrad_edu.diagnosis.derived import DerivedRules
 from tinygrad_edu.diagnosis.differences import chain
 from tinygrad_edu.diagnosis.edits import Edit
@@ -24,11 +24,11 @@ from tinygrad_edu.diagnosis.mistakes.state import accumulated
 from tinygrad_edu.diagnosis.places import Place, places_of
 from tinygrad_edu.diagnosis.registry import named
 from tinygrad_edu.diagnosis.scratch import Fault, ScratchLines
-from tinygrad_edu.diagnosis.search import Correction, search_for
-from tinygrad_edu.diagnosis.words import LONGEST_PIECE, LONGEST_SEARCHED, visible_keys
+from tinygrad_edu.diagnosis.search import Correction
+from tinygrad_edu.diagnosis.words import LONGEST_SEARCHED
 from tinygrad_edu.sheets.account import DIAGNOSING, LARGEST_SEARCHED, Account, TooMuch
 from tinygrad_edu.sheets.lines import Jacobian, Statement
-from tinygrad_edu.sheets.syntax import Expr, assigns, parts, show, walk
+from tinygrad_edu.sheets.syntax import Expr, assigns, parts, show
 
 #: What is said of a wrong line when nothing more may be sought.
 NOT_SOUGHT = words.say("diagnosis.not_sought")
@@ -36,8 +36,6 @@ UNFINISHED = words.say("diagnosis.unfinished")
 NOTHING_FOUND = words.say("diagnosis.not_found")
 #: A longer rule of a loop's line, with all turns one after another, tells nobody anything.
 _LONGEST_OF_TURNS = 25
-#: So many parts of other lines are words of a line.
-_MOST_PIECES = 60
 #: What comes before the derived rule.
 RULE = "The rule:"
 
@@ -96,7 +94,7 @@ def _diagnosed(derived: DerivedRules, scratch: ScratchLines, judgement: Judgemen
     if known is not None:
         return known
     fault = scratch.above(judgement) if statement.turn else None
-    found, place = _correct(context, judgement, [] if fault else places, rules)
+    found, place = correct(context, judgement, [] if fault else places, rules)
     if not statement.turn:
         fault = scratch.fault(judgement, found)
     line, edit = _compared(context, statement, place, found, fault)
@@ -160,47 +158,6 @@ def _changed(line: Expr, edit: Edit) -> Claim:
         return say.with_for(edit.added[0], edit.removed[0])
     x, y = chain(line, edit.expr)[-1]
     return say.with_for(y, x)
-
-
-def _correct(
-    context: Context, judgement: Judgement, places: list[Place], rules: list[Expr]
-) -> tuple[Correction | None, Place]:
-    """The smallest correction of a line; where none is near, of the line with its steps put in."""
-    statement = judgement.claim.last
-    if statement.turn:
-        rules = []  # of all turns together
-    own = _own_words(context, statement)
-    best: tuple[Correction, Place] | None = None
-    for place in places:
-        search = search_for(context, judgement, place, rules, own + place.pieces())
-        chosen = search.run(pairs=not statement.turn)
-        if chosen is None:
-            continue
-        if best is None or chosen.cost < best[0].cost:
-            best = chosen, place
-        if best[0].cost <= 6 or chosen.edit.kind != "rule":
-            break
-    if best is not None:
-        return best
-    whole = Place(context, statement, statement.expr)
-    if not rules or not assigns(statement.expr):
-        return None, whole
-    edit = Edit(rules[0], "rule", (statement.expr,), (rules[0],))  # below all that was written
-    return Correction(edit, whole.text(rules[0]), 0), whole
-
-
-def _own_words(context: Context, statement: Statement) -> list[Expr]:
-    """Parts of the learner's other lines that mean something here."""
-    visible = visible_keys(context, statement)
-    found = (
-        e
-        for other in context.sheet.backward
-        if other is not statement and other.expr.length <= LONGEST_PIECE
-        for e in walk(other.expr)[1:]
-        if e.op not in ("name", "number") and e.names <= visible
-        if isinstance(context.value(e), np.ndarray)
-    )
-    return list(itertools.islice(found, _MOST_PIECES))
 
 
 def one_line(statement: Statement) -> str:
