@@ -20,8 +20,9 @@ from tinygrad_edu import check_sheet
 from tinygrad_edu.checking.table import Row
 from tinygrad_edu.sheets.sheet import Sheet
 
-#: Where a line without a claim is told to be at fault.
-ABOVE = re.compile(r"With line (\d+) as (\w+.*? \S?= .+?) the line is right\.")
+#: Where a line without a claim is told to be at fault, or two are.
+_AS = r"line (\d+) as (\w+.*? \S?= .+?)"
+ABOVE = re.compile(rf"With {_AS}(?: and {_AS})? the line is right\.")
 
 
 class Unseen(NamedTuple):
@@ -81,16 +82,16 @@ def misjudged(sheet: Unseen) -> list[str]:
     fault, claimed = sheet.at_fault(), {row.line for row in rows}
     wrong = {row.line for row in rows if row.verdict == "wrong"}
     missed = (fault & claimed) - wrong if wrong else fault
-    accused = wrong - fault - {row.line for row in rows if _above(row) in fault}
+    accused = wrong - fault - {row.line for row in rows if _above(row) & fault}
     if not fault <= claimed:  # the lines that read one without a claim are wrong
         accused = {line for line in accused if line < min(fault - claimed)}
     return [*found, *(f"line {i} not wrong" for i in missed), *(f"line {i} wrong" for i in accused)]
 
 
-def _above(row: Row) -> int | None:
-    """The line above that is told to be at fault."""
+def _above(row: Row) -> set[int]:
+    """The lines above that are told to be at fault."""
     told = ABOVE.search(row.diagnosis.explanation) if row.diagnosis else None
-    return int(told[1]) if told else None
+    return {int(line) for line in told.group(1, 3) if line} if told else set()
 
 
 def mended(sheet: Unseen) -> str:
@@ -103,6 +104,7 @@ def mended(sheet: Unseen) -> str:
         above = ABOVE.search(row.diagnosis.explanation)
         if above:
             told[int(above[1])] = above[2]
+            told |= {int(above[3]): above[4]} if above[3] else {}
         elif row.diagnosis.correction:
             told[row.line] = row.diagnosis.correction
     for number, new in told.items():

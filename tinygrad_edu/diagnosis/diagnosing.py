@@ -93,9 +93,9 @@ def _diagnosed(derived: DerivedRules, scratch: ScratchLines, judgement: Judgemen
     known = _at_once(case, places)
     if known is not None:
         return known
-    fault = scratch.above(judgement) if statement.turn else None
+    fault = scratch.above(judgement) if statement.turn else scratch.told_for(judgement)
     found, place = correct(context, judgement, [] if fault else places, rules)
-    if not statement.turn:
+    if not statement.turn and fault is None:
         fault = scratch.fault(judgement, found)
     line, edit = _compared(context, statement, place, found, fault)
     mistake, explanation = named(Case(context, judgement, line, edit, rules))

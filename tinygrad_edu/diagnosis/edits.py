@@ -420,6 +420,18 @@ class Edits:
                 new = product(self.context, [*before, *factors_of(word), *behind])
                 yield Edit(new, "replacement", lost, (word,))
 
+    def two_factors(self, e: Expr) -> Iterator[Edit]:
+        """Two factors of a product replaced by two of the line's own words, of the same shapes."""
+        factors = factors_of(e)
+        value, own = self.context.value, self.words.own
+        alike = [[w for w in own if np.shape(value(w)) == np.shape(value(f))] for f, _ in factors]
+        for i, j in itertools.combinations(range(len(factors)), 2):
+            for x, y in itertools.product(alike[i], alike[j]):
+                new = [*factors]
+                new[i], new[j] = (x, factors[i][1]), (y, factors[j][1])
+                lost = (factors[i][0], factors[j][0])
+                yield Edit(product(self.context, new), "replacement", lost, (x, y))
+
     def _factors(self, e: Expr) -> Iterator[Edit]:
         for word in self.words.factors:
             yield self._times(e, word)

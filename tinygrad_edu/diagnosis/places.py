@@ -59,6 +59,10 @@ class Place:
         """The numbers that the name has in the end, with a formula in this place; None for none."""
         return self.context.value(self.whole(e), sample)
 
+    def value_in(self, turn: Statement, e: Expr) -> Any:
+        """The numbers of a formula in one turn of a loop, where all before it is as it is."""
+        return self.context.value(e)
+
     def adding(self) -> Place | None:
         """The place in a line that adds up, of one that overwrites a part of an array."""
         return None
@@ -240,6 +244,12 @@ class _Written(Place):
             return as_array(
                 changed[self.names(*self.judged.key)] if steps else base.get(self.judged.expr)
             )
+        except FAILURES:
+            return None
+
+    def value_in(self, turn: Statement, e: Expr) -> Any:
+        try:
+            return as_array(self._value_in_turn(turn, e, 0, {}, set()))
         except FAILURES:
             return None
 

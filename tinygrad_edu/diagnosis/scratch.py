@@ -13,26 +13,40 @@ from functools import cached_property
 from typing import NamedTuple
 
 from tinygrad_edu import words
-from tinygrad_edu.checking.verdict import Judgement
+from tinygrad_edu.checking.verdict import Judgement, judge
+from tinygrad_edu.diagnosis.activations import context_of
 from tinygrad_edu.diagnosis.context import Context
+from tinygrad_edu.diagnosis.correcting import correct
 from tinygrad_edu.diagnosis.places import Place, place_above, places_above, places_of
 from tinygrad_edu.diagnosis.search import Correction, CorrectionSearch, search_for
 from tinygrad_edu.diagnosis.statements import line_as
 from tinygrad_edu.diagnosis.suspects import Suspects
 from tinygrad_edu.diagnosis.words import visible_keys
 from tinygrad_edu.sheets.lines import Key, Statement
-from tinygrad_edu.sheets.syntax import Expr, SheetError
+from tinygrad_edu.sheets.syntax import Expr, SheetError, show
 
 #: So much less than in a line itself has to be changed in another, in tokens, to be the one told.
 _LESS = 2.0
+#: So many formulas are tried to be one of two that are to be mended.
+_MOST_LIKELY = 3
 
 
 class Fault(NamedTuple):
-    """A scratch line, the formula with which a line that reads it is right, and a sentence."""
+    """A scratch line, the formula with which a line that reads it is right, the line with it, and a
+    sentence; with `beside`, another line is to be mended too, in the sheet where this one is."""
 
     statement: Statement
     right: Expr
+    text: str
     says: str
+    beside: Beside | None = None
+
+
+class Beside(NamedTuple):
+    """A mended sheet, and what is at fault there besides; None for the judged line itself."""
+
+    lines: ScratchLines
+    fault: Fault | None
 
 
 class ScratchLines:
@@ -41,9 +55,12 @@ class ScratchLines:
 
     `wrong`: the lines to be explained; `told`: what was found to be at fault for one."""
 
-    def __init__(self, context: Context, wrong: Sequence[Judgement]) -> None:
-        self.context, self.wrong = context, wrong
+    def __init__(self, context: Context, wrong: Sequence[Judgement], is_first: bool = True) -> None:
+        self.context, self.judged, self.wrong = context, context.judged, wrong
+        self.is_first = is_first  # and not the sheet with a line mended
         self.told: Fault | None = None
+        #: The sheets in which a line is mended, by the line and its text.
+        self.mended: dict[tuple[int, str], ScratchLines | None] = {}
         self.common: dict[str, Fault] = {}
         self.readers: dict[Key, list[Judgement]] = {}
         for judgement in context.judged.judgements.values():
@@ -75,6 +92,10 @@ class ScratchLines:
                     best, fault = found.cost, _fault(statement, found.edit.expr)
         return fault
 
+    def told_for(self, judgement: Judgement) -> Fault | None:
+        """The line of a loop that was found to be at fault for others, where it is for this too."""
+        return self.told if self.told is not None and self._mends(self.told, judgement) else None
+
     def above(self, judgement: Judgement) -> Fault | None:
         """The scratch line above of which a small change makes a line right, where none of its own
         does. Once one was found, a line that it does not mend has a mistake of its own."""
@@ -83,7 +104,9 @@ class ScratchLines:
         if self.told is None:
             self.told = self._above(judgement)
             return self.told
-        return self.told if self._mends(self.told, judgement) else None
+        return self.told_for(judgement) or self._beside(
+            judgement, self.told.statement, self.told.right, self.told.text
+        )
 
     def _above(self, judgement: Judgement) -> Fault | None:
         line = judgement.claim.last
@@ -93,17 +116,73 @@ class ScratchLines:
             return None
         above = [place for place in places if place not in own]
         suspect = [place for place in above if place.statement in self.suspects]
-        for several in (suspect, [place for place in above if place not in suspect]):
+        rest = [place for place in above if place not in suspect] if self.is_first else []
+        for several in (suspect, rest):
             for place in several:
                 found = self._search(judgement, place).run_near()
                 if found is not None:
                     return _fault_of(place, found)
             in_loops = [place for place in several if place.statement.turn]
             lacking = self._lacking(judgement, in_loops, lambda place: place.words())
-            if lacking is not None:
-                return lacking
-        in_loops = [place for place in above if place.statement.turn]
+            fault = lacking or (self._likely(judgement, several) if several is suspect else None)
+            if fault is not None:
+                return fault
+        in_loops = [place for place in (*suspect, *rest) if place.statement.turn]
         return self._lacking(judgement, in_loops, self._products)
+
+    def _likely(self, judgement: Judgement, places: Sequence[Place]) -> Fault | None:
+        """The line with which, in the turn where it first is none, it is the gradient of a node."""
+        turns = {(s.line, s.name): s for s in self.suspects.first}
+        for place in places:
+            turn = turns.get((place.statement.line, place.statement.name))
+            if turn is None:
+                continue
+            words = place.words()
+            search = search_for(self.context, judgement, place, [], words, only_pieces=bool(words))
+            found = search.run_likely(lambda e: self.suspects.would_be_right(place, turn, e))  # noqa: B023
+            if found is not None:
+                return _fault_of(place, found)
+            for right in search.only_likely[:_MOST_LIKELY]:
+                fault = self._beside(judgement, place.statement, right, place.text(right))
+                if fault is not None:
+                    return fault
+        return None
+
+    def _beside(
+        self, judgement: Judgement, statement: Statement, right: Expr, text: str
+    ) -> Fault | None:
+        """With one line mended, the other that is at fault, or the judged line."""
+        lines = self._with(statement, text)
+        other = None if lines is None else lines.judged.judgements.get(judgement.claim.name)
+        if lines is None or other is None or other.verdict != "wrong" or not other.truth:
+            return None
+        line = other.claim.last
+        places = [] if line.turn else list(places_of(lines.context, line))
+        own, place = correct(lines.context, other, places, [])
+        fault = None if own else lines.above(other)
+        if fault is not None:
+            also, its = fault.statement.line, fault.text
+        elif own is not None:
+            also, its = place.statement.line, own.text
+        else:
+            return None
+        says = words.say(
+            "diagnosis.two_above", line=statement.line, formula=text, other=also, its=its
+        )
+        return Fault(statement, right, text, says, Beside(lines, fault))
+
+    def _with(self, statement: Statement, text: str) -> ScratchLines | None:
+        """The sheet with a line mended, judged; None where it cannot be, or is one already."""
+        place = statement.line, text
+        if place not in self.mended:
+            self.mended[place] = None
+            sheet = self.context.sheet.with_line(statement, text) if self.is_first else None
+            if sheet is not None:
+                judged, _ = judge(sheet, self.judged.convention)
+                context = context_of(judged, self.context.account)
+                wrong = [j for j in judged.judgements.values() if j.verdict == "wrong" and j.truth]
+                self.mended[place] = ScratchLines(context, wrong, is_first=False)
+        return self.mended[place]
 
     def _lacking(
         self, judgement: Judgement, places: Sequence[Place],
@@ -130,6 +209,12 @@ class ScratchLines:
 
     def _mends(self, fault: Fault, judgement: Judgement) -> bool:
         """Is a line right with a change of a line above it?"""
+        if fault.beside is not None:
+            other = fault.beside.lines.judged.judgements.get(judgement.claim.name)
+            inner = fault.beside.fault
+            return (
+                other is not None and inner is not None and fault.beside.lines._mends(inner, other)
+            )
         with contextlib.suppress(SheetError, SyntaxError, ValueError):
             place = place_above(self.context, fault.statement, judgement.claim.last)
             return self._search(judgement, place).right(fault.right)
@@ -206,11 +291,12 @@ class ScratchLines:
 
 def _fault_of(place: Place, found: Correction) -> Fault:
     says = words.say("diagnosis.above", line=place.statement.line, formula=found.text)
-    return Fault(place.statement, found.edit.expr, says)
+    return Fault(place.statement, found.edit.expr, found.text, says)
 
 
 def _fault(statement: Statement, right: Expr) -> Fault:
-    return Fault(statement, right, line_as(statement.line, statement.name, right).says)
+    text = f"{statement.name} = {show(right)}"
+    return Fault(statement, right, text, line_as(statement.line, statement.name, right).says)
 
 
 def _as_it_stands(statement: Statement) -> bool:

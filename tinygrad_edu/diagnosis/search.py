@@ -80,6 +80,9 @@ class CorrectionSearch:
         self.top = int(np.argmax(np.abs(first))) if first.size else 0
         self.expected = float(first.flat[self.top]) if first.size else 0.0
         self.tried: dict[Expr, bool] = {}
+        #: What is asked of a formula first, and those that are so and yet not right.
+        self.likely: Callable[[Expr], bool] | None = None
+        self.only_likely: list[Expr] = []
         #: The correction of the lowest cost so far.
         self.best: Correction | None = None
 
@@ -90,7 +93,11 @@ class CorrectionSearch:
         known = self.tried.get(e)
         if known is None:
             self.context.account.spend(_TRIED)
-            known = self.tried[e] = self._right(self.place, e)
+            likely = self.likely is not None and self.likely(e)
+            known = (likely or self.likely is None) and self._right(self.place, e)
+            self.tried[e] = known
+            if likely and not known:
+                self.only_likely.append(e)
         return known
 
     def _right(self, place: Place, e: Expr) -> bool:
@@ -143,6 +150,16 @@ class CorrectionSearch:
             for term in terms for op in "+-"
         )  # fmt: skip
         self._search([(3.0, edits)], MOST_SINGLE)
+        return self.best
+
+    def run_likely(self, likely: Callable[[Expr], bool]) -> Correction | None:
+        """The nearest correction of those that are `likely`, which costs less to ask; two factors
+        given way to two words are one."""
+        self.likely = likely
+        small, brackets, *others = self._stages()
+        stages = (small, brackets, (5.0, self.edits.two_factors(self.line)), *others)
+        self._search(stages, MOST_SINGLE * self.place.often)
+        self.only_likely.sort(key=lambda e: distance(self.was, tokens(self.place.text(e))))
         return self.best
 
     def _search(self, stages: Iterable[Stage], budget: int) -> None:
@@ -341,14 +358,24 @@ class CorrectionSearch:
 
 
 def search_for(
-    context: Context, judgement: Judgement, place: Place, rules: list[Expr], pieces: list[Expr]
+    context: Context,
+    judgement: Judgement,
+    place: Place,
+    rules: list[Expr],
+    pieces: list[Expr],
+    only_pieces: bool = False,
 ) -> CorrectionSearch:
-    """The search for a formula that makes a line right in a place."""
+    """The search for a formula that makes a line right in a place; `only_pieces`: out of the names
+    in these and in the line alone."""
     truth = judgement.truth
     assert truth is not None
     visible = place.visible(visible_keys(context, place.statement))
+    if only_pieces:
+        visible &= {key for e in (place.line, *pieces) for key in e.names}
     known = [e for e in pieces if e.names <= visible]
     own = Words(context, rules, visible, place.line, known)
+    if only_pieces:
+        own.terms.clear()
     target = lambda i: context.truth(truth, i)  # noqa: E731
     return CorrectionSearch(context, place, target, own, rules, truth=truth)
 

@@ -8,6 +8,7 @@ computed from; of the others the first ones are looked at before the rest.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -15,7 +16,10 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.diagnosis.context import Context, fingerprint
+from tinygrad_edu.diagnosis.places import Place
+from tinygrad_edu.sheets.evaluate import FAILURES, as_array
 from tinygrad_edu.sheets.lines import Key, Statement
+from tinygrad_edu.sheets.syntax import Expr
 
 #: Gradients of more numbers are not known by their rows and columns as well.
 _MOST_SLICED = 4_000
@@ -32,26 +36,31 @@ class Suspects:
         #: What the gradients of all nodes are known by, with their sizes.
         self.sizes: dict[Any, set[float]] = {}
         for key, size in _of_parts(context.samples[0].gradients.values()):
-            self.sizes.setdefault(key, set()).add(size)
-        final, lines = context.judged.final.keys(), list[Statement]()
+            if size:
+                self.sizes.setdefault(key, set()).add(size)
+        final = context.judged.final.keys()
+        self.lines: list[Statement] = []  # that are computed from gradients
         sources: dict[Key, set[Key]] = {}  # what each line is computed from, of other such lines
         for s in context.sheet.backward:
             if s.key not in final:
                 above = sources.keys() & s.expr.names
                 sources[s.key] = above.union(*(sources[key] for key in above))
                 if above or not s.expr.names.isdisjoint(final):
-                    lines.append(s)
-        found = {s.key: self._constants(context.value(context.name(s.key))) for s in lines}
+                    self.lines.append(s)
+        found = {s.key: self._constants(context.value(self._name(s))) for s in self.lines}
         common = Counter(c for constants in found.values() for c in constants).most_common(1)
         #: What the learner's lines are of the gradients, most of them.
         self.constant = common[0][0] if common else 1.0
-        right = {s.key for s in lines if self.constant in found[s.key]}
-        right |= {key for s in lines if s.key in right for key in sources[s.key]}
+        right = {s.key for s in self.lines if self.constant in found[s.key]}
+        right |= {key for s in self.lines if s.key in right for key in sources[s.key]}
         doubtful = {
-            s.key: s for s in lines
-            if s.plain and s.key not in right and np.any(context.value(context.name(s.key)))
+            s.key: s for s in self.lines
+            if s.plain and s.key not in right and np.any(context.value(self._name(s)))
         }  # fmt: skip
         self.first = [s for s in doubtful.values() if doubtful.keys().isdisjoint(sources[s.key])]
+        read = {key for s in self.first for key in s.expr.names}
+        near = [*self.first, *(s for s in context.sheet.backward if s.key in read)]
+        self._places = {(s.line, s.name) for s in near if s.key not in final}
 
     def _constants(self, value: Any) -> set[float]:
         """What numbers may be of the gradient of some node, or of a part of it: equal to it, m
@@ -61,14 +70,29 @@ class Suspects:
             {float(f"{size / other:.6g}") for other in self.sizes.get(key, ())} if size else set()
         )
 
-    def is_gradient(self, value: Any) -> bool:
-        """Are these numbers the gradient of some node, as the learner scales them?"""
-        return self.constant in self._constants(value)
+    def would_be_right(self, place: Place, turn: Statement, e: Expr) -> bool:
+        """Is it, with a formula in the place of a line, in one turn the gradient of some node; or
+        is a line that reads it?"""
+        value = place.value_in(turn, e)
+        if value is None or np.shape(value) != np.shape(self.context.value(self._name(turn))):
+            return False
+        if self.constant in self._constants(value):
+            return True
+        base, name = self.context.at[0], self._name(turn)
+        for s in self.lines:
+            if turn.key in s.expr.names:
+                with contextlib.suppress(*FAILURES):
+                    read = base.value_where(s.expr, {name: value}, {turn.key})
+                    if self.constant in self._constants(as_array(read)):
+                        return True
+        return False
+
+    def _name(self, statement: Statement) -> Expr:
+        return self.context.name(statement.key)
 
     def __contains__(self, statement: Statement) -> bool:
         """Is a line one of the first that are doubtful, in some turn, or read by one of these?"""
-        here = (statement.line, statement.name)
-        return any(here == (s.line, s.name) or statement.key in s.expr.names for s in self.first)
+        return (statement.line, statement.name) in self._places
 
 
 def _of_parts(gradients: Iterable[Any]) -> Iterator[tuple[Any, float]]:

@@ -65,6 +65,7 @@ class Words:
         self.terms += self._shares()
         self.strong = [e for e in unique([*self.forms, *pieces]) if e.op != "name"]
         pieces += own
+        self.own = own
         for e in walk(line) if line.length <= LONGEST_SEARCHED else ():
             value = context.value(e)
             if isinstance(value, np.ndarray) or (e.op == "index" and is_scalar(value)):

@@ -114,6 +114,19 @@ class Sheet(Lines):
             if given.kind in ("onehot", "probabilities", "binary")
         }
 
+    def with_line(self, statement: Statement, text: str) -> Sheet | None:
+        """The sheet with another text for one of its lines, on the same numbers; None where that is
+        no sheet, or the line cannot be told from others in its row."""
+        rows = self.source.split("\n")
+        row, was = rows[statement.line - 1], statement.looped or statement.text
+        if row.count(was) != 1:
+            return None
+        rows[statement.line - 1] = row.replace(was, text)
+        try:
+            return Sheet("\n".join(rows), self.name, self.data)
+        except SheetError:
+            return None
+
     # --- numbers -------------------------------------------------------------------------------
 
     def draw(self, seed: int, account: Account | None = None) -> dict[str, Any]:
