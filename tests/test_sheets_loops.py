@@ -617,3 +617,62 @@ grads['dW1'] = grads['dZ1'] @ X.T
 def test_an_update_of_parameters_in_a_dictionary_is_no_claim(update):
     last = f"for i in range(2):\n    params['{update} 0.1 * grads['W1']\n"
     assert said(KEPT + last) == said(KEPT)
+
+
+#: A net whose layers are numbered in loops, as courses have it.
+LAYERS = """m, L = 5, 3
+X: (4, m)
+T: (2, m)
+W1: (3, 4)
+b1: (3, 1)
+W2: (6, 3)
+b2: (6, 1)
+W3: (2, 6)
+b3: (2, 1)
+params = {'W1': W1, 'b1': b1, 'W2': W2, 'b2': b2, 'W3': W3, 'b3': b3}
+cache = {'A0': X}
+for l in range(1, L + 1):
+    cache['Z' + str(l)] = params['W' + str(l)] @ cache['A' + str(l - 1)] + params[f'b{l}']
+    cache['A' + str(l)] = np.tanh(cache['Z' + str(l)])
+J = np.sum((cache['A' + str(L)] - T)**2) / (2 * m)
+grads = {}
+grads['dA' + str(L)] = (cache['A' + str(L)] - T) / m
+for l in reversed(range(1, L + 1)):
+    d = grads['dA' + str(l)] * (1 - cache[f'A{l}']**2)
+    grads['dW' + str(l)] = d @ cache['A' + str(l - 1)].T
+    grads[f'db{l}'] = np.sum(d, axis=1, keepdims=True)
+    grads['dA' + str(l - 1)] = params['W' + str(l)].T @ d
+for l in range(1, L + 1):
+    params['W' + str(l)] -= 0.1 * grads['dW' + str(l)]
+"""
+
+
+def test_keys_may_be_made_of_texts_and_numbers():
+    names = ("dA3", "dW3", "dW2", "dW1", "db3", "db2", "db1", "dA2", "dA1")
+    assert said(LAYERS) == [(name, "correct") for name in names]
+
+
+@pytest.mark.parametrize("right, wrong, line, correction", [
+    ("axis=1", "axis=0", 21, "grads[f'db{l}'] = np.sum(d, axis=1, keepdims=True)"),
+    ("].T @ d", "] @ d", 22, "grads['dA' + str(l - 1)] = params['W' + str(l)].T @ d"),
+])  # fmt: skip
+def test_a_line_whose_key_is_made_is_corrected_as_it_is_written(right, wrong, line, correction):
+    rows = [row for row in tg.check_text(LAYERS.replace(right, wrong)).rows if row.diagnosis]
+    assert {(row.line, row.diagnosis.correction) for row in rows} == {(line, correction)}
+
+
+def test_what_an_entry_with_a_made_key_should_be_is_told_of_the_line_that_reads_it():
+    text = LAYERS.replace("cache[f'A{l}']**2", "cache[f'Z{l}']**2")
+    wrong = [row for row in tg.check_text(text).rows if row.verdict == "wrong"]
+    said = "With line 19 as d = grads['dA' + str(l)] * (1 - cache['A' + str(l)]**2) the line"
+    assert {said in row.diagnosis.explanation for row in wrong} == {True}
+
+
+@pytest.mark.parametrize("key, said", [
+    ("'W' + str(0.5)", "a key is made of texts and whole numbers"),
+    ("f'{m:>3}'", "only real numbers"),
+])  # fmt: skip
+def test_a_key_that_is_none_is_told(key, said):
+    text = LAYERS.replace("cache['A' + str(L)] - T)**2", f"cache[{key}] - T)**2")
+    with pytest.raises(tg.SheetError, match=said):
+        tg.check_text(text)

@@ -203,7 +203,9 @@ class _Written(Place):
         if self.op == "at":
             return make("addat", *target.args, e)
         new = make(self.op, target, e) if self.op else e
-        return new if target.op == "name" else make("setitem", *target.args, new)
+        # What a dictionary keeps under a name is what that name is.
+        whole = target.op == "name" or self.statement.left != self.statement.name
+        return new if whole else make("setitem", *target.args, new)
 
     def adding(self) -> Place | None:
         if self.op:
@@ -316,7 +318,7 @@ class _Written(Place):
         return any(name == read for s in above for read, _ in s.expr.names)
 
     def _lines_of_loops(self) -> list[Expr]:
-        """What the lines of other loops compute, in this loop's own names."""
+        """What the lines of loops compute and the entries they write, in this loop's own names."""
         sheet, found = self.context.sheet, []
         texts = {
             s.looped for s in (*sheet.forward, *sheet.backward)
@@ -326,8 +328,10 @@ class _Written(Place):
             [line] = ast.parse(text).body
             reader = Reader(self.context.formulas, text, self._version)
             if isinstance(line, (ast.Assign, ast.AugAssign)):
-                with contextlib.suppress(SheetError):
-                    found.append(reader.read(line.value))
+                targets = line.targets if isinstance(line, ast.Assign) else [line.target]
+                for part in (line.value, *(t for t in targets if isinstance(t, ast.Subscript))):
+                    with contextlib.suppress(SheetError):
+                        found.append(reader.read(part))
         return found
 
     def text(self, e: Expr) -> str:

@@ -304,6 +304,14 @@ def _append(_: Any, args: list[Any], account: Account) -> list[Any]:
     return [*x, new]
 
 
+def _text(_: Any, args: list[Any], account: Account) -> str:
+    """Texts and whole numbers one behind the other: a key."""
+    if not all(isinstance(a, (str, int, np.integer)) for a in args):
+        raise TypeError("a key is made of texts and whole numbers")
+    account.charge(len(args), _LISTED)
+    return "".join(map(str, args))
+
+
 def _addat(_: Any, args: list[Any], account: Account) -> Any:
     """A copy of an array with numbers added at an index, repeated ones as often as they occur."""
     x, *parts, new = args
@@ -314,5 +322,5 @@ def _addat(_: Any, args: list[Any], account: Account) -> Any:
 _NO_OPERATORS: dict[str, Callable[[Any, list[Any], Account], Any]] = {
     "slice": _slice, "tuple": _tuple, "list": _list, "call": _called(FUNCTIONS),
     "method": _called(METHODS), "attribute": _attribute, "index": _index, "setitem": _setitem,
-    "addat": _addat, "dict": _dictionary, "append": _append,
+    "addat": _addat, "dict": _dictionary, "append": _append, "text": _text,
 }  # fmt: skip

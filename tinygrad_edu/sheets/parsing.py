@@ -15,10 +15,11 @@ from tinygrad_edu.sheets import loops, vocabulary
 from tinygrad_edu.sheets.account import CHARACTER, Account, entries_of
 from tinygrad_edu.sheets.claims import COSTS, claimed
 from tinygrad_edu.sheets.evaluate import Evaluator, Uncomputable
+from tinygrad_edu.sheets.kept import Kept
 from tinygrad_edu.sheets.kinds import KINDS, Given, kind_of
 from tinygrad_edu.sheets.lines import Claim, Jacobian, Key, Lines, Statement, Unread, too_much_in
 from tinygrad_edu.sheets.paper import Unreadable, changed_by, read, target_of
-from tinygrad_edu.sheets.syntax import BINARY, Expr, Reader, SheetError, error_at
+from tinygrad_edu.sheets.syntax import BINARY, Expr, Reader, SheetError, error_at, is_text
 from tinygrad_edu.words import say
 
 LONGEST_SHEET = 200_000
@@ -49,9 +50,7 @@ class _Parser:
         self.account, self.lines = account, Lines()
         self.known: set[str] = set()  # given and forward names
         self.collections: set[str] = set()  # those that keep things, and have no gradient
-        #: What dictionaries keep by name, where that has a name of its own.
-        self.kept: dict[str, dict[str, Expr | None]] = {}
-        self.made: dict[Expr, str] = {}  # how the learner writes what has its name from there
+        self.kept = Kept()
         self.claim_of: dict[str, str] = {}
         self.latest: dict[str, int] = {}
         self.statements: dict[str, list[Statement]] = {}
@@ -293,16 +292,20 @@ class _Parser:
         reader = Reader(self.lines.formulas, text, self._version)
         try:
             e = reader.read(ast.parse(text, mode="eval").body)
-            for statement in self.lines.forward[self.computed :]:
-                value = Evaluator(self.plain, self.account).get(statement.expr)
-                if value is not None:  # else computed from arrays, of no use for a shape
-                    self.account.keep(entries_of(value))
-                    self.plain[statement.key] = value
-            self.computed = len(self.lines.forward)
-            return Evaluator(self.plain, self.account).value(e)
+            return self._plain().value(e)
         except (SheetError, Uncomputable) as error:
             message = error.message if isinstance(error, SheetError) else str(error)
             raise error_at(f"{what}: {message}", node) from None
+
+    def _plain(self) -> Evaluator:
+        """What computes formulas of the numbers known so far."""
+        for statement in self.lines.forward[self.computed :]:
+            value = Evaluator(self.plain, self.account).get(statement.expr)
+            if value is not None:  # else computed from arrays, of no use for a shape
+                self.account.keep(entries_of(value))
+                self.plain[statement.key] = value
+        self.computed = len(self.lines.forward)
+        return Evaluator(self.plain, self.account)
 
     def _assign(
         self, node: ast.Assign, target: ast.expr, shifted: ast.expr, value: Expr, reader: Reader
@@ -337,7 +340,9 @@ class _Parser:
             old = formulas.name(name, self._version(name))
             self._add(node, name, formulas.make(op, old, new), reader, plain=False)
         elif isinstance(shifted.target, ast.Subscript):
-            kept = self._kept_as(node, shifted.target)
+            kept, where = "", shifted.target
+            if isinstance(where.value, ast.Name) and is_text(where.slice):
+                kept = self._kept_as(node, where.value.id, self._key(reader.read(where.slice)))
             known = kept in self.latest
             old = formulas.name(kept, self._version(kept)) if known else reader.read(shifted.target)
             self._put(node, shifted.target, formulas.make(op, old, new), reader)
@@ -359,25 +364,35 @@ class _Parser:
         if self._version(name) < 0:
             similar = vocabulary.suggestion(name, self.latest)
             raise error_at(say("error.not_defined", name=name, similar=similar), node)
-        key, kept = _text_key(target), self._kept_as(node, target)
+        key = self._key(reader.read(target.slice)) if is_text(target.slice) else ""
+        kept = self._kept_as(node, name, key)
+        make = self.lines.formulas.make
         if kept:
             self._add(node, kept, new, reader, plain)
             new = self.lines.formulas.name(kept, self.latest[kept])
-            self.made[new] = reader.spelling[new] = f"{name}[{key!r}]"
-        make, held = self.lines.formulas.make, self.kept.get(name, {})
+            self.kept.spelling[new] = reader.spelling[new] = ast.unparse(target)
         if key:  # which is what it is, not the name of what is kept there
-            held[key] = new if new.op == "name" else None
             changed = make("setitem", reader.read(target.value), make("number", extra=key), new)
+            self._add(node, name, changed, reader, plain=False)
+            self.kept.put(name, key, new)
         else:
             changed = make("setitem", *reader.read(target).args, new)
-        self._add(node, name, changed, reader, plain=False)
-        self.kept[name] = held
+            self._add(node, name, changed, reader, plain=False)
 
-    def _kept_as(self, node: ast.stmt, target: ast.Subscript) -> str:
+    def _key(self, e: Expr) -> str:
+        """The text that a key of a dictionary is; "" of any other."""
+        key = e.extra if e.op == "number" else self._plain().get(e) if e.op == "text" else ""
+        return key if isinstance(key, str) else ""
+
+    def _named(self, of: Expr, key: Expr) -> Expr | None:
+        """The name of what a dictionary keeps, as it is now."""
+        if of.op != "name" or of.extra[1] != self._version(of.extra[0]):
+            return None
+        return self.kept.named(of.extra[0], self._key(key))
+
+    def _kept_as(self, node: ast.stmt, name: str, key: str) -> str:
         """The name of what a dictionary keeps: ``cache['Z1'] = …`` is the quantity Z1, and below
         the cost ``grads['W1'] = …`` and ``grads['dW1'] = …`` claim dW1; "" for no such thing."""
-        name = target.value.id if isinstance(target.value, ast.Name) else ""
-        key = _text_key(target)
         if not key or not any(s.expr.op == "dict" for s in self.statements.get(name, [])):
             return ""
         if not self._below_cost(node.lineno):
@@ -386,7 +401,7 @@ class _Parser:
         quantities = self.known - self.collections
         if claimed(key, quantities) is not None:
             return key
-        updated = name in self.known and key in self.kept.get(name, {})  # params['W1'] -= …
+        updated = name in self.known and self.kept.has(name, key)  # params['W1'] -= …
         new = key in quantities and not updated and f"d{key}" not in self.known
         return f"d{key}" if new else ""
 
@@ -411,10 +426,8 @@ class _Parser:
             if of is not None and name not in self.known:
                 self.claim_of[name] = of
                 self.in_backward = True
-        self.kept[name] = {}
-        if expr.op == "dict":
-            values = zip(expr.extra, expr.args, strict=True)
-            self.kept[name] = {key: e if e.op == "name" else None for key, e in values}
+        if expr.op != "setitem":
+            self.kept.assign(name, expr)
         if expr.op == "dict" and name in self.claim_of:
             raise error_at(say("error.formula_dict"), node)
         made = self.statements.setdefault(name, [])
@@ -473,8 +486,8 @@ class _Parser:
             (again,) = ast.parse(text).body
         except (SyntaxError, ValueError):
             raise SheetError("this line cannot be read", node.lineno, 1) from None
-        reader = Reader(self.lines.formulas, text, self._version, node.lineno, self.kept)
-        reader.spelling.update(self.made)
+        reader = Reader(self.lines.formulas, text, self._version, node.lineno, self._named)
+        reader.spelling.update(self.kept.spelling)
         return reader, cast(_Statement, again)
 
     def _text(self, node: ast.stmt) -> str:
@@ -484,14 +497,6 @@ class _Parser:
         rows[-1] = rows[-1][: node.end_col_offset]
         rows[0] = rows[0][node.col_offset :]
         return b"\n".join(rows).decode("utf-8", "surrogatepass")
-
-
-def _text_key(node: ast.expr) -> str:
-    """The key of ``NAME['key']``; "" for anything else."""
-    if not isinstance(node, ast.Subscript) or not isinstance(node.value, ast.Name):
-        return ""
-    key = node.slice.value if isinstance(node.slice, ast.Constant) else None
-    return key if isinstance(key, str) else ""
 
 
 def _is_append(node: ast.expr) -> bool:

@@ -73,11 +73,11 @@ class Expr:
     """A node of a formula: an operation (`op`), its arguments (`args`), constants (`extra`).
 
     `op` is an operator as written (``"+"``, ``"@"``, ``">"``), or one of ``"neg" "number" "name"
-    "call" "method" "attribute" "index" "slice" "tuple" "list" "dict" "setitem" "addat" "append"
-    "unread"``. The `extra` of a name is the name and which of its assignments is meant; that of a
-    "dict" its keys; that of a line that could not be read, why. `length` is about its tokens,
-    written out, and `depth` how deep its operations are nested: shared parts make a formula that is
-    small in memory long.
+    "call" "method" "attribute" "index" "slice" "tuple" "list" "dict" "text" "setitem" "addat"
+    "append" "unread"``. The `extra` of a name is the name and which of its assignments is meant;
+    that of a "dict" its keys; that of a line that could not be read, why. `length` is about its
+    tokens, written out, and `depth` how deep its operations are nested: shared parts make a formula
+    that is small in memory long.
     """
 
     __slots__ = ("_names", "args", "depth", "extra", "length", "number", "op")
@@ -259,7 +259,7 @@ class Reader:
     """Reads the formulas of one statement; remembers how each node was written, and where.
 
     `resolve` says which assignment of a name is meant. `text` is the statement on one line, `line`
-    that of the sheet. `kept` has, by the names of dictionaries, the names of what is in them.
+    that of the sheet. `kept` says what name an entry of something has, ``cache['Z1']``.
     """
 
     def __init__(
@@ -268,11 +268,11 @@ class Reader:
         text: str,
         resolve: Callable[[str], int],
         line: int = 1,
-        kept: Mapping[str, Mapping[str, Expr | None]] | None = None,
+        kept: Callable[[Expr, Expr], Expr | None] | None = None,
     ) -> None:
         self.formulas, self.text, self.line = formulas, text, line
         self.source = text.encode()
-        self.resolve, self.kept = resolve, kept or {}
+        self.resolve, self.kept = resolve, kept
         self.spelling: dict[Expr, str] = {}
         self.columns: dict[Expr, int] = {}
 
@@ -321,6 +321,8 @@ class Reader:
         return self.formulas.name(node.id, version)
 
     def _binary(self, node: ast.BinOp, read: Read) -> Expr:
+        if is_text(node):
+            return self._text(node, read)
         if type(node.op) not in BINARY:
             raise self.error(say("error.no_operator"), node)
         return self.formulas.make(BINARY[type(node.op)], read(node.left), read(node.right))
@@ -348,17 +350,14 @@ class Reader:
         return self.formulas.make("dict", *map(read, node.values), extra=tuple(keys))
 
     def _subscript(self, node: ast.Subscript, read: Read) -> Expr:
-        if isinstance(node.value, ast.Name) and isinstance(node.slice, ast.Constant):
-            named = self.kept.get(node.value.id, {}).get(str(node.slice.value))
-            if named is not None and isinstance(node.slice.value, str):
-                return named
         within = (
             self._position(b"[", node.value.end_col_offset or 0) + 1,
             (node.end_col_offset or 0) - 1,
         )
         parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-        of = read(node.value)
-        return self.formulas.make("index", of, *(self._index(p, within, read) for p in parts))
+        of, index = read(node.value), [self._index(p, within, read) for p in parts]
+        named = self.kept(of, index[0]) if self.kept is not None and len(index) == 1 else None
+        return named or self.formulas.make("index", of, *index)
 
     def _constant(self, node: ast.Constant, read: Read) -> Expr:
         value = node.value
@@ -384,9 +383,25 @@ class Reader:
             raise self.error(say("error.attribute", name=node.attr, known=known), node)
         return self.formulas.make("attribute", read(node.value), extra=node.attr)
 
+    def _text(self, node: ast.expr, read: Read) -> Expr:
+        """``'W' + str(l)`` and ``f'W{l}'``, which keys of dictionaries are made of."""
+        return self.formulas.make("text", *(self._part(part, read) for part in _text_parts(node)))
+
+    def _part(self, node: ast.expr, read: Read) -> Expr:
+        if isinstance(node, ast.Call) and is_text(node):
+            return read(node.args[0], self._brackets(node))
+        if not isinstance(node, ast.FormattedValue):
+            return read(node)
+        if node.format_spec is not None or node.conversion != -1:
+            raise self.error(say("error.real_numbers"), node)
+        text = ast.unparse(node.value)  # in an f-string Python counts no columns
+        inner = Reader(self.formulas, text, self.resolve, self.line, self.kept)
+        return inner.read(ast.parse(text, mode="eval").body)
+
     def _call(self, node: ast.Call, read: Read) -> Expr:
-        opened = self._position(b"(", node.func.end_col_offset or 0)
-        within = (opened + 1, (node.end_col_offset or 0) - 1)
+        if is_text(node):
+            return self._text(node, read)
+        within = self._brackets(node)
         for item in node.args:
             if isinstance(item, ast.Starred):
                 raise self.error("*arguments cannot stand in a sheet", item)
@@ -436,6 +451,11 @@ class Reader:
         ]
         return self.formulas.make("slice", *parts)
 
+    def _brackets(self, call: ast.Call) -> tuple[int, int]:
+        """Where the arguments of a call stand."""
+        opened = self._position(b"(", call.func.end_col_offset or 0)
+        return opened + 1, (call.end_col_offset or 0) - 1
+
     def _position(self, char: bytes, start: int) -> int:
         return self.source.index(char, start)
 
@@ -444,8 +464,27 @@ _READING: dict[type[ast.expr], Callable[..., Expr]] = {
     ast.Constant: Reader._constant, ast.Name: Reader._name, ast.BinOp: Reader._binary,
     ast.UnaryOp: Reader._unary, ast.Compare: Reader._compare, ast.List: Reader._list,
     ast.Tuple: Reader._tuple, ast.Dict: Reader._dict, ast.Attribute: Reader._attribute,
-    ast.Subscript: Reader._subscript, ast.Call: Reader._call,
+    ast.Subscript: Reader._subscript, ast.Call: Reader._call, ast.JoinedStr: Reader._text,
 }  # fmt: skip
+
+
+def is_text(node: ast.expr) -> bool:
+    """Is this ``'W' + str(l)``, or a part of it that is no number?"""
+    if isinstance(node, ast.BinOp):
+        return isinstance(node.op, ast.Add) and (is_text(node.left) or is_text(node.right))
+    if isinstance(node, ast.Call):
+        one = len(node.args) == 1 and not node.keywords
+        return one and isinstance(node.func, ast.Name) and node.func.id == "str"
+    return isinstance(node, ast.JoinedStr) or (
+        isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+
+
+def _text_parts(node: ast.expr) -> list[ast.expr]:
+    """What is put one behind the other in a text."""
+    if isinstance(node, ast.BinOp):
+        return [*_text_parts(node.left), *_text_parts(node.right)]
+    return node.values if isinstance(node, ast.JoinedStr) else [node]
 
 
 def _dotted(node: ast.expr) -> list[str] | None:
@@ -563,6 +602,10 @@ def _dictionary(e: Expr, sub: Sub) -> str:
     return f"{{{', '.join(f'{key!r}: {sub(part, 0)}' for key, part in zip(e.extra, e.args))}}}"
 
 
+def _as_text(e: Expr, shown: str) -> str:
+    return shown if e.op == "number" and isinstance(e.extra, str) else f"str({shown})"
+
+
 def _assigned(e: Expr, sub: Sub) -> str:
     old, *where, new = e.args
     if masks(e):
@@ -580,4 +623,5 @@ _WRITING: dict[str, Callable[[Expr, Sub], str]] = {
     "setitem": _assigned,
     "addat": lambda e, sub: f"np.add.at({_several(e, sub)})",
     "append": lambda e, sub: f"{sub(e.args[0], ATOM)}.append({sub(e.args[1])})",
+    "text": lambda e, sub: " + ".join(map(_as_text, e.args, map(sub, e.args))),
 }  # fmt: skip
