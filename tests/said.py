@@ -29,8 +29,9 @@ from tinygrad_edu.diagnosis.edits import Edit
 from tinygrad_edu.diagnosis.evidence import Case
 from tinygrad_edu.sheets.account import DIAGNOSING, LARGEST_SEARCHED, Account
 from tinygrad_edu.sheets.lines import Statement
+from tinygrad_edu.sheets.reader import Reader
 from tinygrad_edu.sheets.sheet import Sheet
-from tinygrad_edu.sheets.syntax import Expr, Reader
+from tinygrad_edu.sheets.syntax import Expr
 from tinygrad_edu.words import Words
 
 #: The sentences of the subject, which are claims about no line.

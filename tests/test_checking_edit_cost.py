@@ -14,8 +14,9 @@ from tinygrad_edu.diagnosis.edit_cost import unnatural
 from tinygrad_edu.diagnosis.simplifying import simplified
 from tinygrad_edu.diagnosis.words import Words, visible_keys
 from tinygrad_edu.sheets.account import DIAGNOSING, Account
+from tinygrad_edu.sheets.reader import Reader
 from tinygrad_edu.sheets.sheet import Sheet
-from tinygrad_edu.sheets.syntax import Expr, Reader, show
+from tinygrad_edu.sheets.syntax import Expr, show
 
 LINE = "dZ1 = W2.T @ dZ2 * (1 - A1)\n"
 

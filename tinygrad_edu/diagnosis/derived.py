@@ -27,7 +27,8 @@ from tinygrad_edu.rules.notation import NumPy
 from tinygrad_edu.rules.trees import Tree
 from tinygrad_edu.sheets import vocabulary
 from tinygrad_edu.sheets.lines import Key, Statement
-from tinygrad_edu.sheets.syntax import DEEPEST, Expr, Formulas, Reader, parts
+from tinygrad_edu.sheets.reader import DEEPEST, Reader
+from tinygrad_edu.sheets.syntax import Expr, Formulas, parts
 
 #: A longer formula, shared parts written out, is no rule anybody could read.
 LONGEST_RULE = 1_000

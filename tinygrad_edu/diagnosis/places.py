@@ -18,16 +18,8 @@ from tinygrad_edu.diagnosis.edits import Edit, Edits
 from tinygrad_edu.diagnosis.words import LONGEST_PIECE
 from tinygrad_edu.sheets.evaluate import FAILURES, Evaluator, as_array
 from tinygrad_edu.sheets.lines import Key, Statement
-from tinygrad_edu.sheets.syntax import (
-    BINARY,
-    DEEPEST,
-    Expr,
-    Reader,
-    SheetError,
-    assigns,
-    show,
-    walk,
-)
+from tinygrad_edu.sheets.reader import BINARY, DEEPEST, Reader
+from tinygrad_edu.sheets.syntax import Expr, SheetError, assigns, show, walk
 
 #: Loops of more turns are not searched: each trial computes all of them.
 MOST_TURNS = 30

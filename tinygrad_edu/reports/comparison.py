@@ -41,7 +41,8 @@ from tinygrad_edu.sheets.account import TooMuch
 from tinygrad_edu.sheets.claims import claimed
 from tinygrad_edu.sheets.evaluate import Evaluator
 from tinygrad_edu.sheets.paper import advice, one_formula
-from tinygrad_edu.sheets.syntax import Formulas, Reader
+from tinygrad_edu.sheets.reader import Reader
+from tinygrad_edu.sheets.syntax import Formulas
 from tinygrad_edu.sheets.vocabulary import suggestion
 from tinygrad_edu.words import say
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from tinygrad_edu.sheets.account import TooMuch
 from tinygrad_edu.sheets.kinds import Given
-from tinygrad_edu.sheets.syntax import Expr, Formulas, Reader, SheetError
+from tinygrad_edu.sheets.reader import Reader
+from tinygrad_edu.sheets.syntax import Expr, Formulas, SheetError
 
 Key = tuple[str, int]
 

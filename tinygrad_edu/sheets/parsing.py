@@ -19,7 +19,8 @@ from tinygrad_edu.sheets.kept import Kept
 from tinygrad_edu.sheets.kinds import KINDS, Given, kind_of
 from tinygrad_edu.sheets.lines import Claim, Jacobian, Key, Lines, Statement, Unread, too_much_in
 from tinygrad_edu.sheets.paper import Unreadable, changed_by, read, target_of
-from tinygrad_edu.sheets.syntax import BINARY, Expr, Reader, SheetError, error_at, is_text
+from tinygrad_edu.sheets.reader import BINARY, Reader, is_text
+from tinygrad_edu.sheets.syntax import Expr, SheetError, error_at
 from tinygrad_edu.words import say
 
 LONGEST_SHEET = 200_000
