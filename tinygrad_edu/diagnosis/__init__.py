@@ -6,7 +6,8 @@ The way of a wrong line, in reading order:
   `activations`, and what they would be with `other_constants`; `derived` has the rule for the line.
 - `places` says where the line's formula stands, `words` what it may be made of; `edits` changes it
   in one spot, `search` tries the edits and keeps the nearest that is right (`edit_cost`,
-  `simplifying`). `scratch` finds the line without a claim that is at fault, where one is.
+  `simplifying`); `correcting` does so for one line. `scratch` finds the line without a claim that
+  is at fault, where one is, among the `suspects` first.
 - `evidence` puts line, correction and numbers together in a `Case`, with their `differences`, and
   `roles`: what its formulas are.
 - `registry` shows the case to the detectors of `mistakes`, one after another. Each finds a mistake
