@@ -26,7 +26,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 #: So many of a test's parameters, evenly spread, are tried with all other tests; the rest is slow.
-FEW = 5
+FEW = 3
 
 
 @pytest.hookimpl(tryfirst=True)  # before the slow ones are left out
