@@ -22,7 +22,7 @@ from tinygrad_edu.diagnosis.evidence import Case
 from tinygrad_edu.diagnosis.matrices import of_matrix
 from tinygrad_edu.diagnosis.mistakes.state import accumulated
 from tinygrad_edu.diagnosis.places import Place, places_of
-from tinygrad_edu.diagnosis.registry import named
+from tinygrad_edu.diagnosis.registry import family_of, named
 from tinygrad_edu.diagnosis.scratch import Fault, ScratchLines
 from tinygrad_edu.diagnosis.search import Correction
 from tinygrad_edu.diagnosis.words import LONGEST_SEARCHED
@@ -101,6 +101,8 @@ def _diagnosed(derived: DerivedRules, scratch: ScratchLines, judgement: Judgemen
     mistake, explanation = named(Case(context, judgement, line, edit, rules))
     if mistake == "updated_weights":
         return Diagnosis(mistake, explanation, one_line(statement))
+    if fault is not None and edit is None and family_of(mistake) not in ("scale", "sign"):
+        mistake = "other"  # what the line lacks may be in the line that it reads
     if fault is not None:
         more = () if mistake == "other" else (explanation,)
         explanation = words.together("note.space", fault.says, *more)

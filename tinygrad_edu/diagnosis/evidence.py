@@ -27,7 +27,7 @@ from tinygrad_edu.diagnosis.parts import factors_of, near, product, summands
 from tinygrad_edu.diagnosis.roles import Roles
 from tinygrad_edu.sheets.evaluate import Evaluator, Uncomputable
 from tinygrad_edu.sheets.lines import Key, Statement
-from tinygrad_edu.sheets.syntax import Expr, nodes, walk
+from tinygrad_edu.sheets.syntax import Expr, keeps, nodes, walk
 
 #: One array, or None where a formula has none, for each sample.
 Numbers = list[Any]
@@ -225,9 +225,10 @@ class Case:
         return len(self._readers(self.of))
 
     def _readers(self, key: Key) -> list[Key]:
-        """The forward lines that read a quantity, as often as they do."""
+        """The forward lines that read a quantity, as often as they do; not those that keep it."""
         name, lines = self.context.name(key), self.context.sheet.forward
-        return [s.key for s in lines if s.key != key for e in walk(s.expr) if e is name]
+        reading = (s for s in lines if s.key != key and not keeps(s.expr))
+        return [s.key for s in reading for e in walk(s.expr) if e is name]
 
     @cached_property
     def forked(self) -> tuple[str, int]:

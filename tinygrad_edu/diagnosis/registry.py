@@ -132,6 +132,12 @@ def _table() -> tuple[Mistake, ...]:
 #: Every mistake that may be named.
 MISTAKES = _table()
 
+
+def family_of(name: str) -> str | None:
+    """The family that a mistake belongs to; None of `other`."""
+    return next((mistake.family for mistake in MISTAKES if mistake.name == name), None)
+
+
 #: Who looks at a wrong line, in this order.
 DETECTORS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     state.updated,

@@ -27,6 +27,8 @@ from tinygrad_edu.sheets.syntax import Expr, SheetError, show
 
 #: So much less than in a line itself has to be changed in another, in tokens, to be the one told.
 _LESS = 2.0
+#: A correction of so many tokens may be of another line's mistake.
+_FAR = 8.0
 #: So many formulas are tried to be one of two that are to be mended.
 _MOST_LIKELY = 3
 
@@ -78,18 +80,24 @@ class ScratchLines:
         common = self.common.get(judgement.claim.name)
         if own is None:
             return common or self.above(judgement)
-        return self._replaced(judgement, own.edit.expr) or common or self._nearer(judgement, own)
+        found = self._replaced(judgement, own.edit.expr) or common or self._nearer(judgement, own)
+        if found is None and self.told is not None and own.cost > _FAR:
+            told = self.told
+            found = self._beside(judgement, told.statement, told.right, told.text)
+        return found
 
     def _nearer(self, judgement: Judgement, own: Correction) -> Fault | None:
-        """The scratch line that this line alone reads, where less has to be changed there."""
+        """The scratch line that only wrong lines read, where less has to be changed there."""
         best, line = own.cost - _LESS, judgement.claim.last
         fault = None
         for statement in self.context.sources(line) if best > 0 else ():
-            if self.readers.get(statement.key) == [judgement]:
+            readers = self.readers.get(statement.key, [])
+            if readers and all(reader.verdict == "wrong" for reader in readers):
                 place = place_above(self.context, statement, line)
                 found = self._search(judgement, place).run_near()
                 if found is not None and found.cost < best:
                     best, fault = found.cost, _fault(statement, found.edit.expr)
+        self.told = self.told or fault
         return fault
 
     def told_for(self, judgement: Judgement) -> Fault | None:
@@ -159,7 +167,7 @@ class ScratchLines:
         line = other.claim.last
         places = [] if line.turn else list(places_of(lines.context, line))
         own, place = correct(lines.context, other, places, [])
-        fault = None if own else lines.above(other)
+        fault = lines.fault(other, own)
         if fault is not None:
             also, its = fault.statement.line, fault.text
         elif own is not None:

@@ -256,8 +256,10 @@ def _dictionary(keys: tuple[Any, ...], args: list[Any], account: Account) -> dic
 
 def _kept(x: dict[Any, Any], key: Any, new: Any, account: Account) -> dict[Any, Any]:
     """A dictionary with one entry more, or another one."""
-    if isinstance(new, (dict, list, tuple)):
-        raise TypeError("a dictionary keeps arrays and numbers here")
+    if isinstance(new, dict) or (
+        isinstance(new, (list, tuple)) and any(isinstance(part, _COLLECTIONS) for part in new)
+    ):
+        raise TypeError("a dictionary keeps arrays and numbers here, and tuples of these")
     account.charge(len(x) + 1, _PICKED)
     return {**x, key: new}
 

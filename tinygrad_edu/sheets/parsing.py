@@ -52,6 +52,7 @@ class _Parser:
         self.known: set[str] = set()  # given and forward names
         self.collections: set[str] = set()  # those that keep things, and have no gradient
         self.kept = Kept()
+        self.claimed_in: dict[str, str] = {}  # the dictionaries that gradients are kept in
         self.claim_of: dict[str, str] = {}
         self.latest: dict[str, int] = {}
         self.statements: dict[str, list[Statement]] = {}
@@ -396,15 +397,24 @@ class _Parser:
         the cost ``grads['W1'] = …`` and ``grads['dW1'] = …`` claim dW1; "" for no such thing."""
         if not key or not any(s.expr.op == "dict" for s in self.statements.get(name, [])):
             return ""
-        if not self._below_cost(node.lineno):
-            new = key.isidentifier() and key not in self.latest and key not in vocabulary.MODULES
-            return key if new else ""
         quantities = self.known - self.collections
-        if claimed(key, quantities) is not None:
-            return key
+        of = claimed(key, quantities)
+        if not self._below_cost(node.lineno):
+            new = (
+                key.isidentifier() and of is None and key not in {*self.latest, *vocabulary.MODULES}
+            )
+            return key if new else ""
         updated = name in self.known and self.kept.has(name, key)  # params['W1'] -= …
-        new = key in quantities and not updated and f"d{key}" not in self.known
-        return f"d{key}" if new else ""
+        if of is None and key in quantities and not updated and f"d{key}" not in self.known:
+            key = f"d{key}"
+        elif of is None:
+            return ""
+        # Of several dictionaries the first one has the gradients: others average them, say.
+        begun = all(map(_is_zero, self.statements.get(key, [])))
+        if begun or self.claimed_in.get(key) == name:
+            self.claimed_in[key] = name
+            return key
+        return ""
 
     def _add(
         self,
@@ -525,6 +535,11 @@ def _only_clips(s: Statement) -> bool:
     if e.function != "clip" or not e.args or e.args[0].extra != (s.name, s.version - 1):
         return False
     return not any(limit.names for limit in e.args[1:])
+
+
+def _is_zero(s: Statement) -> bool:
+    """Does a line only make room, or something to start from, ``np.zeros_like(W)``?"""
+    return s.expr.op == "number" or s.expr.function in ("zeros", "zeros_like")
 
 
 def _all(statements: Iterable[ast.stmt | Unreadable]) -> Iterator[ast.stmt | Unreadable]:

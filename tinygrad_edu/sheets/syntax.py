@@ -244,6 +244,13 @@ def masks(e: Expr) -> bool:
     return e.op == "setitem" and len(e.args) == 3 and e.args[1].op in (*COMPARING, "&", "|", "~")
 
 
+def keeps(e: Expr) -> bool:
+    """Does a line put something into a collection, and compute nothing?"""
+    key = e.args[1] if e.op == "setitem" else None
+    text = key is not None and key.op == "number" and isinstance(key.extra, str)
+    return text or e.op in ("dict", "append")
+
+
 def assigns(e: Expr) -> bool:
     """Is a formula ``NAME[index] = new`` or np.add.at, of which ``NAME = …`` cannot be said?"""
     return e.op in ("addat", "append") or (e.op == "setitem" and not masks(e))

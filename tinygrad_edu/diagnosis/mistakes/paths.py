@@ -18,7 +18,8 @@ _MOST_TERMS = 6
 
 def use(case: Case) -> Iterator[Finding]:
     """A line that lacks no term to be seen, but what one use of its quantity adds."""
-    if [pair.kind for pair in case.pairs] != ["terms"]:
+    masked = any(x.masking and x.before == case.of for x in case.context.activations)
+    if [pair.kind for pair in case.pairs] != ["terms"] and not masked:
         yield Finding("missing_fan_out_term", (say.lacks_use(case.of[0], case.uses()),))
 
 

@@ -230,8 +230,16 @@ def lacks_derivative(case: Case, symbol: str, z: str, a: Expr, f: Expr) -> bool:
     activation = next((x for x in activations(case, z) if x.result is a and has(case, f, x)), None)
     if activation is None or symbol not in ("g'", symbol_of(case, activation)):
         return False
+    if activation.masking and any(_is_masked(case, e, f) for e in case.line_parts):
+        return False
     left_out = any(_covers(case, p, f) for p in _pairs(case))
     return left_out or times.test(case, f) or lacks.test(case, f) or _in_quotient(case, f)
+
+
+def _is_masked(case: Case, e: Expr, f: Expr) -> bool:
+    """Is a part of the line 0 already wherever a mask is, and not by itself?"""
+    masked = e.op == "name" and not _forward(case, e) and case.same(case.make("*", e, f), e)
+    return masked and not case.same(case.make("*", e, f), f)
 
 
 def _covers(case: Case, p: Pair, f: Expr) -> bool:
