@@ -676,3 +676,36 @@ def test_a_key_that_is_none_is_told(key, said):
     text = LAYERS.replace("cache['A' + str(L)] - T)**2", f"cache[{key}] - T)**2")
     with pytest.raises(tg.SheetError, match=said):
         tg.check_text(text)
+
+
+MOMENTUM = """v = {}
+for l in range(1, L + 1):
+    v['dW' + str(l)] = np.zeros_like(params['W' + str(l)])
+"""
+AVERAGED = """for l in range(1, L + 1):
+    v['dW' + str(l)] = 0.9 * v['dW' + str(l)] + 0.1 * grads['dW' + str(l)]
+    params['W' + str(l)] -= 0.1 * v['dW' + str(l)]
+"""
+
+
+@pytest.mark.parametrize("text", [
+    LAYERS + MOMENTUM + AVERAGED,
+    LAYERS.replace("cache = {", f"{MOMENTUM}cache = {{") + AVERAGED,
+    LAYERS.replace("grads = {}", f"{MOMENTUM}grads = {{}}") + AVERAGED,
+])  # fmt: skip
+def test_gradients_that_are_averaged_in_another_dictionary_are_no_claims(text):
+    assert sorted(said(text)) == sorted(said(LAYERS))
+
+
+def test_a_tuple_may_be_kept_in_a_dictionary():
+    text = """x: (3,)
+w: (3,)
+cache = {}
+cache['a'] = (w * x, x)
+J = np.sum(cache['a'][0]**2) / 2
+p, q = cache['a']
+dw = p * q
+"""
+    assert said(text) == [("dw", "correct")]
+    with pytest.raises(tg.SheetError, match="arrays and numbers here, and tuples of these"):
+        tg.check_text(text.replace("(w * x, x)", "(w * x, [x])"))

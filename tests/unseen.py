@@ -48,6 +48,13 @@ class Unseen(NamedTuple):
         kept = [line for line in self.lines if not line.startswith("+ ")]
         return {i for i, line in enumerate(kept, 1) if line.startswith("- ")}
 
+    def loop_of(self, number: int) -> int:
+        """Where the loop begins in which a line stands, or the line itself."""
+        kept = [line.removeprefix("- ") for line in self.lines if not line.startswith("+ ")]
+        while kept[number - 1].startswith(" "):
+            number -= 1
+        return number
+
 
 def _read(text: str) -> Unseen:
     head, body = text.split("\n", 1)
@@ -84,7 +91,7 @@ def misjudged(sheet: Unseen) -> list[str]:
     missed = (fault & claimed) - wrong if wrong else fault
     accused = wrong - fault - {row.line for row in rows if _above(row) & fault}
     if not fault <= claimed:  # the lines that read one without a claim are wrong
-        accused = {line for line in accused if line < min(fault - claimed)}
+        accused = {line for line in accused if line < sheet.loop_of(min(fault - claimed))}
     return [*found, *(f"line {i} not wrong" for i in missed), *(f"line {i} wrong" for i in accused)]
 
 

@@ -62,7 +62,8 @@ def diagnose(judged: Judged) -> dict[str, Diagnosis]:
     failures: list[str] = []
     with np.errstate(all="ignore"), warnings.catch_warnings(), contextlib.suppress(TooMuch):
         warnings.simplefilter("ignore")  # a mean of nothing, in some trial
-        for judgement in wrong:
+        todo, early = list(wrong), list[Judgement]()
+        for judgement in todo:  # which grows
             name = judgement.claim.name
             found[name] = Diagnosis("other", UNFINISHED, None)
             try:
@@ -71,7 +72,11 @@ def diagnose(judged: Judged) -> dict[str, Diagnosis]:
                     derived = DerivedRules(context_of(judged, account))
                     scratch = ScratchLines(derived.context, wrong)
                     scratch.find_common()
+                untold = scratch.told is None
                 found[name] = _diagnosed(derived, scratch, judgement)
+                if untold and scratch.told is not None:  # perhaps for those before too
+                    todo += [j for j in early if j.claim.last.turn and scratch.told_for(j)]
+                early.append(judgement)
             except TooMuch:
                 raise
             except Exception as error:

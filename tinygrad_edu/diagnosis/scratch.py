@@ -7,9 +7,9 @@ read it are. Where the mistake is there, these are told so.
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 from collections.abc import Callable, Container, Iterable, Sequence
-from functools import cached_property
 from typing import NamedTuple
 
 from tinygrad_edu import words
@@ -61,6 +61,7 @@ class ScratchLines:
         self.context, self.judged, self.wrong = context, context.judged, wrong
         self.is_first = is_first  # and not the sheet with a line mended
         self.told: Fault | None = None
+        self.is_sought = False  # for several lines below a loop
         #: The sheets in which a line is mended, by the line and its text.
         self.mended: dict[tuple[int, str], ScratchLines | None] = {}
         self.common: dict[str, Fault] = {}
@@ -70,7 +71,7 @@ class ScratchLines:
                 if _as_it_stands(s):
                     self.readers.setdefault(s.key, []).append(judgement)
 
-    @cached_property
+    @functools.cached_property
     def suspects(self) -> Suspects:
         """The lines in which the mistake most likely is."""
         return Suspects(self.context)
@@ -102,7 +103,18 @@ class ScratchLines:
 
     def told_for(self, judgement: Judgement) -> Fault | None:
         """The line of a loop that was found to be at fault for others, where it is for this too."""
+        if self.told is None and not self.is_sought:
+            self._seek_common(judgement)
         return self.told if self.told is not None and self._mends(self.told, judgement) else None
+
+    def _seek_common(self, judgement: Judgement) -> None:
+        """Find what is at fault for a line below a loop and for another one."""
+        if any(s.turn for s in self.context.sources(judgement.claim.last)):
+            others = [j for j in self.wrong if j is not judgement and not j.claim.last.turn]
+            self.is_sought = True
+            fault = self._above(judgement) if others else None
+            if fault is not None and any(self._mends(fault, other) for other in others):
+                self.told = fault
 
     def above(self, judgement: Judgement) -> Fault | None:
         """The scratch line above of which a small change makes a line right, where none of its own
@@ -123,13 +135,14 @@ class ScratchLines:
         if any(self._search(judgement, place).run_near() for place in own):
             return None
         above = [place for place in places if place not in own]
-        suspect = [place for place in above if place.statement in self.suspects]
+        suspect = [place for place in above if self.suspects.turn_of(place.statement)]
         rest = [place for place in above if place not in suspect] if self.is_first else []
         for several in (suspect, rest):
             for place in several:
                 found = self._search(judgement, place).run_near()
-                if found is not None:
-                    return _fault_of(place, found)
+                fault = None if found is None else _fault_of(place, found)
+                if fault is not None and self._is_harmless(fault):
+                    return fault
             in_loops = [place for place in several if place.statement.turn]
             lacking = self._lacking(judgement, in_loops, lambda place: place.words())
             fault = lacking or (self._likely(judgement, several) if several is suspect else None)
@@ -140,18 +153,18 @@ class ScratchLines:
 
     def _likely(self, judgement: Judgement, places: Sequence[Place]) -> Fault | None:
         """The line with which, in the turn where it first is none, it is the gradient of a node."""
-        turns = {(s.line, s.name): s for s in self.suspects.first}
-        for place in places:
-            turn = turns.get((place.statement.line, place.statement.name))
-            if turn is None:
-                continue
+        found = [(self.suspects.turn_of(place.statement), place) for place in places]
+        doubtful = [(turn, place) for turn, place in found if turn is not None]
+        for turn, place in sorted(doubtful, key=lambda one: self.suspects.rank(one[0])):
             words = place.words()
             search = search_for(self.context, judgement, place, [], words, only_pieces=bool(words))
-            found = search.run_likely(lambda e: self.suspects.would_be_right(place, turn, e))  # noqa: B023
-            if found is not None:
-                return _fault_of(place, found)
-            for right in search.only_likely[:_MOST_LIKELY]:
-                fault = self._beside(judgement, place.statement, right, place.text(right))
+            right = functools.partial(self.suspects.would_be_right, place, turn)
+            correction = search.run_likely(right)
+            fault = None if correction is None else _fault_of(place, correction)
+            if fault is not None and self._is_harmless(fault):
+                return fault
+            for e in search.only_likely[:_MOST_LIKELY]:
+                fault = self._beside(judgement, place.statement, e, place.text(e))
                 if fault is not None:
                     return fault
         return None
@@ -164,14 +177,17 @@ class ScratchLines:
         other = None if lines is None else lines.judged.judgements.get(judgement.claim.name)
         if lines is None or other is None or other.verdict != "wrong" or not other.truth:
             return None
-        line = other.claim.last
-        places = [] if line.turn else list(places_of(lines.context, line))
-        own, place = correct(lines.context, other, places, [])
-        fault = lines.fault(other, own)
+        line, own = other.claim.last, None
+        several = [j for j in lines.wrong if j is not other]
+        fault = lines.above(other) if several else None
+        if fault is None or not any(lines._mends(fault, j) for j in several):
+            places = [] if line.turn else list(places_of(lines.context, line))
+            own, _ = correct(lines.context, other, places, [])
+            fault = lines.fault(other, own)
         if fault is not None:
             also, its = fault.statement.line, fault.text
         elif own is not None:
-            also, its = place.statement.line, own.text
+            also, its = line.line, own.text
         else:
             return None
         says = words.say(
@@ -204,7 +220,7 @@ class ScratchLines:
             if found is not None:
                 fault = _fault_of(place, found)
                 mended = sum(self._mends(fault, other) for other in others)
-                if best is None or mended > best[0]:
+                if (best is None or mended > best[0]) and self._is_harmless(fault):
                     best = mended, fault
                 if mended == len(others):
                     break
@@ -227,6 +243,16 @@ class ScratchLines:
             place = place_above(self.context, fault.statement, judgement.claim.last)
             return self._search(judgement, place).right(fault.right)
         return False
+
+    def _is_harmless(self, fault: Fault) -> bool:
+        """Does a change of a line leave right what is right and computed from it?"""
+        here = (fault.statement.line, fault.statement.name)
+        return all(
+            self._mends(fault, j)
+            for j in self.judged.judgements.values()
+            if j.verdict == "correct" and j.truth is not None
+            if any((s.line, s.name) == here for s in self.context.sources(j.claim.last))
+        )
 
     def _search(self, judgement: Judgement, place: Place) -> CorrectionSearch:
         return search_for(self.context, judgement, place, [], [])

@@ -143,11 +143,12 @@ class CorrectionSearch:
         return self.best
 
     def run_terms(self, terms: Iterable[Expr]) -> Correction | None:
-        """The nearest correction that adds one of these, or takes it away."""
+        """The nearest correction that adds one of these, takes it away, multiplies with it or
+        divides by it."""
         make = self.formulas.make
         edits = (
-            Edit(make(op, self.line, term), "insert term", (), (term,))
-            for term in terms for op in "+-"
+            Edit(make(op, self.line, e), "insert term" if op in "+-" else "insert factor", (), (e,))
+            for e in terms for op in "+-*/"
         )  # fmt: skip
         self._search([(3.0, edits)], MOST_SINGLE)
         return self.best

@@ -48,9 +48,12 @@ class Suspects:
                 if above or not s.expr.names.isdisjoint(final):
                     self.lines.append(s)
         found = {s.key: self._constants(context.value(self._name(s))) for s in self.lines}
-        common = Counter(c for constants in found.values() for c in constants).most_common(1)
-        #: What the learner's lines are of the gradients, most of them.
-        self.constant = common[0][0] if common else 1.0
+        lengths = {n for given in context.sheet.givens.values() for n in given.shape} | {1, 2}
+        sizes = {size for n in lengths for size in (float(n), 1 / n)}
+        usual = {float(f"{sign * size:.6g}") for sign in (1, -1) for size in sizes}
+        common = Counter(c for constants in found.values() for c in constants & usual)
+        #: What the learner's lines are of the gradients, most of them: 1, m or -1 times.
+        self.constant = common.most_common(1)[0][0] if common else 1.0
         right = {s.key for s in self.lines if self.constant in found[s.key]}
         right |= {key for s in self.lines if s.key in right for key in sources[s.key]}
         doubtful = {
@@ -60,7 +63,7 @@ class Suspects:
         self.first = [s for s in doubtful.values() if doubtful.keys().isdisjoint(sources[s.key])]
         read = {key for s in self.first for key in s.expr.names}
         near = [*self.first, *(s for s in context.sheet.backward if s.key in read)]
-        self._places = {(s.line, s.name) for s in near if s.key not in final}
+        self._turns = {(s.line, s.name): s for s in reversed(near) if s.key not in final}
 
     def _constants(self, value: Any) -> set[float]:
         """What numbers may be of the gradient of some node, or of a part of it: equal to it, m
@@ -71,28 +74,39 @@ class Suspects:
         )
 
     def would_be_right(self, place: Place, turn: Statement, e: Expr) -> bool:
-        """Is it, with a formula in the place of a line, in one turn the gradient of some node; or
-        is a line that reads it?"""
+        """Is a line, with a formula in its place, in one turn the gradient of some node, or a line
+        that reads it; of one that is only read by doubtful lines: are all of these?"""
         value = place.value_in(turn, e)
         if value is None or np.shape(value) != np.shape(self.context.value(self._name(turn))):
             return False
-        if self.constant in self._constants(value):
-            return True
-        base, name = self.context.at[0], self._name(turn)
-        for s in self.lines:
+        if turn in self.first:
+            return self._is_gradient(value) or any(self._reads(self.lines, turn, value))
+        return all(self._reads(self.first, turn, value))
+
+    def _is_gradient(self, value: Any) -> bool:
+        return self.constant in self._constants(value)
+
+    def _reads(self, lines: list[Statement], turn: Statement, value: Any) -> Iterator[bool]:
+        """Of the lines that read one: is each the gradient of a node with this value?"""
+        for s in lines:
             if turn.key in s.expr.names:
+                read = None
                 with contextlib.suppress(*FAILURES):
-                    read = base.value_where(s.expr, {name: value}, {turn.key})
-                    if self.constant in self._constants(as_array(read)):
-                        return True
-        return False
+                    others = {self._name(turn): value}
+                    read = self.context.at[0].value_where(s.expr, others, {turn.key})
+                yield self._is_gradient(as_array(read))
+
+    def rank(self, turn: Statement) -> tuple[bool, int]:
+        """What is looked at first: what several doubtful lines read, then these themselves."""
+        readers = sum(turn.key in s.expr.names for s in self.first)
+        return readers < 2 and turn not in self.first, -readers
 
     def _name(self, statement: Statement) -> Expr:
         return self.context.name(statement.key)
 
-    def __contains__(self, statement: Statement) -> bool:
-        """Is a line one of the first that are doubtful, in some turn, or read by one of these?"""
-        return (statement.line, statement.name) in self._places
+    def turn_of(self, statement: Statement) -> Statement | None:
+        """The turn in which a line is the first that is doubtful, or is read by one of these."""
+        return self._turns.get((statement.line, statement.name))
 
 
 def _of_parts(gradients: Iterable[Any]) -> Iterator[tuple[Any, float]]:
