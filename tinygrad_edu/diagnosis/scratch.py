@@ -201,8 +201,10 @@ class ScratchLines:
         if place not in self.mended:
             self.mended[place] = None
             sheet = self.context.sheet.with_line(statement, text) if self.is_first else None
+            examples = self.judged.examples
             if sheet is not None:
-                judged, _ = judge(sheet, self.judged.convention)
+                m = examples.m if examples is not None and examples.told else None
+                judged, _ = judge(sheet, self.judged.convention, m)
                 context = context_of(judged, self.context.account)
                 wrong = [j for j in judged.judgements.values() if j.verdict == "wrong" and j.truth]
                 self.mended[place] = ScratchLines(context, wrong, is_first=False)

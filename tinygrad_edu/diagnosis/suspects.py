@@ -52,7 +52,7 @@ class Suspects:
         sizes = {size for n in lengths for size in (float(n), 1 / n)}
         usual = {float(f"{sign * size:.6g}") for sign in (1, -1) for size in sizes}
         common = Counter(c for constants in found.values() for c in constants & usual)
-        #: What the learner's lines are of the gradients, most of them: 1, m or -1 times.
+        #: How most lines are scaled: as the gradients are, m times as large, of the other sign.
         self.constant = common.most_common(1)[0][0] if common else 1.0
         right = {s.key for s in self.lines if self.constant in found[s.key]}
         right |= {key for s in self.lines if s.key in right for key in sources[s.key]}
