@@ -224,6 +224,23 @@ def test_a_detector_that_fails_takes_its_own_line_and_no_verdict(monkeypatch):
     assert (row.verdict, row.diagnosis.mistake) == ("wrong", "other")
 
 
+def test_a_line_that_is_zero_times_something_is_wrong_and_has_a_diagnosis():
+    text = "x: (3,)\nw: (2, 3)\nJ = np.sum((w @ x)**2) / 5\ndx = 0 * x\n"
+    (row,) = tg.check_text(text).rows
+    assert (row.verdict, row.diagnosis.correction is None) == ("wrong", False)
+
+
+@pytest.mark.parametrize("claim, correction", [
+    ("dA = (A - Y) / A * (1 + A) / m", "dA = (A - Y) / (A * (1 - A)) / m"),
+    ("dA = (A - Y) / A * (1 - A) / m", "dA = (A - Y) / (A * (1 - A)) / m"),
+])  # fmt: skip
+def test_a_bracket_and_a_sign_may_be_wrong_together(claim, correction):
+    text = "m = 5\nA: (3, m) = uniform(0.1, 0.9)\nY: (3, m) = binary\n"
+    text += "J = -np.sum(Y * np.log(A) + (1 - Y) * np.log(1 - A)) / m\n"
+    (row,) = tg.check_text(text + claim + "\n").rows
+    assert row.diagnosis.correction == correction
+
+
 def test_what_is_no_claim_cannot_be_read_as_one():
     assert claims_in("The moon is made of cheese.", str, ADVICE) is None
     assert claims_in("", str, ADVICE) == []

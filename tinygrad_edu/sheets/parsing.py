@@ -476,7 +476,7 @@ class _Parser:
             name, note = target_of(node.text)
             text, names = node.text, [name] if name else []
         else:
-            text = " ".join((ast.get_source_segment(self.source, node) or "").split())
+            text = " ".join(self._text(node).split())
             names, note = changed_by(node)
         lines.unread.append(Unread(error, text, names[-1] if names else None))
         reader = Reader(lines.formulas, text, self._version, error.line)

@@ -92,11 +92,13 @@ def missing(case: Case, arrays: Factors, p: Pair) -> Iterator[Finding]:
 
 def _gone(case: Case, p: Pair) -> tuple[Claim, ...]:
     """What is missing, with its constant; of one term of several the term is told."""
-    factors = list(p.lost)
+    factors, differs = list(p.lost), say.differs_in(p.b, p.a)
+    if not p.coefficient:  # 0 * x
+        return (differs,)
     if abs(abs(p.coefficient) - 1) > 1e-9:
         factors = [(case.constant(abs(1 / p.coefficient)), 1), *factors]
     several = {2: say.lacks_both, 3: say.lacks_three}
-    lacks, differs = say.lacks(case.product(factors)), say.differs_in(p.b, p.a)
+    lacks = say.lacks(case.product(factors))
     if not lacks.holds(case) and len(factors) in several and all(q > 0 for _, q in factors):
         lacks = several[len(factors)](*(f for f, _ in factors))
     if not lacks.holds(case):
