@@ -241,6 +241,13 @@ def test_a_bracket_and_a_sign_may_be_wrong_together(claim, correction):
     assert row.diagnosis.correction == correction
 
 
+def test_a_division_that_binds_before_a_difference_is_told_as_that():
+    text = "m = 5\nH: (3, m)\nY: (3, m)\nJ = np.sum((H - Y)**2) / (2 * m)\ndH = H - Y / m\n"
+    (row,) = tg.check_text(text).rows
+    assert row.diagnosis.mistake == "operator_precedence"
+    assert row.diagnosis.correction == "dH = (H - Y) / m"
+
+
 def test_what_is_no_claim_cannot_be_read_as_one():
     assert claims_in("The moon is made of cheese.", str, ADVICE) is None
     assert claims_in("", str, ADVICE) == []
