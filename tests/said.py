@@ -40,6 +40,9 @@ ADVICE = tuple(Words("en").under("advice").values())
 #: Where another line is told to be at fault.
 ABOVE = r"With line (\d+) as (\w+) = (.+?) the line is right\."
 
+#: Where two lines are.
+TWO_ABOVE = re.compile(r"With line (\d+) as (.+?) and line (\d+) as (.+?) the line is right\. ?")
+
 
 def fresh(sheet: Sheet, seed: int) -> dict[str, Any]:
     """Other numbers for what a sheet is given, of the same kinds."""
@@ -176,6 +179,16 @@ def cases(sheet: Sheet, row: Any, convention: str) -> Iterator[tuple[Case, Any]]
                 yield Case(context, judgement, line, Edit(right, "read back"), []), formula
 
 
+def with_lines(sheet: Sheet, new: dict[int, str], convention: str) -> dict[str, Any]:
+    """The rows of a sheet with some of its lines as they are told to be."""
+    lines = sheet.source.split("\n")
+    for number, text in new.items():
+        old = lines[number - 1]
+        lines[number - 1] = old[: len(old) - len(old.lstrip())] + text
+    report = check_sheet(Sheet("\n".join(lines), sheet.name, sheet.data), convention=convention)
+    return {row.name: row for row in report.rows}
+
+
 def false_or_unread(sheet: Sheet, row: Any, convention: str) -> tuple[int, list[str]]:
     """How many claims are made of a wrong row, and the sentences that are false or no claims."""
     said = row.diagnosis.explanation
@@ -183,6 +196,14 @@ def false_or_unread(sheet: Sheet, row: Any, convention: str) -> tuple[int, list[
         return 0, []
     said = said.split(f" {RULE} ")[0]
     problems: list[str] = []
+    two = TWO_ABOVE.match(said)
+    if two is not None:
+        rows = with_lines(sheet, {int(two[1]): two[2], int(two[3]): two[4]}, convention)
+        if rows[row.name].verdict == "wrong":
+            problems.append(f"false: {two[0]}")
+        said = said[two.end() :]
+        if not said:
+            return 1, problems
     with np.errstate(all="ignore"):
         for case, formula in cases(sheet, row, convention):
             claims = claims_in(said, formula, ADVICE)

@@ -296,7 +296,7 @@ for t in reversed(range(5)):
     h = x[t] * e + gU
     da += e * S[t] + h * S[t]
     db += h * U[t]
-    gS = a * e + h * a
+    gS = a * (e + h)
     gU = b * h
 """
 
@@ -336,7 +336,7 @@ def test_of_a_line_that_writes_into_an_array_what_is_written_is_corrected():
     (RECURRENT, "dz = dh * (1 - H[t + 1]**2)", "dz = dh * (1 - H[t]**2)"),
     (RECURRENT, "dh = Wh.T @ dz", "dh = Wh @ dz"),
     (TWO_STATES, "h = x[t] * e + gU", "h = x[t] * e"),
-    (TWO_STATES, "gS = a * e + h * a", "gS = a * e"),
+    (TWO_STATES, "gS = a * (e + h)", "gS = a * e"),
 ])  # fmt: skip
 @pytest.mark.one_in(3)
 def test_of_a_line_of_a_loop_that_another_one_makes_wrong_that_one_is_told(text, right, wrong):

@@ -16,7 +16,7 @@ from typing import Any
 from tinygrad_edu.diagnosis.context import Context
 from tinygrad_edu.diagnosis.edits import Edit, Edits
 from tinygrad_edu.diagnosis.words import LONGEST_PIECE
-from tinygrad_edu.sheets.evaluate import FAILURES, Evaluator, as_array
+from tinygrad_edu.sheets.evaluate import FAILURES, Evaluator, as_array, forget
 from tinygrad_edu.sheets.lines import Key, Statement
 from tinygrad_edu.sheets.reader import BINARY, DEEPEST, Reader
 from tinygrad_edu.sheets.syntax import Expr, SheetError, assigns, show, walk
@@ -238,13 +238,15 @@ class _Written(Place):
             return as_array(
                 changed[self.names(*self.judged.key)] if steps else base.get(self.judged.expr)
             )
-        except FAILURES:
+        except FAILURES as error:
+            forget(error)
             return None
 
     def value_in(self, turn: Statement, e: Expr) -> Any:
         try:
             return as_array(self._value_in_turn(turn, e, 0, {}, set()))
-        except FAILURES:
+        except FAILURES as error:
+            forget(error)
             return None
 
     def _needed(self, names: frozenset[Key]) -> list[Statement]:

@@ -8,7 +8,6 @@ computed from; of the others the first ones are looked at before the rest.
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -17,7 +16,7 @@ import numpy as np
 
 from tinygrad_edu.diagnosis.context import Context, fingerprint
 from tinygrad_edu.diagnosis.places import Place
-from tinygrad_edu.sheets.evaluate import FAILURES, as_array
+from tinygrad_edu.sheets.evaluate import FAILURES, as_array, forget
 from tinygrad_edu.sheets.lines import Key, Statement
 from tinygrad_edu.sheets.syntax import Expr
 
@@ -90,10 +89,12 @@ class Suspects:
         """Of the lines that read one: is each the gradient of a node with this value?"""
         for s in lines:
             if turn.key in s.expr.names:
-                read = None
-                with contextlib.suppress(*FAILURES):
-                    others = {self._name(turn): value}
+                others = {self._name(turn): value}
+                try:
                     read = self.context.at[0].value_where(s.expr, others, {turn.key})
+                except FAILURES as error:
+                    forget(error)
+                    read = None
                 yield self._is_gradient(as_array(read))
 
     def rank(self, turn: Statement) -> tuple[bool, int]:

@@ -118,8 +118,7 @@ class Evaluator:
         try:
             return self.value(e)
         except Uncomputable as error:
-            # It is remembered, and with its traceback every array that was in use would be.
-            error.__traceback__ = error.__context__ = None
+            forget(error)
             return None
 
     def array(self, e: Expr) -> Any:
@@ -204,6 +203,11 @@ class Evaluator:
                 node = apply(e.op, e.extra, parts, self.account)
         self.constants[e] = node
         return node
+
+
+def forget(error: BaseException) -> None:
+    """An error is remembered, and with its traceback every array that was in use would be."""
+    error.__traceback__ = error.__context__ = None
 
 
 def as_array(found: Any) -> Any:

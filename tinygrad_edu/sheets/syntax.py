@@ -81,9 +81,8 @@ class Expr:
     @property
     def names(self) -> frozenset[tuple[str, int]]:
         """The names a formula reads, each with which of its assignments is meant."""
-        if self._names is None:
-            own = [self.extra] if self.op == "name" else []
-            self._names = frozenset(own).union(*(a.names for a in self.args))
+        if self._names is None:  # known of what was asked alone: a long sum has many parts
+            self._names = frozenset(e.extra for e in parts(self) if e.op == "name")
         return self._names
 
     @property
