@@ -6,6 +6,7 @@ import ast
 import io
 import re
 import tokenize
+from collections import ChainMap
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar, cast
 
@@ -372,7 +373,7 @@ class _Parser:
         if kept:
             self._add(node, kept, new, reader, plain)
             new = self.lines.formulas.name(kept, self.latest[kept])
-            self.kept.spelling[new] = reader.spelling[new] = ast.unparse(target)
+            self.kept.spelling[new] = ast.unparse(target)
         if key:  # which is what it is, not the name of what is kept there
             changed = make("setitem", reader.read(target.value), make("number", extra=key), new)
             self._add(node, name, changed, reader, plain=False)
@@ -498,7 +499,7 @@ class _Parser:
         except (SyntaxError, ValueError):
             raise SheetError("this line cannot be read", node.lineno, 1) from None
         reader = Reader(self.lines.formulas, text, self._version, node.lineno, self._named)
-        reader.spelling.update(self.kept.spelling)
+        reader.spelling = ChainMap({}, self.kept.spelling)  # its own before what all share
         return reader, cast(_Statement, again)
 
     def _text(self, node: ast.stmt) -> str:

@@ -7,7 +7,7 @@ an error with its column.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 
 from tinygrad_edu.sheets import vocabulary
 from tinygrad_edu.sheets.syntax import Expr, Formulas, SheetError
@@ -55,7 +55,7 @@ class Reader:
         self.formulas, self.text, self.line = formulas, text, line
         self.source = text.encode()
         self.resolve, self.kept = resolve, kept
-        self.spelling: dict[Expr, str] = {}
+        self.spelling: MutableMapping[Expr, str] = {}
         self.columns: dict[Expr, int] = {}
 
     def error(self, message: str, node: ast.AST) -> SheetError:
