@@ -395,6 +395,36 @@ def test_of_two_mistakes_in_a_loop_of_which_one_hides_the_other_both_are_told():
     assert {row.diagnosis.explanation for row in rows} == {said}
 
 
+def test_beside_a_line_that_is_told_another_line_of_the_loop_is_told_with_it():
+    text = RECURRENT.replace(HANDED_ON, "g = U @ a").replace("(a, H[t])", "(a, H[t + 1])")
+    first, second, _ = tg.check_text(text).rows
+    assert first.diagnosis.explanation == f"With line 20 as {HANDED_ON} the line is right."
+    also = "line 19 as dU += np.outer(a, H[t]) the line is right."
+    assert second.diagnosis.explanation == f"With line 20 as {HANDED_ON} and {also}"
+
+
+@pytest.mark.one_in(2)
+@pytest.mark.parametrize("right, wrong", [("d @ A.T", "d @ A"), ("d @ A.T", "d @ A.T * 3")])
+def test_what_a_line_without_a_claim_holds_is_not_missing_in_the_line_that_reads_it(right, wrong):
+    text = """m = 5
+A: (3, m)
+Y: (2, m)
+W: (4, 3)
+V: (2, 4)
+Z = W @ A
+B = np.maximum(Z, 0)
+C = np.maximum(V @ B, 0)
+J = np.sum((C - Y)**2) / (2 * m)
+d = (C - Y) / m * (C > 0)
+for i in range(1):
+    d = V.T @ d * (B > 0)
+    dW = d @ A.T
+"""
+    (row,) = tg.check_text(text.replace(right, wrong)).rows
+    assert row.verdict == "wrong"
+    assert "ReLU'" not in row.diagnosis.explanation
+
+
 def test_beside_a_line_that_is_told_another_mistake_is_told_with_it():
     text = RECURRENT.replace(HANDED_ON, "g = U @ a").replace("dh0 = g", "dh0 = a")
     first, _, last = tg.check_text(text).rows

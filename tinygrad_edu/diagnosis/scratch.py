@@ -181,9 +181,13 @@ class ScratchLines:
         several = [j for j in lines.wrong if j is not other]
         fault = lines.above(other) if several else None
         if fault is None or not any(lines._mends(fault, j) for j in several):
-            places = [] if line.turn else list(places_of(lines.context, line))
-            own, _ = correct(lines.context, other, places, [])
-            fault = lines.fault(other, own)
+            places = list(places_of(lines.context, line))
+            if line.turn:
+                near = (lines._search(other, place).run_near() for place in places)
+                own = next(filter(None, near), None)
+            else:
+                own, _ = correct(lines.context, other, places, [])
+            fault = None if line.turn and own else lines.fault(other, own)
         if fault is not None:
             also, its = fault.statement.line, fault.text
         elif own is not None:

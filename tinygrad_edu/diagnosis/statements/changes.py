@@ -232,8 +232,17 @@ def lacks_derivative(case: Case, symbol: str, z: str, a: Expr, f: Expr) -> bool:
         return False
     if activation.masking and any(_is_masked(case, e, f) for e in case.line_parts):
         return False
-    left_out = any(_covers(case, p, f) for p in _pairs(case))
+    left_out = not _is_opaque(case) and any(_covers(case, p, f) for p in _pairs(case))
     return left_out or times.test(case, f) or lacks.test(case, f) or _in_quotient(case, f)
+
+
+def _is_opaque(case: Case) -> bool:
+    """Is a line that reads lines without a claim compared with the rule, which has what is in
+    these?"""
+    final = case.context.judged.final
+    read = (e for e in case.line_parts if e.op == "name" and e.extra not in final)
+    by_rule = case.edit is None or case.edit.kind == "rule"
+    return by_rule and not all(_forward(case, e) for e in read)
 
 
 def _is_masked(case: Case, e: Expr, f: Expr) -> bool:
