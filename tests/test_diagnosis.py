@@ -425,9 +425,10 @@ for i in range(1):
     assert "ReLU'" not in row.diagnosis.explanation
 
 
-def test_beside_a_line_that_is_told_another_mistake_is_told_with_it():
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_beside_a_line_that_is_told_another_mistake_is_told_with_it(end):
     text = RECURRENT.replace(HANDED_ON, "g = U @ a").replace("dh0 = g", "dh0 = a")
-    first, _, last = tg.check_text(text).rows
+    first, _, last = tg.check_text(text.replace("\n", end)).rows
     assert first.diagnosis.explanation == f"With line 20 as {HANDED_ON} the line is right."
     said = f"With line 20 as {HANDED_ON} and line 21 as dh0 = g the line is right."
     assert last.diagnosis.explanation == said

@@ -671,6 +671,9 @@ def test_what_an_entry_with_a_made_key_should_be_is_told_of_the_line_that_reads_
 @pytest.mark.parametrize("key, said", [
     ("'W' + str(0.5)", "a key is made of texts and whole numbers"),
     ("f'{m:>3}'", "only real numbers"),
+    ("'A' + L", "a number is put behind a text"),
+    ("'A' - L", "'A' is not a number"),
+    ("'B' + str(L)", "nothing has been put there yet"),
 ])  # fmt: skip
 def test_a_key_that_is_none_is_told(key, said):
     text = LAYERS.replace("cache['A' + str(L)] - T)**2", f"cache[{key}] - T)**2")

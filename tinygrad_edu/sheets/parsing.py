@@ -30,7 +30,7 @@ MOST_STATEMENTS = 2_000
 _Statement = TypeVar("_Statement", bound=ast.stmt)
 
 #: Where Python ends a line; `str.splitlines` ends it at more.
-_NEWLINE = re.compile(r"\r\n|\r|\n")
+NEWLINE = re.compile(r"\r\n|\r|\n")
 
 
 #: A text with formulas in it, and how long a sheet is that may not have any.
@@ -68,7 +68,7 @@ class _Parser:
         _refuse_texts(source.replace("\ufeff", ""))
         self.source, self.nodes = read(source.replace("\ufeff", ""))
         #: The lines as Python counts them, as UTF-8, which is what it counts columns in.
-        self.rows = [line.encode("utf-8", "surrogatepass") for line in _NEWLINE.split(self.source)]
+        self.rows = [line.encode("utf-8", "surrogatepass") for line in NEWLINE.split(self.source)]
         self.turn: dict[str, str] = {}  # what the names of the loops around stand for
         self.looped: dict[int, str] = {}  # the lines of the loop as they were written
 

@@ -173,6 +173,8 @@ class Reader:
         if isinstance(node, ast.Call) and is_text(node):
             return read(node.args[0], self._brackets(node))
         if not isinstance(node, ast.FormattedValue):
+            if not is_text(node):
+                raise self.error("a number is put behind a text as 'W' + str(l)", node)
             return read(node)
         if node.format_spec is not None or node.conversion != -1:
             raise self.error(say("error.real_numbers"), node)

@@ -29,7 +29,7 @@ from tinygrad_edu.sheets.evaluate import Evaluator, Uncomputable
 from tinygrad_edu.sheets.kinds import DISCRETE
 from tinygrad_edu.sheets.lines import Key, Lines, Statement, too_much_in
 from tinygrad_edu.sheets.origins import origins_of
-from tinygrad_edu.sheets.parsing import LONGEST_SHEET, parse
+from tinygrad_edu.sheets.parsing import LONGEST_SHEET, NEWLINE, parse
 from tinygrad_edu.sheets.syntax import Expr, SheetError, walk
 from tinygrad_edu.words import say
 
@@ -117,7 +117,7 @@ class Sheet(Lines):
     def with_line(self, statement: Statement, text: str) -> Sheet | None:
         """The sheet with another text for one of its lines, on the same numbers; None where that is
         no sheet, or the line cannot be told from others in its row."""
-        rows = self.source.split("\n")
+        rows = NEWLINE.split(self.source)
         row, was = rows[statement.line - 1], statement.looped or statement.text
         if row.count(was) != 1:
             return None
